@@ -1,0 +1,54 @@
+/* platform.h: everything the library asks of the operating system: clock, threads, locks, randomness.
+ *
+ * The only place with pthread and getrandom; all else is written against this header. Functions that can
+ * fail return true on success. Everything here may be used from any thread.
+ */
+#ifndef BATCH_PLATFORM_H
+#define BATCH_PLATFORM_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Nanoseconds on the monotonic clock: exact (about 20 ns to read), and as of the last timer tick of the
+ * kernel (about 3 ns to read, up to some milliseconds late, never early). */
+uint64_t batch__clock_now_ns(void);
+uint64_t batch__clock_coarse_ns(void);
+
+/* Nanoseconds of the wall clock, since 1970. */
+uint64_t batch__clock_unix_ns(void);
+
+/* Fill `bytes` from the kernel's random source. False if it has none. */
+bool batch__random(void *bytes, size_t size);
+
+/* A mutex and the condition that goes with it: what it guards is said beside each. Waiting for the
+ * condition is on the monotonic clock; UINT64_MAX waits for ever. It may wake without cause. */
+struct batch__lock {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+};
+
+bool batch__lock_init(struct batch__lock *lock);
+void batch__lock_destroy(struct batch__lock *lock);
+void batch__lock_take(struct batch__lock *lock);
+void batch__lock_give(struct batch__lock *lock);
+void batch__lock_wake_one(struct batch__lock *lock);
+void batch__lock_wake_all(struct batch__lock *lock);
+void batch__lock_wait(struct batch__lock *lock, uint64_t until_ns);
+
+/* A thread, with all signals blocked in it. `name` has at most 15 bytes. */
+struct batch__thread {
+    pthread_t id;
+};
+
+bool batch__thread_start(struct batch__thread *thread, const char *name, void (*body)(void *arg),
+                         void *arg);
+void batch__thread_join(struct batch__thread *thread);
+bool batch__thread_is_current(const struct batch__thread *thread);
+
+/* Let another thread run; and, in a loop that waits for another processor, spare it. */
+void batch__thread_yield(void);
+void batch__cpu_relax(void);
+
+#endif

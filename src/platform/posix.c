@@ -1,0 +1,173 @@
+/* posix.c: platform.h on POSIX threads and clocks, with what Linux adds. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* CLOCK_MONOTONIC_COARSE, pthread_setname_np */
+#endif
+#include "platform.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+
+static uint64_t clock_read_ns(clockid_t clock)
+{
+    struct timespec time;
+    if (clock_gettime(clock, &time) != 0)
+        abort(); /* cannot happen with a clock that exists */
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+uint64_t batch__clock_now_ns(void)
+{
+    return clock_read_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t batch__clock_coarse_ns(void)
+{
+#ifdef CLOCK_MONOTONIC_COARSE
+    return clock_read_ns(CLOCK_MONOTONIC_COARSE);
+#else
+    return clock_read_ns(CLOCK_MONOTONIC);
+#endif
+}
+
+uint64_t batch__clock_unix_ns(void)
+{
+    return clock_read_ns(CLOCK_REALTIME);
+}
+
+bool batch__random(void *bytes, size_t size)
+{
+    unsigned char *at = bytes;
+    while (size > 0) {
+        ssize_t got = getrandom(at, size, 0);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return false;
+        at += got;
+        size -= (size_t)got;
+    }
+    return true;
+}
+
+bool batch__lock_init(struct batch__lock *lock)
+{
+    pthread_condattr_t attributes;
+    if (pthread_condattr_init(&attributes) != 0)
+        return false;
+    bool made = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
+                pthread_cond_init(&lock->changed, &attributes) == 0;
+    pthread_condattr_destroy(&attributes);
+    if (!made)
+        return false;
+    if (pthread_mutex_init(&lock->mutex, NULL) != 0) {
+        pthread_cond_destroy(&lock->changed);
+        return false;
+    }
+    return true;
+}
+
+void batch__lock_destroy(struct batch__lock *lock)
+{
+    pthread_cond_destroy(&lock->changed);
+    pthread_mutex_destroy(&lock->mutex);
+}
+
+void batch__lock_take(struct batch__lock *lock)
+{
+    if (pthread_mutex_lock(&lock->mutex) != 0)
+        abort(); /* a mutex that was never made, or destroyed: a bug */
+}
+
+void batch__lock_give(struct batch__lock *lock)
+{
+    if (pthread_mutex_unlock(&lock->mutex) != 0)
+        abort();
+}
+
+void batch__lock_wake_one(struct batch__lock *lock)
+{
+    pthread_cond_signal(&lock->changed);
+}
+
+void batch__lock_wake_all(struct batch__lock *lock)
+{
+    pthread_cond_broadcast(&lock->changed);
+}
+
+void batch__lock_wait(struct batch__lock *lock, uint64_t until_ns)
+{
+    if (until_ns == UINT64_MAX) {
+        pthread_cond_wait(&lock->changed, &lock->mutex);
+        return;
+    }
+    struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000u),
+                             .tv_nsec = (long)(until_ns % 1000000000u)};
+    pthread_cond_timedwait(&lock->changed, &lock->mutex, &until);
+}
+
+struct start {
+    void (*body)(void *arg);
+    void *arg;
+};
+
+static void *thread_main(void *arg)
+{
+    struct start start = *(struct start *)arg;
+    free(arg);
+    start.body(start.arg);
+    return NULL;
+}
+
+bool batch__thread_start(struct batch__thread *thread, const char *name, void (*body)(void *arg),
+                         void *arg)
+{
+    struct start *start = malloc(sizeof *start);
+    if (start == NULL)
+        return false;
+    *start = (struct start){body, arg};
+
+    sigset_t all, before; /* a thread inherits the mask of the one that starts it */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&thread->id, NULL, thread_main, start);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error != 0) {
+        free(start);
+        return false;
+    }
+#ifdef __linux__
+    pthread_setname_np(thread->id, name);
+#else
+    (void)name;
+#endif
+    return true;
+}
+
+void batch__thread_join(struct batch__thread *thread)
+{
+    if (pthread_join(thread->id, NULL) != 0)
+        abort();
+}
+
+bool batch__thread_is_current(const struct batch__thread *thread)
+{
+    return pthread_equal(thread->id, pthread_self()) != 0;
+}
+
+void batch__thread_yield(void)
+{
+    sched_yield();
+}
+
+void batch__cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
