@@ -109,36 +109,26 @@ void batch__lock_wait(struct batch__lock *lock, uint64_t until_ns)
     pthread_cond_timedwait(&lock->changed, &lock->mutex, &until);
 }
 
-struct start {
-    void (*body)(void *arg);
-    void *arg;
-};
-
 static void *thread_main(void *arg)
 {
-    struct start start = *(struct start *)arg;
-    free(arg);
-    start.body(start.arg);
+    const struct batch__thread *thread = arg;
+    thread->body(thread->arg);
     return NULL;
 }
 
 bool batch__thread_start(struct batch__thread *thread, const char *name, void (*body)(void *arg),
                          void *arg)
 {
-    struct start *start = malloc(sizeof *start);
-    if (start == NULL)
-        return false;
-    *start = (struct start){body, arg};
+    thread->body = body;
+    thread->arg = arg;
 
     sigset_t all, before; /* a thread inherits the mask of the one that starts it */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&thread->id, NULL, thread_main, start);
+    int error = pthread_create(&thread->id, NULL, thread_main, thread);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error != 0) {
-        free(start);
+    if (error != 0)
         return false;
-    }
 #ifdef __linux__
     pthread_setname_np(thread->id, name);
 #else
