@@ -1,0 +1,104 @@
+/* batch.h: one key that has work: its present batch, and the operations that wait for the next one.
+ *
+ * There is at most one of these for a key, and it lives as long as the key has work. The phases of a
+ * batch follow each other in this order; those in brackets may be skipped:
+ *
+ *   BEGUN     to be loaded: LOAD has not been taken yet
+ *   LOADING   the store is at it; operations wait
+ *   OPEN      loaded: operations run as they come
+ *   [CLOSED]  something changed: SAVE has not been taken yet
+ *   [SAVING]  the store is at it; operations wait for the next batch
+ *   [ANSWER]  the outcome is known, DONE has not been taken yet
+ *   [REPORT]  METRIC has not been taken yet
+ *   [RELEASE] the resource was loaded, RELEASE has not been taken yet
+ *   ENDED     begin the next batch if operations wait, else forget the key
+ *
+ * Objects come from a pool, so that opening a batch costs no allocation once the pool has grown to the
+ * number of keys that had work at one time. Behind the core's part lies the runtime's (its call) and the
+ * memory of the resource: one object, reserved whole before the first operation is accepted.
+ */
+#ifndef BATCH_CORE_BATCH_H
+#define BATCH_CORE_BATCH_H
+
+#include "op.h"
+
+enum batch__phase {
+    BATCH__POOLED = 0, /* no batch: the object is free */
+    BATCH__BEGUN,
+    BATCH__LOADING,
+    BATCH__OPEN,
+    BATCH__CLOSED,
+    BATCH__SAVING,
+    BATCH__ANSWER,
+    BATCH__REPORT,
+    BATCH__RELEASE,
+    BATCH__ENDED
+};
+
+enum { BATCH__KEY_INLINE = 24 };
+
+/* A place in a doubly linked list of batches. */
+struct batch__link {
+    struct batch__batch *previous;
+    struct batch__batch *next;
+};
+
+struct batch__list {
+    struct batch__batch *first;
+    struct batch__batch *last;
+};
+
+struct batch__batch {
+    /* Touched for every operation: kept together at the front. */
+    const void *key;
+    uint32_t key_size;
+    uint32_t hash;
+    uint8_t phase;        /* enum batch__phase */
+    uint8_t close_reason; /* enum batch_close_reason; from CLOSED on */
+    bool is_loaded;       /* there is a resource to release */
+    bool in_todo;
+    bool in_due;
+    bool in_waiting;
+    int8_t status; /* enum batch_status; from ANSWER on */
+    char key_inline[BATCH__KEY_INLINE];
+    struct batch__ops waiting; /* not begun; in the order they came */
+    struct batch__ops ran;     /* of the present batch, in the order they ran */
+    uint64_t joining;   /* the first so many of `waiting` join this batch whatever the time */
+    uint64_t changed;   /* of `ran`, those that said BATCH_CHANGED */
+    uint64_t closes_ns; /* end of the window; UINT64_MAX: none */
+    struct batch__batch *todo_next;
+
+    uint64_t start_by_min_ns; /* none of `waiting` has an earlier start_by_ns; UINT64_MAX: none */
+
+    struct batch__link due;     /* in core->due, by closes_ns */
+    struct batch__link waiters; /* in core->waiting: operations wait and none can run now */
+
+    /* Times, for the record of the batch; 0 if it did not happen. */
+    uint64_t begun_ns;
+    uint64_t load_ns;
+    uint64_t loaded_ns;
+    uint64_t first_wait_ns;
+    uint64_t save_ns;
+    uint64_t saved_ns;
+    uint64_t deadline_ns; /* told to load and save; changes only while neither is at it */
+};
+
+/* Objects and their memory. */
+struct batch__pool {
+    batch_allocator allocator;
+    size_t object_size;        /* a multiple of 16, at least sizeof(struct batch__batch) */
+    struct batch__batch *free; /* chained through todo_next */
+    struct batch__slab *slabs;
+};
+
+void batch__pool_init(struct batch__pool *pool, const batch_allocator *allocator,
+                      size_t object_size);
+void batch__pool_destroy(struct batch__pool *pool);
+
+/* A batch object with a copy of the key, in no list, everything else of the core's part zero; or NULL
+ * if there is no memory. What follows the core's part is zero only when the object is new. */
+struct batch__batch *batch__pool_take(struct batch__pool *pool, const void *key, size_t key_size,
+                                      uint32_t hash);
+void batch__pool_give(struct batch__pool *pool, struct batch__batch *batch);
+
+#endif

@@ -1,0 +1,291 @@
+/* core.c: events. Each one changes the state and puts on `todo` the batches that may now have actions. */
+#include "check.h"
+#include "lists.h"
+#include "parts.h"
+
+#include <batch/metrics.h>
+
+void batch__core_init(struct batch__core *core, const struct batch__core_config *config)
+{
+    batch__check(config->ops_max > 0);
+    *core = (struct batch__core){.config = *config, .start_by_min_ns = UINT64_MAX};
+    batch__pool_init(&core->pool, &config->allocator, config->object_size);
+    batch__table_init(&core->table, &config->allocator);
+}
+
+void batch__core_destroy(struct batch__core *core)
+{
+    batch__check(core->ops == 0);
+    batch__check(core->table.count == 0);
+    batch__table_destroy(&core->table);
+    batch__pool_destroy(&core->pool);
+}
+
+static void event_begin(struct batch__core *core, uint64_t now_ns)
+{
+    batch__check(core->running == NULL);
+    if (now_ns > core->now_ns)
+        core->now_ns = now_ns;
+}
+
+static void event_end(struct batch__core *core)
+{
+#ifdef BATCH_DEBUG_CHECKS
+    if (++core->check_debt * 64 < core->ops + core->table.count)
+        return;
+    core->check_debt = 0;
+    batch__core_check(core);
+#else
+    (void)core;
+#endif
+}
+
+/* ---- Windows -------------------------------------------------------------------------------- */
+
+static bool has_window(const struct batch__core *core)
+{
+    return core->config.window_ns != BATCH_WINDOW_NONE;
+}
+
+static uint64_t sum_or_max(uint64_t a, uint64_t b)
+{
+    return a <= UINT64_MAX - b ? a + b : UINT64_MAX;
+}
+
+static void window_start(struct batch__core *core, struct batch__batch *batch)
+{
+    batch->begun_ns = core->now_ns;
+    batch->closes_ns = UINT64_MAX;
+    if (!has_window(core))
+        return;
+    batch->closes_ns = sum_or_max(core->now_ns, core->config.window_ns);
+    batch__due_push(&core->due, batch);
+}
+
+void batch__window_end(struct batch__core *core, struct batch__batch *batch)
+{
+    if (batch->in_due)
+        batch__due_remove(&core->due, batch);
+}
+
+void batch__window_restart(struct batch__core *core, struct batch__batch *batch)
+{
+    if (!has_window(core)) {
+        batch->begun_ns = core->now_ns;
+        return;
+    }
+    batch__window_end(core, batch);
+    window_start(core, batch);
+}
+
+void batch__begin(struct batch__core *core, struct batch__batch *batch)
+{
+    batch->phase = BATCH__BEGUN;
+    batch->status = BATCH_OK;
+    batch->is_loaded = false;
+    batch->ran = (struct batch__ops){NULL, NULL, 0};
+    batch->joining = 0;
+    batch->changed = 0;
+    batch->load_ns = batch->loaded_ns = 0;
+    batch->save_ns = batch->saved_ns = 0;
+    batch->first_wait_ns = 0;
+    window_start(core, batch);
+    batch->deadline_ns = sum_or_max(batch->begun_ns, core->config.deadline_ns);
+    batch__todo_push(core, batch);
+}
+
+/* ---- Submit and cancel ---------------------------------------------------------------------- */
+
+static void join(struct batch__core *core, struct batch__batch *batch, batch_op *op)
+{
+    if (batch->phase == BATCH__LOADING && batch->waiting.count == 0)
+        batch__window_restart(core, batch); /* those it was loaded for have left */
+    batch__ops_push(&batch->waiting, op);
+    if (op->start_by_ns != 0 && op->start_by_ns < batch->start_by_min_ns)
+        batch->start_by_min_ns = op->start_by_ns;
+    if (batch->phase == BATCH__OPEN) {
+        batch__todo_push(core, batch);
+        return;
+    }
+    if (!batch->in_waiting)
+        batch__waiting_push(&core->waiting, batch);
+    batch__sweep_note(core, batch);
+}
+
+/* A batch for a key that has none; NULL if there is no memory. */
+static struct batch__batch *open_batch(struct batch__core *core, const batch_op *op)
+{
+    if (!batch__table_reserve(&core->table))
+        return NULL;
+    struct batch__batch *batch =
+        batch__pool_take(&core->pool, op->key, op->key_size, op->private_hash);
+    if (batch == NULL)
+        return NULL;
+    batch->start_by_min_ns = UINT64_MAX;
+    batch__table_add(&core->table, batch);
+    batch__begin(core, batch);
+    return batch;
+}
+
+/* Why an operation is not taken, or BATCH_OK. */
+static int refusal(const struct batch__core *core, const batch_op *op)
+{
+    if (core->is_stopping)
+        return BATCH_STOPPED;
+    if (core->ops >= core->config.ops_waiting_max)
+        return BATCH_BUSY;
+    return batch__op_refusal(op, core->now_ns);
+}
+
+static void submit(struct batch__core *core, batch_op *op)
+{
+    op->private_accepted_ns = core->now_ns;
+    op->private_changed = 0;
+    int status = refusal(core, op);
+    core->ops++;
+    if (status != BATCH_OK) {
+        batch__answer(core, op, status);
+        return;
+    }
+    struct batch__batch *batch =
+        batch__table_find(&core->table, op->key, op->key_size, op->private_hash);
+    if (batch == NULL) {
+        batch = open_batch(core, op);
+    } else if (batch->waiting.count + batch->ran.count >= core->config.key_ops_waiting_max) {
+        batch__answer(core, op, BATCH_BUSY);
+        return;
+    }
+    if (batch == NULL)
+        batch__answer(core, op, BATCH_NO_MEMORY);
+    else
+        join(core, batch, op);
+}
+
+void batch__core_submit(struct batch__core *core, batch_op *op, uint64_t now_ns)
+{
+    event_begin(core, now_ns);
+    submit(core, op);
+    event_end(core);
+}
+
+void batch__core_cancel(struct batch__core *core, uint64_t now_ns)
+{
+    event_begin(core, now_ns);
+    core->is_sweep_wanted = true;
+    batch__sweep_if_due(core);
+    event_end(core);
+}
+
+/* ---- Load, run, save ------------------------------------------------------------------------ */
+
+static void load_failed(struct batch__core *core, struct batch__batch *batch)
+{
+    batch->ran = batch__ops_take(&batch->waiting);
+    batch__waiting_remove(&core->waiting, batch);
+    batch__window_end(core, batch);
+    batch->status = BATCH_LOAD_FAILED;
+    batch->close_reason = BATCH_CLOSED_BY_ERROR;
+    batch->phase = BATCH__ANSWER;
+}
+
+static void opened(struct batch__core *core, struct batch__batch *batch)
+{
+    batch->joining = batch->waiting.count;
+    batch__waiting_remove(&core->waiting, batch);
+    batch->deadline_ns = sum_or_max(batch->begun_ns, core->config.deadline_ns);
+    if (!has_window(core))
+        batch__due_push(&core->due, batch);
+    batch->phase = BATCH__OPEN;
+}
+
+void batch__core_loaded(struct batch__core *core, struct batch__batch *batch, int status,
+                        uint64_t now_ns)
+{
+    event_begin(core, now_ns);
+    batch__check(batch->phase == BATCH__LOADING);
+    batch__check(status == BATCH_OK || status == BATCH_LOAD_FAILED);
+    batch->loaded_ns = core->now_ns;
+    batch->is_loaded = status == BATCH_OK;
+    if (batch->waiting.count == 0)
+        batch->phase = batch->is_loaded ? BATCH__RELEASE : BATCH__ENDED; /* nobody is left */
+    else if (batch->is_loaded)
+        opened(core, batch);
+    else
+        load_failed(core, batch);
+    batch__todo_push(core, batch);
+    event_end(core);
+}
+
+void batch__core_ran(struct batch__core *core, batch_verdict verdict, uint64_t now_ns)
+{
+    batch_op *op = core->running;
+    struct batch__batch *batch = core->todo_first;
+    batch__check(op != NULL);
+    core->running = NULL;
+    if (now_ns > core->now_ns)
+        core->now_ns = now_ns;
+    op->private_changed = verdict != BATCH_UNCHANGED;
+    batch->changed += op->private_changed;
+    batch__ops_push(&batch->ran, op);
+    event_end(core);
+}
+
+void batch__core_saved(struct batch__core *core, struct batch__batch *batch, int status,
+                       uint64_t now_ns)
+{
+    event_begin(core, now_ns);
+    batch__check(batch->phase == BATCH__SAVING);
+    batch->saved_ns = core->now_ns;
+    batch->status = (int8_t)status;
+    batch->phase = BATCH__ANSWER;
+    batch__todo_push(core, batch);
+    event_end(core);
+}
+
+/* ---- Time, the store's readiness, and stop -------------------------------------------------- */
+
+void batch__core_expire(struct batch__core *core, uint64_t now_ns)
+{
+    event_begin(core, now_ns);
+    while (core->due.first != NULL && core->due.first->closes_ns <= core->now_ns) {
+        struct batch__batch *batch = core->due.first;
+        if (!has_window(core))
+            break;
+        batch__due_remove(&core->due,
+                          batch); /* one that is loading closes when its operations ran */
+        if (batch->phase == BATCH__OPEN)
+            batch__todo_push(core, batch);
+    }
+    batch__sweep_if_due(core);
+    event_end(core);
+}
+
+void batch__core_flush(struct batch__core *core, uint64_t calls_max, uint64_t now_ns)
+{
+    event_begin(core, now_ns);
+    while (!has_window(core) && core->due.first != NULL && calls_max-- > 0) {
+        struct batch__batch *batch = core->due.first;
+        batch__due_remove(&core->due, batch);
+        batch->closes_ns = 0;
+        batch__todo_push(core, batch);
+    }
+    event_end(core);
+}
+
+void batch__core_stop(struct batch__core *core, uint64_t now_ns)
+{
+    event_begin(core, now_ns);
+    core->is_stopping = true;
+    for (struct batch__batch *batch = core->due.first; batch != NULL; batch = batch->due.next) {
+        if (batch->phase == BATCH__OPEN)
+            batch__todo_push(core, batch);
+    }
+    event_end(core);
+}
+
+uint64_t batch__core_deadline_ns(const struct batch__core *core)
+{
+    uint64_t window_ns = core->due.first != NULL ? core->due.first->closes_ns : UINT64_MAX;
+    uint64_t sweep_ns = batch__sweep_due_ns(core);
+    return window_ns < sweep_ns ? window_ns : sweep_ns;
+}

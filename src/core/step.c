@@ -1,0 +1,203 @@
+/* step.c: actions. A batch on `todo` is stepped through its phases until it has nothing to do for now;
+ * the batch whose action was given out last stays first on `todo`, so its actions come in one run. */
+#include "check.h"
+#include "lists.h"
+#include "parts.h"
+
+#include <batch/metrics.h>
+
+enum step { STEP_ACTION, STEP_AGAIN, STEP_REST, STEP_GONE };
+
+void batch__todo_push(struct batch__core *core, struct batch__batch *batch)
+{
+    if (batch->in_todo)
+        return;
+    batch->in_todo = true;
+    batch->todo_next = NULL;
+    if (core->todo_first == NULL)
+        core->todo_first = batch;
+    else
+        core->todo_last->todo_next = batch;
+    core->todo_last = batch;
+}
+
+static void todo_pop(struct batch__core *core)
+{
+    struct batch__batch *batch = core->todo_first;
+    core->todo_first = batch->todo_next;
+    batch->todo_next = NULL;
+    batch->in_todo = false;
+}
+
+void batch__answer(struct batch__core *core, batch_op *op, int status)
+{
+    op->private_status = (int8_t)status;
+    batch__ops_push(&core->answers, op);
+}
+
+static enum step act(struct batch__action *action, enum batch__action_kind kind,
+                     struct batch__batch *batch)
+{
+    *action = (struct batch__action){kind, batch, NULL, 0};
+    return STEP_ACTION;
+}
+
+static enum step step_begun(struct batch__core *core, struct batch__batch *batch,
+                            struct batch__action *action)
+{
+    batch->phase = BATCH__LOADING;
+    batch->load_ns = core->now_ns;
+    return act(action, BATCH__LOAD, batch);
+}
+
+static enum step close_batch(struct batch__core *core, struct batch__batch *batch, int reason)
+{
+    batch__window_end(core, batch);
+    batch->close_reason = (uint8_t)reason;
+    batch->joining = 0;
+    if (batch->waiting.count > 0) { /* for the next batch */
+        batch__waiting_push(&core->waiting, batch);
+        batch__sweep_note(core, batch);
+    }
+    batch->phase = batch->changed > 0 ? BATCH__CLOSED : BATCH__ANSWER;
+    return STEP_AGAIN;
+}
+
+/* Why an open batch takes no more operations now; -1: it does. */
+static int reason_to_close(const struct batch__core *core, const struct batch__batch *batch)
+{
+    if (batch->ran.count == 0)
+        return -1;
+    if (batch->ran.count >= core->config.ops_max)
+        return BATCH_CLOSED_BY_SIZE;
+    if (batch->joining > 0)
+        return -1;
+    if (core->now_ns >= batch->closes_ns)
+        return core->config.window_ns == BATCH_WINDOW_NONE ? BATCH_CLOSED_BY_STORE
+                                                           : BATCH_CLOSED_BY_WINDOW;
+    return core->is_stopping ? BATCH_CLOSED_BY_STOP : -1;
+}
+
+static enum step step_open(struct batch__core *core, struct batch__batch *batch,
+                           struct batch__action *action)
+{
+    int reason = reason_to_close(core, batch);
+    if (reason >= 0)
+        return close_batch(core, batch, reason);
+    if (batch->waiting.count == 0) {
+        batch->start_by_min_ns = UINT64_MAX;
+        if (batch->ran.count > 0)
+            return STEP_REST;
+        batch__window_end(core, batch); /* all have left before they began */
+        batch->phase = BATCH__RELEASE;
+        return STEP_AGAIN;
+    }
+    batch_op *op = batch__ops_pop(&batch->waiting);
+    if (batch->joining > 0)
+        batch->joining--;
+    int status = batch__op_refusal(op, core->now_ns);
+    if (status != BATCH_OK) {
+        batch__answer(core, op, status);
+        if (batch->ran.count == 0 && core->config.window_ns != BATCH_WINDOW_NONE)
+            batch__window_restart(core, batch);
+        return STEP_AGAIN;
+    }
+    if (batch->ran.count == 0)
+        batch->first_wait_ns = core->now_ns - op->private_accepted_ns;
+    core->running = op;
+    *action = (struct batch__action){BATCH__RUN, batch, op, 1};
+    return STEP_ACTION;
+}
+
+static enum step step_closed(struct batch__core *core, struct batch__batch *batch,
+                             struct batch__action *action)
+{
+    batch->phase = BATCH__SAVING;
+    batch->save_ns = core->now_ns;
+    return act(action, BATCH__SAVE, batch);
+}
+
+static enum step step_answer(struct batch__core *core, struct batch__batch *batch,
+                             struct batch__action *action)
+{
+    batch->phase = BATCH__REPORT;
+    core->ops -= batch->ran.count;
+    *action = (struct batch__action){BATCH__DONE, batch, batch->ran.head, batch->ran.count};
+    batch->ran.head = batch->ran.tail = NULL; /* theirs again; the count stays, for the record */
+    return STEP_ACTION;
+}
+
+static enum step step_report(struct batch__batch *batch, struct batch__action *action)
+{
+    batch->phase = batch->is_loaded ? BATCH__RELEASE : BATCH__ENDED;
+    return act(action, BATCH__METRIC, batch);
+}
+
+static enum step step_release(struct batch__batch *batch, struct batch__action *action)
+{
+    batch->phase = BATCH__ENDED;
+    return act(action, BATCH__FREE_RESOURCE, batch);
+}
+
+static enum step step_ended(struct batch__core *core, struct batch__batch *batch)
+{
+    batch->is_loaded = false;
+    todo_pop(core);
+    if (batch->waiting.count > 0) {
+        batch__begin(core, batch);
+    } else {
+        batch__table_remove(&core->table, batch);
+        batch__pool_give(&core->pool, batch);
+    }
+    return STEP_GONE;
+}
+
+static enum step step(struct batch__core *core, struct batch__batch *batch,
+                      struct batch__action *action)
+{
+    switch ((enum batch__phase)batch->phase) {
+    case BATCH__BEGUN:
+        return step_begun(core, batch, action);
+    case BATCH__OPEN:
+        return step_open(core, batch, action);
+    case BATCH__CLOSED:
+        return step_closed(core, batch, action);
+    case BATCH__ANSWER:
+        return step_answer(core, batch, action);
+    case BATCH__REPORT:
+        return step_report(batch, action);
+    case BATCH__RELEASE:
+        return step_release(batch, action);
+    case BATCH__ENDED:
+        return step_ended(core, batch);
+    case BATCH__LOADING:
+    case BATCH__SAVING:
+        return STEP_REST;
+    case BATCH__POOLED:
+        break;
+    }
+    batch__panic(__FILE__, __LINE__, "a pooled batch has something to do");
+}
+
+bool batch__core_next(struct batch__core *core, struct batch__action *ret_action)
+{
+    batch__check(core->running == NULL);
+    while (core->todo_first != NULL) {
+        switch (step(core, core->todo_first, ret_action)) {
+        case STEP_ACTION:
+            return true;
+        case STEP_REST:
+            todo_pop(core);
+            break;
+        case STEP_AGAIN:
+        case STEP_GONE:
+            break;
+        }
+    }
+    if (core->answers.count == 0)
+        return false;
+    struct batch__ops answers = batch__ops_take(&core->answers);
+    core->ops -= answers.count;
+    *ret_action = (struct batch__action){BATCH__DONE, NULL, answers.head, answers.count};
+    return true;
+}

@@ -1,0 +1,80 @@
+/* sweep.c: operations that wait and should not begin any more are found by looking through all that wait.
+ *
+ * No timer or index for each operation: cancel sets a flag, and one sweep answers all that are canceled or
+ * expired by then. A sweep over n operations is followed by none for n microseconds, so sweeping takes a
+ * few percent of the time at the worst, and an answer comes at most that much late.
+ */
+#include "check.h"
+#include "lists.h"
+#include "parts.h"
+
+enum { PAUSE_NS = 1000 }; /* for each operation looked at */
+
+void batch__sweep_note(struct batch__core *core, const struct batch__batch *batch)
+{
+    if (batch->start_by_min_ns < core->start_by_min_ns)
+        core->start_by_min_ns = batch->start_by_min_ns;
+}
+
+/* Keep those of `batch` that may still begin, answer the others. */
+static void sweep_batch(struct batch__core *core, struct batch__batch *batch)
+{
+    struct batch__ops ops = batch__ops_take(&batch->waiting);
+    const batch_op *first = ops.head;
+    batch->start_by_min_ns = UINT64_MAX;
+    while (ops.count > 0) {
+        batch_op *op = batch__ops_pop(&ops);
+        int status = batch__op_refusal(op, core->now_ns);
+        if (status != BATCH_OK) {
+            batch__answer(core, op, status);
+            continue;
+        }
+        batch__ops_push(&batch->waiting, op);
+        if (op->start_by_ns != 0 && op->start_by_ns < batch->start_by_min_ns)
+            batch->start_by_min_ns = op->start_by_ns;
+    }
+    batch__sweep_note(core, batch);
+    bool is_first_gone = batch->waiting.head != first;
+    bool has_begun = batch->phase == BATCH__BEGUN || batch->phase == BATCH__LOADING;
+    if (batch->waiting.count == 0) {
+        batch__waiting_remove(&core->waiting, batch);
+        if (has_begun)
+            batch__window_end(core, batch);
+        if (batch->phase == BATCH__BEGUN)
+            batch->phase = BATCH__ENDED; /* not loaded for nobody */
+    } else if (is_first_gone && has_begun) {
+        batch__window_restart(core, batch);
+    }
+}
+
+uint64_t batch__sweep_due_ns(const struct batch__core *core)
+{
+    if (core->waiting.first == NULL)
+        return UINT64_MAX;
+    uint64_t due_ns = UINT64_MAX;
+    if (core->is_sweep_wanted)
+        due_ns = 0;
+    else if (core->start_by_min_ns != UINT64_MAX)
+        due_ns = core->start_by_min_ns + 1; /* beginning at start_by_ns itself is in time */
+    return due_ns > core->sweep_after_ns ? due_ns : core->sweep_after_ns;
+}
+
+void batch__sweep_if_due(struct batch__core *core)
+{
+    if (core->waiting.first == NULL) {
+        core->is_sweep_wanted = false; /* what was canceled has begun or is answered */
+        core->start_by_min_ns = UINT64_MAX;
+        return;
+    }
+    if (batch__sweep_due_ns(core) > core->now_ns)
+        return;
+    core->is_sweep_wanted = false;
+    core->start_by_min_ns = UINT64_MAX;
+    uint64_t looked_at = 0;
+    for (struct batch__batch *batch = core->waiting.first, *next; batch != NULL; batch = next) {
+        next = batch->waiters.next;
+        looked_at += batch->waiting.count;
+        sweep_batch(core, batch);
+    }
+    core->sweep_after_ns = core->now_ns + looked_at * PAUSE_NS;
+}

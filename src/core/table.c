@@ -1,0 +1,130 @@
+#include "table.h"
+#include "check.h"
+
+#include <string.h>
+
+enum { SIZE_MIN = 64 };
+
+void batch__table_init(struct batch__table *table, const batch_allocator *allocator)
+{
+    *table = (struct batch__table){*allocator, NULL, 0, 0};
+}
+
+void batch__table_destroy(struct batch__table *table)
+{
+    table->allocator.release(table->slots, table->allocator.arg);
+    table->slots = NULL;
+    table->size = 0;
+    table->count = 0;
+}
+
+static uint64_t home_of(const struct batch__table *table, uint32_t hash)
+{
+    return hash & (table->size - 1);
+}
+
+static uint64_t after(const struct batch__table *table, uint64_t index)
+{
+    return (index + 1) & (table->size - 1);
+}
+
+static void put(struct batch__table *table, struct batch__batch *batch, uint32_t hash)
+{
+    uint64_t i = home_of(table, hash);
+    while (table->slots[i].batch != NULL)
+        i = after(table, i);
+    table->slots[i] = (struct batch__slot){batch, hash};
+}
+
+static bool grow(struct batch__table *table)
+{
+    uint64_t size = table->size == 0 ? SIZE_MIN : table->size * 2;
+    if (size > UINT32_MAX)
+        return false;
+    struct batch__slot *slots =
+        table->allocator.allocate(size * sizeof *slots, table->allocator.arg);
+    if (slots == NULL)
+        return false;
+    memset(slots, 0, size * sizeof *slots);
+
+    struct batch__table before = *table;
+    table->slots = slots;
+    table->size = size;
+    for (uint64_t i = 0; i < before.size; i++) {
+        if (before.slots[i].batch != NULL)
+            put(table, before.slots[i].batch, before.slots[i].hash);
+    }
+    table->allocator.release(before.slots, table->allocator.arg);
+    return true;
+}
+
+bool batch__table_reserve(struct batch__table *table)
+{
+    if (table->count + 1 <= table->size / 2)
+        return true;
+    if (grow(table))
+        return true;
+    return table->count + 1 <= table->size / 8 * 7;
+}
+
+struct batch__batch *batch__table_find(const struct batch__table *table, const void *key,
+                                       size_t key_size, uint32_t hash)
+{
+    if (table->size == 0)
+        return NULL;
+    for (uint64_t i = home_of(table, hash);; i = after(table, i)) {
+        const struct batch__slot *slot = &table->slots[i];
+        if (slot->batch == NULL)
+            return NULL;
+        if (slot->hash != hash || slot->batch->key_size != key_size)
+            continue;
+        if (key_size == 0 || memcmp(slot->batch->key, key, key_size) == 0)
+            return slot->batch;
+    }
+}
+
+void batch__table_add(struct batch__table *table, struct batch__batch *batch)
+{
+    batch__check(table->count < table->size);
+    put(table, batch, batch->hash);
+    table->count++;
+}
+
+void batch__table_remove(struct batch__table *table, const struct batch__batch *batch)
+{
+    batch__check(table->count > 0);
+    uint64_t hole = home_of(table, batch->hash);
+    while (table->slots[hole].batch != batch) {
+        batch__check(table->slots[hole].batch != NULL);
+        hole = after(table, hole);
+    }
+    /* Close the hole with the next entry that may stand there, until the run ends. */
+    for (uint64_t i = after(table, hole); table->slots[i].batch != NULL; i = after(table, i)) {
+        uint64_t home = home_of(table, table->slots[i].hash);
+        uint64_t from_home = (i - home) & (table->size - 1);
+        uint64_t from_hole = (i - hole) & (table->size - 1);
+        if (from_home >= from_hole) {
+            table->slots[hole] = table->slots[i];
+            hole = i;
+        }
+    }
+    table->slots[hole] = (struct batch__slot){NULL, 0};
+    table->count--;
+}
+
+void batch__table_prefetch_slot(const struct batch__table *table, uint32_t hash)
+{
+    if (table->size > 0)
+        __builtin_prefetch(&table->slots[home_of(table, hash)]);
+}
+
+void batch__table_prefetch_batch(const struct batch__table *table, uint32_t hash)
+{
+    if (table->size == 0)
+        return;
+    const struct batch__batch *batch = table->slots[home_of(table, hash)].batch;
+    if (batch != NULL) {
+        __builtin_prefetch(batch);
+        __builtin_prefetch((const char *)batch + 64);
+    }
+}

@@ -1,0 +1,44 @@
+/* table.h: from key to batch, for the keys of one shard that have work.
+ *
+ * Open addressing with linear probing, at most half full; a slot holds the hash, so that probing and
+ * growing touch no batch but the one that is found. Removal moves later entries back: no tombstones, so
+ * the length of a probe depends on what is in the table and not on its history. The hash must be keyed
+ * (the runtime's SipHash is), or crafted keys could share one run of slots.
+ */
+#ifndef BATCH_CORE_TABLE_H
+#define BATCH_CORE_TABLE_H
+
+#include "batch.h"
+
+struct batch__slot {
+    struct batch__batch *batch; /* NULL: empty */
+    uint32_t hash;
+};
+
+/* size is 0 or a power of two, and count <= size * 7 / 8; <= size / 2 unless memory ran out. */
+struct batch__table {
+    batch_allocator allocator;
+    struct batch__slot *slots;
+    uint64_t size;
+    uint64_t count;
+};
+
+void batch__table_init(struct batch__table *table, const batch_allocator *allocator);
+void batch__table_destroy(struct batch__table *table);
+
+/* Make sure that one more batch can be added. False if there is no memory for it. */
+bool batch__table_reserve(struct batch__table *table);
+
+struct batch__batch *batch__table_find(const struct batch__table *table, const void *key,
+                                       size_t key_size, uint32_t hash);
+
+/* Add a batch whose key is not there; after batch__table_reserve. */
+void batch__table_add(struct batch__table *table, struct batch__batch *batch);
+void batch__table_remove(struct batch__table *table, const struct batch__batch *batch);
+
+/* Bring the slot of a hash near, then the batch that is probably meant. For a group of keys, first one
+ * for all, then the other: the waits for memory overlap. */
+void batch__table_prefetch_slot(const struct batch__table *table, uint32_t hash);
+void batch__table_prefetch_batch(const struct batch__table *table, uint32_t hash);
+
+#endif

@@ -1,0 +1,143 @@
+/* valid.c: the whole-state check. Every relation that the headers state, looked at from scratch. */
+#include "check.h"
+#include "core.h"
+
+static void check_ops(const struct batch__ops *ops)
+{
+    uint64_t count = 0;
+    const batch_op *last = NULL;
+    for (const batch_op *op = ops->head; op != NULL; op = op->private_next) {
+        last = op;
+        count++;
+        batch__check(count <= ops->count);
+    }
+    batch__check(count == ops->count);
+    batch__check(count == 0 || last == ops->tail);
+}
+
+static bool has_ran_in_hand(const struct batch__batch *batch)
+{
+    return batch->phase >= BATCH__OPEN && batch->phase <= BATCH__ANSWER;
+}
+
+static bool must_act(const struct batch__batch *batch)
+{
+    switch ((enum batch__phase)batch->phase) {
+    case BATCH__LOADING:
+    case BATCH__SAVING:
+        return false;
+    case BATCH__OPEN:
+        return batch->waiting.count > 0 || batch->ran.count == 0;
+    default:
+        return true;
+    }
+}
+
+static void check_waiting(const struct batch__core *core, const struct batch__batch *batch)
+{
+    check_ops(&batch->waiting);
+    batch__check(batch->joining <= batch->waiting.count);
+    bool is_listed = batch->waiting.count > 0 && batch->phase != BATCH__OPEN;
+    batch__check(batch->in_waiting == is_listed);
+    if (is_listed)
+        batch__check(core->start_by_min_ns <= batch->start_by_min_ns);
+    for (const batch_op *op = batch->waiting.head; op != NULL; op = op->private_next)
+        batch__check(op->start_by_ns == 0 || op->start_by_ns >= batch->start_by_min_ns);
+}
+
+static void check_batch(const struct batch__core *core, const struct batch__batch *batch)
+{
+    batch__check(batch->phase > BATCH__POOLED);
+    batch__check(batch->phase <= BATCH__ENDED);
+    check_waiting(core, batch);
+    if (has_ran_in_hand(batch))
+        check_ops(&batch->ran);
+    batch__check(batch->changed <= batch->ran.count);
+    batch__check(batch->ran.count <= core->config.ops_max || batch->status == BATCH_LOAD_FAILED);
+    batch__check(batch->in_todo || !must_act(batch));
+    if (batch->in_due)
+        batch__check(batch->phase <= BATCH__OPEN);
+    if (batch->phase == BATCH__OPEN || batch->phase == BATCH__SAVING)
+        batch__check(batch->is_loaded);
+    if (batch->phase == BATCH__CLOSED || batch->phase == BATCH__SAVING)
+        batch__check(batch->changed > 0);
+}
+
+static void check_due(const struct batch__core *core, uint64_t expected)
+{
+    uint64_t count = 0;
+    uint64_t before_ns = 0;
+    const struct batch__batch *previous = NULL;
+    for (const struct batch__batch *batch = core->due.first; batch != NULL;
+         batch = batch->due.next) {
+        batch__check(batch->in_due);
+        batch__check(batch->due.previous == previous);
+        batch__check(batch->closes_ns >= before_ns);
+        before_ns = batch->closes_ns;
+        previous = batch;
+        count++;
+        batch__check(count <= expected);
+    }
+    batch__check(core->due.last == previous);
+    batch__check(count == expected);
+}
+
+static void check_waiters(const struct batch__core *core, uint64_t expected)
+{
+    uint64_t count = 0;
+    const struct batch__batch *previous = NULL;
+    for (const struct batch__batch *batch = core->waiting.first; batch != NULL;
+         batch = batch->waiters.next) {
+        batch__check(batch->in_waiting);
+        batch__check(batch->waiters.previous == previous);
+        previous = batch;
+        count++;
+        batch__check(count <= expected);
+    }
+    batch__check(core->waiting.last == previous);
+    batch__check(count == expected);
+}
+
+static void check_todo(const struct batch__core *core, uint64_t expected)
+{
+    uint64_t count = 0;
+    for (const struct batch__batch *batch = core->todo_first; batch != NULL;
+         batch = batch->todo_next) {
+        batch__check(batch->in_todo);
+        count++;
+        batch__check(count <= expected);
+    }
+    batch__check(count == expected);
+}
+
+void batch__core_check(const struct batch__core *core)
+{
+    uint64_t batches = 0, due = 0, waiting = 0, todo = 0;
+    uint64_t ops = core->answers.count + (core->running != NULL ? 1 : 0);
+    check_ops(&core->answers);
+    for (uint64_t i = 0; i < core->table.size; i++) {
+        const struct batch__slot *slot = &core->table.slots[i];
+        const struct batch__batch *batch = slot->batch;
+        if (batch == NULL)
+            continue;
+        batch__check(slot->hash == batch->hash);
+        batch__check(batch__table_find(&core->table, batch->key, batch->key_size, batch->hash) ==
+                     batch);
+        check_batch(core, batch);
+        batches++;
+        due += batch->in_due;
+        waiting += batch->in_waiting;
+        todo += batch->in_todo;
+        ops += batch->waiting.count + (has_ran_in_hand(batch) ? batch->ran.count : 0);
+    }
+    batch__check(batches == core->table.count);
+    batch__check(ops == core->ops);
+    batch__check(core->ops <= core->config.ops_waiting_max + core->answers.count);
+    check_due(core, due);
+    check_waiters(core, waiting);
+    check_todo(core, todo);
+    if (core->running != NULL) {
+        batch__check(core->todo_first != NULL);
+        batch__check(core->todo_first->phase == BATCH__OPEN);
+    }
+}
