@@ -1,0 +1,118 @@
+# How this project makes a library: every source is compiled once, with hidden symbols and position
+# independent; from the objects come a shared and a static library, the version map, the pkg-config
+# and CMake files, and the install rules.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+# Set what the sources of a library are compiled with. `target` is an object or static library.
+function(batch_compile_for_library target)
+    set_target_properties(${target} PROPERTIES
+        C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF
+        C_VISIBILITY_PRESET hidden POSITION_INDEPENDENT_CODE ON)
+    target_include_directories(${target} PRIVATE "${batch_SOURCE_DIR}/include")
+    target_link_libraries(${target} PRIVATE batch_warnings)
+    if(BATCH_DEBUG_CHECKS)
+        target_compile_definitions(${target} PRIVATE BATCH_DEBUG_CHECKS)
+    endif()
+endfunction()
+
+# batch_make_library(<name>
+#     OBJECTS <object or static libraries, compiled by batch_compile_for_library>...
+#     EXPORT_NAME <name behind batch::>   SYMBOLS <pattern of the exported names>
+#     DESCRIPTION <one line>              HEADERS <names in include/batch>...
+#     PKG <pkg-config module>             [BASE <library of this project that it stands on>])
+#
+# Makes the targets <name> (shared) and <name>-static.
+function(batch_make_library library)
+    cmake_parse_arguments(library "" "EXPORT_NAME;SYMBOLS;DESCRIPTION;PKG;BASE" "OBJECTS;HEADERS" ${ARGN})
+    batch_find_module(${library_PKG} library_PKG_TARGET)
+
+    set(objects)
+    foreach(target IN LISTS library_OBJECTS)
+        list(APPEND objects "$<TARGET_OBJECTS:${target}>")
+    endforeach()
+    add_library(${library} SHARED ${objects})
+    add_library(${library}-static STATIC ${objects})
+    add_library(batch::${library_EXPORT_NAME} ALIAS ${library})
+    add_library(batch::${library_EXPORT_NAME}-static ALIAS ${library}-static)
+
+    set(map "${CMAKE_CURRENT_BINARY_DIR}/${library}.map")
+    configure_file("${batch_SOURCE_DIR}/cmake/exports.map.in" "${map}" @ONLY)
+    # Until 1.0 each minor version may break the binary interface, so it is part of the soname.
+    set_target_properties(${library} PROPERTIES
+        VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
+        LINK_DEPENDS "${map}")
+    target_link_options(${library} PRIVATE "LINKER:--version-script=${map}")
+    set_target_properties(${library}-static PROPERTIES OUTPUT_NAME ${library})
+
+    foreach(suffix "" -static)
+        set_target_properties(${library}${suffix} PROPERTIES
+            LINKER_LANGUAGE C EXPORT_NAME ${library_EXPORT_NAME}${suffix})
+        target_include_directories(${library}${suffix} PUBLIC
+            "$<BUILD_INTERFACE:${batch_SOURCE_DIR}/include>"
+            "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
+        target_link_libraries(${library}${suffix} PRIVATE ${library_PKG_TARGET} Threads::Threads)
+        if(library_BASE)
+            target_link_libraries(${library}${suffix} PUBLIC ${library_BASE}${suffix})
+        endif()
+    endforeach()
+
+    set_property(GLOBAL APPEND PROPERTY BATCH_LIBRARIES ${library})
+    set_property(TARGET ${library} PROPERTY BATCH_HEADERS ${library_HEADERS})
+    if(BATCH_INSTALL)
+        batch_install_library()
+    endif()
+endfunction()
+
+# The install rules of batch_make_library, with its variables.
+function(batch_install_library)
+    list(TRANSFORM library_HEADERS PREPEND "${batch_SOURCE_DIR}/include/batch/")
+    install(FILES ${library_HEADERS} DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/batch")
+
+    set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/${library}")
+    foreach(suffix "" -static)
+        install(TARGETS ${library}${suffix} EXPORT ${library}${suffix}-targets
+            LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+            ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+        install(EXPORT ${library}${suffix}-targets NAMESPACE batch:: DESTINATION "${package_dir}")
+    endforeach()
+    configure_package_config_file("${batch_SOURCE_DIR}/cmake/config.cmake.in" ${library}-config.cmake
+        INSTALL_DESTINATION "${package_dir}" NO_SET_AND_CHECK_MACRO NO_CHECK_REQUIRED_COMPONENTS_MACRO)
+    write_basic_package_version_file(${library}-config-version.cmake COMPATIBILITY SameMinorVersion)
+    install(FILES "${CMAKE_CURRENT_BINARY_DIR}/${library}-config.cmake"
+        "${CMAKE_CURRENT_BINARY_DIR}/${library}-config-version.cmake" DESTINATION "${package_dir}")
+
+    # Relative to where the .pc file lies, so that the whole prefix may be moved; absolute if the
+    # one who builds asks for absolute folders.
+    set(pc_includedir "${CMAKE_INSTALL_FULL_INCLUDEDIR}")
+    set(pc_libdir "${CMAKE_INSTALL_FULL_LIBDIR}")
+    set(pc_prefix "${CMAKE_INSTALL_PREFIX}")
+    if(NOT IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
+        file(RELATIVE_PATH up "/prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/prefix")
+        string(REGEX REPLACE "/$" "" up "${up}")
+        set(pc_prefix "\${pcfiledir}/${up}")
+        set(pc_libdir "\${prefix}/${CMAKE_INSTALL_LIBDIR}")
+        if(NOT IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
+            set(pc_includedir "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
+        endif()
+    endif()
+    configure_file("${batch_SOURCE_DIR}/cmake/library.pc.in" ${library}.pc @ONLY)
+    install(FILES "${CMAKE_CURRENT_BINARY_DIR}/${library}.pc"
+        DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+endfunction()
+
+# A store as a library of its own, batch-<name>, target batch::<name>:
+# batch_add_store(sqlite SOURCES sqlite.c PKG sqlite3 HEADER sqlite.h [DESCRIPTION <one line>])
+function(batch_add_store name)
+    cmake_parse_arguments(store "" "PKG;HEADER;DESCRIPTION" "SOURCES" ${ARGN})
+    if(NOT store_DESCRIPTION)
+        set(store_DESCRIPTION "The ${name} store of libbatch")
+    endif()
+    batch_find_module(${store_PKG} module)
+    add_library(batch-${name}-objects OBJECT ${store_SOURCES})
+    batch_compile_for_library(batch-${name}-objects)
+    target_link_libraries(batch-${name}-objects PRIVATE ${module})
+    batch_make_library(batch-${name}
+        OBJECTS batch-${name}-objects EXPORT_NAME ${name} SYMBOLS "batch_${name}_*"
+        DESCRIPTION "${store_DESCRIPTION}" HEADERS ${store_HEADER} PKG ${store_PKG} BASE batch)
+endfunction()
