@@ -1,0 +1,407 @@
+/* memory.c: the memory store of store.h: states with versions in a hash table.
+ *
+ * Owns copies of keys and states. One counter gives out all versions, so none is ever given twice,
+ * not even to a key that was deleted and made again.
+ *
+ * Threads: one mutex guards the table, for each call on its own. The codec and batch_call_finish are
+ * called without it: they may call anything, this store included. A load therefore decodes from a
+ * copy, in a buffer of its session.
+ *
+ * The table is an array of chains, doubled when there are more entries than chains; if there is no
+ * memory for that, chains just get longer. Its hash is keyed at random, since keys may come from
+ * strangers who would like to fill one chain.
+ */
+#include <batch/store.h>
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { CHAINS_MIN = 64 };
+
+struct entry {
+    struct entry *next; /* in its chain */
+    uint64_t hash;
+    uint64_t version;
+    size_t key_size;
+    size_t state_size;
+    size_t state_capacity; /* >= state_size */
+    unsigned char bytes[]; /* the key, then room for the state */
+};
+
+struct memory_store {
+    struct batch_store base;
+    uint64_t seed[2];
+    pthread_mutex_t lock; /* guards what follows */
+    struct entry **chains;
+    size_t chains_size; /* a power of two */
+    size_t entries_size;
+    uint64_t version_last;
+};
+
+struct memory_session {
+    unsigned char *buffer;
+    size_t buffer_size;
+};
+
+struct key {
+    const void *bytes; /* may be NULL if size is 0 */
+    size_t size;
+    uint64_t hash;
+};
+
+/* ---- Hash ----------------------------------------------------------------------------------- */
+
+static uint64_t rotated(uint64_t word, unsigned bits)
+{
+    return word << bits | word >> (64 - bits);
+}
+
+static void sip_round(uint64_t v[4])
+{
+    v[0] += v[1];
+    v[2] += v[3];
+    v[1] = rotated(v[1], 13) ^ v[0];
+    v[3] = rotated(v[3], 16) ^ v[2];
+    v[0] = rotated(v[0], 32);
+    v[2] += v[1];
+    v[0] += v[3];
+    v[1] = rotated(v[1], 17) ^ v[2];
+    v[3] = rotated(v[3], 21) ^ v[0];
+    v[2] = rotated(v[2], 32);
+}
+
+/* SipHash-1-3. Words are read in the order of the machine: the hash never leaves it. */
+static uint64_t hash_of(const uint64_t seed[2], const void *bytes, size_t size)
+{
+    const unsigned char *at = bytes;
+    uint64_t v[4] = {seed[0] ^ 0x736f6d6570736575u, seed[1] ^ 0x646f72616e646f6du,
+                     seed[0] ^ 0x6c7967656e657261u, seed[1] ^ 0x7465646279746573u};
+    size_t left = size;
+    for (; left >= 8; left -= 8, at += 8) {
+        uint64_t word;
+        memcpy(&word, at, 8);
+        v[3] ^= word;
+        sip_round(v);
+        v[0] ^= word;
+    }
+    uint64_t tail = (uint64_t)size << 56;
+    for (size_t i = 0; i < left; i++)
+        tail |= (uint64_t)at[i] << (8 * i);
+    v[3] ^= tail;
+    sip_round(v);
+    v[0] ^= tail;
+    v[2] ^= 0xff;
+    for (int i = 0; i < 3; i++)
+        sip_round(v);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+static struct key key_of(const struct memory_store *store, const void *bytes, size_t size)
+{
+    return (struct key){bytes, size, hash_of(store->seed, bytes, size)};
+}
+
+/* ---- Table: with the lock held -------------------------------------------------------------- */
+
+static bool entry_has_key(const struct entry *entry, const struct key *key)
+{
+    if (entry->hash != key->hash || entry->key_size != key->size)
+        return false;
+    return key->size == 0 || memcmp(entry->bytes, key->bytes, key->size) == 0;
+}
+
+static unsigned char *entry_state(struct entry *entry)
+{
+    return entry->bytes + entry->key_size;
+}
+
+/* Where the entry of a key is linked, or where it would be (then *slot is NULL). */
+static struct entry **table_slot(const struct memory_store *store, const struct key *key)
+{
+    struct entry **slot = &store->chains[key->hash & (store->chains_size - 1)];
+    while (*slot != NULL && !entry_has_key(*slot, key))
+        slot = &(*slot)->next;
+    return slot;
+}
+
+static void table_grow(struct memory_store *store)
+{
+    size_t size = store->chains_size * 2;
+    struct entry **chains = calloc(size, sizeof(struct entry *));
+    if (chains == NULL)
+        return;
+    for (size_t i = 0; i < store->chains_size; i++) {
+        for (struct entry *entry = store->chains[i], *next; entry != NULL; entry = next) {
+            next = entry->next;
+            struct entry **chain = &chains[entry->hash & (size - 1)];
+            entry->next = *chain;
+            *chain = entry;
+        }
+    }
+    free(store->chains);
+    store->chains = chains;
+    store->chains_size = size;
+}
+
+/* An entry with room for the state, in the place of *slot, which it frees unless it fits. NULL: no
+ * memory, and *slot is as it was. */
+static struct entry *entry_fit(struct entry **slot, const struct key *key, size_t state_size)
+{
+    struct entry *old = *slot;
+    if (old != NULL && state_size <= old->state_capacity &&
+        old->state_capacity / 2 <= state_size + sizeof *old)
+        return old;
+    if (state_size > SIZE_MAX - sizeof *old - key->size)
+        return NULL;
+    struct entry *entry = malloc(sizeof *entry + key->size + state_size);
+    if (entry == NULL)
+        return NULL;
+    entry->next = old != NULL ? old->next : NULL;
+    entry->hash = key->hash;
+    entry->key_size = key->size;
+    entry->state_capacity = state_size;
+    if (key->size > 0)
+        memcpy(entry->bytes, key->bytes, key->size);
+    free(old);
+    *slot = entry;
+    return entry;
+}
+
+/* Write a state. BATCH_OK and its new version, or BATCH_NO_MEMORY and nothing is changed. */
+static int table_put(struct memory_store *store, struct entry **slot, const struct key *key,
+                     const void *state, size_t state_size, uint64_t *ret_version)
+{
+    bool is_new = *slot == NULL;
+    struct entry *entry = entry_fit(slot, key, state_size);
+    if (entry == NULL)
+        return BATCH_NO_MEMORY;
+    entry->state_size = state_size;
+    if (state_size > 0)
+        memcpy(entry_state(entry), state, state_size);
+    entry->version = ++store->version_last;
+    *ret_version = entry->version;
+    if (is_new && ++store->entries_size > store->chains_size)
+        table_grow(store); /* from here `slot` is void */
+    return BATCH_OK;
+}
+
+/* ---- A session ------------------------------------------------------------------------------ */
+
+static int session_open(batch_store *base, void **ret_session, batch_result *reterr)
+{
+    (void)base;
+    struct memory_session *session = calloc(1, sizeof *session);
+    if (session == NULL) {
+        strcpy(reterr->message, "no memory for a session");
+        return BATCH_NO_MEMORY;
+    }
+    *ret_session = session;
+    return BATCH_OK;
+}
+
+static void session_close(batch_store *base, void *opened)
+{
+    (void)base;
+    struct memory_session *session = opened;
+    free(session->buffer);
+    free(session);
+}
+
+/* Refuse a call that came too late. */
+static bool refused(batch_call *call)
+{
+    if (!batch_call_is_canceled(call))
+        return false;
+    batch_call_set_error(call, 0,
+                         batch_now_ns() >= batch_call_deadline_ns(call)
+                             ? "the deadline of the batch has passed"
+                             : "the processor stops, and its time for that has passed");
+    return true;
+}
+
+/* Copy the state of a key to the session's buffer. False: no memory. Version 0: nothing stored. */
+static bool session_copy(struct memory_store *store, struct memory_session *session,
+                         const struct key *key, size_t *ret_size, uint64_t *ret_version)
+{
+    bool copied = true;
+    *ret_size = 0;
+    *ret_version = 0;
+    pthread_mutex_lock(&store->lock);
+    struct entry *entry = *table_slot(store, key);
+    if (entry != NULL) {
+        if (entry->state_size > session->buffer_size) {
+            free(session->buffer);
+            session->buffer = malloc(entry->state_size);
+            session->buffer_size = session->buffer != NULL ? entry->state_size : 0;
+        }
+        copied = entry->state_size <= session->buffer_size;
+        if (copied && entry->state_size > 0)
+            memcpy(session->buffer, entry_state(entry), entry->state_size);
+        *ret_size = entry->state_size;
+        *ret_version = entry->version;
+    }
+    pthread_mutex_unlock(&store->lock);
+    return copied;
+}
+
+static int load_one(struct memory_store *store, struct memory_session *session, batch_call *call)
+{
+    if (refused(call))
+        return BATCH_LOAD_FAILED;
+    size_t key_size;
+    const void *bytes = batch_call_key(call, &key_size);
+    struct key key = key_of(store, bytes, key_size);
+    size_t size;
+    uint64_t version;
+    if (!session_copy(store, session, &key, &size, &version)) {
+        batch_call_set_error(call, 0, "no memory to copy the state");
+        return BATCH_LOAD_FAILED;
+    }
+    batch_call_set_version(call, version);
+    if (version == 0)
+        return batch_call_decode(call, NULL, 0);
+    return batch_call_decode(call, size > 0 ? (const void *)session->buffer : "", size);
+}
+
+static void load(batch_store *base, void *session, batch_call *const *calls, size_t calls_size)
+{
+    for (size_t i = 0; i < calls_size; i++)
+        batch_call_finish(calls[i], load_one((struct memory_store *)base, session, calls[i]));
+}
+
+static int save_one(struct memory_store *store, batch_call *call)
+{
+    const void *state;
+    size_t state_size;
+    if (refused(call))
+        return BATCH_SAVE_FAILED;
+    int status = batch_call_encode(call, &state, &state_size);
+    if (status != BATCH_OK)
+        return BATCH_SAVE_FAILED;
+    size_t key_size;
+    const void *bytes = batch_call_key(call, &key_size);
+    struct key key = key_of(store, bytes, key_size);
+    uint64_t expected = batch_call_version(call);
+    uint64_t version = 0;
+
+    pthread_mutex_lock(&store->lock);
+    struct entry **slot = table_slot(store, &key);
+    uint64_t found = *slot != NULL ? (*slot)->version : 0;
+    status = BATCH_CONFLICT;
+    if (found == expected)
+        status = table_put(store, slot, &key, state, state_size, &version);
+    pthread_mutex_unlock(&store->lock);
+
+    if (status == BATCH_OK) {
+        batch_call_set_version(call, version);
+        return BATCH_OK;
+    }
+    if (status == BATCH_CONFLICT) {
+        batch_call_set_error(call, 0, "another version is stored");
+        return BATCH_CONFLICT;
+    }
+    batch_call_set_error(call, 0, "no memory to store the state");
+    return BATCH_SAVE_FAILED;
+}
+
+static void save(batch_store *base, void *session, batch_call *const *calls, size_t calls_size)
+{
+    (void)session;
+    for (size_t i = 0; i < calls_size; i++)
+        batch_call_finish(calls[i], save_one((struct memory_store *)base, calls[i]));
+}
+
+/* ---- The store ------------------------------------------------------------------------------ */
+
+static void store_close(batch_store *base)
+{
+    struct memory_store *store = (struct memory_store *)base;
+    for (size_t i = 0; i < store->chains_size; i++) {
+        for (struct entry *entry = store->chains[i], *next; entry != NULL; entry = next) {
+            next = entry->next;
+            free(entry);
+        }
+    }
+    pthread_mutex_destroy(&store->lock);
+    free(store->chains);
+    free(store);
+}
+
+int batch_memory_open(batch_store **ret_store)
+{
+    struct memory_store *store = calloc(1, sizeof *store);
+    if (store == NULL)
+        return BATCH_NO_MEMORY;
+    store->base.size = sizeof store->base;
+    store->base.name = "memory";
+    store->base.session_open = session_open;
+    store->base.session_close = session_close;
+    store->base.load = load;
+    store->base.save = save;
+    store->base.close = store_close;
+    /* Before the kernel has any randomness, early at boot, the address has to do. */
+    if (getrandom(store->seed, sizeof store->seed, GRND_NONBLOCK) != (ssize_t)sizeof store->seed)
+        store->seed[0] = (uint64_t)(uintptr_t)store ^ batch_now_ns();
+    store->chains_size = CHAINS_MIN;
+    store->chains = calloc(CHAINS_MIN, sizeof(struct entry *));
+    if (store->chains == NULL || pthread_mutex_init(&store->lock, NULL) != 0) {
+        free(store->chains);
+        free(store);
+        return BATCH_NO_MEMORY;
+    }
+    *ret_store = &store->base;
+    return BATCH_OK;
+}
+
+bool batch_memory_read(batch_store *base, const void *key_bytes, size_t key_size, void *state,
+                       size_t state_size, size_t *ret_state_size, uint64_t *ret_version)
+{
+    struct memory_store *store = (struct memory_store *)base;
+    struct key key = key_of(store, key_bytes, key_size);
+    pthread_mutex_lock(&store->lock);
+    struct entry *entry = *table_slot(store, &key);
+    bool found = entry != NULL;
+    if (found) {
+        size_t size = entry->state_size < state_size ? entry->state_size : state_size;
+        if (size > 0)
+            memcpy(state, entry_state(entry), size);
+        if (ret_state_size != NULL)
+            *ret_state_size = entry->state_size;
+        if (ret_version != NULL)
+            *ret_version = entry->version;
+    }
+    pthread_mutex_unlock(&store->lock);
+    return found;
+}
+
+int batch_memory_write(batch_store *base, const void *key_bytes, size_t key_size, const void *state,
+                       size_t state_size)
+{
+    if (key_size > BATCH_KEY_SIZE_MAX)
+        return BATCH_INVALID;
+    struct memory_store *store = (struct memory_store *)base;
+    struct key key = key_of(store, key_bytes, key_size);
+    uint64_t version;
+    pthread_mutex_lock(&store->lock);
+    int status = table_put(store, table_slot(store, &key), &key, state, state_size, &version);
+    pthread_mutex_unlock(&store->lock);
+    return status;
+}
+
+bool batch_memory_delete(batch_store *base, const void *key_bytes, size_t key_size)
+{
+    struct memory_store *store = (struct memory_store *)base;
+    struct key key = key_of(store, key_bytes, key_size);
+    pthread_mutex_lock(&store->lock);
+    struct entry **slot = table_slot(store, &key);
+    struct entry *entry = *slot;
+    if (entry != NULL) {
+        *slot = entry->next;
+        store->entries_size--;
+    }
+    pthread_mutex_unlock(&store->lock);
+    free(entry);
+    return entry != NULL;
+}
