@@ -1,0 +1,129 @@
+/* counters.c: see counters.h. */
+#include "counters.h"
+
+#include "../platform/atomics.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What every caller's batch_stats has had since the first release. */
+#define STATS_SIZE_MIN (offsetof(batch_stats, operations_waiting) + sizeof(uint64_t))
+
+_Static_assert(STATS_SIZE_MIN == 3 * sizeof(uint64_t) || sizeof(size_t) != 8,
+               "the beginning of batch_stats is frozen");
+
+void batch__counters_accepted(struct batch__counters *counters, uint64_t count)
+{
+    batch__count(&counters->xaccepted, count);
+}
+
+void batch__counters_answered(struct batch__counters *counters, int status, uint64_t count)
+{
+    if (status > 0 || status <= -BATCH_STATUS_COUNT)
+        abort(); /* a bug of ours: better than writing somewhere else */
+    uint64_t *place = &counters->xanswered[-status];
+    /* Release: whoever sees the answers sees that the operations were accepted. */
+    batch__store_release(place, batch__load_relaxed(place) + count);
+}
+
+void batch__counters_batch(struct batch__counters *counters, const batch_metric *metric, bool saved)
+{
+    int reason = metric->close_reason;
+    if (reason < 0 || reason >= BATCH_CLOSE_REASON_COUNT)
+        abort();
+    batch__count(&counters->xclosed[reason], 1);
+    if (saved) /* release: whoever sees the save sees the batch */
+        batch__store_release(&counters->xsaved, batch__load_relaxed(&counters->xsaved) + 1);
+
+    if (metric->load_ns != 0)
+        batch__histogram_record(&counters->load_ns, metric->load_ns);
+    if (metric->save_ns != 0)
+        batch__histogram_record(&counters->save_ns, metric->save_ns);
+    if (reason != BATCH_CLOSED_BY_ERROR)
+        batch__histogram_record(&counters->first_wait_ns, metric->first_wait_ns);
+    batch__histogram_record(&counters->total_ns, metric->total_ns);
+    batch__histogram_record(&counters->batch_operations, metric->operations);
+}
+
+void batch__group_counters_load(struct batch__group_counters *groups, size_t calls)
+{
+    batch__histogram_record_mp(&groups->load_group, calls);
+}
+
+void batch__group_counters_save(struct batch__group_counters *groups, size_t calls)
+{
+    batch__histogram_record_mp(&groups->save_group, calls);
+}
+
+static void collect_numbers(batch_stats *stats, const struct batch__counters *counters)
+{
+    /* Answers first, with acquire: what is accepted then includes them. Below, saves likewise. */
+    uint64_t answered = 0;
+    for (size_t i = 0; i < BATCH_STATUS_COUNT; i++) {
+        uint64_t count = batch__load_acquire(&counters->xanswered[i]);
+        stats->operations_answered[i] += count;
+        answered += count;
+    }
+    uint64_t accepted = batch__load_relaxed(&counters->xaccepted);
+    stats->operations_accepted += accepted;
+    stats->operations_waiting += accepted - answered;
+
+    stats->batches_saved += batch__load_acquire(&counters->xsaved);
+    for (size_t i = 0; i < BATCH_CLOSE_REASON_COUNT; i++) {
+        uint64_t count = batch__load_relaxed(&counters->xclosed[i]);
+        stats->batches_closed[i] += count;
+        stats->batches += count;
+    }
+}
+
+/* The histogram that is `offset` bytes into the counters of every shard. */
+static void collect_histogram(batch_distribution *ret_distribution,
+                              const struct batch__counters *const *shards, size_t shards_size,
+                              size_t offset)
+{
+    struct batch__histogram_sum sum;
+    memset(&sum, 0, sizeof sum);
+    for (size_t i = 0; i < shards_size; i++) {
+        const char *counters = (const char *)shards[i];
+        batch__histogram_sum_add(
+            &sum, (const struct batch__histogram *)(const void *)(counters + offset));
+    }
+    batch__histogram_sum_describe(&sum, ret_distribution);
+}
+
+static void collect_group(batch_distribution *ret_distribution,
+                          const struct batch__histogram *histogram)
+{
+    struct batch__histogram_sum sum;
+    memset(&sum, 0, sizeof sum);
+    batch__histogram_sum_add(&sum, histogram);
+    batch__histogram_sum_describe(&sum, ret_distribution);
+}
+
+int batch__stats_collect(batch_stats *stats, const struct batch__counters *const *shards,
+                         size_t shards_size, const struct batch__group_counters *groups,
+                         uint64_t dropped)
+{
+    if (stats == NULL || stats->size < STATS_SIZE_MIN)
+        return BATCH_INVALID;
+
+    batch_stats all = BATCH_STATS_INIT;
+    all.size = stats->size;
+    for (size_t i = 0; i < shards_size; i++)
+        collect_numbers(&all, shards[i]);
+    all.metrics_dropped = dropped;
+
+#define COLLECT(member)                                                                            \
+    collect_histogram(&all.member, shards, shards_size, offsetof(struct batch__counters, member))
+    COLLECT(load_ns);
+    COLLECT(save_ns);
+    COLLECT(total_ns);
+    COLLECT(first_wait_ns);
+    COLLECT(batch_operations);
+#undef COLLECT
+    collect_group(&all.load_group, &groups->load_group);
+    collect_group(&all.save_group, &groups->save_group);
+
+    memcpy(stats, &all, stats->size < sizeof all ? stats->size : sizeof all);
+    return BATCH_OK;
+}

@@ -1,0 +1,59 @@
+/* counters.h: the totals of a processor, and the snapshot that batch_processor_stats gives of them.
+ *
+ * Each shard counts on its own: one writer, its worker, with plain stores. What session threads
+ * count is shared by all of them and rare: once for each group of calls. A snapshot adds them up,
+ * without a lock and without holding anybody up.
+ *
+ * What a snapshot promises whenever it is taken: an operation is in operations_accepted before it
+ * is in operations_answered, so operations_waiting is their difference and never below zero;
+ * batches is the sum of batches_closed; batches_saved is at most batches.
+ *
+ * All structs here: all zero is empty; they hold no memory of their own.
+ */
+#ifndef BATCH_METRICS_COUNTERS_H
+#define BATCH_METRICS_COUNTERS_H
+
+#include "histogram.h"
+
+/* What one shard counts. About 39 KiB. */
+struct batch__counters {
+    uint64_t xaccepted;
+    uint64_t xanswered[BATCH_STATUS_COUNT];     /* by -status */
+    uint64_t xclosed[BATCH_CLOSE_REASON_COUNT]; /* batches, by enum batch_close_reason */
+    uint64_t xsaved;
+    struct batch__histogram load_ns;
+    struct batch__histogram save_ns;
+    struct batch__histogram total_ns;
+    struct batch__histogram first_wait_ns;
+    struct batch__histogram batch_operations;
+};
+
+/* Thread: the worker of the shard. `accepted` before `answered`, for the same operations. A status
+ * or close reason that does not exist aborts. */
+void batch__counters_accepted(struct batch__counters *counters, uint64_t count);
+void batch__counters_answered(struct batch__counters *counters, int status, uint64_t count);
+
+/* A batch has ended; `saved`: a save of it succeeded. Of `metric`, load_ns, save_ns, total_ns,
+ * first_wait_ns, operations and close_reason are looked at; a load or save time of 0, or the first
+ * wait of a batch whose load failed, did not happen and is not counted. */
+void batch__counters_batch(struct batch__counters *counters, const batch_metric *metric,
+                           bool saved);
+
+/* What all session threads count together. */
+struct batch__group_counters {
+    struct batch__histogram load_group;
+    struct batch__histogram save_group;
+};
+
+/* A group of `calls` is given to the store. Thread: any. */
+void batch__group_counters_load(struct batch__group_counters *groups, size_t calls);
+void batch__group_counters_save(struct batch__group_counters *groups, size_t calls);
+
+/* Fill the first stats->size bytes of `stats`, or all of it if it is larger than this library
+ * knows; stats->size stays. Thread: any. BATCH_OK; BATCH_INVALID if `stats` is NULL or its size
+ * ends before operations_waiting does. */
+int batch__stats_collect(batch_stats *stats, const struct batch__counters *const *shards,
+                         size_t shards_size, const struct batch__group_counters *groups,
+                         uint64_t dropped);
+
+#endif
