@@ -17,10 +17,12 @@
 
 #define batch__exchange_acquire(place, value)                                                      \
     __atomic_exchange_n((place), (value), __ATOMIC_ACQUIRE)
+#define batch__exchange_seq_cst(place, value) __atomic_exchange_n((place), (value), __ATOMIC_SEQ_CST)
 #define batch__exchange_acq_rel(place, value)                                                      \
     __atomic_exchange_n((place), (value), __ATOMIC_ACQ_REL)
 
 #define batch__add_relaxed(place, value) __atomic_fetch_add((place), (value), __ATOMIC_RELAXED)
+#define batch__or_seq_cst(place, value) __atomic_fetch_or((place), (value), __ATOMIC_SEQ_CST)
 #define batch__add_seq_cst(place, value) __atomic_fetch_add((place), (value), __ATOMIC_SEQ_CST)
 #define batch__sub_release(place, value) __atomic_fetch_sub((place), (value), __ATOMIC_RELEASE)
 

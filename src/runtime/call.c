@@ -1,0 +1,216 @@
+/* call.c: batch_call, from both sides: the store's (store.h) and the worker's (call.h). */
+#include "call.h"
+
+#include "../core/check.h"
+#include "../platform/atomics.h"
+#include "processor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { ALIGNMENT = 16 };
+
+static size_t aligned(size_t size)
+{
+    return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+size_t batch__call_size(size_t resource_size)
+{
+    return aligned(sizeof(batch_call)) + aligned(resource_size);
+}
+
+void batch__calls_push(struct batch__calls *calls, batch_call *call)
+{
+    call->next = NULL;
+    if (calls->first == NULL)
+        calls->first = call;
+    else
+        calls->last->next = call;
+    calls->last = call;
+    calls->count++;
+}
+
+void batch__calls_append(struct batch__calls *calls, struct batch__calls *more)
+{
+    if (more->first == NULL)
+        return;
+    if (calls->first == NULL)
+        calls->first = more->first;
+    else
+        calls->last->next = more->first;
+    calls->last = more->last;
+    calls->count += more->count;
+    *more = (struct batch__calls){NULL, NULL, 0};
+}
+
+size_t batch__calls_take(struct batch__calls *from, batch_call **calls, size_t calls_max)
+{
+    size_t count = 0;
+    while (from->first != NULL && count < calls_max) {
+        batch_call *call = from->first;
+        from->first = call->next;
+        call->next = NULL;
+        calls[count++] = call;
+    }
+    from->count -= count;
+    for (size_t i = 0; i < count; i++) {
+        calls[i]->group_index = (uint32_t)i;
+        calls[i]->group_size = (uint32_t)count;
+    }
+    return count;
+}
+
+static const batch_options *options_of(const batch_call *call)
+{
+    return &call->shard->processor->options;
+}
+
+void batch__call_begin(batch_call *call, struct batch__shard *shard)
+{
+    call->shard = shard;
+    call->version = 0;
+    call->error_text = NULL;
+    call->store_code = 0;
+    call->group_size = 0;
+    size_t resource_size = shard->processor->options.resource_size;
+    if (resource_size > 0)
+        memset(batch_call_resource(call), 0, resource_size);
+}
+
+void batch__call_hand_over(batch_call *call, enum batch__stage stage)
+{
+    call->stage = (uint8_t)stage;
+    batch__store_relaxed(&call->xis_in_hand, 1); /* ordered by the hand-over itself */
+}
+
+void batch__call_clear_error(batch_call *call)
+{
+    if (call->error_text != NULL)
+        batch__release(options_of(call), call->error_text);
+    call->error_text = NULL;
+}
+
+const void *batch_call_key(const batch_call *call, size_t *ret_key_size)
+{
+    *ret_key_size = call->batch.key_size;
+    return call->batch.key;
+}
+
+uint64_t batch_call_deadline_ns(const batch_call *call)
+{
+    return call->batch.deadline_ns;
+}
+
+bool batch_call_is_canceled(const batch_call *call)
+{
+    return batch__load_relaxed(&call->shard->processor->xis_giving_up) != 0 ||
+           batch__clock_now_ns() > call->batch.deadline_ns;
+}
+
+uint64_t batch_call_version(const batch_call *call)
+{
+    return call->version;
+}
+
+void batch_call_set_version(batch_call *call, uint64_t version)
+{
+    call->version = version;
+}
+
+size_t batch_call_group_index(const batch_call *call)
+{
+    return call->group_index;
+}
+
+void *batch_call_resource(const batch_call *call)
+{
+    if (options_of(call)->resource_size == 0)
+        return NULL;
+    return (char *)(uintptr_t)call + aligned(sizeof *call);
+}
+
+static int decode_plain(batch_call *call, const void *bytes, size_t bytes_size)
+{
+    size_t resource_size = options_of(call)->resource_size;
+    if (bytes == NULL)
+        return BATCH_OK;
+    if (bytes_size != resource_size) {
+        char text[128];
+        snprintf(text, sizeof text,
+                 "the stored state has %zu bytes, but resource_size is %zu and there is no codec",
+                 bytes_size, resource_size);
+        batch_call_set_error(call, 0, text);
+        return BATCH_LOAD_FAILED;
+    }
+    if (bytes_size > 0)
+        memcpy(batch_call_resource(call), bytes, bytes_size);
+    return BATCH_OK;
+}
+
+int batch_call_decode(batch_call *call, const void *bytes, size_t bytes_size)
+{
+    const batch_codec *codec = &call->shard->processor->codec;
+    if (codec->decode == NULL)
+        return decode_plain(call, bytes, bytes_size);
+    int status = codec->decode(batch_call_resource(call), bytes, bytes_size, codec->arg);
+    if (status == BATCH_OK)
+        return BATCH_OK;
+    if (call->error_text == NULL)
+        batch_call_set_error(call, status, "the codec could not decode the stored state");
+    return BATCH_LOAD_FAILED;
+}
+
+int batch_call_encode(batch_call *call, const void **ret_bytes, size_t *ret_bytes_size)
+{
+    const batch_codec *codec = &call->shard->processor->codec;
+    if (codec->encode == NULL) {
+        *ret_bytes = batch_call_resource(call);
+        *ret_bytes_size = options_of(call)->resource_size;
+        return BATCH_OK;
+    }
+    int status = codec->encode(batch_call_resource(call), ret_bytes, ret_bytes_size, codec->arg);
+    if (status == BATCH_OK)
+        return BATCH_OK;
+    if (call->error_text == NULL)
+        batch_call_set_error(call, status, "the codec could not encode the resource");
+    return BATCH_SAVE_FAILED;
+}
+
+void batch_call_set_error(batch_call *call, int store_code, const char *text)
+{
+    call->store_code = store_code;
+    batch__call_clear_error(call);
+    if (text == NULL)
+        return;
+    size_t size = strlen(text) + 1;
+    if (size > BATCH_MESSAGE_SIZE)
+        size = BATCH_MESSAGE_SIZE;
+    call->error_text = batch__allocate(options_of(call), size);
+    if (call->error_text == NULL)
+        return; /* the status and the code still say what happened */
+    memcpy(call->error_text, text, size - 1);
+    call->error_text[size - 1] = '\0';
+}
+
+/* What a stage may end with; anything else is the worst that it can mean. */
+static int stage_status(enum batch__stage stage, int status)
+{
+    if (stage == BATCH__STAGE_LOAD)
+        return status == BATCH_OK ? BATCH_OK : BATCH_LOAD_FAILED;
+    if (status == BATCH_OK || status == BATCH_CONFLICT || status == BATCH_SAVE_FAILED)
+        return status;
+    return BATCH_UNKNOWN;
+}
+
+void batch_call_finish(batch_call *call, int status)
+{
+    if (batch__exchange_acq_rel(&call->xis_in_hand, 0) == 0)
+        batch__panic(__FILE__, __LINE__, "a batch_call is finished once for each load and save");
+    call->status = (int8_t)stage_status((enum batch__stage)call->stage, status);
+    struct batch__shard *shard = call->shard;
+    if (batch__thread_is_current(&shard->thread))
+        batch__calls_push(&shard->finished, call);
+    else
+        batch__inbox_push_call_mp(&shard->inbox, call);
+}

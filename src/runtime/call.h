@@ -1,0 +1,58 @@
+/* call.h: a batch with what the store is told of it, and the memory of its resource behind.
+ *
+ * Owner: the worker of the shard; and, from the moment it is handed to the store until batch_call_finish,
+ * whoever has the call in hand, who writes only what is said below. The hand-overs (I/O queue there,
+ * inbox back) order the accesses.
+ */
+#ifndef BATCH_RUNTIME_CALL_H
+#define BATCH_RUNTIME_CALL_H
+
+#include <batch/store.h>
+
+#include "../core/batch.h"
+
+struct batch__shard;
+
+enum batch__stage { BATCH__STAGE_LOAD, BATCH__STAGE_SAVE };
+
+struct batch_call {
+    struct batch__batch batch; /* first: the core knows the call by this */
+    struct batch__shard *shard;
+
+    /* Written by the one who has the call in hand. */
+    uint64_t version;
+    char *error_text; /* allocated; NULL: none */
+    int store_code;
+    int8_t status;       /* how the stage ended */
+    uint8_t stage;       /* enum batch__stage */
+    uint8_t xis_in_hand; /* 1 from hand-over to finish */
+    uint32_t group_index;
+    uint32_t group_size;
+    batch_call *next; /* in a group, or in the inbox */
+};
+
+/* A FIFO of calls, chained through `next`. */
+struct batch__calls {
+    batch_call *first;
+    batch_call *last;
+    size_t count;
+};
+
+void batch__calls_push(struct batch__calls *calls, batch_call *call);
+void batch__calls_append(struct batch__calls *calls,
+                         struct batch__calls *more); /* empties `more` */
+
+/* Take at most `calls_max`, oldest first, as one group: each is told its place in it. Their number. */
+size_t batch__calls_take(struct batch__calls *from, batch_call **calls, size_t calls_max);
+
+/* Bytes of a call with a resource behind it; a multiple of 16. */
+size_t batch__call_size(size_t resource_size);
+
+/* Worker. A new batch: no version, no error, resource zeroed. */
+void batch__call_begin(batch_call *call, struct batch__shard *shard);
+/* Worker. The call is about to be handed to the store. */
+void batch__call_hand_over(batch_call *call, enum batch__stage stage);
+/* Worker. Drop the error of the batch. */
+void batch__call_clear_error(batch_call *call);
+
+#endif

@@ -1,0 +1,130 @@
+#include "inbox.h"
+
+#include "../platform/atomics.h"
+#include "call.h"
+
+bool batch__inbox_init(struct batch__inbox *inbox)
+{
+    inbox->xops = NULL;
+    inbox->xcalls = NULL;
+    inbox->xsignals = 0;
+    inbox->xis_asleep = 0;
+    inbox->is_woken = false;
+    return batch__lock_init(&inbox->lock);
+}
+
+void batch__inbox_destroy(struct batch__inbox *inbox)
+{
+    batch__lock_destroy(&inbox->lock);
+}
+
+static batch_op *closed_mark(struct batch__inbox *inbox)
+{
+    return (batch_op *)(void *)inbox;
+}
+
+static void wake_if_asleep(struct batch__inbox *inbox)
+{
+    /* seq_cst: after our push, so that either we see the worker asleep or it sees what we pushed */
+    if (batch__load_seq_cst(&inbox->xis_asleep) == 0)
+        return;
+    if (batch__exchange_seq_cst(&inbox->xis_asleep, 0) == 0)
+        return; /* another thread wakes it */
+    batch__lock_take(&inbox->lock);
+    inbox->is_woken = true;
+    batch__lock_wake_one(&inbox->lock);
+    batch__lock_give(&inbox->lock);
+}
+
+bool batch__inbox_push_ops_mp(struct batch__inbox *inbox, batch_op *newest, batch_op *oldest)
+{
+    batch_op *head = batch__load_relaxed(&inbox->xops);
+    do {
+        if (head == closed_mark(inbox))
+            return false;
+        oldest->private_next = head;
+    } while (!batch__compare_exchange_seq_cst(&inbox->xops, &head, newest));
+    if (head == NULL)
+        wake_if_asleep(inbox);
+    return true;
+}
+
+void batch__inbox_push_call_mp(struct batch__inbox *inbox, batch_call *call)
+{
+    batch_call *head = batch__load_relaxed(&inbox->xcalls);
+    do
+        call->next = head;
+    while (!batch__compare_exchange_seq_cst(&inbox->xcalls, &head, call));
+    if (head == NULL)
+        wake_if_asleep(inbox);
+}
+
+void batch__inbox_signal_mp(struct batch__inbox *inbox, enum batch__signal signal)
+{
+    batch__or_seq_cst(&inbox->xsignals, (uint32_t)signal);
+    wake_if_asleep(inbox);
+}
+
+batch_op *batch__inbox_take_ops_sc(struct batch__inbox *inbox, bool close)
+{
+    batch_op *newest = batch__load_relaxed(&inbox->xops);
+    if (newest == closed_mark(inbox) || (newest == NULL && !close))
+        return NULL;
+    /* acquire: what the submitters wrote into the operations */
+    newest = batch__exchange_acquire(&inbox->xops, close ? closed_mark(inbox) : NULL);
+    batch_op *oldest_first = NULL;
+    while (newest != NULL) {
+        batch_op *next = newest->private_next;
+        newest->private_next = oldest_first;
+        oldest_first = newest;
+        newest = next;
+    }
+    return oldest_first;
+}
+
+batch_call *batch__inbox_take_calls_sc(struct batch__inbox *inbox)
+{
+    if (batch__load_relaxed(&inbox->xcalls) == NULL)
+        return NULL;
+    /* acquire: what the store did with the calls */
+    batch_call *newest = batch__exchange_acquire(&inbox->xcalls, NULL);
+    batch_call *oldest_first = NULL;
+    while (newest != NULL) {
+        batch_call *next = newest->next;
+        newest->next = oldest_first;
+        oldest_first = newest;
+        newest = next;
+    }
+    return oldest_first;
+}
+
+uint32_t batch__inbox_take_signals_sc(struct batch__inbox *inbox)
+{
+    if (batch__load_relaxed(&inbox->xsignals) == 0)
+        return 0;
+    return batch__exchange_acquire(&inbox->xsignals, 0);
+}
+
+bool batch__inbox_is_empty_sc(struct batch__inbox *inbox)
+{
+    batch_op *ops = batch__load_seq_cst(&inbox->xops);
+    return (ops == NULL || ops == closed_mark(inbox)) &&
+           batch__load_seq_cst(&inbox->xcalls) == NULL &&
+           batch__load_seq_cst(&inbox->xsignals) == 0;
+}
+
+void batch__inbox_sleep_sc(struct batch__inbox *inbox, uint64_t until_ns)
+{
+    batch__store_seq_cst(&inbox->xis_asleep, 1);
+    if (!batch__inbox_is_empty_sc(inbox)) {
+        batch__store_relaxed(&inbox->xis_asleep, 0);
+        return;
+    }
+    batch__lock_take(&inbox->lock);
+    /* A wake that was meant for an earlier sleep may be found here: then this one is short. */
+    if (!inbox->is_woken)
+        batch__lock_wait(&inbox->lock, until_ns);
+    inbox->is_woken = false;
+    batch__lock_give(&inbox->lock);
+    batch__store_relaxed(&inbox->xis_asleep, 0);
+}

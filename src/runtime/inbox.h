@@ -1,0 +1,55 @@
+/* inbox.h: what other threads hand to a shard's worker, and how they wake it.
+ *
+ * Two stacks that any thread pushes to and only the worker empties, whole: operations, and calls that a
+ * store has finished; and a word of signals. A push is one compare-and-exchange, whatever the number of
+ * operations chained; the worker takes everything with one exchange and turns it round.
+ *
+ * Sleep and wake: the worker announces that it sleeps and then looks once more; a thread that pushes looks
+ * afterwards whether the worker sleeps. Both are sequentially consistent, so one of the two sees the
+ * other and no push is slept through. Only the push that finds a stack empty needs to look.
+ *
+ * Closing puts a mark in place of the operations: from then on a push of operations fails, and what came
+ * before it is taken. That one exchange decides, for every operation, whether it came before the stop.
+ */
+#ifndef BATCH_RUNTIME_INBOX_H
+#define BATCH_RUNTIME_INBOX_H
+
+#include <batch/batch.h>
+
+#include "../platform/platform.h"
+
+enum batch__signal {
+    BATCH__SIGNAL_CANCEL = 1,    /* some operation has been canceled */
+    BATCH__SIGNAL_STOP = 2,      /* close the inbox and finish */
+    BATCH__SIGNAL_STORE_FREE = 4 /* a session waits for work (natural batching) */
+};
+
+struct batch__inbox {
+    batch_op *xops; /* newest first; or the inbox's own address: closed */
+    batch_call *xcalls;
+    uint32_t xsignals;
+    uint32_t xis_asleep;
+
+    struct batch__lock lock;
+    bool is_woken; /* under lock */
+};
+
+bool batch__inbox_init(struct batch__inbox *inbox);
+void batch__inbox_destroy(struct batch__inbox *inbox);
+
+/* Any thread. Push a chain of operations, newest first: `newest` … `oldest`. False: closed, not pushed.
+ * The operations may be answered before this returns. */
+bool batch__inbox_push_ops_mp(struct batch__inbox *inbox, batch_op *newest, batch_op *oldest);
+void batch__inbox_push_call_mp(struct batch__inbox *inbox, batch_call *call);
+void batch__inbox_signal_mp(struct batch__inbox *inbox, enum batch__signal signal);
+
+/* The worker only. What was pushed, oldest first, or NULL. `close` also closes the inbox. */
+batch_op *batch__inbox_take_ops_sc(struct batch__inbox *inbox, bool close);
+batch_call *batch__inbox_take_calls_sc(struct batch__inbox *inbox);
+uint32_t batch__inbox_take_signals_sc(struct batch__inbox *inbox);
+bool batch__inbox_is_empty_sc(struct batch__inbox *inbox);
+
+/* The worker only. Sleep until something is pushed or signaled, or until `until_ns`. */
+void batch__inbox_sleep_sc(struct batch__inbox *inbox, uint64_t until_ns);
+
+#endif

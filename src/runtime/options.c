@@ -1,0 +1,112 @@
+/* options.c: what a caller asked for, checked, with defaults filled in. */
+#include "processor.h"
+
+#include <stdlib.h>
+
+enum {
+    GROUP_DEFAULT = 4096,
+    GROUP_MAX = 65536,
+    OPS_DEFAULT = 65536,
+    OPS_WAITING_DEFAULT = 1048576,
+    RESOURCE_SIZE_MAX = 16 * 1024 * 1024
+};
+
+static const uint64_t MS = 1000000;
+
+static void *default_allocate(size_t size, void *arg)
+{
+    (void)arg;
+    return malloc(size);
+}
+
+static void default_release(void *memory, void *arg)
+{
+    (void)arg;
+    free(memory);
+}
+
+void *batch__allocate(const batch_options *options, size_t size)
+{
+    return options->allocator.allocate(size, options->allocator.arg);
+}
+
+void batch__release(const batch_options *options, void *memory)
+{
+    options->allocator.release(memory, options->allocator.arg);
+}
+
+static void fill_in(batch_options *options)
+{
+    if (options->shards == 0)
+        options->shards = 1;
+    if (options->window_ns == 0)
+        options->window_ns = 100 * MS;
+    if (options->deadline_ns == 0 && options->window_ns == BATCH_WINDOW_NONE)
+        options->deadline_ns = 1000 * MS;
+    if (options->deadline_ns == 0)
+        options->deadline_ns =
+            options->window_ns <= UINT64_MAX / 2 ? 2 * options->window_ns : UINT64_MAX;
+    if (options->ops_max == 0)
+        options->ops_max = OPS_DEFAULT;
+    if (options->ops_waiting_max == 0)
+        options->ops_waiting_max = OPS_WAITING_DEFAULT;
+    if (options->key_ops_waiting_max == 0)
+        options->key_ops_waiting_max = options->ops_waiting_max;
+    if (options->group_max == 0)
+        options->group_max = GROUP_DEFAULT;
+    if (options->allocator.allocate == NULL && options->allocator.release == NULL)
+        options->allocator = (batch_allocator){default_allocate, default_release, NULL};
+}
+
+static const char *what_is_wrong_with_store(const batch_options *options)
+{
+    const batch_store *store = options->store;
+    if (store == NULL)
+        return options->codec != NULL ? "codec is for a store, and there is none" : NULL;
+    if (options->load != NULL || options->save != NULL || options->release != NULL)
+        return "load, save and release are instead of a store: set one or the other";
+    if (store->size < sizeof *store || store->name == NULL || store->session_open == NULL ||
+        store->load == NULL || store->save == NULL || store->session_close == NULL ||
+        store->close == NULL)
+        return "store lacks a function, its name or its size: start from BATCH_STORE_INIT";
+    const batch_codec *codec = options->codec;
+    if (codec != NULL &&
+        (codec->size < sizeof *codec || codec->decode == NULL || codec->encode == NULL))
+        return "codec lacks its size, decode or encode";
+    return NULL;
+}
+
+static const char *what_is_wrong(const batch_options *options)
+{
+    if (options->sessions > BATCH__SESSIONS_MAX)
+        return "sessions is over 1,024";
+    if (options->shards > BATCH__SHARDS_MAX)
+        return "shards is over 256";
+    if (options->resource_size > RESOURCE_SIZE_MAX)
+        return "resource_size is over 16 MiB";
+    if (options->window_ns != BATCH_WINDOW_NONE && options->deadline_ns < options->window_ns)
+        return "deadline_ns is shorter than window_ns: every save would be late";
+    if (options->group_max > GROUP_MAX)
+        return "group_max is over 65,536";
+    if (options->allocator.allocate == NULL || options->allocator.release == NULL)
+        return "allocator has one of its two functions";
+    return what_is_wrong_with_store(options);
+}
+
+int batch__options_take(batch_options *ret_options, const batch_options *options,
+                        batch_result *reterr)
+{
+    if (options == NULL)
+        return batch__result_set(reterr, BATCH_INVALID, "options is NULL");
+    if (options->size != sizeof *options)
+        return batch__result_set(reterr, BATCH_INVALID,
+                                 "options.size is %zu, not %zu: start from BATCH_OPTIONS_INIT",
+                                 options->size, sizeof *options);
+    batch_options taken = *options;
+    fill_in(&taken);
+    const char *wrong = what_is_wrong(&taken);
+    if (wrong != NULL)
+        return batch__result_set(reterr, BATCH_INVALID, "options: %s", wrong);
+    *ret_options = taken;
+    return BATCH_OK;
+}

@@ -1,0 +1,13 @@
+/* panic.c: the core has found its own state to be inconsistent. Nothing that it holds can be trusted any
+ * more, so nothing is answered: the process ends, with the broken condition in the frame of this function. */
+#include "../core/check.h"
+
+#include <stdlib.h>
+
+void batch__panic(const char *file, int line, const char *broken)
+{
+    (void)file;
+    (void)line;
+    (void)broken;
+    abort();
+}

@@ -1,0 +1,170 @@
+/* perform.c: what the worker does for each action of the core. User callbacks run from here. */
+#include "../platform/atomics.h"
+#include "processor.h"
+#include "shard.h"
+
+static batch_call *call_of(struct batch__batch *batch)
+{
+    return (batch_call *)(void *)batch; /* its first member */
+}
+
+static void run(struct batch__shard *shard, const struct batch__action *action)
+{
+    batch_op *op = action->op;
+    batch_verdict verdict = op->run(batch_call_resource(call_of(action->batch)), op->arg);
+    /* An operation that takes long may have outlived the window: a cheap look at the time. */
+    uint64_t now_ns = shard->has_window ? batch__clock_coarse_ns() : 0;
+    batch__core_ran(&shard->core, verdict, now_ns);
+}
+
+static void load(struct batch__shard *shard, struct batch__batch *batch)
+{
+    batch_call *call = call_of(batch);
+    batch__call_begin(call, shard);
+    if (!shard->processor->has_load) {
+        batch__core_loaded(&shard->core, batch, BATCH_OK, 0);
+        return;
+    }
+    batch__call_hand_over(call, BATCH__STAGE_LOAD);
+    batch__calls_push(&shard->loads, call);
+}
+
+static void save(struct batch__shard *shard, struct batch__batch *batch)
+{
+    batch_call *call = call_of(batch);
+    if (!shard->processor->has_save) {
+        batch__core_saved(&shard->core, batch, BATCH_OK, 0);
+        return;
+    }
+    batch__call_hand_over(call, BATCH__STAGE_SAVE);
+    batch__calls_push(&shard->saves, call);
+}
+
+/* ---- Answers -------------------------------------------------------------------------------- */
+
+/* From here on the operation is its owner's: it may be gone when `done` returns. */
+static void answer(batch_op *op, batch_result *result)
+{
+    result->changed = op->private_changed != 0;
+    struct batch__waiter *waiter = op->private_waiter;
+    op->private_state = BATCH__OP_IDLE;
+    if (waiter != NULL)
+        batch__waiter_tell(waiter, result);
+    else
+        op->done(op, result);
+}
+
+static void answer_batch(struct batch__shard *shard, const struct batch__action *action)
+{
+    batch__result_of_call(&shard->result, call_of(action->batch));
+    batch__counters_answered(&shard->counters, shard->result.status, action->count);
+    for (batch_op *op = action->op, *next; op != NULL; op = next) {
+        next = op->private_next;
+        if (next != NULL)
+            __builtin_prefetch(next);
+        answer(op, &shard->result);
+    }
+}
+
+static void answer_refused(struct batch__shard *shard, batch_op *first)
+{
+    shard->result.status = BATCH_OK; /* none of these */
+    for (batch_op *op = first, *next; op != NULL; op = next) {
+        next = op->private_next;
+        if (op->private_status != shard->result.status)
+            batch__result_set(&shard->result, op->private_status, "%s",
+                              batch_status_text(op->private_status));
+        batch__counters_answered(&shard->counters, op->private_status, 1);
+        answer(op, &shard->result);
+    }
+}
+
+/* ---- The end of a batch --------------------------------------------------------------------- */
+
+static uint64_t between(uint64_t from_ns, uint64_t to_ns)
+{
+    return from_ns != 0 && to_ns > from_ns ? to_ns - from_ns : 0;
+}
+
+static void fill_metric(batch_metric *metric, const struct batch__shard *shard,
+                        const batch_call *call)
+{
+    const struct batch__batch *batch = &call->batch;
+    uint32_t operations = (uint32_t)batch->ran.count;
+    metric->start_unix_ns = 0;
+    metric->start_ns = batch->begun_ns;
+    metric->key = batch->key;
+    metric->key_size = batch->key_size;
+    metric->load_ns = between(batch->load_ns, batch->loaded_ns);
+    metric->save_ns = between(batch->save_ns, batch->saved_ns);
+    metric->total_ns = between(batch->begun_ns, shard->core.now_ns);
+    metric->first_wait_ns = batch->first_wait_ns;
+    metric->group_size = call->group_size;
+    metric->operations = operations;
+    metric->operations_ok = batch->status == BATCH_OK ? operations : 0;
+    metric->operations_unknown = batch->status == BATCH_UNKNOWN ? operations : 0;
+    metric->operations_not_applied =
+        operations - metric->operations_ok - metric->operations_unknown;
+    metric->operations_changed = (uint32_t)batch->changed;
+    metric->close_reason = batch->close_reason;
+    metric->status = batch->status;
+    metric->store_code = batch->status == BATCH_OK ? 0 : call->store_code;
+    metric->error[0] = '\0';
+}
+
+static void report(struct batch__shard *shard, batch_call *call)
+{
+    batch_metric metric;
+    fill_metric(&metric, shard, call);
+    bool is_saved = metric.status == BATCH_OK && call->batch.changed > 0;
+    batch__counters_batch(&shard->counters, &metric, is_saved);
+    struct batch__hub *hub = &shard->processor->hub;
+    if (batch__hub_is_listening(hub)) {
+        uint64_t age_ns = batch__clock_now_ns() - metric.start_ns;
+        metric.start_unix_ns = batch__clock_unix_ns() - age_ns;
+        if (metric.status != BATCH_OK) {
+            batch__result_of_call(&shard->result, call);
+            for (size_t i = 0; i < sizeof metric.error; i++)
+                metric.error[i] = shard->result.message[i];
+        }
+        batch__hub_publish(hub, &metric);
+    }
+}
+
+static void free_resource(const struct batch__shard *shard, batch_call *call)
+{
+    const batch_processor *processor = shard->processor;
+    if (processor->release != NULL)
+        processor->release(batch_call_resource(call), processor->release_arg);
+}
+
+void batch__shard_perform(struct batch__shard *shard)
+{
+    struct batch__action action;
+    while (batch__core_next(&shard->core, &action)) {
+        switch (action.kind) {
+        case BATCH__LOAD:
+            load(shard, action.batch);
+            break;
+        case BATCH__RUN:
+            run(shard, &action);
+            break;
+        case BATCH__SAVE:
+            save(shard, action.batch);
+            break;
+        case BATCH__DONE:
+            if (action.batch != NULL)
+                answer_batch(shard, &action);
+            else
+                answer_refused(shard, action.op);
+            break;
+        case BATCH__METRIC:
+            report(shard, call_of(action.batch));
+            batch__call_clear_error(call_of(action.batch));
+            break;
+        case BATCH__FREE_RESOURCE:
+            free_resource(shard, call_of(action.batch));
+            break;
+        }
+    }
+}

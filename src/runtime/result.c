@@ -1,0 +1,73 @@
+/* result.c: results, and their words: what failed, for which key, at which stage, why. */
+#include "processor.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int batch__result_set(batch_result *result, int status, const char *format, ...)
+{
+    if (result == NULL)
+        return status;
+    result->status = status;
+    result->store_code = 0;
+    result->batch_operations = 0;
+    result->changed = false;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(result->message, sizeof result->message, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+enum { KEY_SHOWN = 48, HEX_SIZE = 4 };
+
+/* The key for people: as it is where it is printable ASCII, else \xNN; cut with … when long. */
+static void show_key(char *text, size_t text_size, const struct batch__batch *batch)
+{
+    const unsigned char *key = batch->key;
+    size_t at = 0;
+    size_t shown = batch->key_size < KEY_SHOWN ? batch->key_size : KEY_SHOWN;
+    for (size_t i = 0; i < shown && at + HEX_SIZE < text_size; i++) {
+        if (key[i] >= ' ' && key[i] <= '~' && key[i] != '\\' && key[i] != '\'')
+            text[at++] = (char)key[i];
+        else
+            at += (size_t)snprintf(text + at, text_size - at, "\\x%02x", key[i]);
+    }
+    text[at] = '\0';
+}
+
+static const char *what_failed(int status)
+{
+    switch (status) {
+    case BATCH_LOAD_FAILED:
+        return "could not load";
+    case BATCH_SAVE_FAILED:
+        return "could not save";
+    case BATCH_CONFLICT:
+        return "somebody else saved meanwhile, not applied:";
+    case BATCH_UNKNOWN:
+        return "may or may not have saved";
+    default:
+        return "failed on";
+    }
+}
+
+void batch__result_of_call(batch_result *result, const batch_call *call)
+{
+    const struct batch__batch *batch = &call->batch;
+    if (batch->status == BATCH_OK) {
+        batch__result_set(result, BATCH_OK, "%s", batch_status_text(BATCH_OK));
+        result->batch_operations = (uint32_t)batch->ran.count;
+        return;
+    }
+    char key[KEY_SHOWN * HEX_SIZE + 1];
+    show_key(key, sizeof key, batch);
+    const char *more = batch->key_size > KEY_SHOWN ? "..." : "";
+    const char *why = call->error_text;
+    batch__result_set(result, batch->status, "%s key '%s%s'%s%s", what_failed(batch->status), key,
+                      more, why != NULL ? ": " : "", why != NULL ? why : "");
+    if (batch->status != BATCH_LOAD_FAILED)
+        result->batch_operations = (uint32_t)batch->ran.count;
+    result->store_code = call->store_code;
+}

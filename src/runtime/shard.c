@@ -1,0 +1,229 @@
+#include "shard.h"
+
+#include "../platform/atomics.h"
+#include "processor.h"
+
+#include <string.h>
+
+enum {
+    GROUP_OPS = 16,      /* looked up together, so that their waits for memory overlap */
+    TURN_OPS_MAX = 8192, /* then the store's answers are looked at */
+    BUSY_TURN_OPS = 32,  /* after a turn with so many, more are likely to come at once … */
+    SPINS_MAX = 1000 /* … so look a little before sleeping: a sleep costs the submitter a wake */
+};
+
+struct batch__shard *batch__shard_new(struct batch_processor *processor)
+{
+    const batch_options *options = &processor->options;
+    struct batch__shard *shard = batch__allocate(options, sizeof *shard);
+    if (shard == NULL)
+        return NULL;
+    memset(shard, 0, sizeof *shard);
+    shard->processor = processor;
+    shard->has_window = options->window_ns != BATCH_WINDOW_NONE;
+    struct batch__core_config config = {
+        .window_ns = options->window_ns,
+        .deadline_ns = options->deadline_ns,
+        .ops_max = options->ops_max,
+        .ops_waiting_max = (options->ops_waiting_max + options->shards - 1) / options->shards,
+        .key_ops_waiting_max = options->key_ops_waiting_max,
+        .object_size = batch__call_size(options->resource_size),
+        .allocator = options->allocator,
+    };
+    batch__core_init(&shard->core, &config);
+    if (!batch__inbox_init(&shard->inbox)) {
+        batch__core_destroy(&shard->core);
+        batch__release(options, shard);
+        return NULL;
+    }
+    return shard;
+}
+
+void batch__shard_free(struct batch__shard *shard)
+{
+    batch__inbox_destroy(&shard->inbox);
+    batch__core_destroy(&shard->core);
+    batch__release(&shard->processor->options, shard);
+}
+
+/* ---- Handing calls to the store ------------------------------------------------------------- */
+
+static void call_store(struct batch__shard *shard, struct batch__calls *calls,
+                       enum batch__stage stage)
+{
+    struct batch__session *session = shard->session;
+    while (calls->first != NULL) {
+        size_t count =
+            batch__calls_take(calls, session->calls, shard->processor->options.group_max);
+        batch__session_perform(session, stage, count);
+    }
+}
+
+static void hand_over(struct batch__shard *shard)
+{
+    if (shard->loads.first == NULL && shard->saves.first == NULL)
+        return;
+    if (shard->session == NULL) {
+        batch__io_queue_push(&shard->processor->io_queue, &shard->loads, &shard->saves);
+        return;
+    }
+    call_store(shard, &shard->saves, BATCH__STAGE_SAVE);
+    call_store(shard, &shard->loads, BATCH__STAGE_LOAD);
+}
+
+/* ---- A turn --------------------------------------------------------------------------------- */
+
+static void take_group(struct batch__shard *shard, uint64_t now_ns)
+{
+    batch_op *group[GROUP_OPS];
+    size_t count = 0;
+    for (batch_op *op = shard->pending; op != NULL && count < GROUP_OPS; op = op->private_next) {
+        batch__table_prefetch_slot(&shard->core.table, op->private_hash);
+        group[count++] = op;
+    }
+    shard->pending = group[count - 1]->private_next;
+    for (size_t i = 0; i < count; i++)
+        batch__table_prefetch_batch(&shard->core.table, group[i]->private_hash);
+    for (size_t i = 0; i < count; i++)
+        batch__core_submit(&shard->core, group[i], now_ns);
+    batch__counters_accepted(&shard->counters, count);
+    shard->turn_ops += count;
+}
+
+static void take_ops(struct batch__shard *shard, uint64_t now_ns)
+{
+    shard->turn_ops = 0;
+    if (shard->pending == NULL)
+        shard->pending = batch__inbox_take_ops_sc(&shard->inbox, false);
+    while (shard->pending != NULL && shard->turn_ops < TURN_OPS_MAX) {
+        take_group(shard, now_ns);
+        batch__shard_perform(shard);
+    }
+}
+
+static void take_call(struct batch__shard *shard, batch_call *call, uint64_t now_ns)
+{
+    bool is_over = call->stage == BATCH__STAGE_LOAD && call->batch.waiting.count == 0;
+    if (call->status == BATCH_OK || is_over)
+        batch__call_clear_error(call); /* nobody will be told of it */
+    if (call->stage == BATCH__STAGE_LOAD)
+        batch__core_loaded(&shard->core, &call->batch, call->status, now_ns);
+    else
+        batch__core_saved(&shard->core, &call->batch, call->status, now_ns);
+}
+
+/* What the store has finished, here and elsewhere. True if there was any. */
+static bool take_finished(struct batch__shard *shard, uint64_t now_ns)
+{
+    batch_call *chains[2] = {shard->finished.first, batch__inbox_take_calls_sc(&shard->inbox)};
+    shard->finished = (struct batch__calls){NULL, NULL, 0};
+    if (chains[0] == NULL && chains[1] == NULL)
+        return false;
+    for (size_t i = 0; i < 2; i++) {
+        for (batch_call *call = chains[i], *next; call != NULL; call = next) {
+            next = call->next;
+            take_call(shard, call, now_ns);
+        }
+    }
+    batch__shard_perform(shard);
+    return true;
+}
+
+static void stop(struct batch__shard *shard, uint64_t now_ns)
+{
+    batch_op *last = batch__inbox_take_ops_sc(&shard->inbox, true);
+    batch_op **end = &shard->pending;
+    while (*end != NULL)
+        end = &(*end)->private_next;
+    *end = last;
+    while (shard->pending != NULL) {
+        take_group(shard, now_ns);
+        batch__shard_perform(shard);
+    }
+    shard->is_closed = true;
+    batch__core_stop(&shard->core, now_ns);
+    batch__shard_perform(shard);
+}
+
+static void take_signals(struct batch__shard *shard, uint32_t signals, uint64_t now_ns)
+{
+    if ((signals & BATCH__SIGNAL_STOP) != 0)
+        stop(shard, now_ns);
+    if ((signals & BATCH__SIGNAL_CANCEL) != 0) {
+        batch__core_cancel(&shard->core, now_ns);
+        batch__shard_perform(shard);
+    }
+}
+
+/* With BATCH_WINDOW_NONE: close batches if the store is free to take them. */
+static void flush(struct batch__shard *shard, uint64_t now_ns)
+{
+    if (shard->has_window || shard->core.due.first == NULL)
+        return;
+    if (shard->session == NULL && shard->processor->has_save &&
+        !batch__io_queue_is_hungry(&shard->processor->io_queue))
+        return;
+    batch__core_flush(&shard->core, shard->processor->options.group_max, now_ns);
+    batch__shard_perform(shard);
+}
+
+static void publish_limit(struct batch__shard *shard)
+{
+    bool is_full = shard->core.ops >= shard->core.config.ops_waiting_max;
+    if (is_full != (batch__load_relaxed(&shard->xis_full) != 0))
+        batch__store_relaxed(&shard->xis_full, is_full);
+}
+
+/* True if there was anything to do. */
+static bool turn(struct batch__shard *shard)
+{
+    uint64_t now_ns = batch__clock_now_ns();
+    /* Signals first: a canceled operation taken in the same turn is then seen to be canceled. */
+    uint32_t signals = batch__inbox_take_signals_sc(&shard->inbox);
+    bool is_busy = take_finished(shard, now_ns) || signals != 0;
+    take_ops(shard, now_ns);
+    take_signals(shard, signals, now_ns);
+    if (batch__core_deadline_ns(&shard->core) <= now_ns) {
+        batch__core_expire(&shard->core, now_ns);
+        batch__shard_perform(shard);
+        is_busy = true;
+    }
+    flush(shard, now_ns);
+    hand_over(shard);
+    publish_limit(shard);
+    return is_busy || shard->turn_ops > 0 || shard->finished.first != NULL;
+}
+
+static bool is_finished(const struct batch__shard *shard)
+{
+    return shard->is_closed && shard->core.table.count == 0 && shard->core.ops == 0;
+}
+
+static bool spin(struct batch__shard *shard)
+{
+    for (int i = 0; i < SPINS_MAX; i++) {
+        if (!batch__inbox_is_empty_sc(&shard->inbox))
+            return true;
+        batch__cpu_relax();
+    }
+    return false;
+}
+
+void batch__shard_main(void *arg)
+{
+    struct batch__shard *shard = arg;
+    bool was_busy = false;
+    while (!is_finished(shard)) {
+        if (turn(shard)) {
+            was_busy = was_busy || shard->turn_ops >= BUSY_TURN_OPS;
+            continue;
+        }
+        if (was_busy && spin(shard)) {
+            was_busy = false;
+            continue;
+        }
+        was_busy = false;
+        batch__inbox_sleep_sc(&shard->inbox, batch__core_deadline_ns(&shard->core));
+    }
+    batch__processor_worker_ended(shard->processor);
+}

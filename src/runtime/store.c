@@ -1,0 +1,25 @@
+/* store.c: what the library does with a store as a whole: count who uses it, and close it. */
+#include <batch/store.h>
+
+#include "../platform/atomics.h"
+#include "processor.h"
+
+void batch__store_use(batch_store *store)
+{
+    batch__add_relaxed(&store->private_users, 1u);
+}
+
+void batch__store_leave(batch_store *store)
+{
+    batch__sub_release(&store->private_users, 1u);
+}
+
+int batch_store_close(batch_store *store)
+{
+    if (store == NULL)
+        return BATCH_OK;
+    if (batch__load_acquire(&store->private_users) != 0)
+        return BATCH_BUSY;
+    store->close(store);
+    return BATCH_OK;
+}
