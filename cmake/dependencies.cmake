@@ -8,12 +8,12 @@ if(NOT TARGET Threads::Threads)
 endif()
 find_package(PkgConfig REQUIRED)
 
-# Find a pkg-config module once, as the target PkgConfig::BATCH_<MODULE>.
-function(batch_find_module module ret_target)
+# Find a pkg-config module once, as the global target PkgConfig::<NAME>; NAME is BATCH_<MODULE>.
+function(batch_find_module module ret_name)
     string(MAKE_C_IDENTIFIER "BATCH_${module}" name)
     string(TOUPPER "${name}" name)
     if(NOT TARGET PkgConfig::${name})
         pkg_check_modules(${name} REQUIRED IMPORTED_TARGET GLOBAL ${module})
     endif()
-    set(${ret_target} PkgConfig::${name} PARENT_SCOPE)
+    set(${ret_name} ${name} PARENT_SCOPE)
 endfunction()

@@ -25,7 +25,7 @@ endfunction()
 # Makes the targets <name> (shared) and <name>-static.
 function(batch_make_library library)
     cmake_parse_arguments(library "" "EXPORT_NAME;SYMBOLS;DESCRIPTION;PKG;BASE" "OBJECTS;HEADERS" ${ARGN})
-    batch_find_module(${library_PKG} library_PKG_TARGET)
+    batch_find_module(${library_PKG} library_PKG_NAME)
 
     set(objects)
     foreach(target IN LISTS library_OBJECTS)
@@ -51,7 +51,7 @@ function(batch_make_library library)
         target_include_directories(${library}${suffix} PUBLIC
             "$<BUILD_INTERFACE:${batch_SOURCE_DIR}/include>"
             "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
-        target_link_libraries(${library}${suffix} PRIVATE ${library_PKG_TARGET} Threads::Threads)
+        target_link_libraries(${library}${suffix} PRIVATE PkgConfig::${library_PKG_NAME} Threads::Threads)
         if(library_BASE)
             target_link_libraries(${library}${suffix} PUBLIC ${library_BASE}${suffix})
         endif()
@@ -96,6 +96,10 @@ function(batch_install_library)
             set(pc_includedir "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
         endif()
     endif()
+    set(pc_requires)
+    if(library_BASE)
+        set(pc_requires "${library_BASE} >= ${PROJECT_VERSION}")
+    endif()
     configure_file("${batch_SOURCE_DIR}/cmake/library.pc.in" ${library}.pc @ONLY)
     install(FILES "${CMAKE_CURRENT_BINARY_DIR}/${library}.pc"
         DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
@@ -111,7 +115,7 @@ function(batch_add_store name)
     batch_find_module(${store_PKG} module)
     add_library(batch-${name}-objects OBJECT ${store_SOURCES})
     batch_compile_for_library(batch-${name}-objects)
-    target_link_libraries(batch-${name}-objects PRIVATE ${module})
+    target_link_libraries(batch-${name}-objects PRIVATE PkgConfig::${module})
     batch_make_library(batch-${name}
         OBJECTS batch-${name}-objects EXPORT_NAME ${name} SYMBOLS "batch_${name}_*"
         DESCRIPTION "${store_DESCRIPTION}" HEADERS ${store_HEADER} PKG ${store_PKG} BASE batch)

@@ -4,14 +4,14 @@
 # A cmocka program that CTest runs, linked with libbatch. INTERNAL links the static libraries, in
 # which internal symbols can be reached, and adds src/ to the include path. Labels that ./check
 # knows: release-only (not under sanitizers), tsan-only (only under ThreadSanitizer).
-batch_find_module(cmocka BATCH_CMOCKA)
+batch_find_module(cmocka batch_cmocka)
 
 function(batch_add_test name)
     cmake_parse_arguments(test "INTERNAL" "TIMEOUT" "SOURCES;LIBRARIES;LABELS" ${ARGN})
     add_executable(${name} ${test_SOURCES})
     set_target_properties(${name} PROPERTIES
         C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF)
-    target_link_libraries(${name} PRIVATE batch_warnings ${BATCH_CMOCKA} Threads::Threads)
+    target_link_libraries(${name} PRIVATE batch_warnings PkgConfig::${batch_cmocka} Threads::Threads)
     set(suffix)
     if(test_INTERNAL)
         set(suffix -static)
