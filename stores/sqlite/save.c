@@ -1,0 +1,324 @@
+/* save.c: a group of saves: one write transaction, one commit.
+ *
+ * States are encoded first, without any lock. Then, in the session's turn, a pass writes every key
+ * of the group that is not decided yet, and commits. What decides a key before that:
+ *
+ *   - its row has another version, or is gone, or is there when it should be new: CONFLICT. A row
+ *     that was deleted meanwhile is never made again.
+ *   - its statement fails (a constraint, a trigger, a state too long): SAVE_FAILED. The pass is
+ *     rolled back and made again without it: whatever the statement left behind (RAISE(FAIL) and
+ *     RAISE(IGNORE) keep what triggers wrote, RAISE(ROLLBACK) drops the whole transaction) is gone,
+ *     and no other key notices.
+ *   - its deadline passes before the transaction has begun: SAVE_FAILED.
+ *
+ * If the transaction as a whole cannot be made, nothing is stored: SAVE_FAILED for all. Only a
+ * failure of COMMIT itself leaves a doubt: the pages of the commit may already be in the log and
+ * come back after a crash, whether it was the disk or the memory that failed. So it is UNKNOWN,
+ * except when SQLite says that COMMIT did not begin its work (BUSY, a constraint).
+ *
+ * Versions: a new row begins at a random version of 52 bits, and each save adds 1. So a version is
+ * in effect never given twice, not even to a key that was deleted and made again. Who else writes
+ * to the table must add 1 too.
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+
+enum {
+    VERSION_FIRST_BITS = 52,
+    CHECKPOINT_FRAMES = 1000, /* as SQLite by itself */
+    RESTART_FRAMES = 8000,    /* log frames (pages) that call for a harder checkpoint */
+    RESTART_WAIT_NS = 100 * 1000 * 1000
+};
+
+struct group {
+    struct batch__sqlite_session *session;
+    struct batch__sqlite_item *items;
+    size_t items_size;
+    size_t undecided; /* items that are not decided */
+};
+
+/* ---- Deciding ------------------------------------------------------------------------------- */
+
+static void decide(struct group *group, struct batch__sqlite_item *item, int status)
+{
+    item->status = status;
+    item->is_decided = true;
+    group->undecided--;
+}
+
+static void decide_others(struct group *group, int status, int store_code, const char *text)
+{
+    for (size_t i = 0; i < group->items_size; i++) {
+        struct batch__sqlite_item *item = &group->items[i];
+        if (item->is_decided)
+            continue;
+        if (status != BATCH_OK)
+            batch_call_set_error(item->call, store_code, text);
+        decide(group, item, status);
+    }
+}
+
+/* By SQLite's last error. */
+static void decide_others_failed(struct group *group, int status, const char *what)
+{
+    char text[BATCH__SQLITE_TEXT_SIZE];
+    batch__sqlite_describe(group->session, what, text, sizeof text);
+    decide_others(group, status, sqlite3_extended_errcode(group->session->db), text);
+}
+
+static void decide_late(struct group *group)
+{
+    for (size_t i = 0; i < group->items_size; i++) {
+        struct batch__sqlite_item *item = &group->items[i];
+        if (item->is_decided || !batch_call_is_canceled(item->call))
+            continue;
+        batch__sqlite_set_late(item->call);
+        decide(group, item, BATCH_SAVE_FAILED);
+    }
+}
+
+/* ---- Preparing ------------------------------------------------------------------------------ */
+
+static bool session_reserve(struct batch__sqlite_session *session, size_t items_size)
+{
+    if (items_size <= session->items_capacity)
+        return true;
+    free(session->items);
+    session->items = calloc(items_size, sizeof *session->items);
+    session->items_capacity = session->items != NULL ? items_size : 0;
+    return session->items != NULL;
+}
+
+static uint64_t version_after(uint64_t version)
+{
+    if (version == 0) {
+        sqlite3_randomness((int)sizeof version, &version);
+        version >>= 64 - VERSION_FIRST_BITS;
+    }
+    return version + 1 != 0 ? version + 1 : 1;
+}
+
+/* Make the items, and encode those that are not too late. */
+static void group_prepare(struct group *group, batch_call *const *calls)
+{
+    for (size_t i = 0; i < group->items_size; i++)
+        group->items[i] = (struct batch__sqlite_item){.call = calls[i]};
+    decide_late(group);
+    for (size_t i = 0; i < group->items_size; i++) {
+        struct batch__sqlite_item *item = &group->items[i];
+        if (item->is_decided)
+            continue;
+        if (batch_call_encode(item->call, &item->state, &item->state_size) != BATCH_OK)
+            decide(group, item, BATCH_SAVE_FAILED); /* its error is set */
+        else
+            item->version_new = version_after(batch_call_version(item->call));
+    }
+}
+
+/* Of the calls that are not decided, the one that may wait longest; NULL: there are none. */
+static const batch_call *latest_of(const struct group *group)
+{
+    const batch_call *latest = NULL;
+    for (size_t i = 0; i < group->items_size; i++) {
+        const struct batch__sqlite_item *item = &group->items[i];
+        if (item->is_decided)
+            continue;
+        if (latest == NULL || batch_call_deadline_ns(item->call) > batch_call_deadline_ns(latest))
+            latest = item->call;
+    }
+    return latest;
+}
+
+/* ---- One key -------------------------------------------------------------------------------- */
+
+enum outcome {
+    WRITTEN,
+    CONFLICT, /* nothing was written, because of what is stored */
+    SKIPPED,  /* nothing was written, though it could have been */
+    REFUSED,  /* the statement failed, for this row */
+    BROKEN    /* it failed for a reason that others will meet too */
+};
+
+static enum outcome outcome_of_error(int code)
+{
+    switch (code & 0xff) {
+    case SQLITE_ERROR:
+    case SQLITE_TOOBIG:
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
+    case SQLITE_AUTH:
+        return REFUSED;
+    default:
+        return BROKEN;
+    }
+}
+
+/* No row was written: look what is stored. */
+static enum outcome outcome_of_nothing(struct batch__sqlite_session *session, const void *key,
+                                       size_t key_size, uint64_t version)
+{
+    sqlite3_stmt *select = session->statements[BATCH__SQLITE_SELECT];
+    int code = batch__sqlite_bind(select, 1, key, key_size);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(select);
+    uint64_t stored = code == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(select, 0) : 0;
+    sqlite3_reset(select);
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        return BROKEN;
+    return stored == version ? SKIPPED : CONFLICT;
+}
+
+static int bind_insert(sqlite3_stmt *insert, const struct batch__sqlite_item *item, const void *key,
+                       size_t key_size)
+{
+    int code = batch__sqlite_bind(insert, 1, key, key_size);
+    if (code == SQLITE_OK)
+        code = sqlite3_bind_int64(insert, 2, (sqlite3_int64)item->version_new);
+    if (code == SQLITE_OK)
+        code = batch__sqlite_bind(insert, 3, item->state, item->state_size);
+    return code;
+}
+
+static int bind_update(sqlite3_stmt *update, const struct batch__sqlite_item *item, const void *key,
+                       size_t key_size)
+{
+    int code = bind_insert(update, item, key, key_size);
+    if (code == SQLITE_OK)
+        code = sqlite3_bind_int64(update, 4, (sqlite3_int64)batch_call_version(item->call));
+    return code;
+}
+
+static enum outcome item_write(struct batch__sqlite_session *session,
+                               const struct batch__sqlite_item *item)
+{
+    size_t key_size;
+    const void *key = batch_call_key(item->call, &key_size);
+    uint64_t version = batch_call_version(item->call);
+    sqlite3_stmt *statement =
+        session->statements[version == 0 ? BATCH__SQLITE_INSERT : BATCH__SQLITE_UPDATE];
+    int code = version == 0 ? bind_insert(statement, item, key, key_size)
+                            : bind_update(statement, item, key, key_size);
+    if (code != SQLITE_OK)
+        return outcome_of_error(code);
+    sqlite3_step(statement);
+    code = sqlite3_reset(statement);
+    if (code != SQLITE_OK)
+        return outcome_of_error(code);
+    if (sqlite3_changes(session->db) > 0)
+        return WRITTEN;
+    return outcome_of_nothing(session, key, key_size, version);
+}
+
+/* ---- The transaction ------------------------------------------------------------------------ */
+
+/* Write every item that is not decided. True: what is written may be committed. False: roll it
+ * back; the items that are not decided may be written again. */
+static bool group_write(struct group *group)
+{
+    struct batch__sqlite_session *session = group->session;
+    bool is_clean = true;
+    for (size_t i = 0; i < group->items_size; i++) {
+        struct batch__sqlite_item *item = &group->items[i];
+        if (item->is_decided)
+            continue;
+        char text[BATCH__SQLITE_TEXT_SIZE];
+        switch (item_write(session, item)) {
+        case WRITTEN:
+            break;
+        case CONFLICT:
+            batch_call_set_error(item->call, 0, "another version is stored");
+            decide(group, item, BATCH_CONFLICT);
+            /* BEFORE INSERT triggers have run all the same. */
+            is_clean = is_clean && batch_call_version(item->call) != 0;
+            break;
+        case SKIPPED:
+            batch_call_set_error(item->call, SQLITE_CONSTRAINT, "a trigger left the row as it was");
+            decide(group, item, BATCH_SAVE_FAILED);
+            is_clean = false;
+            break;
+        case REFUSED:
+            batch__sqlite_describe(session, "cannot write the row", text, sizeof text);
+            batch_call_set_error(item->call, sqlite3_extended_errcode(session->db), text);
+            decide(group, item, BATCH_SAVE_FAILED);
+            is_clean = false;
+            break;
+        case BROKEN:
+            decide_others_failed(group, BATCH_SAVE_FAILED, "cannot write the row");
+            return false;
+        }
+        if (sqlite3_get_autocommit(session->db))
+            return false; /* the statement rolled the transaction back */
+    }
+    return is_clean;
+}
+
+static void group_commit(struct group *group)
+{
+    struct batch__sqlite_session *session = group->session;
+    int code;
+    do {
+        code = batch__sqlite_run(session, BATCH__SQLITE_COMMIT);
+    } while ((code & 0xff) == SQLITE_BUSY && batch__sqlite_wait(session));
+    if (code == SQLITE_OK)
+        decide_others(group, BATCH_OK, 0, NULL);
+    else if ((code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_CONSTRAINT)
+        decide_others_failed(group, BATCH_SAVE_FAILED, "cannot commit");
+    else
+        decide_others_failed(group, BATCH_UNKNOWN, "COMMIT failed");
+}
+
+/* Decide all that is not decided, in as many transactions as it takes. */
+static void group_store(struct group *group)
+{
+    struct batch__sqlite_session *session = group->session;
+    while (group->undecided > 0) {
+        if (batch__sqlite_run(session, BATCH__SQLITE_BEGIN_WRITE) != SQLITE_OK) {
+            decide_others_failed(group, BATCH_SAVE_FAILED, "cannot begin to write");
+            return;
+        }
+        decide_late(group);
+        if (group_write(group) && group->undecided > 0)
+            group_commit(group);
+        if (!sqlite3_get_autocommit(session->db))
+            batch__sqlite_run(session, BATCH__SQLITE_ROLLBACK);
+    }
+}
+
+static void group_finish(struct group *group)
+{
+    group->session->busy_call = NULL;
+    for (size_t i = 0; i < group->items_size; i++) {
+        const struct batch__sqlite_item *item = &group->items[i];
+        if (item->status == BATCH_OK)
+            batch_call_set_version(item->call, item->version_new);
+        batch_call_finish(item->call, item->status);
+    }
+}
+
+void batch__sqlite_save(batch_store *base, void *opened, batch_call *const *calls,
+                        size_t calls_size)
+{
+    struct batch__sqlite_store *store = (struct batch__sqlite_store *)base;
+    struct batch__sqlite_session *session = opened;
+    if (!session_reserve(session, calls_size)) {
+        for (size_t i = 0; i < calls_size; i++) {
+            batch_call_set_error(calls[i], SQLITE_NOMEM, "no memory for a group of this size");
+            batch_call_finish(calls[i], BATCH_SAVE_FAILED);
+        }
+        return;
+    }
+    struct group group = {session, session->items, calls_size, calls_size};
+    group_prepare(&group, calls);
+    const batch_call *latest = latest_of(&group);
+    if (latest != NULL) {
+        batch__sqlite_wait_for(session, latest);
+        if (batch__sqlite_turn_take(&store->turn, &session->place, latest)) {
+            group_store(&group);
+            batch__sqlite_turn_give(&store->turn);
+        }
+        decide_others(&group, BATCH_SAVE_FAILED, 0,
+                      "the deadline of the batch passed while others were writing");
+    }
+    group_finish(&group);
+}

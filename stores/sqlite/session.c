@@ -1,0 +1,196 @@
+/* session.c: one connection to the file, for one session.
+ *
+ * The connection has no mutex, since a session is never used by two threads at a time. It sets what
+ * durability stands on, WAL mode and `synchronous`, reads both back, and refuses to be opened if
+ * either did not take. Its statements are prepared once.
+ *
+ * Waiting: SQLite calls busy_handler when another connection stands in the way. It sleeps little, as
+ * the gap that a busy writer in another process leaves is short.
+ */
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L /* nanosleep */
+#endif
+#include "internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define OPEN_WAIT_NS 10000000000u /* for other processes that open, close or convert the file */
+
+enum {
+    WAIT_SHORT_NS = 100 * 1000,
+    WAIT_LONG_NS = 500 * 1000,
+    WAITS_SHORT = 100 /* then long ones */
+};
+
+/* ---- Waiting -------------------------------------------------------------------------------- */
+
+static bool wait_ns(struct batch__sqlite_session *session, long time_ns)
+{
+    if (batch_now_ns() >= session->busy_until_ns)
+        return false;
+    if (session->busy_call != NULL && batch_call_is_canceled(session->busy_call))
+        return false;
+    nanosleep(&(struct timespec){0, time_ns}, NULL);
+    return true;
+}
+
+static int busy_handler(void *session, int waits)
+{
+    return wait_ns(session, waits < WAITS_SHORT ? WAIT_SHORT_NS : WAIT_LONG_NS);
+}
+
+bool batch__sqlite_wait(struct batch__sqlite_session *session)
+{
+    return wait_ns(session, WAIT_LONG_NS);
+}
+
+void batch__sqlite_wait_for(struct batch__sqlite_session *session, const batch_call *call)
+{
+    session->busy_call = call;
+    session->busy_until_ns = batch_call_deadline_ns(call);
+}
+
+/* ---- Statements ----------------------------------------------------------------------------- */
+
+int batch__sqlite_run(struct batch__sqlite_session *session, enum batch__sqlite_statement statement)
+{
+    sqlite3_step(session->statements[statement]);
+    return sqlite3_reset(session->statements[statement]);
+}
+
+int batch__sqlite_bind(sqlite3_stmt *statement, int index, const void *bytes, size_t size)
+{
+    if (size == 0)
+        return sqlite3_bind_zeroblob(statement, index, 0);
+    return sqlite3_bind_blob64(statement, index, bytes, size, SQLITE_STATIC);
+}
+
+/* ---- Errors --------------------------------------------------------------------------------- */
+
+void batch__sqlite_describe(struct batch__sqlite_session *session, const char *what, char *ret_text,
+                            size_t text_size)
+{
+    snprintf(ret_text, text_size, "%s: %s", what, sqlite3_errmsg(session->db));
+}
+
+void batch__sqlite_set_late(batch_call *call)
+{
+    bool has_passed = batch_now_ns() >= batch_call_deadline_ns(call);
+    batch_call_set_error(call, 0,
+                         has_passed ? "the deadline of the batch has passed"
+                                    : "the processor stops, and its time for that has passed");
+}
+
+int batch__sqlite_fail(batch_result *reterr, int status, int store_code, const char *text)
+{
+    *reterr = (batch_result){.status = status, .store_code = store_code};
+    snprintf(reterr->message, sizeof reterr->message, "%s", text);
+    return status;
+}
+
+/* By SQLite's last error. */
+static int failed(struct batch__sqlite_session *session, batch_result *reterr, const char *what)
+{
+    char text[BATCH_MESSAGE_SIZE];
+    batch__sqlite_describe(session, what, text, sizeof text);
+    int code = sqlite3_extended_errcode(session->db);
+    int status = (code & 0xff) == SQLITE_NOMEM ? BATCH_NO_MEMORY : BATCH_STORE_FAILED;
+    return batch__sqlite_fail(reterr, status, code, text);
+}
+
+/* ---- Settings ------------------------------------------------------------------------------- */
+
+/* Run a pragma and compare what it says, if anything is expected. SQLite does not always call the
+ * busy handler while the file changes its mode, so being busy is waited out here too. */
+static int pragma(struct batch__sqlite_session *session, const char *sql, const char *expected,
+                  const char *refusal, batch_result *reterr)
+{
+    sqlite3_stmt *statement = NULL;
+    char said[32] = "";
+    int code;
+    do {
+        code = sqlite3_prepare_v2(session->db, sql, -1, &statement, NULL);
+        if (code == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW)
+            snprintf(said, sizeof said, "%s", (const char *)sqlite3_column_text(statement, 0));
+        if (code == SQLITE_OK)
+            code = sqlite3_reset(statement);
+        /* Finalizing keeps the error for failed(). */
+        sqlite3_finalize(statement);
+    } while ((code & 0xff) == SQLITE_BUSY && batch__sqlite_wait(session));
+    if (code != SQLITE_OK)
+        return failed(session, reterr, sql);
+    if (expected != NULL && strcmp(said, expected) != 0)
+        return batch__sqlite_fail(reterr, BATCH_STORE_FAILED, SQLITE_ERROR, refusal);
+    return BATCH_OK;
+}
+
+/* The settings that durability stands on. */
+static int set_durability(struct batch__sqlite_session *session, batch_result *reterr)
+{
+    bool is_full = session->store->durability == BATCH_SQLITE_FULL;
+    int status = pragma(session, is_full ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL",
+                        NULL, NULL, reterr);
+    if (status == BATCH_OK)
+        status = pragma(session, "PRAGMA main.journal_mode=WAL", "wal",
+                        "the file cannot be in WAL mode (journal_mode did not take)", reterr);
+    if (status == BATCH_OK)
+        status = pragma(session, "PRAGMA synchronous", is_full ? "2" : "1",
+                        "the setting of PRAGMA synchronous did not take", reterr);
+    return status;
+}
+
+static int connect_to_file(struct batch__sqlite_session *session, bool is_first,
+                           batch_result *reterr)
+{
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (is_first ? SQLITE_OPEN_CREATE : 0);
+    int code = sqlite3_open_v2(session->store->path, &session->db, flags, NULL);
+    if (session->db == NULL)
+        return batch__sqlite_fail(reterr, BATCH_NO_MEMORY, SQLITE_NOMEM,
+                                  "no memory to open the file");
+    sqlite3_extended_result_codes(session->db, 1);
+    if (code != SQLITE_OK)
+        return failed(session, reterr, session->store->path);
+    sqlite3_busy_handler(session->db, busy_handler, session);
+    /* "name" must mean a column, and not be taken for text when there is none. */
+    sqlite3_db_config(session->db, SQLITE_DBCONFIG_DQS_DML, 0, (int *)NULL);
+    sqlite3_db_config(session->db, SQLITE_DBCONFIG_DQS_DDL, 0, (int *)NULL);
+    if (sqlite3_db_readonly(session->db, "main") == 1)
+        return batch__sqlite_fail(reterr, BATCH_STORE_FAILED, SQLITE_READONLY,
+                                  "the file can only be read");
+    return BATCH_OK;
+}
+
+int batch__sqlite_session_open(struct batch__sqlite_store *store, bool is_first,
+                               struct batch__sqlite_session **ret_session, batch_result *reterr)
+{
+    struct batch__sqlite_session *session = calloc(1, sizeof *session);
+    if (session == NULL)
+        return batch__sqlite_fail(reterr, BATCH_NO_MEMORY, 0, "no memory for a session");
+    session->store = store;
+    session->busy_until_ns = batch_now_ns() + OPEN_WAIT_NS;
+    int status = connect_to_file(session, is_first, reterr);
+    if (status == BATCH_OK)
+        status = set_durability(session, reterr);
+    if (status == BATCH_OK && is_first)
+        status = batch__sqlite_table_create(session, reterr);
+    if (status == BATCH_OK)
+        status = batch__sqlite_table_prepare(session, reterr);
+    if (status != BATCH_OK) {
+        batch__sqlite_session_close(session);
+        return status;
+    }
+    *ret_session = session;
+    return BATCH_OK;
+}
+
+void batch__sqlite_session_close(struct batch__sqlite_session *session)
+{
+    for (int i = 0; i < BATCH__SQLITE_STATEMENTS; i++)
+        sqlite3_finalize(session->statements[i]);
+    sqlite3_close(session->db);
+    free(session->items);
+    free(session);
+}

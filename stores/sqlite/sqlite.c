@@ -1,0 +1,149 @@
+/* sqlite.c: the SQLite store: its options, and the store interface over the other files.
+ *
+ * The store itself holds no connection: opening one verifies the file, makes the table, and closes
+ * it again; each session opens its own. So nothing is left open while no processor runs.
+ *
+ * Threads: the store is read-only after batch_sqlite_open, except for the turn to write.
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int session_open(batch_store *base, void **ret_session, batch_result *reterr)
+{
+    struct batch__sqlite_session *session = NULL;
+    int status =
+        batch__sqlite_session_open((struct batch__sqlite_store *)base, false, &session, reterr);
+    if (status == BATCH_OK)
+        *ret_session = session;
+    return status;
+}
+
+static void session_close(batch_store *base, void *session)
+{
+    (void)base;
+    batch__sqlite_session_close(session);
+}
+
+static void store_free(struct batch__sqlite_store *store)
+{
+    sqlite3_free(store->path);
+    sqlite3_free(store->table);
+    sqlite3_free(store->key_column);
+    sqlite3_free(store->version_column);
+    sqlite3_free(store->state_column);
+    free(store);
+}
+
+static void store_close(batch_store *base)
+{
+    struct batch__sqlite_store *store = (struct batch__sqlite_store *)base;
+    batch__sqlite_turn_destroy(&store->turn);
+    store_free(store);
+}
+
+static char *copy_of(const char *text)
+{
+    return sqlite3_mprintf("%s", text);
+}
+
+static bool is_empty(const char *text)
+{
+    return text != NULL && text[0] == '\0';
+}
+
+static int invalid(batch_result *reterr, const char *text)
+{
+    return batch__sqlite_fail(reterr, BATCH_INVALID, 0, text);
+}
+
+static int check_arguments(const char *path, const batch_sqlite_options *options,
+                           batch_result *reterr)
+{
+    if (path == NULL || is_empty(path))
+        return invalid(reterr, "path is empty");
+    if (strcmp(path, ":memory:") == 0)
+        return invalid(reterr, "path must be a file: \":memory:\" is lost with its connection");
+    if (is_empty(options->table) || is_empty(options->key_column) ||
+        is_empty(options->version_column) || is_empty(options->state_column))
+        return invalid(reterr, "the name of the table or of a column is empty");
+    if (options->durability != BATCH_SQLITE_FULL &&
+        options->durability != BATCH_SQLITE_MAY_LOSE_LAST_COMMITS)
+        return invalid(reterr, "durability is not one of batch_sqlite_durability");
+    return BATCH_OK;
+}
+
+static struct batch__sqlite_store *store_new(const char *path, const batch_sqlite_options *options)
+{
+    struct batch__sqlite_store *store = calloc(1, sizeof *store);
+    if (store == NULL)
+        return NULL;
+    store->base.size = sizeof store->base;
+    store->base.name = "sqlite";
+    store->base.session_open = session_open;
+    store->base.session_close = session_close;
+    store->base.load = batch__sqlite_load;
+    store->base.save = batch__sqlite_save;
+    store->base.close = store_close;
+    store->durability = options->durability;
+    /* A path is a path: "file:" in front must not turn it into a URI, as some builds of SQLite do. */
+    store->path = sqlite3_mprintf("%s%s", strncmp(path, "file:", 5) == 0 ? "./" : "", path);
+    store->table = copy_of(options->table != NULL ? options->table : "batch");
+    store->key_column = copy_of(options->key_column != NULL ? options->key_column : "key");
+    store->version_column =
+        copy_of(options->version_column != NULL ? options->version_column : "version");
+    store->state_column = copy_of(options->state_column != NULL ? options->state_column : "state");
+    if (store->path == NULL || store->table == NULL || store->key_column == NULL ||
+        store->version_column == NULL || store->state_column == NULL ||
+        !batch__sqlite_turn_init(&store->turn)) {
+        store_free(store);
+        return NULL;
+    }
+    return store;
+}
+
+/* Open the file once: verify it, make the table, and keep its path from the root, so that sessions
+ * find the same file wherever the process has gone meanwhile. */
+static int store_verify(struct batch__sqlite_store *store, batch_result *reterr)
+{
+    struct batch__sqlite_session *session;
+    int status = batch__sqlite_session_open(store, true, &session, reterr);
+    if (status != BATCH_OK)
+        return status;
+    char *path = copy_of(sqlite3_db_filename(session->db, "main"));
+    batch__sqlite_session_close(session);
+    if (path == NULL)
+        return batch__sqlite_fail(reterr, BATCH_NO_MEMORY, SQLITE_NOMEM, "no memory for the path");
+    sqlite3_free(store->path);
+    store->path = path;
+    return BATCH_OK;
+}
+
+int batch_sqlite_open(batch_store **ret_store, const char *path,
+                      const batch_sqlite_options *options, batch_result *reterr)
+{
+    batch_result ignored;
+    if (reterr == NULL)
+        reterr = &ignored;
+    batch_sqlite_options known = BATCH_SQLITE_OPTIONS_INIT;
+    if (ret_store == NULL)
+        return invalid(reterr, "ret_store is NULL");
+    if (options != NULL && options->size < sizeof options->size)
+        return invalid(reterr, "options->size is not set: start from BATCH_SQLITE_OPTIONS_INIT");
+    if (options != NULL)
+        memcpy(&known, options, options->size < sizeof known ? options->size : sizeof known);
+    int status = check_arguments(path, &known, reterr);
+    if (status != BATCH_OK)
+        return status;
+    struct batch__sqlite_store *store = store_new(path, &known);
+    if (store == NULL)
+        return batch__sqlite_fail(reterr, BATCH_NO_MEMORY, 0, "no memory for a store");
+    status = store_verify(store, reterr);
+    if (status != BATCH_OK) {
+        store_close(&store->base);
+        return status;
+    }
+    *ret_store = &store->base;
+    return BATCH_OK;
+}
