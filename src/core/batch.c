@@ -1,11 +1,11 @@
-/* batch.c: the pool of batch objects. Memory is taken in slabs and given back only at the end, so the
- * pool is as large as the largest number of keys that ever had work at one time. */
+/* batch.c: the pool of batch objects. Memory is taken in slabs and given back only at the end, so
+ * the pool is as large as the largest number of keys that ever had work at one time. */
 #include "batch.h"
 #include "check.h"
 
 #include <string.h>
 
-enum { SLAB_BYTES = 64 * 1024, SLAB_HEADER_BYTES = 16 };
+enum { SLAB_BYTES = 64 * 1024, LINE_BYTES = 64 /* of the cache: objects begin on one */ };
 
 struct batch__slab {
     struct batch__slab *next;
@@ -15,7 +15,7 @@ void batch__pool_init(struct batch__pool *pool, const batch_allocator *allocator
                       size_t object_size)
 {
     batch__check(object_size >= sizeof(struct batch__batch));
-    batch__check(object_size % 16 == 0);
+    batch__check(object_size % LINE_BYTES == 0);
     *pool = (struct batch__pool){*allocator, object_size, NULL, NULL};
 }
 
@@ -33,17 +33,18 @@ void batch__pool_destroy(struct batch__pool *pool)
 
 static bool grow(struct batch__pool *pool)
 {
-    size_t count = (SLAB_BYTES - SLAB_HEADER_BYTES) / pool->object_size;
+    size_t count = SLAB_BYTES / pool->object_size;
     if (count == 0)
         count = 1;
-    size_t size = SLAB_HEADER_BYTES + count * pool->object_size;
+    size_t size = sizeof(struct batch__slab) + LINE_BYTES + count * pool->object_size;
     struct batch__slab *slab = pool->allocator.allocate(size, pool->allocator.arg);
     if (slab == NULL)
         return false;
     memset(slab, 0, size);
     slab->next = pool->slabs;
     pool->slabs = slab;
-    char *objects = (char *)slab + SLAB_HEADER_BYTES;
+    uintptr_t after_header = (uintptr_t)(slab + 1) + LINE_BYTES - 1;
+    char *objects = (char *)(after_header - after_header % LINE_BYTES);
     for (size_t i = count; i-- > 0;) {
         struct batch__batch *batch =
             (struct batch__batch *)(void *)(objects + i * pool->object_size);

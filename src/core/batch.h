@@ -1,7 +1,7 @@
 /* batch.h: one key that has work: its present batch, and the operations that wait for the next one.
  *
- * There is at most one of these for a key, and it lives as long as the key has work. The phases of a
- * batch follow each other in this order; those in brackets may be skipped:
+ * There is at most one of these for a key, and it lives as long as the key has work. The phases of
+ * a batch follow each other in this order; those in brackets may be skipped:
  *
  *   BEGUN     to be loaded: LOAD has not been taken yet
  *   LOADING   the store is at it; operations wait
@@ -13,9 +13,10 @@
  *   [RELEASE] the resource was loaded, RELEASE has not been taken yet
  *   ENDED     begin the next batch if operations wait, else forget the key
  *
- * Objects come from a pool, so that opening a batch costs no allocation once the pool has grown to the
- * number of keys that had work at one time. Behind the core's part lies the runtime's (its call) and the
- * memory of the resource: one object, reserved whole before the first operation is accepted.
+ * Objects come from a pool, so that opening a batch costs no allocation once the pool has grown to
+ * the number of keys that had work at one time. Behind the core's part lies the runtime's (its
+ * call) and the memory of the resource: one object, reserved whole before the first operation is
+ * accepted.
  */
 #ifndef BATCH_CORE_BATCH_H
 #define BATCH_CORE_BATCH_H
@@ -86,7 +87,7 @@ struct batch__batch {
 /* Objects and their memory. */
 struct batch__pool {
     batch_allocator allocator;
-    size_t object_size;        /* a multiple of 16, at least sizeof(struct batch__batch) */
+    size_t object_size;        /* a multiple of 64, at least sizeof(struct batch__batch) */
     struct batch__batch *free; /* chained through todo_next */
     struct batch__slab *slabs;
 };
@@ -95,8 +96,8 @@ void batch__pool_init(struct batch__pool *pool, const batch_allocator *allocator
                       size_t object_size);
 void batch__pool_destroy(struct batch__pool *pool);
 
-/* A batch object with a copy of the key, in no list, everything else of the core's part zero; or NULL
- * if there is no memory. What follows the core's part is zero only when the object is new. */
+/* A batch object with a copy of the key, in no list, everything else of the core's part zero; or
+ * NULL if there is no memory. What follows the core's part is zero only when the object is new. */
 struct batch__batch *batch__pool_take(struct batch__pool *pool, const void *key, size_t key_size,
                                       uint32_t hash);
 void batch__pool_give(struct batch__pool *pool, struct batch__batch *batch);

@@ -1,7 +1,7 @@
 /* check.h: what must be true whatever the world does. For our own mistakes, never for input.
  *
- * batch__check is cheap and always on. When one fails the state can no longer be trusted with money, so
- * the panic hook, supplied by whoever links the core, must not return.
+ * batch__check is cheap and always on. When one fails the state can no longer be trusted with
+ * money, so the panic hook, supplied by whoever links the core, must not return.
  */
 #ifndef BATCH_CORE_CHECK_H
 #define BATCH_CORE_CHECK_H

@@ -1,4 +1,5 @@
-/* core.c: events. Each one changes the state and puts on `todo` the batches that may now have actions. */
+/* core.c: events. Each one changes the state and puts on `todo` the batches that may now have
+ * actions. */
 #include "check.h"
 #include "lists.h"
 #include "parts.h"
@@ -224,6 +225,8 @@ void batch__core_ran(struct batch__core *core, batch_verdict verdict, uint64_t n
     core->running = NULL;
     if (now_ns > core->now_ns)
         core->now_ns = now_ns;
+    if (now_ns >= batch->closes_ns)
+        batch__window_end(core, batch); /* outlived by the operation */
     op->private_changed = verdict != BATCH_UNCHANGED;
     batch->changed += op->private_changed;
     batch__ops_push(&batch->ran, op);
@@ -266,7 +269,6 @@ void batch__core_flush(struct batch__core *core, uint64_t calls_max, uint64_t no
     while (!has_window(core) && core->due.first != NULL && calls_max-- > 0) {
         struct batch__batch *batch = core->due.first;
         batch__due_remove(&core->due, batch);
-        batch->closes_ns = 0;
         batch__todo_push(core, batch);
     }
     event_end(core);

@@ -1,25 +1,28 @@
 /* core.h: the state machine of one shard. Everything hard about batching is an ordering, and every
  * ordering is decided here.
  *
- * Pure: no thread, clock, lock, I/O or user callback; memory only through the allocator it is given. Time
- * is the last argument of every event and never runs backwards. Not thread-safe: one owner.
+ * Pure: no thread, clock, lock, I/O or user callback; memory only through the allocator it is
+ * given. Time is the last argument of every event and never runs backwards. Not thread-safe: one
+ * owner.
  *
- * Protocol. Put an event in (batch__core_submit, _cancel, _loaded, _ran, _saved, _expire, _flush, _stop),
- * then take actions out with batch__core_next until there is none, performing each:
+ * Protocol. Put an event in (batch__core_submit, _cancel, _loaded, _ran, _saved, _expire, _flush,
+ * _stop), then take actions out with batch__core_next until there is none, performing each:
  *
  *   LOAD     load the resource of `batch`, now or later; then batch__core_loaded
- *   RUN      run `op` on the resource at once; then batch__core_ran, before the next batch__core_next
+ *   RUN      run `op` on the resource at once; then batch__core_ran, before anything else
  *   SAVE     save the resource of `batch`, now or later; then batch__core_saved
  *   DONE     answer `count` operations chained from `op`: with `batch->status` if there is a batch,
  *            else each with its own private_status. They are the caller's from here on
  *   METRIC   `batch` has ended; its times and counts are valid until the next batch__core_next
  *   RELEASE  free what the resource of `batch` holds
  *
- * Several events may be put in before actions are taken (all but batch__core_ran, which answers a RUN).
- * Call batch__core_expire when batch__core_deadline_ns has come; earlier or later calls are harmless.
+ * Several events may be put in before actions are taken (all but batch__core_ran, which answers a
+ * RUN). Call batch__core_expire when batch__core_deadline_ns has come: windows end then, not by
+ * themselves, so what has been submitted before it still joins. Earlier or later calls are
+ * harmless.
  *
- * Only submit can fail, and it fails into an answer: it reserves all that later steps need, so from then on
- * nothing can be lost for lack of memory.
+ * Only submit can fail, and it fails into an answer: it reserves all that later steps need, so
+ * from then on nothing can be lost for lack of memory.
  */
 #ifndef BATCH_CORE_CORE_H
 #define BATCH_CORE_CORE_H
@@ -33,7 +36,7 @@ struct batch__core_config {
     uint64_t ops_max;     /* operations of one batch, at least 1 */
     uint64_t ops_waiting_max;
     uint64_t key_ops_waiting_max;
-    size_t object_size; /* of a batch with what the runtime keeps behind it; a multiple of 16 */
+    size_t object_size; /* of a batch with what the runtime keeps behind it; a multiple of 64 */
     batch_allocator allocator;
 };
 
@@ -60,24 +63,24 @@ struct batch__core {
 
     struct batch__pool pool;
     struct batch__table table; /* every key that has work */
-    struct batch__list
-        due; /* batches whose window runs; with no window, those open; by closes_ns */
+    /* By closes_ns: batches whose window runs, or with no window those that are open. An open batch
+     * that is not here closes. */
+    struct batch__list due;
     struct batch__list waiting;      /* batches with operations that cannot run now */
     struct batch__batch *todo_first; /* batches with actions to take, FIFO through todo_next */
     struct batch__batch *todo_last;
     struct batch__ops answers; /* refused: in no batch, status in each */
 
-    /* Operations accepted and not yet given out by DONE: those in `answers`, those waiting and those that
-     * ran in every batch, and the one running. */
+    /* Operations accepted and not yet given out by DONE: those in `answers`, those waiting and
+     * those that ran in every batch, and the one running. */
     uint64_t ops;
     batch_op *running; /* between RUN and batch__core_ran; its batch is todo_first */
 
-    /* Waiting operations are swept for the canceled and the expired: not before sweep_after_ns, so that
-     * sweeping takes a small part of the time however many wait. */
+    /* Waiting operations are swept for the canceled and the expired: not before sweep_after_ns, so
+     * that sweeping takes a small part of the time however many wait. */
     bool is_sweep_wanted;
     uint64_t sweep_after_ns;
-    uint64_t
-        start_by_min_ns; /* no waiting operation has an earlier start_by_ns; UINT64_MAX: none */
+    uint64_t start_by_min_ns; /* no waiting operation has an earlier one; UINT64_MAX: none */
 
 #ifdef BATCH_DEBUG_CHECKS
     uint64_t check_debt; /* events since the last whole check */
@@ -94,6 +97,7 @@ void batch__core_cancel(struct batch__core *core, uint64_t now_ns);
 /* `status`: BATCH_OK or BATCH_LOAD_FAILED. */
 void batch__core_loaded(struct batch__core *core, struct batch__batch *batch, int status,
                         uint64_t now_ns);
+/* `now_ns` may be 0 if the operation took hardly any time: reading a clock for each would cost. */
 void batch__core_ran(struct batch__core *core, batch_verdict verdict, uint64_t now_ns);
 /* `status`: BATCH_OK, BATCH_CONFLICT, BATCH_SAVE_FAILED or BATCH_UNKNOWN. */
 void batch__core_saved(struct batch__core *core, struct batch__batch *batch, int status,
@@ -110,8 +114,8 @@ bool batch__core_next(struct batch__core *core, struct batch__action *ret_action
 uint64_t batch__core_deadline_ns(const struct batch__core *core);
 
 /* Every relation that is stated in these headers, checked over the whole state; panics if one is
- * broken. Events do it themselves where BATCH_DEBUG_CHECKS is defined: after each one while there is
- * little to look at, else as often as keeps the work in proportion. */
+ * broken. Events do it themselves where BATCH_DEBUG_CHECKS is defined: after each one while there
+ * is little to look at, else as often as keeps the work in proportion. */
 void batch__core_check(const struct batch__core *core);
 
 #endif

@@ -1,7 +1,7 @@
 /* lists.h: the doubly linked lists a batch can be in, and the FIFO of deadlines.
  *
- * `due` is in order of closes_ns. Every window has the same length and starts when it is put in, so the
- * order of arrival is the order of deadlines: no heap, no timer for each batch.
+ * `due` is in order of closes_ns. Every window has the same length and starts when it is put in,
+ * so the order of arrival is the order of deadlines: no heap, no timer for each batch.
  */
 #ifndef BATCH_CORE_LISTS_H
 #define BATCH_CORE_LISTS_H

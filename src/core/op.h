@@ -1,8 +1,8 @@
 /* op.h: what the core does with the private part of a batch_op, and FIFO lists of them.
  *
- * Operations belong to the caller: they are chained through private_next and never copied. The core is
- * the only writer of the private fields from submit to answer, but for private_canceled, which any
- * thread may set.
+ * Operations belong to the caller: they are chained through private_next and never copied. The
+ * core is the only writer of the private fields from submit to answer, but for private_canceled,
+ * which any thread may set.
  */
 #ifndef BATCH_CORE_OP_H
 #define BATCH_CORE_OP_H
@@ -16,7 +16,8 @@ enum batch__op_state {
     BATCH__OP_ACCEPTED = 1 /* ours, until it is answered */
 };
 
-/* Invariant: head == NULL if and only if count == 0; tail is the last one; its private_next is NULL. */
+/* Invariant: head == NULL if and only if count == 0; tail is the last one; its private_next is
+ * NULL. */
 struct batch__ops {
     batch_op *head;
     batch_op *tail;

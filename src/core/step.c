@@ -1,5 +1,6 @@
-/* step.c: actions. A batch on `todo` is stepped through its phases until it has nothing to do for now;
- * the batch whose action was given out last stays first on `todo`, so its actions come in one run. */
+/* step.c: actions. A batch on `todo` is stepped through its phases until it has nothing to do for
+ * now; the batch whose action was given out last stays first on `todo`, so its actions come in one
+ * run. */
 #include "check.h"
 #include "lists.h"
 #include "parts.h"
@@ -72,7 +73,7 @@ static int reason_to_close(const struct batch__core *core, const struct batch__b
         return BATCH_CLOSED_BY_SIZE;
     if (batch->joining > 0)
         return -1;
-    if (core->now_ns >= batch->closes_ns)
+    if (!batch->in_due)
         return core->config.window_ns == BATCH_WINDOW_NONE ? BATCH_CLOSED_BY_STORE
                                                            : BATCH_CLOSED_BY_WINDOW;
     return core->is_stopping ? BATCH_CLOSED_BY_STOP : -1;
@@ -117,9 +118,21 @@ static enum step step_closed(struct batch__core *core, struct batch__batch *batc
     return act(action, BATCH__SAVE, batch);
 }
 
+/* Bring near what the batch behind this one will touch when it ends. */
+static void prefetch_next(const struct batch__core *core, const struct batch__batch *batch)
+{
+    const struct batch__batch *next = batch->todo_next;
+    if (next == NULL)
+        return;
+    batch__table_prefetch_slot(&core->table, next->hash);
+    __builtin_prefetch(next->ran.head);
+    __builtin_prefetch(next->todo_next);
+}
+
 static enum step step_answer(struct batch__core *core, struct batch__batch *batch,
                              struct batch__action *action)
 {
+    prefetch_next(core, batch);
     batch->phase = BATCH__REPORT;
     core->ops -= batch->ran.count;
     *action = (struct batch__action){BATCH__DONE, batch, batch->ran.head, batch->ran.count};

@@ -1,8 +1,10 @@
-/* sweep.c: operations that wait and should not begin any more are found by looking through all that wait.
+/* sweep.c: operations that wait and should not begin any more are found by looking through all
+ * that wait.
  *
- * No timer or index for each operation: cancel sets a flag, and one sweep answers all that are canceled or
- * expired by then. A sweep over n operations is followed by none for n microseconds, so sweeping takes a
- * few percent of the time at the worst, and an answer comes at most that much late.
+ * No timer or index for each operation: cancel sets a flag, and one sweep answers all that are
+ * canceled or expired by then. A sweep over n operations is followed by none for n microseconds,
+ * so sweeping takes a few percent of the time at the worst, and an answer comes at most that much
+ * late.
  */
 #include "check.h"
 #include "lists.h"

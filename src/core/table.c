@@ -123,8 +123,8 @@ void batch__table_prefetch_batch(const struct batch__table *table, uint32_t hash
     if (table->size == 0)
         return;
     const struct batch__batch *batch = table->slots[home_of(table, hash)].batch;
-    if (batch != NULL) {
-        __builtin_prefetch(batch);
-        __builtin_prefetch((const char *)batch + 64);
-    }
+    if (batch == NULL)
+        return;
+    __builtin_prefetch(batch);
+    __builtin_prefetch((const char *)batch + 64);
 }

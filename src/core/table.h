@@ -1,9 +1,9 @@
 /* table.h: from key to batch, for the keys of one shard that have work.
  *
- * Open addressing with linear probing, at most half full; a slot holds the hash, so that probing and
- * growing touch no batch but the one that is found. Removal moves later entries back: no tombstones, so
- * the length of a probe depends on what is in the table and not on its history. The hash must be keyed
- * (the runtime's SipHash is), or crafted keys could share one run of slots.
+ * Open addressing with linear probing, at most half full; a slot holds the hash, so that probing
+ * and growing touch no batch but the one that is found. Removal moves later entries back: no
+ * tombstones, so the length of a probe depends on what is in the table and not on its history. The
+ * hash must be keyed (the runtime's SipHash is), or crafted keys could share one run of slots.
  */
 #ifndef BATCH_CORE_TABLE_H
 #define BATCH_CORE_TABLE_H
@@ -36,8 +36,8 @@ struct batch__batch *batch__table_find(const struct batch__table *table, const v
 void batch__table_add(struct batch__table *table, struct batch__batch *batch);
 void batch__table_remove(struct batch__table *table, const struct batch__batch *batch);
 
-/* Bring the slot of a hash near, then the batch that is probably meant. For a group of keys, first one
- * for all, then the other: the waits for memory overlap. */
+/* Bring the slot of a hash near, then the batch that is probably meant. For a group of keys, first
+ * one for all, then the other: the waits for memory overlap. */
 void batch__table_prefetch_slot(const struct batch__table *table, uint32_t hash);
 void batch__table_prefetch_batch(const struct batch__table *table, uint32_t hash);
 

@@ -1,8 +1,9 @@
 /* atomics.h: every atomic operation of the library, with its memory order in its name.
  *
  * Fields touched by more than one thread without a lock have names that begin with `x`. Orders are
- * relaxed (a number that nothing else depends on), acquire/release (hand over what was written before),
- * and seq_cst (two threads that each write one flag and read the other's). No stand-alone fences.
+ * relaxed (a number that nothing else depends on), acquire/release (hand over what was written
+ * before), and seq_cst (two threads that each write one flag and read the other's). No stand-alone
+ * fences.
  */
 #ifndef BATCH_ATOMICS_H
 #define BATCH_ATOMICS_H
@@ -17,12 +18,13 @@
 
 #define batch__exchange_acquire(place, value)                                                      \
     __atomic_exchange_n((place), (value), __ATOMIC_ACQUIRE)
-#define batch__exchange_seq_cst(place, value) __atomic_exchange_n((place), (value), __ATOMIC_SEQ_CST)
+#define batch__exchange_seq_cst(place, value)                                                      \
+    __atomic_exchange_n((place), (value), __ATOMIC_SEQ_CST)
 #define batch__exchange_acq_rel(place, value)                                                      \
     __atomic_exchange_n((place), (value), __ATOMIC_ACQ_REL)
 
 #define batch__add_relaxed(place, value) __atomic_fetch_add((place), (value), __ATOMIC_RELAXED)
-#define batch__or_seq_cst(place, value) __atomic_fetch_or((place), (value), __ATOMIC_SEQ_CST)
+#define batch__or_seq_cst(place, value)  __atomic_fetch_or((place), (value), __ATOMIC_SEQ_CST)
 #define batch__add_seq_cst(place, value) __atomic_fetch_add((place), (value), __ATOMIC_SEQ_CST)
 #define batch__sub_release(place, value) __atomic_fetch_sub((place), (value), __ATOMIC_RELEASE)
 

@@ -1,7 +1,8 @@
-/* platform.h: everything the library asks of the operating system: clock, threads, locks, randomness.
+/* platform.h: everything the library asks of the operating system: clock, threads, locks,
+ * randomness.
  *
- * The only place with pthread and getrandom; all else is written against this header. Functions that can
- * fail return true on success. Everything here may be used from any thread.
+ * The only place with pthread and getrandom; all else is written against this header. Functions
+ * that can fail return true on success. Everything here may be used from any thread.
  */
 #ifndef BATCH_PLATFORM_H
 #define BATCH_PLATFORM_H
@@ -11,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Nanoseconds on the monotonic clock: exact (about 20 ns to read), and as of the last timer tick of the
- * kernel (about 3 ns to read, up to some milliseconds late, never early). */
+/* Nanoseconds on the monotonic clock: exact (about 20 ns to read), and as of the last timer tick
+ * of the kernel (about 3 ns to read, up to some milliseconds late, never early). */
 uint64_t batch__clock_now_ns(void);
 uint64_t batch__clock_coarse_ns(void);
 
@@ -37,8 +38,8 @@ void batch__lock_wake_one(struct batch__lock *lock);
 void batch__lock_wake_all(struct batch__lock *lock);
 void batch__lock_wait(struct batch__lock *lock, uint64_t until_ns);
 
-/* A thread, with all signals blocked in it. `name` has at most 15 bytes. The struct stays where it is
- * until the thread is joined. */
+/* A thread, with all signals blocked in it. `name` has at most 15 bytes. The struct stays where it
+ * is until the thread is joined. */
 struct batch__thread {
     pthread_t id;
     void (*body)(void *arg);

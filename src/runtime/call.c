@@ -8,16 +8,21 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ALIGNMENT = 16 };
+enum { RESOURCE_ALIGNMENT = 16, CALL_ALIGNMENT = 64 };
 
-static size_t aligned(size_t size)
+static size_t aligned(size_t size, size_t alignment)
 {
-    return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return (size + alignment - 1) / alignment * alignment;
 }
 
 size_t batch__call_size(size_t resource_size)
 {
-    return aligned(sizeof(batch_call)) + aligned(resource_size);
+    return aligned(aligned(sizeof(batch_call), RESOURCE_ALIGNMENT) + resource_size, CALL_ALIGNMENT);
+}
+
+void *batch__call_memory(batch_call *call)
+{
+    return (char *)call + aligned(sizeof *call, RESOURCE_ALIGNMENT);
 }
 
 void batch__calls_push(struct batch__calls *calls, batch_call *call)
@@ -127,7 +132,7 @@ void *batch_call_resource(const batch_call *call)
 {
     if (options_of(call)->resource_size == 0)
         return NULL;
-    return (char *)(uintptr_t)call + aligned(sizeof *call);
+    return batch__call_memory((batch_call *)(uintptr_t)call);
 }
 
 static int decode_plain(batch_call *call, const void *bytes, size_t bytes_size)

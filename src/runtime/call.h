@@ -1,8 +1,8 @@
 /* call.h: a batch with what the store is told of it, and the memory of its resource behind.
  *
- * Owner: the worker of the shard; and, from the moment it is handed to the store until batch_call_finish,
- * whoever has the call in hand, who writes only what is said below. The hand-overs (I/O queue there,
- * inbox back) order the accesses.
+ * Owner: the worker of the shard; and, from the moment it is handed to the store until
+ * batch_call_finish, whoever has the call in hand, who writes only what is said below. The
+ * hand-overs (I/O queue there, inbox back) order the accesses.
  */
 #ifndef BATCH_RUNTIME_CALL_H
 #define BATCH_RUNTIME_CALL_H
@@ -42,11 +42,14 @@ void batch__calls_push(struct batch__calls *calls, batch_call *call);
 void batch__calls_append(struct batch__calls *calls,
                          struct batch__calls *more); /* empties `more` */
 
-/* Take at most `calls_max`, oldest first, as one group: each is told its place in it. Their number. */
+/* Take at most `calls_max`, oldest first, as one group: each is told its place in it. Their
+ * number. */
 size_t batch__calls_take(struct batch__calls *from, batch_call **calls, size_t calls_max);
 
-/* Bytes of a call with a resource behind it; a multiple of 16. */
+/* Bytes of a call with a resource behind it; a multiple of 64. */
 size_t batch__call_size(size_t resource_size);
+/* The memory behind the call, whether or not there is a resource in it. */
+void *batch__call_memory(batch_call *call);
 
 /* Worker. A new batch: no version, no error, resource zeroed. */
 void batch__call_begin(batch_call *call, struct batch__shard *shard);

@@ -8,7 +8,7 @@ bool batch__inbox_init(struct batch__inbox *inbox)
     inbox->xops = NULL;
     inbox->xcalls = NULL;
     inbox->xsignals = 0;
-    inbox->xis_asleep = 0;
+    inbox->xrest = BATCH__AWAKE;
     inbox->is_woken = false;
     return batch__lock_init(&inbox->lock);
 }
@@ -23,12 +23,12 @@ static batch_op *closed_mark(struct batch__inbox *inbox)
     return (batch_op *)(void *)inbox;
 }
 
-static void wake_if_asleep(struct batch__inbox *inbox)
+static void wake_if(struct batch__inbox *inbox, enum batch__rest least)
 {
-    /* seq_cst: after our push, so that either we see the worker asleep or it sees what we pushed */
-    if (batch__load_seq_cst(&inbox->xis_asleep) == 0)
+    /* seq_cst: after our push, so that either we see the worker rest or it sees what we pushed */
+    if (batch__load_seq_cst(&inbox->xrest) < (uint32_t)least)
         return;
-    if (batch__exchange_seq_cst(&inbox->xis_asleep, 0) == 0)
+    if (batch__exchange_seq_cst(&inbox->xrest, BATCH__AWAKE) == BATCH__AWAKE)
         return; /* another thread wakes it */
     batch__lock_take(&inbox->lock);
     inbox->is_woken = true;
@@ -45,7 +45,7 @@ bool batch__inbox_push_ops_mp(struct batch__inbox *inbox, batch_op *newest, batc
         oldest->private_next = head;
     } while (!batch__compare_exchange_seq_cst(&inbox->xops, &head, newest));
     if (head == NULL)
-        wake_if_asleep(inbox);
+        wake_if(inbox, BATCH__ASLEEP);
     return true;
 }
 
@@ -56,13 +56,13 @@ void batch__inbox_push_call_mp(struct batch__inbox *inbox, batch_call *call)
         call->next = head;
     while (!batch__compare_exchange_seq_cst(&inbox->xcalls, &head, call));
     if (head == NULL)
-        wake_if_asleep(inbox);
+        wake_if(inbox, BATCH__NAPPING);
 }
 
 void batch__inbox_signal_mp(struct batch__inbox *inbox, enum batch__signal signal)
 {
     batch__or_seq_cst(&inbox->xsignals, (uint32_t)signal);
-    wake_if_asleep(inbox);
+    wake_if(inbox, BATCH__NAPPING);
 }
 
 batch_op *batch__inbox_take_ops_sc(struct batch__inbox *inbox, bool close)
@@ -105,26 +105,31 @@ uint32_t batch__inbox_take_signals_sc(struct batch__inbox *inbox)
     return batch__exchange_acquire(&inbox->xsignals, 0);
 }
 
-bool batch__inbox_is_empty_sc(struct batch__inbox *inbox)
+bool batch__inbox_has_ops_sc(const struct batch__inbox *inbox)
 {
-    batch_op *ops = batch__load_seq_cst(&inbox->xops);
-    return (ops == NULL || ops == closed_mark(inbox)) &&
+    const batch_op *ops = batch__load_seq_cst(&inbox->xops);
+    return ops != NULL && (const void *)ops != inbox;
+}
+
+static bool may_rest(const struct batch__inbox *inbox, enum batch__rest rest)
+{
+    return (rest == BATCH__NAPPING || !batch__inbox_has_ops_sc(inbox)) &&
            batch__load_seq_cst(&inbox->xcalls) == NULL &&
            batch__load_seq_cst(&inbox->xsignals) == 0;
 }
 
-void batch__inbox_sleep_sc(struct batch__inbox *inbox, uint64_t until_ns)
+void batch__inbox_rest_sc(struct batch__inbox *inbox, enum batch__rest rest, uint64_t until_ns)
 {
-    batch__store_seq_cst(&inbox->xis_asleep, 1);
-    if (!batch__inbox_is_empty_sc(inbox)) {
-        batch__store_relaxed(&inbox->xis_asleep, 0);
+    batch__store_seq_cst(&inbox->xrest, (uint32_t)rest);
+    if (!may_rest(inbox, rest)) {
+        batch__store_relaxed(&inbox->xrest, BATCH__AWAKE);
         return;
     }
     batch__lock_take(&inbox->lock);
-    /* A wake that was meant for an earlier sleep may be found here: then this one is short. */
+    /* A wake that was meant for an earlier rest may be found here: then this one is short. */
     if (!inbox->is_woken)
         batch__lock_wait(&inbox->lock, until_ns);
     inbox->is_woken = false;
     batch__lock_give(&inbox->lock);
-    batch__store_relaxed(&inbox->xis_asleep, 0);
+    batch__store_relaxed(&inbox->xrest, BATCH__AWAKE);
 }

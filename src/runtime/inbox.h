@@ -1,15 +1,21 @@
 /* inbox.h: what other threads hand to a shard's worker, and how they wake it.
  *
- * Two stacks that any thread pushes to and only the worker empties, whole: operations, and calls that a
- * store has finished; and a word of signals. A push is one compare-and-exchange, whatever the number of
- * operations chained; the worker takes everything with one exchange and turns it round.
+ * Two stacks that any thread pushes to and only the worker empties, whole: operations, and calls
+ * that a store has finished; and a word of signals. A push is one compare-and-exchange, whatever
+ * the number of operations chained; the worker takes everything with one exchange and turns it
+ * round.
  *
- * Sleep and wake: the worker announces that it sleeps and then looks once more; a thread that pushes looks
- * afterwards whether the worker sleeps. Both are sequentially consistent, so one of the two sees the
- * other and no push is slept through. Only the push that finds a stack empty needs to look.
+ * Sleep and wake: the worker announces that it sleeps and then looks once more; a thread that
+ * pushes looks afterwards whether the worker sleeps. Both are sequentially consistent, so one of
+ * the two sees the other and no push is slept through. Only the push that finds a stack empty
+ * needs to look.
  *
- * Closing puts a mark in place of the operations: from then on a push of operations fails, and what came
- * before it is taken. That one exchange decides, for every operation, whether it came before the stop.
+ * A nap is a short sleep that operations do not end: they are left to gather, and whoever submits
+ * them pays for no wake. Calls and signals end it.
+ *
+ * Closing puts a mark in place of the operations: from then on a push of operations fails, and
+ * what came before it is taken. That one exchange decides, for every operation, whether it came
+ * before the stop.
  */
 #ifndef BATCH_RUNTIME_INBOX_H
 #define BATCH_RUNTIME_INBOX_H
@@ -24,11 +30,13 @@ enum batch__signal {
     BATCH__SIGNAL_STORE_FREE = 4 /* a session waits for work (natural batching) */
 };
 
+enum batch__rest { BATCH__AWAKE, BATCH__NAPPING, BATCH__ASLEEP };
+
 struct batch__inbox {
     batch_op *xops; /* newest first; or the inbox's own address: closed */
     batch_call *xcalls;
     uint32_t xsignals;
-    uint32_t xis_asleep;
+    uint32_t xrest; /* enum batch__rest */
 
     struct batch__lock lock;
     bool is_woken; /* under lock */
@@ -37,8 +45,8 @@ struct batch__inbox {
 bool batch__inbox_init(struct batch__inbox *inbox);
 void batch__inbox_destroy(struct batch__inbox *inbox);
 
-/* Any thread. Push a chain of operations, newest first: `newest` … `oldest`. False: closed, not pushed.
- * The operations may be answered before this returns. */
+/* Any thread. Push a chain of operations, newest first: `newest` … `oldest`. False: closed, not
+ * pushed. The operations may be answered before this returns. */
 bool batch__inbox_push_ops_mp(struct batch__inbox *inbox, batch_op *newest, batch_op *oldest);
 void batch__inbox_push_call_mp(struct batch__inbox *inbox, batch_call *call);
 void batch__inbox_signal_mp(struct batch__inbox *inbox, enum batch__signal signal);
@@ -47,9 +55,10 @@ void batch__inbox_signal_mp(struct batch__inbox *inbox, enum batch__signal signa
 batch_op *batch__inbox_take_ops_sc(struct batch__inbox *inbox, bool close);
 batch_call *batch__inbox_take_calls_sc(struct batch__inbox *inbox);
 uint32_t batch__inbox_take_signals_sc(struct batch__inbox *inbox);
-bool batch__inbox_is_empty_sc(struct batch__inbox *inbox);
+bool batch__inbox_has_ops_sc(const struct batch__inbox *inbox);
 
-/* The worker only. Sleep until something is pushed or signaled, or until `until_ns`. */
-void batch__inbox_sleep_sc(struct batch__inbox *inbox, uint64_t until_ns);
+/* The worker only. Rest until something is pushed or signaled, but for operations during a nap; or
+ * until `until_ns`; or for less. */
+void batch__inbox_rest_sc(struct batch__inbox *inbox, enum batch__rest rest, uint64_t until_ns);
 
 #endif

@@ -1,7 +1,7 @@
 /* io_queue.h: calls on their way to the store, and the session threads that take them in groups.
  *
- * Whatever has become ready while all sessions were busy goes together into the next call: group commit
- * without a timer. Saves go before loads. One lock, taken once for a group.
+ * Whatever has become ready while all sessions were busy goes together into the next call: group
+ * commit without a timer. Saves go before loads. One lock, taken once for a group.
  */
 #ifndef BATCH_RUNTIME_IO_QUEUE_H
 #define BATCH_RUNTIME_IO_QUEUE_H
@@ -26,9 +26,9 @@ void batch__io_queue_destroy(struct batch__io_queue *queue);
 void batch__io_queue_push(struct batch__io_queue *queue, struct batch__calls *loads,
                           struct batch__calls *saves);
 
-/* A session. Wait for calls and take at most `calls_max` of one stage, in the order they came, into `calls`;
- * their number, or 0 when the queue is closed and empty. `on_hungry` (may be NULL) is called, without the
- * lock, whenever the queue becomes hungry. */
+/* A session. Wait for calls and take at most `calls_max` of one stage, in the order they came,
+ * into `calls`; their number, or 0 when the queue is closed and empty. `on_hungry` (may be NULL)
+ * is called, without the lock, whenever the queue becomes hungry. */
 size_t batch__io_queue_take(struct batch__io_queue *queue, batch_call **calls, size_t calls_max,
                             enum batch__stage *ret_stage, void (*on_hungry)(void *arg), void *arg);
 

@@ -1,5 +1,6 @@
-/* panic.c: the core has found its own state to be inconsistent. Nothing that it holds can be trusted any
- * more, so nothing is answered: the process ends, with the broken condition in the frame of this function. */
+/* panic.c: the core has found its own state to be inconsistent. Nothing that it holds can be
+ * trusted any more, so nothing is answered: the process ends, with the broken condition in the
+ * frame of this function. */
 #include "../core/check.h"
 
 #include <stdlib.h>

@@ -3,6 +3,8 @@
 #include "processor.h"
 #include "shard.h"
 
+enum { SLOW_OP_NS = 8000000 }; /* two ticks of a kernel with 250 a second */
+
 static batch_call *call_of(struct batch__batch *batch)
 {
     return (batch_call *)(void *)batch; /* its first member */
@@ -11,10 +13,14 @@ static batch_call *call_of(struct batch__batch *batch)
 static void run(struct batch__shard *shard, const struct batch__action *action)
 {
     batch_op *op = action->op;
-    batch_verdict verdict = op->run(batch_call_resource(call_of(action->batch)), op->arg);
-    /* An operation that takes long may have outlived the window: a cheap look at the time. */
-    uint64_t now_ns = shard->has_window ? batch__clock_coarse_ns() : 0;
-    batch__core_ran(&shard->core, verdict, now_ns);
+    void *resource = shard->has_resource ? batch__call_memory(call_of(action->batch)) : NULL;
+    batch_verdict verdict = op->run(resource, op->arg);
+    /* Has it outlived its window? Look at the kernel's ticks, and at the clock only when they say
+     * that it took long. */
+    uint64_t ticks_ns = batch__clock_coarse_ns();
+    bool is_slow = ticks_ns - shard->ticks_ns >= SLOW_OP_NS;
+    shard->ticks_ns = ticks_ns;
+    batch__core_ran(&shard->core, verdict, is_slow ? batch__clock_now_ns() : 0);
 }
 
 static void load(struct batch__shard *shard, struct batch__batch *batch)
@@ -140,6 +146,7 @@ static void free_resource(const struct batch__shard *shard, batch_call *call)
 
 void batch__shard_perform(struct batch__shard *shard)
 {
+    shard->ticks_ns = batch__clock_coarse_ns();
     struct batch__action action;
     while (batch__core_next(&shard->core, &action)) {
         switch (action.kind) {

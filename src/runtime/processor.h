@@ -1,8 +1,8 @@
 /* processor.h: one processor: what its shards and sessions share, and how it starts and ends.
  *
  * Life: RUNNING, until the first stop; STOPPING, while shards answer what they have, each shard's
- * worker ends when its core is empty, the last one closes the I/O queue and so ends the sessions; STOPPED,
- * when all threads are joined. `threads_left` counts those that have not ended.
+ * worker ends when its core is empty, the last one closes the I/O queue and so ends the sessions;
+ * STOPPED, when all threads are joined. `threads_left` counts those that have not ended.
  */
 #ifndef BATCH_RUNTIME_PROCESSOR_H
 #define BATCH_RUNTIME_PROCESSOR_H
@@ -95,7 +95,8 @@ void batch__session_perform(struct batch__session *session, enum batch__stage st
 void batch__function_store_init(struct batch__function_store *functions,
                                 const batch_options *options);
 
-/* result.c: fill a result without a batch, with a printf format; returns status. result may be NULL. */
+/* result.c: fill a result without a batch, with a printf format; returns status. result may be
+ * NULL. */
 int batch__result_set(batch_result *result, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* The result of a batch's operations. */

@@ -1,7 +1,7 @@
 /* run.c: batch_run: a submit, and a caller that waits for the answer.
  *
- * The waiter lives on the caller's stack. The worker writes the result and wakes the caller under the lock,
- * so it touches nothing of the waiter once the caller can have seen that it is told.
+ * The waiter lives on the caller's stack. The worker writes the result and wakes the caller under
+ * the lock, so it touches nothing of the waiter once the caller can have seen that it is told.
  */
 #include "../platform/atomics.h"
 #include "processor.h"

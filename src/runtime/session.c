@@ -1,4 +1,5 @@
-/* session.c: a session thread: takes groups of calls from the I/O queue and gives them to the store. */
+/* session.c: a session thread: takes groups of calls from the I/O queue and gives them to the
+ * store. */
 #include "../platform/atomics.h"
 #include "processor.h"
 

@@ -6,10 +6,11 @@
 #include <string.h>
 
 enum {
-    GROUP_OPS = 16,      /* looked up together, so that their waits for memory overlap */
-    TURN_OPS_MAX = 8192, /* then the store's answers are looked at */
-    BUSY_TURN_OPS = 32,  /* after a turn with so many, more are likely to come at once … */
-    SPINS_MAX = 1000 /* … so look a little before sleeping: a sleep costs the submitter a wake */
+    GROUP_OPS = 16,        /* looked up together, so that their waits for memory overlap */
+    TURN_OPS_MAX = 8192,   /* then the store's answers are looked at */
+    NAPS_PER_WINDOW = 200, /* operations that keep coming may gather for so short … */
+    NAP_NS_MAX = 500000,   /* … and no longer than this */
+    SPINS_MAX = 500        /* with no window: look again for about so long before sleeping */
 };
 
 struct batch__shard *batch__shard_new(struct batch_processor *processor)
@@ -20,6 +21,7 @@ struct batch__shard *batch__shard_new(struct batch_processor *processor)
         return NULL;
     memset(shard, 0, sizeof *shard);
     shard->processor = processor;
+    shard->has_resource = options->resource_size > 0;
     shard->has_window = options->window_ns != BATCH_WINDOW_NONE;
     struct batch__core_config config = {
         .window_ns = options->window_ns,
@@ -183,7 +185,8 @@ static bool turn(struct batch__shard *shard)
     bool is_busy = take_finished(shard, now_ns) || signals != 0;
     take_ops(shard, now_ns);
     take_signals(shard, signals, now_ns);
-    if (batch__core_deadline_ns(&shard->core) <= now_ns) {
+    /* What had come before a window ended still joins: under load, batches grow. */
+    if (shard->pending == NULL && batch__core_deadline_ns(&shard->core) <= now_ns) {
         batch__core_expire(&shard->core, now_ns);
         batch__shard_perform(shard);
         is_busy = true;
@@ -199,31 +202,37 @@ static bool is_finished(const struct batch__shard *shard)
     return shard->is_closed && shard->core.table.count == 0 && shard->core.ops == 0;
 }
 
-static bool spin(struct batch__shard *shard)
+/* Operations came just now, so more are likely to come soon. With a window, let them gather: none
+ * of them is answered before the window ends. Without one, look for them a little longer. Either
+ * way the submitters need not wake us for each. */
+static void linger(struct batch__shard *shard)
 {
-    for (int i = 0; i < SPINS_MAX; i++) {
-        if (!batch__inbox_is_empty_sc(&shard->inbox))
-            return true;
-        batch__cpu_relax();
+    if (shard->has_window) {
+        uint64_t nap_ns = shard->processor->options.window_ns / NAPS_PER_WINDOW;
+        uint64_t end_ns = batch__clock_now_ns() + (nap_ns < NAP_NS_MAX ? nap_ns : NAP_NS_MAX);
+        uint64_t due_ns = batch__core_deadline_ns(&shard->core);
+        batch__inbox_rest_sc(&shard->inbox, BATCH__NAPPING, due_ns < end_ns ? due_ns : end_ns);
+        return;
     }
-    return false;
+    for (int i = 0; i < SPINS_MAX && !batch__inbox_has_ops_sc(&shard->inbox); i++)
+        batch__cpu_relax();
 }
 
 void batch__shard_main(void *arg)
 {
     struct batch__shard *shard = arg;
-    bool was_busy = false;
+    bool has_traffic = false;
     while (!is_finished(shard)) {
         if (turn(shard)) {
-            was_busy = was_busy || shard->turn_ops >= BUSY_TURN_OPS;
+            has_traffic = has_traffic || shard->turn_ops > 0;
             continue;
         }
-        if (was_busy && spin(shard)) {
-            was_busy = false;
-            continue;
-        }
-        was_busy = false;
-        batch__inbox_sleep_sc(&shard->inbox, batch__core_deadline_ns(&shard->core));
+        if (has_traffic)
+            linger(shard);
+        else
+            batch__inbox_rest_sc(&shard->inbox, BATCH__ASLEEP,
+                                 batch__core_deadline_ns(&shard->core));
+        has_traffic = false;
     }
     batch__processor_worker_ended(shard->processor);
 }

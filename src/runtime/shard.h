@@ -1,8 +1,9 @@
 /* shard.h: a worker thread, its inbox and its core: one share of the keys.
  *
- * The worker repeats a turn: take what the inbox holds, read the clock, put it into the core, perform the
- * core's actions, hand calls to the store in groups; and sleeps when a turn found nothing and no deadline is
- * due. Only the worker touches anything here but the inbox and the fields that begin with x.
+ * The worker repeats a turn: take what the inbox holds, read the clock, put it into the core,
+ * perform the core's actions, hand calls to the store in groups; and sleeps when a turn found
+ * nothing and no deadline is due. Only the worker touches anything here but the inbox and the
+ * fields that begin with x.
  */
 #ifndef BATCH_RUNTIME_SHARD_H
 #define BATCH_RUNTIME_SHARD_H
@@ -36,7 +37,9 @@ struct batch__shard {
     struct batch__calls saves;
     struct batch__session *session; /* sessions = 0: the worker's own; else NULL */
     bool has_window;
+    bool has_resource;   /* its size is not 0 */
     bool is_closed;      /* the inbox is */
+    uint64_t ticks_ns;   /* of the kernel, before the operation that runs */
     uint64_t turn_ops;   /* operations that the latest turn took in */
     batch_result result; /* scratch, for answers */
     struct batch__counters counters;
@@ -46,8 +49,8 @@ struct batch__shard {
 struct batch__shard *batch__shard_new(struct batch_processor *processor);
 void batch__shard_free(struct batch__shard *shard);
 
-/* The thread of the worker; `shard` is a struct batch__shard. Ends when a stop has been signaled and
- * everything is answered. */
+/* The thread of the worker; `shard` is a struct batch__shard. Ends when a stop has been signaled
+ * and everything is answered. */
 void batch__shard_main(void *shard);
 
 /* perform.c: take and perform the core's actions until there is none. */
