@@ -1,0 +1,27 @@
+/* answer.h: what an HTTP client is told.
+ *
+ * Pure: from a request with its outcome to a status, a body and a few headers. */
+#ifndef ANSWER_H
+#define ANSWER_H
+
+#include "request.h"
+
+struct answer {
+    unsigned http_status;
+    const char *type; /* Content-Type; static */
+    const char *body; /* belongs to the request, or is static */
+    size_t body_size;
+    bool retry_later; /* Retry-After */
+};
+
+/* Keep a train as JSON for the answer to a request for TARGET_TRAIN. */
+void answer_keep_train(struct request *request, struct train *train);
+
+/* The answer to a request that was served. A booking answered 200 says "TRAIN SEAT PERSON\n", the
+ * names as target_escape writes them. May use request->body. */
+struct answer answer_make(struct request *request);
+
+/* An answer that is one sentence, static, and a line feed. */
+struct answer answer_sentence(struct request *request, unsigned http_status, const char *sentence);
+
+#endif

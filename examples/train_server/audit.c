@@ -1,0 +1,225 @@
+/* audit.c: train-audit: does the file hold what the server answered?
+ *
+ * Reads the answers 200 that clients recorded, "TRAIN SEAT PERSON" a line with names as the server
+ * escapes them, and the trains in the SQLite file, and looks for: answers that are not in the file,
+ * seats that were sold to two persons, persons with two seats in a train. With --all, also for
+ * seats in the file that nobody was told of (after a kill there may be some, after SIGTERM none).
+ */
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "target.h"
+#include "train_codec.h"
+
+static const char help[] =
+    "train-audit: does the file hold what train-server answered?\n"
+    "\n"
+    "usage: train-audit [--all] sqlite:PATH ANSWERS...\n"
+    "\n"
+    "  ANSWERS  files with the bodies of answers 200 to /book: \"TRAIN SEAT PERSON\", one a line\n"
+    "  --all    every seat in the file must have been answered too\n"
+    "\n"
+    "Exit 0: every answer is in the file, and no seat is sold twice. 1: not so. 2: cannot tell.\n";
+
+/* One answer, or one taken seat of the file. The names are escaped; strings of `lines`. */
+struct seat {
+    const char *train;
+    const char *person;
+    unsigned number;
+};
+
+struct seats {
+    struct seat *at;
+    size_t size;
+    size_t room;
+};
+
+static void *must_have(void *memory)
+{
+    if (memory == NULL) {
+        fputs("train-audit: out of memory\n", stderr);
+        exit(2);
+    }
+    return memory;
+}
+
+static void seats_add(struct seats *seats, struct seat seat)
+{
+    if (seats->size == seats->room) {
+        seats->room = seats->room > 0 ? 2 * seats->room : 1024;
+        seats->at = must_have(realloc(seats->at, seats->room * sizeof *seats->at));
+    }
+    seats->at[seats->size++] = seat;
+}
+
+static int compare_places(const struct seat *a, const struct seat *b)
+{
+    int trains = strcmp(a->train, b->train);
+    return trains != 0 ? trains : (a->number > b->number) - (a->number < b->number);
+}
+
+static int compare_seats(const void *a, const void *b)
+{
+    int places = compare_places(a, b);
+    return places != 0 ? places
+                       : strcmp(((const struct seat *)a)->person, ((const struct seat *)b)->person);
+}
+
+static int compare_persons(const void *a, const void *b)
+{
+    const struct seat *left = a;
+    const struct seat *right = b;
+    int trains = strcmp(left->train, right->train);
+    return trains != 0 ? trains : strcmp(left->person, right->person);
+}
+
+/* Sort, and leave out what is there twice: a seat may be booked again by its person. */
+static void seats_sort(struct seats *seats)
+{
+    qsort(seats->at, seats->size, sizeof *seats->at, compare_seats);
+    size_t kept = 0;
+    for (size_t i = 0; i < seats->size; i++)
+        if (kept == 0 || compare_seats(&seats->at[kept - 1], &seats->at[i]) != 0)
+            seats->at[kept++] = seats->at[i];
+    seats->size = kept;
+}
+
+/* Read a file of answers. The last line may be cut off where its writer was killed: without its
+ * line feed it does not count. The lines stay in memory. */
+static void read_answers(struct seats *seats, const char *path)
+{
+    FILE *file = fopen(path, "r");
+    if (file == NULL) {
+        perror(path);
+        exit(2);
+    }
+    char *line = NULL;
+    size_t room = 0;
+    for (ssize_t size; (size = getline(&line, &room, file)) > 0 && line[size - 1] == '\n';) {
+        char *train = must_have(strdup(line));
+        char *place = NULL;
+        const char *name = strtok_r(train, " \n", &place);
+        const char *number = strtok_r(NULL, " \n", &place);
+        const char *person = strtok_r(NULL, " \n", &place);
+        if (person == NULL) {
+            fprintf(stderr, "train-audit: %s: not \"TRAIN SEAT PERSON\": %s", path, line);
+            exit(2);
+        }
+        seats_add(seats, (struct seat){name, person, (unsigned)strtoul(number, NULL, 10)});
+    }
+    free(line);
+    fclose(file);
+}
+
+static char *escaped(const void *name, size_t name_size)
+{
+    char *text = must_have(malloc(3 * name_size + 1));
+    text[target_escape(text, name, name_size)] = '\0';
+    return text;
+}
+
+static void read_row(struct seats *seats, sqlite3_stmt *row)
+{
+    char *name = escaped(sqlite3_column_blob(row, 0), (size_t)sqlite3_column_bytes(row, 0));
+    struct train train;
+    const char *wrong =
+        train_decode(&train, sqlite3_column_blob(row, 1), (size_t)sqlite3_column_bytes(row, 1), 0);
+    if (wrong != NULL) {
+        fprintf(stderr, "train-audit: train %s: %s\n", name, wrong);
+        exit(2);
+    }
+    for (uint32_t i = 0; i < train.seats_size; i++) {
+        const struct train_seat *seat = &train.seats[i];
+        if (seat->person != NULL)
+            seats_add(seats, (struct seat){name, escaped(seat->person, seat->person_size), i + 1});
+    }
+    train_release(&train);
+}
+
+static void read_file(struct seats *seats, const char *path)
+{
+    sqlite3 *database = NULL;
+    sqlite3_stmt *row = NULL;
+    int code = sqlite3_open_v2(path, &database, SQLITE_OPEN_READWRITE, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_prepare_v2(database, "SELECT key, state FROM batch", -1, &row, NULL);
+    while (code == SQLITE_OK && (code = sqlite3_step(row)) == SQLITE_ROW) {
+        read_row(seats, row);
+        code = SQLITE_OK;
+    }
+    if (code != SQLITE_DONE) {
+        fprintf(stderr, "train-audit: %s: %s\n", path, sqlite3_errmsg(database));
+        exit(2);
+    }
+    sqlite3_finalize(row);
+    sqlite3_close(database);
+}
+
+/* How many of `some` are not in `all`; both sorted. Shows the first few. */
+static size_t count_missing(const struct seats *some, const struct seats *all, const char *what)
+{
+    size_t missing = 0;
+    size_t j = 0;
+    for (size_t i = 0; i < some->size; i++) {
+        while (j < all->size && compare_seats(&all->at[j], &some->at[i]) < 0)
+            j++;
+        if (j < all->size && compare_seats(&all->at[j], &some->at[i]) == 0)
+            continue;
+        if (missing++ < 3)
+            printf("%s: train %s, seat %u, %s\n", what, some->at[i].train, some->at[i].number,
+                   some->at[i].person);
+    }
+    return missing;
+}
+
+/* Places that two answers give to different persons; sorted. */
+static size_t count_sold_twice(const struct seats *answers)
+{
+    size_t twice = 0;
+    for (size_t i = 1; i < answers->size; i++)
+        twice += compare_places(&answers->at[i - 1], &answers->at[i]) == 0;
+    return twice;
+}
+
+/* Persons with two seats in a train of the file. Sorts by person. */
+static size_t count_persons_twice(struct seats *taken)
+{
+    size_t twice = 0;
+    qsort(taken->at, taken->size, sizeof *taken->at, compare_persons);
+    for (size_t i = 1; i < taken->size; i++)
+        twice += compare_persons(&taken->at[i - 1], &taken->at[i]) == 0;
+    return twice;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        fputs(help, stdout);
+        return 0;
+    }
+    int first = argc > 1 && strcmp(argv[1], "--all") == 0 ? 2 : 1;
+    static const char prefix[] = "sqlite:";
+    if (argc < first + 2 || strncmp(argv[first], prefix, strlen(prefix)) != 0) {
+        fputs(help, stderr);
+        return 2;
+    }
+    struct seats answers = {NULL, 0, 0};
+    struct seats taken = {NULL, 0, 0};
+    for (int i = first + 1; i < argc; i++)
+        read_answers(&answers, argv[i]);
+    read_file(&taken, argv[first] + strlen(prefix));
+    seats_sort(&answers);
+    seats_sort(&taken);
+    size_t missing = count_missing(&answers, &taken, "answered 200, not in the file");
+    size_t untold = first == 2 ? count_missing(&taken, &answers, "in the file, not answered") : 0;
+    size_t twice = count_sold_twice(&answers);
+    size_t persons = count_persons_twice(&taken);
+    printf("%zu bookings answered 200: ", answers.size);
+    printf(missing == 0 ? "all in the file" : "%zu MISSING in the file", missing);
+    printf("; %zu seats taken in the file; seats sold twice: %zu\n", taken.size, twice);
+    if (persons > 0)
+        printf("persons with two seats in a train: %zu\n", persons);
+    return missing + untold + twice + persons == 0 ? 0 : 1;
+}

@@ -1,0 +1,315 @@
+/* http.c: see http.h.
+ *
+ * A request goes through these calls of libmicrohttpd, all on the thread that has its connection:
+ *   request_begin   the first line is here: the request is made from the raw target
+ *   request_handle  the headers are here: nothing to do, or refuse a body
+ *   request_handle  all is here: answer at once, or suspend the connection and serve
+ *   request_handle  the service has answered and the connection was resumed: send the answer
+ *   request_end     the answer is sent, or the connection is lost: the request is freed
+ * The answer of the service comes on a thread of the service, as request_answered.
+ *
+ * A request is never freed while the service has it: a suspended connection is not looked at, so
+ * request_end cannot come before it is resumed. */
+#include "http.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "answer.h"
+#include "listener.h"
+
+/* Threads of libmicrohttpd. Two move all the bytes that two cores can, as measured; without
+ * libbatch each waits for its transaction, so there are more. */
+#define THREADS          2
+#define THREADS_BLOCKING 8
+
+/* Bytes for the headers of one request and of its answer; more is answered 414 or 431. Kept small:
+ * libmicrohttpd clears all of it after each request. */
+#define CONNECTION_MEMORY_SIZE 8192
+
+/* A connection that says nothing for so long is closed. Waiting for an answer does not count. */
+#define CONNECTION_TIMEOUT_S 60
+
+/* File descriptors that are not connections: the store's and our own. */
+#define RESERVED_FDS 64
+
+struct http {
+    struct service *service;
+    struct MHD_Daemon *daemon;
+    struct listener *listener;
+    unsigned port;
+    atomic_bool xstopping;
+    atomic_uint_fast64_t xok;
+    atomic_uint_fast64_t xrefused;
+    atomic_uint_fast64_t xfailed;
+
+    /* Requests that were given to the service and are not gone yet. The condition is signalled at 0
+     * once `xstopping` is set. */
+    atomic_uint_fast64_t xunanswered;
+    pthread_mutex_t mutex;
+    pthread_cond_t none_unanswered;
+};
+
+/* ---- Answers --------------------------------------------------------------------------------- */
+
+static void count(struct http *http, unsigned http_status)
+{
+    atomic_uint_fast64_t *counter = http_status == 200  ? &http->xok
+                                    : http_status < 500 ? &http->xrefused
+                                                        : &http->xfailed;
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+static enum MHD_Result send_answer(struct http *http, struct MHD_Connection *connection,
+                                   struct answer answer)
+{
+    /* The body is the request's, which outlives the answer; it is only read. */
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        answer.body_size, (void *)(uintptr_t)answer.body, MHD_RESPMEM_PERSISTENT);
+    if (response == NULL)
+        return MHD_NO;
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer.type);
+    if (answer.retry_later)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+    if (answer.http_status == MHD_HTTP_METHOD_NOT_ALLOWED)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, MHD_HTTP_METHOD_GET);
+    if (atomic_load_explicit(&http->xstopping, memory_order_relaxed))
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+    enum MHD_Result result = MHD_queue_response(connection, answer.http_status, response);
+    MHD_destroy_response(response);
+    count(http, answer.http_status);
+    return result;
+}
+
+static enum MHD_Result send_sentence(struct http *http, struct request *request,
+                                     unsigned http_status, const char *sentence)
+{
+    return send_answer(http, request->connection, answer_sentence(request, http_status, sentence));
+}
+
+/* ---- One request ----------------------------------------------------------------------------- */
+
+static void *request_begin(void *arg, const char *uri, struct MHD_Connection *connection)
+{
+    (void)arg;
+    struct request *request = malloc(sizeof *request);
+    if (request != NULL) {
+        target_parse(&request->target, uri);
+        request->status = BATCH_OK;
+        request->json = NULL;
+        request->step = REQUEST_HEADERS;
+        request->counted = false;
+        request->connection = connection;
+    }
+    return request;
+}
+
+static bool has_body(struct MHD_Connection *connection)
+{
+    const char *size =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    return (size != NULL && strcmp(size, "0") != 0) ||
+           MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+                                       MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL;
+}
+
+/* The request is here. Answer it, or give it to the service. */
+static enum MHD_Result request_serve(struct http *http, struct request *request)
+{
+    if (request->target.kind == TARGET_UNKNOWN) {
+        return send_sentence(http, request, MHD_HTTP_NOT_FOUND,
+                             "No such page. There is /book?train=T&person=P&seat=N and /trains/T.");
+    }
+    if (request->target.kind == TARGET_INVALID)
+        return send_sentence(http, request, MHD_HTTP_BAD_REQUEST, request->target.wrong);
+    request->step = REQUEST_SERVED;
+    request->counted = true;
+    atomic_fetch_add_explicit(&http->xunanswered, 1, memory_order_relaxed);
+    if (atomic_load_explicit(&http->xstopping, memory_order_acquire)) {
+        request->status = BATCH_STOPPED;
+        snprintf(request->message, sizeof request->message, "the server is stopping");
+    } else if (http->service->answers_later) {
+        MHD_suspend_connection(request->connection); /* before the answer can come */
+        http->service->serve(http->service, request);
+        return MHD_YES;
+    } else {
+        http->service->serve(http->service, request);
+    }
+    return send_answer(http, request->connection, answer_make(request));
+}
+
+static void request_answered(struct request *request)
+{
+    MHD_resume_connection(request->connection);
+}
+
+static enum MHD_Result request_handle(void *arg, struct MHD_Connection *connection, const char *url,
+                                      const char *method, const char *version,
+                                      const char *upload_data, size_t *upload_data_size,
+                                      void **context)
+{
+    struct http *http = arg;
+    struct request *request = *context;
+    (void)url;
+    (void)version;
+    (void)upload_data;
+    *upload_data_size = 0;
+    if (request == NULL)
+        return MHD_NO; /* no memory: close the connection */
+    if (request->step == REQUEST_SERVED)
+        return send_answer(http, connection, answer_make(request));
+    bool unexpected = has_body(connection);
+    if (request->step == REQUEST_HEADERS && !unexpected) {
+        request->step = REQUEST_WHOLE; /* an answer to the first call would end the connection */
+        return MHD_YES;
+    }
+    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0)
+        return send_sentence(http, request, MHD_HTTP_METHOD_NOT_ALLOWED, "Use GET.");
+    if (unexpected) {
+        return send_sentence(http, request, MHD_HTTP_BAD_REQUEST,
+                             "A request to this server has no body.");
+    }
+    return request_serve(http, request);
+}
+
+static void request_end(void *arg, struct MHD_Connection *connection, void **context,
+                        enum MHD_RequestTerminationCode why)
+{
+    struct http *http = arg;
+    struct request *request = *context;
+    (void)connection;
+    (void)why;
+    if (request == NULL)
+        return;
+    *context = NULL;
+    bool counted = request->counted;
+    free(request->json);
+#ifndef TRAIN_SERVER_ANSWERS_EARLY /* tests: libbatch may still have it then */
+    free(request);
+#endif
+    if (counted && atomic_fetch_sub_explicit(&http->xunanswered, 1, memory_order_acq_rel) == 1 &&
+        atomic_load_explicit(&http->xstopping, memory_order_relaxed)) {
+        pthread_mutex_lock(&http->mutex);
+        pthread_cond_signal(&http->none_unanswered);
+        pthread_mutex_unlock(&http->mutex);
+    }
+}
+
+/* ---- The server ------------------------------------------------------------------------------ */
+
+static void take_connection(int connection, const struct sockaddr *peer, socklen_t peer_size,
+                            void *arg)
+{
+    struct http *http = arg;
+    MHD_add_connection(http->daemon, connection, peer, peer_size); /* closes it if refused */
+}
+
+/* As many connections as the process may have files. */
+static unsigned connections_max(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 512;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur > 1000000)
+        return 1000000;
+    return limit.rlim_cur > 2 * RESERVED_FDS ? (unsigned)limit.rlim_cur - RESERVED_FDS
+                                             : (unsigned)limit.rlim_cur / 2;
+}
+
+static struct MHD_Daemon *daemon_start(struct http *http)
+{
+    unsigned flags =
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET;
+    unsigned threads = http->service->answers_later ? THREADS : THREADS_BLOCKING;
+    const struct MHD_OptionItem items[] = {
+        {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)threads, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)connections_max(), NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_SIZE, NULL},
+        {MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_TIMEOUT_S, NULL},
+        {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)request_begin, http},
+        {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)request_end, http},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    return MHD_start_daemon(flags, 0, NULL, NULL, request_handle, http, MHD_OPTION_ARRAY, items,
+                            MHD_OPTION_END);
+}
+
+struct http *http_open(const char *address, const char *port, struct service *service)
+{
+    struct http *http = calloc(1, sizeof *http);
+    if (http == NULL) {
+        fputs("train-server: out of memory\n", stderr);
+        return NULL;
+    }
+    http->service = service;
+    service->answered = request_answered;
+    pthread_mutex_init(&http->mutex, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&http->none_unanswered, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    http->daemon = daemon_start(http);
+    if (http->daemon == NULL) {
+        fputs("train-server: libmicrohttpd does not start: out of memory or files\n", stderr);
+        free(http);
+        return NULL;
+    }
+    http->listener = listener_open(address, port, take_connection, http);
+    if (http->listener == NULL) {
+        MHD_stop_daemon(http->daemon);
+        free(http);
+        return NULL;
+    }
+    http->port = listener_port(http->listener);
+    return http;
+}
+
+unsigned http_port(const struct http *http)
+{
+    return http->port;
+}
+
+struct http_totals http_totals(const struct http *http)
+{
+    return (struct http_totals){
+        .ok = atomic_load_explicit(&http->xok, memory_order_relaxed),
+        .refused = atomic_load_explicit(&http->xrefused, memory_order_relaxed),
+        .failed = atomic_load_explicit(&http->xfailed, memory_order_relaxed),
+        .unanswered = atomic_load_explicit(&http->xunanswered, memory_order_relaxed),
+    };
+}
+
+void http_stop(struct http *http)
+{
+    listener_close(http->listener);
+    atomic_store_explicit(&http->xstopping, true, memory_order_release);
+}
+
+struct http_totals http_close(struct http *http, uint64_t timeout_ns)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(timeout_ns / 1000000000);
+    pthread_mutex_lock(&http->mutex);
+    while (atomic_load_explicit(&http->xunanswered, memory_order_acquire) > 0 &&
+           pthread_cond_timedwait(&http->none_unanswered, &http->mutex, &until) != ETIMEDOUT) {
+    }
+    pthread_mutex_unlock(&http->mutex);
+    MHD_stop_daemon(http->daemon);
+    pthread_cond_destroy(&http->none_unanswered);
+    pthread_mutex_destroy(&http->mutex);
+    struct http_totals totals = http_totals(http);
+    free(http);
+    return totals;
+}
