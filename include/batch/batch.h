@@ -176,7 +176,8 @@ struct batch_op {
  * save  returns BATCH_OK when `resource` is durable; BATCH_CONFLICT when the stored version is not
  *       the one that load found; BATCH_SAVE_FAILED when it is certain that nothing was stored.
  *       Anything else means BATCH_UNKNOWN.
- * release  frees what load and the operations attached to `resource`, once the batch is answered.
+ * release  frees what load and the operations attached to `resource`, when the batch has ended;
+ *       `done` may come before or after it.
  *
  * Before returning a failure, batch_call_set_error() may add a code and a text. */
 typedef int (*batch_load_fn)(batch_call *call, void *resource, void *arg);

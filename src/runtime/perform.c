@@ -3,6 +3,8 @@
 #include "processor.h"
 #include "shard.h"
 
+#include <string.h>
+
 enum { SLOW_OP_NS = 8000000 }; /* two ticks of a kernel with 250 a second */
 
 static batch_call *call_of(struct batch__batch *batch)
@@ -44,45 +46,6 @@ static void save(struct batch__shard *shard, struct batch__batch *batch)
     }
     batch__call_hand_over(call, BATCH__STAGE_SAVE);
     batch__calls_push(&shard->saves, call);
-}
-
-/* ---- Answers -------------------------------------------------------------------------------- */
-
-/* From here on the operation is its owner's: it may be gone when `done` returns. */
-static void answer(batch_op *op, batch_result *result)
-{
-    result->changed = op->private_changed != 0;
-    struct batch__waiter *waiter = op->private_waiter;
-    op->private_state = BATCH__OP_IDLE;
-    if (waiter != NULL)
-        batch__waiter_tell(waiter, result);
-    else
-        op->done(op, result);
-}
-
-static void answer_batch(struct batch__shard *shard, const struct batch__action *action)
-{
-    batch__result_of_call(&shard->result, call_of(action->batch));
-    batch__counters_answered(&shard->counters, shard->result.status, action->count);
-    for (batch_op *op = action->op, *next; op != NULL; op = next) {
-        next = op->private_next;
-        if (next != NULL)
-            __builtin_prefetch(next);
-        answer(op, &shard->result);
-    }
-}
-
-static void answer_refused(struct batch__shard *shard, batch_op *first)
-{
-    shard->result.status = BATCH_OK; /* none of these */
-    for (batch_op *op = first, *next; op != NULL; op = next) {
-        next = op->private_next;
-        if (op->private_status != shard->result.status)
-            batch__result_set(&shard->result, op->private_status, "%s",
-                              batch_status_text(op->private_status));
-        batch__counters_answered(&shard->counters, op->private_status, 1);
-        answer(op, &shard->result);
-    }
 }
 
 /* ---- The end of a batch --------------------------------------------------------------------- */
@@ -129,9 +92,9 @@ static void report(struct batch__shard *shard, batch_call *call)
         uint64_t age_ns = batch__clock_now_ns() - metric.start_ns;
         metric.start_unix_ns = batch__clock_unix_ns() - age_ns;
         if (metric.status != BATCH_OK) {
-            batch__result_of_call(&shard->result, call);
-            for (size_t i = 0; i < sizeof metric.error; i++)
-                metric.error[i] = shard->result.message[i];
+            batch_result result;
+            batch__result_of_call(&result, call);
+            memcpy(metric.error, result.message, sizeof metric.error);
         }
         batch__hub_publish(hub, &metric);
     }
@@ -161,9 +124,9 @@ void batch__shard_perform(struct batch__shard *shard)
             break;
         case BATCH__DONE:
             if (action.batch != NULL)
-                answer_batch(shard, &action);
+                batch__answers_batch(shard, call_of(action.batch), action.op, action.count);
             else
-                answer_refused(shard, action.op);
+                batch__answers_refused(shard, action.op);
             break;
         case BATCH__METRIC:
             report(shard, call_of(action.batch));
@@ -174,4 +137,5 @@ void batch__shard_perform(struct batch__shard *shard)
             break;
         }
     }
+    batch__answers_flush(shard);
 }

@@ -57,11 +57,8 @@ void batch__result_of_call(batch_result *result, const batch_call *call)
 {
     const struct batch__batch *batch = &call->batch;
     if (batch->status == BATCH_OK) {
-        /* by far the most frequent: no formatting */
-        result->status = BATCH_OK;
-        result->store_code = 0;
+        batch__result_set(result, BATCH_OK, "%s", batch_status_text(BATCH_OK));
         result->batch_operations = (uint32_t)batch->ran.count;
-        memcpy(result->message, "done", sizeof "done");
         return;
     }
     char key[KEY_SHOWN * HEX_SIZE + 1];

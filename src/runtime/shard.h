@@ -11,6 +11,7 @@
 #include "../core/core.h"
 #include "../metrics/counters.h"
 #include "../platform/platform.h"
+#include "answers.h"
 #include "call.h"
 #include "inbox.h"
 
@@ -37,11 +38,11 @@ struct batch__shard {
     struct batch__calls saves;
     struct batch__session *session; /* sessions = 0: the worker's own; else NULL */
     bool has_window;
-    bool has_resource;   /* its size is not 0 */
-    bool is_closed;      /* the inbox is */
-    uint64_t ticks_ns;   /* of the kernel, before the operation that runs */
-    uint64_t turn_ops;   /* operations that the latest turn took in */
-    batch_result result; /* scratch, for answers */
+    bool has_resource; /* its size is not 0 */
+    bool is_closed;    /* the inbox is */
+    uint64_t ticks_ns; /* of the kernel, before the operation that runs */
+    uint64_t turn_ops; /* operations that the latest turn took in */
+    struct batch__answers answers;
     struct batch__counters counters;
 };
 
