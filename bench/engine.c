@@ -1,9 +1,10 @@
-/* engine.c: the engine alone, through the public API: how many operations a second, on how many keys.
+/* engine.c: the engine alone, through the public API: how many operations a second, on how many
+ * keys.
  *
- * Each operation increments a counter in memory; load sets it to zero and save adds it to a total, which is
- * checked at the end, so no operation can be lost unseen. Prints one line of JSON, with the fields of
- * floor.c, so the two can be laid side by side. The operations are allocated and touched before the clock
- * starts; everything between the first submit and the last answer counts.
+ * Each operation increments a counter in memory; load sets it to zero and save adds it to a total,
+ * which is checked at the end, so no operation can be lost unseen. Prints one line of JSON, with
+ * the fields of floor.c, so the two can be laid side by side. The operations are allocated and
+ * touched before the clock starts; everything between the first submit and the last answer counts.
  */
 #include <batch/metrics.h>
 #include <batch/store.h>

@@ -1,7 +1,7 @@
 /* async.c: a thousand transfers between ten accounts' books, submitted at once from one thread.
  *
- * No thread waits for any of them. The operation is embedded in the request; `on_done` is called on the
- * worker, exactly once for each request that was accepted, when its outcome is certain.
+ * No thread waits for any of them. The operation is embedded in the request; `on_done` is called
+ * on the worker, exactly once for each request that was accepted, when its outcome is certain.
  */
 #include <batch/sqlite.h>
 
