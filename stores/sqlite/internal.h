@@ -84,7 +84,7 @@ struct batch__sqlite_session {
     struct batch__sqlite_place place;
     struct batch__sqlite_item *items; /* room for a group of saves */
     size_t items_capacity;
-    int log_frames; /* in the write-ahead log, after the last commit of this session */
+    int log_frames; /* pages in the write-ahead log after the last commit of this session */
 };
 
 #define BATCH__SQLITE_TEXT_SIZE 200

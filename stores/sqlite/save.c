@@ -24,12 +24,7 @@
 
 #include <stdlib.h>
 
-enum {
-    VERSION_FIRST_BITS = 52,
-    CHECKPOINT_FRAMES = 1000, /* as SQLite by itself */
-    RESTART_FRAMES = 8000,    /* log frames (pages) that call for a harder checkpoint */
-    RESTART_WAIT_NS = 100 * 1000 * 1000
-};
+enum { VERSION_FIRST_BITS = 52 };
 
 struct group {
     struct batch__sqlite_session *session;

@@ -4,6 +4,11 @@
  * durability stands on, WAL mode and `synchronous`, reads both back, and refuses to be opened if
  * either did not take. Its statements are prepared once.
  *
+ * The write-ahead log is copied to the file after a commit, as SQLite does by itself, once it has
+ * CHECKPOINT_FRAMES pages. That leaves alone who writes meanwhile, in another process, and with two
+ * that always write the log would never be empty and grow for ever. So each LOG_FRAMES_MAX pages the
+ * checkpoint takes the lock of the writers, and waits a little for readers, to begin a new log.
+ *
  * Waiting: SQLite calls busy_handler when another connection stands in the way. It sleeps little, as
  * the gap that a busy writer in another process leaves is short.
  */
@@ -20,6 +25,9 @@
 #define OPEN_WAIT_NS 10000000000u /* for other processes that open, close or convert the file */
 
 enum {
+    CHECKPOINT_FRAMES = 1000,
+    LOG_FRAMES_MAX = 8000, /* 32 MiB */
+    CHECKPOINT_WAIT_NS = 100 * 1000 * 1000,
     WAIT_SHORT_NS = 100 * 1000,
     WAIT_LONG_NS = 500 * 1000,
     WAITS_SHORT = 100 /* then long ones */
@@ -142,6 +150,22 @@ static int set_durability(struct batch__sqlite_session *session, batch_result *r
     return status;
 }
 
+/* Called by SQLite after a commit, with the pages that are now in the log. The commit stands, however
+ * this ends. */
+static int checkpoint(void *opened, sqlite3 *db, const char *name, int log_frames)
+{
+    struct batch__sqlite_session *session = opened;
+    bool is_long = log_frames / LOG_FRAMES_MAX > session->log_frames / LOG_FRAMES_MAX;
+    session->log_frames = log_frames;
+    if (log_frames < CHECKPOINT_FRAMES)
+        return SQLITE_OK;
+    session->busy_call = NULL;
+    session->busy_until_ns = batch_now_ns() + CHECKPOINT_WAIT_NS;
+    sqlite3_wal_checkpoint_v2(
+        db, name, is_long ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    return SQLITE_OK;
+}
+
 static int connect_to_file(struct batch__sqlite_session *session, bool is_first,
                            batch_result *reterr)
 {
@@ -154,6 +178,7 @@ static int connect_to_file(struct batch__sqlite_session *session, bool is_first,
     if (code != SQLITE_OK)
         return failed(session, reterr, session->store->path);
     sqlite3_busy_handler(session->db, busy_handler, session);
+    sqlite3_wal_hook(session->db, checkpoint, session);
     /* "name" must mean a column, and not be taken for text when there is none. */
     sqlite3_db_config(session->db, SQLITE_DBCONFIG_DQS_DML, 0, (int *)NULL);
     sqlite3_db_config(session->db, SQLITE_DBCONFIG_DQS_DDL, 0, (int *)NULL);

@@ -1,0 +1,196 @@
+/* What others do to a key between its load and its save. */
+#include "driver.h"
+#include "suite_parts.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* What others do while "key" is loaded and not saved; `processor` is another one. */
+struct others {
+    struct store_fixture *fixture;
+    batch_processor *processor;
+    int64_t add;
+    int status;
+};
+
+static void others_write(void *arg)
+{
+    struct others *others = arg;
+    int64_t number = 500;
+    others->fixture->write(others->fixture, "key", 3, &number, sizeof number);
+}
+
+static void others_delete(void *arg)
+{
+    struct others *others = arg;
+    others->fixture->remove(others->fixture, "key", 3);
+}
+
+static void others_add(void *arg)
+{
+    struct others *others = arg;
+    struct request request;
+    request_init(&request, "key", 3, others->add);
+    others->status = request_run(others->processor, &request);
+}
+
+static void others_delete_and_add(void *arg)
+{
+    others_delete(arg);
+    others_add(arg);
+}
+
+static void others_do_nothing(void *arg)
+{
+    (void)arg;
+}
+
+/* Add 1 to a number that is `before` (-1: not stored) while others meddle; what it was told, and
+ * what is stored after that. */
+static int add_while(struct store_fixture *fixture, int64_t before, meddle_fn meddle,
+                     int64_t *ret_stored)
+{
+    batch_options options = number_options(fixture->store, 1);
+    batch_processor *one = processor_start(&options);
+    batch_processor *other = processor_start(&options);
+    if (before > 0)
+        number_add(one, "key", 3, before);
+    struct others others = {fixture, other, 100, BATCH_OK};
+    struct request request;
+    request_init(&request, "key", 3, 1);
+    request.meddle = meddle;
+    request.meddle_arg = &others;
+    int status = request_run(one, &request);
+    assert_int_equal(others.status, BATCH_OK);
+    *ret_stored = stored_number(fixture, "key");
+    if (status == BATCH_CONFLICT) {
+        assert_true(request.result.changed);
+        assert_non_null(strstr(request.result.message, "'key'"));
+        /* It goes well the next time. */
+        int64_t base = *ret_stored == -1 ? 0 : *ret_stored;
+        assert_int_equal(number_add(one, "key", 3, 1), base + 1);
+    }
+    processor_end(one);
+    processor_end(other);
+    return status;
+}
+
+static void test_nobody_else_wrote(void **state)
+{
+    int64_t stored;
+    assert_int_equal(add_while(*state, 7, others_do_nothing, &stored), BATCH_OK);
+    assert_int_equal(stored, 8);
+}
+
+static void test_written_by_another_process_meanwhile_is_a_conflict(void **state)
+{
+    int64_t stored;
+    assert_int_equal(add_while(*state, 7, others_write, &stored), BATCH_CONFLICT);
+    assert_int_equal(stored, 500);
+}
+
+static void test_written_by_another_processor_meanwhile_is_a_conflict(void **state)
+{
+    int64_t stored;
+    assert_int_equal(add_while(*state, 7, others_add, &stored), BATCH_CONFLICT);
+    assert_int_equal(stored, 107);
+}
+
+static void test_made_by_another_process_meanwhile_is_a_conflict(void **state)
+{
+    int64_t stored;
+    assert_int_equal(add_while(*state, -1, others_write, &stored), BATCH_CONFLICT);
+    assert_int_equal(stored, 500);
+}
+
+static void test_made_by_another_processor_meanwhile_is_a_conflict(void **state)
+{
+    int64_t stored;
+    assert_int_equal(add_while(*state, -1, others_add, &stored), BATCH_CONFLICT);
+    assert_int_equal(stored, 100);
+}
+
+static void test_deleted_meanwhile_is_a_conflict_and_not_made_again(void **state)
+{
+    int64_t stored;
+    assert_int_equal(add_while(*state, 7, others_delete, &stored), BATCH_CONFLICT);
+    assert_int_equal(stored, -1);
+}
+
+static void test_deleted_and_made_again_meanwhile_is_a_conflict(void **state)
+{
+    int64_t stored;
+    assert_int_equal(add_while(*state, 7, others_delete_and_add, &stored), BATCH_CONFLICT);
+    assert_int_equal(stored, 100);
+}
+
+/* ---- Many at once --------------------------------------------------------------------------- */
+
+enum { STORM_THREADS = 4, STORM_ADDS = 250, STORM_KEYS = 5 };
+
+static const char *const storm_keys[STORM_KEYS] = {"a", "b", "c", "d", "e"};
+
+struct storm {
+    batch_processor *processor;
+    atomic_int conflicts;
+    atomic_int others; /* statuses that are neither OK nor CONFLICT */
+};
+
+/* Add 1 to one key after the other, each until it is OK. */
+static void *storm_main(void *arg)
+{
+    struct storm *storm = arg;
+    for (size_t i = 0; i < STORM_ADDS; i++) {
+        struct request request;
+        request_init(&request, storm_keys[i % STORM_KEYS], 1, 1);
+        int status;
+        while ((status = request_run(storm->processor, &request)) == BATCH_CONFLICT)
+            atomic_fetch_add(&storm->conflicts, 1);
+        if (status != BATCH_OK) {
+            atomic_fetch_add(&storm->others, 1);
+            break;
+        }
+    }
+    return NULL;
+}
+
+static void test_no_addition_is_lost_between_processors(void **state)
+{
+    struct store_fixture *fixture = *state;
+    batch_options options = number_options(fixture->store, fixture->sessions);
+    struct storm storms[2] = {{.processor = processor_start(&options)},
+                              {.processor = processor_start(&options)}};
+    pthread_t threads[2 * STORM_THREADS];
+    for (size_t i = 0; i < 2 * STORM_THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, storm_main, &storms[i % 2]), 0);
+    for (size_t i = 0; i < 2 * STORM_THREADS; i++)
+        pthread_join(threads[i], NULL);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(storms[i].others, 0);
+        processor_end(storms[i].processor);
+    }
+    for (size_t i = 0; i < STORM_KEYS; i++)
+        assert_int_equal(stored_number(fixture, storm_keys[i]),
+                         2 * STORM_THREADS * STORM_ADDS / STORM_KEYS);
+}
+
+int store_suite_conflicts(struct store_fixture *fixture)
+{
+    const struct CMUnitTest tests[] = {
+        SUITE_TEST(fixture, test_nobody_else_wrote),
+        SUITE_TEST(fixture, test_written_by_another_process_meanwhile_is_a_conflict),
+        SUITE_TEST(fixture, test_written_by_another_processor_meanwhile_is_a_conflict),
+        SUITE_TEST(fixture, test_made_by_another_process_meanwhile_is_a_conflict),
+        SUITE_TEST(fixture, test_made_by_another_processor_meanwhile_is_a_conflict),
+        SUITE_TEST(fixture, test_deleted_meanwhile_is_a_conflict_and_not_made_again),
+        SUITE_TEST(fixture, test_deleted_and_made_again_meanwhile_is_a_conflict),
+        SUITE_TEST(fixture, test_no_addition_is_lost_between_processors),
+    };
+    return cmocka_run_group_tests_name("conflicts", tests, NULL, NULL);
+}
