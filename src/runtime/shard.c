@@ -157,16 +157,23 @@ static void take_signals(struct batch__shard *shard, uint32_t signals, uint64_t 
     }
 }
 
-/* With BATCH_WINDOW_NONE: close batches if the store is free to take them. */
+static bool may_save(const struct batch__shard *shard)
+{
+    return shard->session != NULL || !shard->processor->has_save ||
+           batch__io_queue_is_hungry(&shard->processor->io_queue);
+}
+
+/* With BATCH_WINDOW_NONE: if the store is free, close batches until there is a group to save.
+ * Those that changed nothing need no save, so one look at the open batches may not be enough. */
 static void flush(struct batch__shard *shard, uint64_t now_ns)
 {
-    if (shard->has_window || shard->core.due.first == NULL)
+    if (shard->has_window)
         return;
-    if (shard->session == NULL && shard->processor->has_save &&
-        !batch__io_queue_is_hungry(&shard->processor->io_queue))
-        return;
-    batch__core_flush(&shard->core, shard->processor->options.group_max, now_ns);
-    batch__shard_perform(shard);
+    uint64_t group_max = shard->processor->options.group_max;
+    while (shard->core.due.first != NULL && shard->saves.count < group_max && may_save(shard)) {
+        batch__core_flush(&shard->core, group_max - shard->saves.count, now_ns);
+        batch__shard_perform(shard);
+    }
 }
 
 static void publish_limit(struct batch__shard *shard)
