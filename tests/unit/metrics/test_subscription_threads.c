@@ -253,6 +253,29 @@ static void test_the_end_lets_a_waiting_worker_go_on(void **state)
     world_end(&scene.world);
 }
 
+static void test_nothing_is_queued_after_the_end(void **state)
+{
+    (void)state;
+    struct world world;
+    world_begin(&world);
+    batch_subscription *watch = subscribe(&world, 0, false);
+    batch_subscription *behind = subscribe(&world, 9, true);
+    batch_subscription *full = subscribe(&world, 1, true); /* the worker meets it first */
+    struct worker worker;
+    worker_start(&worker, &world, 0, 1, 2);
+    expect(watch, 1);
+    expect(watch, 2);
+    batch__hub_end(&world.hub);
+    batch__thread_join(&worker.thread);
+    expect(behind, 1);
+    expect_none(behind, BATCH_ENDED); /* though there was room for 2 */
+    assert_int_equal(batch_metrics_dropped(behind), 1);
+    batch_metrics_unsubscribe(behind);
+    batch_metrics_unsubscribe(full);
+    batch_metrics_unsubscribe(watch);
+    world_end(&world);
+}
+
 static void test_others_go_on_while_a_worker_waits(void **state)
 {
     (void)state;
@@ -531,6 +554,7 @@ int main(void)
         cmocka_unit_test(test_a_blocking_subscription_holds_up_the_worker_and_loses_nothing),
         cmocka_unit_test(test_unsubscribing_lets_a_waiting_worker_go_on),
         cmocka_unit_test(test_the_end_lets_a_waiting_worker_go_on),
+        cmocka_unit_test(test_nothing_is_queued_after_the_end),
         cmocka_unit_test(test_others_go_on_while_a_worker_waits),
         cmocka_unit_test(test_the_list_may_change_around_a_waiting_worker),
         cmocka_unit_test(test_two_workers_wait_for_one_subscription),
