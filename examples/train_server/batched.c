@@ -161,8 +161,7 @@ struct service *batched_open(const struct options *options)
     batched->seats = options->seats;
     batch_result error = {0};
     if (start(batched, options, &error) != BATCH_OK) {
-        fprintf(stderr, "train-server: cannot keep trains in %s: %s\n", options->store_path,
-                error.message);
+        fprintf(stderr, "train-server: cannot keep trains: %s\n", error.message);
         free(batched);
         return NULL;
     }

@@ -293,7 +293,7 @@ struct service *direct_open(const struct options *options)
     char error[BATCH_MESSAGE_SIZE];
     struct session *session = session_open(direct->path, error);
     if (session == NULL) {
-        fprintf(stderr, "train-server: cannot keep trains in %s: %s\n", direct->path, error);
+        fprintf(stderr, "train-server: cannot keep trains: %s: %s\n", direct->path, error);
         close_service(&direct->service);
         return NULL;
     }

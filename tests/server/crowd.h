@@ -1,0 +1,42 @@
+/* crowd.h: many people who book seats at once, on as many connections as asked, from one thread.
+ *
+ * For each seat two persons compete: whoever is answered 200 has it. Each connection sends a
+ * booking, waits for its answer, and sends the next. All answers 200 are written to a file, as
+ * train-audit reads it. Bookings whose outcome is not known when the server goes away are made
+ * again in the next round, as a careful client would. */
+#ifndef CROWD_H
+#define CROWD_H
+
+#include "rig.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+struct crowd;
+
+struct crowd_counts {
+    uint64_t ok;      /* answered 200 */
+    uint64_t refused; /* answered 400 */
+    uint64_t busy;    /* answered 503 */
+    uint64_t other;   /* answered anything else */
+    uint64_t lost;    /* the connection ended before the answer */
+};
+
+/* `answers` is written to, and stays the caller's. */
+struct crowd *crowd_make(size_t connections, FILE *answers);
+void crowd_free(struct crowd *crowd);
+
+/* Connect, and book until `answers_max` more answers have come. The rest stays open and under way:
+ * this is the moment to end the server. Must be followed by crowd_drain. */
+void crowd_book(struct crowd *crowd, const struct server *server, uint64_t answers_max);
+
+/* Send no more; take the answers that come until the server has closed every connection. */
+void crowd_drain(struct crowd *crowd);
+
+/* Send no more; take the answers to all that was sent, then close the connections. */
+void crowd_finish(struct crowd *crowd);
+
+/* Since it was made. */
+struct crowd_counts crowd_counts(const struct crowd *crowd);
+
+#endif

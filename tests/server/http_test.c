@@ -1,0 +1,486 @@
+/* The HTTP surface of train-server, each test on a batched and on a direct server. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "rig.h"
+
+struct fixture {
+    struct folder folder;
+    struct server server;
+    struct answered answered;
+};
+
+static int start(void **state, const char *const *options)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    if (fixture == NULL)
+        return -1;
+    folder_make(&fixture->folder);
+    server_start(&fixture->server, TRAIN_SERVER, &fixture->folder, options);
+    *state = fixture;
+    return 0;
+}
+
+static int start_batched(void **state)
+{
+    static const char *const options[] = {"--window-ms", "5", "--seats", "4", NULL};
+    return start(state, options);
+}
+
+static int start_direct(void **state)
+{
+    static const char *const options[] = {"--direct", "--seats", "4", NULL};
+    return start(state, options);
+}
+
+/* However badly it was treated, the server must end in order. */
+static int stop(void **state)
+{
+    struct fixture *fixture = *state;
+    int code = server_end(&fixture->server, SIGTERM, NULL, 0);
+    folder_remove(&fixture->folder);
+    free(fixture);
+    return code;
+}
+
+static void assert_asked(struct fixture *fixture, const char *target, int status, const char *body)
+{
+    struct answered *answered = &fixture->answered;
+    assert_int_equal(ask(&fixture->server, target, answered), status);
+    if (strstr(answered->body, body) == NULL)
+        fail_msg("%s: \"%s\" is not in \"%s\"", target, body, answered->body);
+}
+
+static void assert_asked_raw(struct fixture *fixture, const char *request, int status)
+{
+    ask_raw(&fixture->server, request, strlen(request), &fixture->answered);
+    if (fixture->answered.status != status)
+        fail_msg("%d instead of %d for: %s", fixture->answered.status, status, request);
+}
+
+static void assert_alive(struct fixture *fixture)
+{
+    assert_asked(fixture, "/trains/x", 200, "{\"Seats\":[\"\",\"\",\"\",\"\"]}\n");
+}
+
+/* ---- Booking --------------------------------------------------------------------------------- */
+
+static void a_booking_is_answered_and_kept(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_asked(fixture, "/book?train=berlin&person=ann&seat=1", 200, "berlin 1 ann\n");
+    assert_non_null(strstr(fixture->answered.head, "Content-Type: text/plain"));
+    assert_asked(fixture, "/trains/berlin", 200, "{\"Seats\":[\"ann\",\"\",\"\",\"\"]}\n");
+    assert_non_null(strstr(fixture->answered.head, "Content-Type: application/json"));
+}
+
+static void the_rules_of_booking(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_asked(fixture, "/book?train=t&person=ann&seat=4", 200, "t 4 ann\n");
+    assert_asked(fixture, "/book?train=t&person=ann&seat=4", 200, "t 4 ann\n");
+    assert_asked(fixture, "/book?train=t&person=bob&seat=4", 400, "another person's");
+    assert_asked(fixture, "/book?train=t&person=ann&seat=3", 400, "has another seat");
+    assert_asked(fixture, "/book?train=t&person=bob&seat=5", 400, "no such seat");
+    assert_asked(fixture, "/book?train=t&person=bob&seat=0", 400, "no such seat");
+    assert_asked(fixture, "/book?train=t&person=bob&seat=99999999999", 400, "no such seat");
+    assert_asked(fixture, "/book?train=u&person=ann&seat=3", 200, "u 3 ann\n");
+    assert_asked(fixture, "/trains/t", 200, "{\"Seats\":[\"\",\"\",\"\",\"ann\"]}\n");
+}
+
+static void invalid_bookings(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_asked(fixture, "/book", 400, "missing");
+    assert_asked(fixture, "/book?train=t&person=p", 400, "missing");
+    assert_asked(fixture, "/book?train=t&person=p&seat=x", 400, "not a number");
+    assert_asked(fixture, "/book?train=t&person=p&seat=-1", 400, "not a number");
+    assert_asked(fixture, "/book?train=t&person=&seat=1", 400, "empty");
+    assert_asked(fixture, "/book?train=&person=p&seat=1", 400, "empty");
+    assert_asked(fixture, "/book?train=t&train=u&person=p&seat=1", 400, "twice");
+    assert_asked(fixture, "/book?train=%zz&person=p&seat=1", 400, "broken");
+    assert_asked(fixture, "/book?train=t&person=%ff&seat=1", 400, "UTF-8");
+    char target[1000];
+    snprintf(target, sizeof target, "/book?train=%0201d&person=p&seat=1", 0);
+    assert_asked(fixture, target, 400, "too long");
+    snprintf(target, sizeof target, "/book?train=t&person=%0101d&seat=1", 0);
+    assert_asked(fixture, target, 400, "too long");
+    snprintf(target, sizeof target, "/book?train=%0200d&person=%0100d&seat=1", 0, 0);
+    assert_asked(fixture, target, 200, " 1 000");
+    assert_asked(fixture, "/trains/t", 200, "{\"Seats\":[\"\",\"\",\"\",\"\"]}\n");
+}
+
+static void names_may_hold_any_bytes(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_asked(fixture, "/book?train=a%00b&person=a%00%22%5c%0a&seat=1", 200,
+                 "a%00b 1 a%00%22%5C%0A\n");
+    assert_asked(fixture, "/book?train=a&person=p&seat=1", 200, "a 1 p\n");
+    assert_asked(fixture, "/trains/a%00b", 200,
+                 "{\"Seats\":[\"a\\u0000\\\"\\\\\\n\",\"\",\"\",\"\"]}\n");
+    assert_asked(fixture, "/book?train=%ff/&person=%f0%9f%9a%82&seat=2", 200,
+                 "%FF%2F 2 %F0%9F%9A%82\n");
+    assert_asked(fixture, "/trains/%ff/", 200, "\"\xf0\x9f\x9a\x82\"");
+}
+
+/* Two people, one seat, at once: one of them gets it. */
+static void a_contested_seat_goes_to_one(void **state)
+{
+    struct fixture *fixture = *state;
+    int ann = connection_open(&fixture->server);
+    int bob = connection_open(&fixture->server);
+    for (int i = 0; i < 50; i++) {
+        char request[128];
+        int size = snprintf(request, sizeof request,
+                            "GET /book?train=c%d&person=ann&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n", i);
+        connection_send(ann, request, (size_t)size);
+        memcpy(strstr(request, "ann"), "bob", 3);
+        connection_send(bob, request, (size_t)size);
+        struct answered *answered = &fixture->answered;
+        connection_read(ann, answered);
+        bool ann_has = answered->status == 200;
+        assert_true(ann_has || answered->status == 400);
+        connection_read(bob, answered);
+        assert_int_equal(answered->status, ann_has ? 400 : 200);
+        char target[32];
+        snprintf(target, sizeof target, "/trains/c%d", i);
+        assert_asked(fixture, target, 200, ann_has ? "[\"ann\",\"\"," : "[\"bob\",\"\",");
+    }
+    close(ann);
+    close(bob);
+}
+
+static void what_is_booked_is_there_after_a_restart(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_asked(fixture, "/book?train=r&person=ann&seat=2", 200, "r 2 ann\n");
+    assert_int_equal(server_end(&fixture->server, SIGINT, NULL, 0), 0);
+    /* The other way of serving, on the same file; a stored train keeps its seats. */
+    static const char *const options[] = {"--seats", "7", NULL};
+    static const char *const options_direct[] = {"--direct", "--seats", "7", NULL};
+    for (int i = 0; i < 4; i++) {
+        server_start(&fixture->server, TRAIN_SERVER, &fixture->folder,
+                     i % 2 == 0 ? options : options_direct);
+        assert_asked(fixture, "/trains/r", 200, "\"ann\"");
+        char target[64];
+        snprintf(target, sizeof target, "/book?train=s&person=p%d&seat=%d", i, i + 1);
+        assert_asked(fixture, target, 200, "s ");
+        if (i < 3)
+            assert_int_equal(server_end(&fixture->server, SIGTERM, NULL, 0), 0);
+    }
+    assert_asked(fixture, "/trains/r", 200, "{\"Seats\":[\"\",\"ann\",\"\",\"\"]}\n");
+    assert_asked(fixture, "/trains/s", 200,
+                 "{\"Seats\":[\"p0\",\"p1\",\"p2\",\"p3\",\"\",\"\",\"\"]}\n");
+}
+
+/* ---- HTTP ------------------------------------------------------------------------------------ */
+
+static void other_paths_are_404(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_asked(fixture, "/", 404, "/book?train=T&person=P&seat=N");
+    assert_asked(fixture, "/nothing", 404, "/trains/T");
+    assert_asked(fixture, "/book/", 404, "");
+    assert_asked(fixture, "/trains", 404, "");
+    assert_asked(fixture, "/trains/", 400, "empty");
+    assert_asked(fixture, "*", 404, "");
+}
+
+static void other_methods_are_405(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const methods[] = {"POST", "PUT", "DELETE", "OPTIONS", "PATCH", "get", "X"};
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        char request[256];
+        snprintf(request, sizeof request,
+                 "%s /book?train=m&person=p&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n", methods[i]);
+        assert_asked_raw(fixture, request, 405);
+        assert_non_null(strstr(fixture->answered.head, "\r\nAllow: GET\r\n"));
+    }
+    assert_asked_raw(fixture, "POST /book HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\n\r\nabc",
+                     405);
+    assert_asked(fixture, "/trains/m", 200, "{\"Seats\":[\"\",\"\",\"\",\"\"]}\n");
+}
+
+static void a_body_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_asked_raw(fixture,
+                     "GET /book?train=b&person=p&seat=1 HTTP/1.1\r\nHost: t\r\n"
+                     "Content-Length: 3\r\n\r\nabc",
+                     400);
+    assert_asked_raw(fixture,
+                     "GET /book?train=b&person=p&seat=1 HTTP/1.1\r\nHost: t\r\n"
+                     "Content-Length: 99999999999\r\n\r\n",
+                     400);
+    assert_asked_raw(fixture,
+                     "GET /book?train=b&person=p&seat=1 HTTP/1.1\r\nHost: t\r\n"
+                     "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                     400);
+    assert_asked(fixture, "/trains/b", 200, "{\"Seats\":[\"\",\"\",\"\",\"\"]}\n");
+    assert_asked_raw(fixture,
+                     "GET /book?train=b&person=p&seat=1 HTTP/1.1\r\nHost: t\r\n"
+                     "Content-Length: 0\r\n\r\n",
+                     200);
+}
+
+static void what_is_too_large_is_4xx(void **state)
+{
+    struct fixture *fixture = *state;
+    static char request[40000];
+    int size = snprintf(request, sizeof request, "GET /trains/%020000d HTTP/1.1\r\n\r\n", 0);
+    ask_raw(&fixture->server, request, (size_t)size, &fixture->answered);
+    assert_int_equal(fixture->answered.status, 414);
+    size = snprintf(request, sizeof request,
+                    "GET /trains/x HTTP/1.1\r\nHost: t\r\nX: %020000d\r\n\r\n", 0);
+    ask_raw(&fixture->server, request, (size_t)size, &fixture->answered);
+    assert_int_equal(fixture->answered.status, 431);
+    assert_alive(fixture);
+}
+
+static void one_connection_serves_many_requests(void **state)
+{
+    struct fixture *fixture = *state;
+    int connection = connection_open(&fixture->server);
+    static const char *const targets[] = {"/book?train=k&person=p&seat=1", "/nothing",
+                                          "/book?train=k&person=q&seat=1", "/trains/k",
+                                          "/book?train=k"};
+    static const int statuses[] = {200, 404, 400, 200, 400};
+    for (size_t i = 0; i < 20; i++) {
+        char request[128];
+        int size =
+            snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: t\r\n\r\n", targets[i % 5]);
+        connection_send(connection, request, (size_t)size);
+        connection_read(connection, &fixture->answered);
+        assert_int_equal(fixture->answered.status, statuses[i % 5]);
+    }
+    close(connection);
+}
+
+static void requests_sent_ahead_are_answered_in_order(void **state)
+{
+    struct fixture *fixture = *state;
+    int connection = connection_open(&fixture->server);
+    static const char requests[] = "GET /book?train=p&person=a&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n"
+                                   "GET /book?train=p&person=a&seat=2 HTTP/1.1\r\nHost: t\r\n\r\n"
+                                   "GET /trains/p HTTP/1.1\r\nHost: t\r\n\r\n"
+                                   "GET /nothing HTTP/1.1\r\nHost: t\r\n\r\n";
+    connection_send(connection, requests, strlen(requests));
+    static const int statuses[] = {200, 400, 200, 404};
+    for (size_t i = 0; i < 4; i++) {
+        connection_read(connection, &fixture->answered);
+        assert_int_equal(fixture->answered.status, statuses[i]);
+    }
+    close(connection);
+}
+
+static void a_client_that_sends_no_more_is_answered(void **state)
+{
+    struct fixture *fixture = *state;
+    int connection = connection_open(&fixture->server);
+    static const char request[] = "GET /book?train=h&person=a&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n";
+    connection_send(connection, request, strlen(request));
+    shutdown(connection, SHUT_WR);
+    connection_read(connection, &fixture->answered);
+    assert_int_equal(fixture->answered.status, 200);
+    close(connection);
+}
+
+static void http_1_0_is_answered_and_closed(void **state)
+{
+    struct fixture *fixture = *state;
+    int connection = connection_open(&fixture->server);
+    static const char request[] = "GET /trains/x HTTP/1.0\r\n\r\n";
+    connection_send(connection, request, strlen(request));
+    connection_read(connection, &fixture->answered);
+    assert_int_equal(fixture->answered.status, 200);
+    connection_read(connection, &fixture->answered);
+    assert_int_equal(fixture->answered.status, 0);
+    close(connection);
+}
+
+static void a_request_may_come_in_pieces(void **state)
+{
+    struct fixture *fixture = *state;
+    int connection = connection_open(&fixture->server);
+    static const char request[] = "GET /book?train=q&person=a&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n";
+    for (size_t i = 0; request[i] != '\0'; i++)
+        connection_send(connection, request + i, 1);
+    connection_read(connection, &fixture->answered);
+    assert_int_equal(fixture->answered.status, 200);
+    close(connection);
+}
+
+/* What is no HTTP is answered 4xx or hung up on, and does no harm. */
+static void nonsense_does_no_harm(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const nonsense[] = {
+        "x\r\n\r\n",
+        "GET\r\n\r\n",
+        "GET  \r\n\r\n",
+        "GET /trains/x\r\n\r\n",
+        "GET /trains/x y HTTP/1.1\r\nHost: t\r\n\r\n",
+        "GET /trains/x HTTP/9.9\r\nHost: t\r\n\r\n",
+        "GET /trains/x HTTP/1.1\r\nno colon\r\n\r\n",
+        "GET /trains/x HTTP/1.1\r\nHost: t\r\nContent-Length: x\r\n\r\n",
+        "GET /trains/x HTTP/1.1\r\nHost: t\r\nContent-Length: -1\r\n\r\n",
+    };
+    for (size_t i = 0; i < sizeof nonsense / sizeof nonsense[0]; i++) {
+        int connection = connection_open(&fixture->server);
+        connection_send(connection, nonsense[i], strlen(nonsense[i]));
+        connection_read(connection, &fixture->answered);
+        int status = fixture->answered.status;
+        if (status != 0 && (status < 400 || status > 505))
+            fail_msg("%d for: %s", status, nonsense[i]);
+        close(connection);
+    }
+    assert_alive(fixture);
+}
+
+/* Nobody reads the answers: some of these are not whole, and the server waits for the rest. */
+static void changed_bytes_do_no_harm(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char good[] = "GET /book?train=z&person=%41&seat=1 HTTP/1.1\r\nHost: t\r\n"
+                               "Content-Length: 0\r\n\r\n";
+    uint32_t seed = 7;
+    for (int round = 0; round < 1000; round++) {
+        char request[sizeof good];
+        memcpy(request, good, sizeof good);
+        for (int changes = 0; changes < 2; changes++) {
+            seed = seed * 1664525 + 1013904223;
+            request[(seed >> 8) % (sizeof good - 1)] = (char)(seed >> 24);
+        }
+        int connection = connection_open(&fixture->server);
+        connection_send(connection, request, sizeof good - 1);
+        close(connection);
+    }
+    assert_alive(fixture);
+}
+
+/* Clients that go away at every moment: while sending, while waiting, with a reset. */
+static void clients_that_go_away_do_no_harm(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char request[] = "GET /book?train=w&person=a&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n";
+    for (size_t i = 0; i < 200; i++) {
+        int connection = connection_open(&fixture->server);
+        connection_send(connection, request, i < sizeof request ? i : sizeof request - 1);
+        struct linger reset = {.l_onoff = 1, .l_linger = 0};
+        if (i % 2 == 1)
+            setsockopt(connection, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        close(connection);
+    }
+    assert_alive(fixture);
+}
+
+/* ---- The command line ------------------------------------------------------------------------ */
+
+static int run_server(const char *const *options, char *output, size_t output_size)
+{
+    const char *arguments[8] = {TRAIN_SERVER};
+    for (size_t i = 1; *options != NULL && i < 7; i++)
+        arguments[i] = *options++;
+    return program_run(arguments, output, output_size);
+}
+
+static void the_help_names_every_option(void **state)
+{
+    (void)state;
+    char output[8192];
+    assert_int_equal(run_server((const char *const[]){"--help", NULL}, output, sizeof output), 0);
+    static const char *const options[] = {"--store", "--listen", "--window-ms",
+                                          "--seats", "--direct", "sqlite:PATH",
+                                          "SIGTERM", "/book",    "/trains/T"};
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+        assert_non_null(strstr(output, options[i]));
+}
+
+static void wrong_command_lines_are_refused(void **state)
+{
+    (void)state;
+#define LISTEN "--listen", "127.0.0.1:0"
+#define STORE  "--store", "sqlite:/tmp/train-server-test-never-made/x.db"
+    static const char *const lines[][8] = {
+        {NULL},
+        {STORE, NULL},
+        {LISTEN, NULL},
+        {LISTEN, "--store", "x.db", NULL},
+        {LISTEN, "--store", "sqlite:", NULL},
+        {LISTEN, "--store", "sqlite::memory:", NULL},
+        {STORE, "--listen", "127.0.0.1", NULL},
+        {STORE, "--listen", ":80", NULL},
+        {STORE, "--listen", "127.0.0.1:65536", NULL},
+        {STORE, "--listen", "127.0.0.1:x", NULL},
+        {STORE, LISTEN, "--window-ms", "x", NULL},
+        {STORE, LISTEN, "--window-ms", "-1", NULL},
+        {STORE, LISTEN, "--window-ms", "5001", NULL},
+        {STORE, LISTEN, "--seats", "0", NULL},
+        {STORE, LISTEN, "--seats", "1001", NULL},
+        {STORE, LISTEN, "--nonsense", NULL},
+        {STORE, LISTEN, "nonsense", NULL},
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        assert_int_equal(run_server(lines[i], NULL, 0), 2);
+    /* Well-formed, but it cannot be done. */
+    assert_int_equal(run_server((const char *const[]){STORE, LISTEN, NULL}, NULL, 0), 1);
+    assert_int_equal(run_server((const char *const[]){STORE, LISTEN, "--direct", NULL}, NULL, 0),
+                     1);
+}
+
+static void a_port_in_use_is_said(void **state)
+{
+    struct fixture *fixture = *state;
+    char listen[32];
+    snprintf(listen, sizeof listen, "127.0.0.1:%u", fixture->server.port);
+    assert_int_equal(run_server((const char *const[]){"--store", fixture->folder.store, "--listen",
+                                                      listen, NULL},
+                                NULL, 0),
+                     1);
+    assert_alive(fixture);
+}
+
+#define ON_BOTH(test)                                                                              \
+    {#test " (batched)", test, start_batched, stop, NULL},                                         \
+    {                                                                                              \
+#test " (direct)", test, start_direct, stop, NULL                                          \
+    }
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_BOTH(a_booking_is_answered_and_kept),
+        ON_BOTH(the_rules_of_booking),
+        ON_BOTH(invalid_bookings),
+        ON_BOTH(names_may_hold_any_bytes),
+        ON_BOTH(a_contested_seat_goes_to_one),
+        ON_BOTH(what_is_booked_is_there_after_a_restart),
+        ON_BOTH(other_paths_are_404),
+        ON_BOTH(other_methods_are_405),
+        ON_BOTH(a_body_is_refused),
+        ON_BOTH(what_is_too_large_is_4xx),
+        ON_BOTH(one_connection_serves_many_requests),
+        ON_BOTH(requests_sent_ahead_are_answered_in_order),
+        ON_BOTH(a_client_that_sends_no_more_is_answered),
+        ON_BOTH(http_1_0_is_answered_and_closed),
+        ON_BOTH(a_request_may_come_in_pieces),
+        ON_BOTH(nonsense_does_no_harm),
+        ON_BOTH(changed_bytes_do_no_harm),
+        ON_BOTH(clients_that_go_away_do_no_harm),
+        ON_BOTH(a_port_in_use_is_said),
+        cmocka_unit_test(the_help_names_every_option),
+        cmocka_unit_test(wrong_command_lines_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,279 @@
+/* What a request asks for, and what a client is told. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "answer.h"
+
+static struct target parse(const char *uri)
+{
+    struct target target;
+    target_parse(&target, uri);
+    return target;
+}
+
+static void assert_train(const struct target *target, const char *name, size_t size)
+{
+    assert_int_equal(target->train_size, size);
+    assert_memory_equal(target->train, name, size);
+}
+
+static void a_booking_is_read(void **state)
+{
+    (void)state;
+    struct target target = parse("/book?train=berlin&person=ann&seat=12");
+    assert_int_equal(target.kind, TARGET_BOOK);
+    assert_train(&target, "berlin", 6);
+    assert_int_equal(target.person_size, 3);
+    assert_memory_equal(target.person, "ann", 3);
+    assert_int_equal(target.seat, 12);
+}
+
+static void parameters_may_come_in_any_order_with_others(void **state)
+{
+    (void)state;
+    struct target target = parse("/book?seat=1&x=%zz&&flag&person=p&train=t&");
+    assert_int_equal(target.kind, TARGET_BOOK);
+    assert_train(&target, "t", 1);
+}
+
+static void names_are_decoded(void **state)
+{
+    (void)state;
+    struct target target = parse("/book?train=a%00%2f%FF%3D&person=%c3%bc+%2B&seat=007");
+    assert_int_equal(target.kind, TARGET_BOOK);
+    assert_train(&target, "a\0/\xff=", 5);
+    assert_int_equal(target.person_size, 4);
+    assert_memory_equal(target.person, "\xc3\xbc +", 4);
+    assert_int_equal(target.seat, 7);
+}
+
+static void a_train_is_the_rest_of_its_path(void **state)
+{
+    (void)state;
+    struct target target = parse("/trains/a+b/c%20d?x=y");
+    assert_int_equal(target.kind, TARGET_TRAIN);
+    assert_train(&target, "a+b/c d", 7);
+}
+
+static void other_paths_are_unknown(void **state)
+{
+    (void)state;
+    static const char *const unknown[] = {
+        "",        "/",         "/boo",     "/book/", "/bookx?train=t", "/trains", "book",
+        "/BOOK?a", "//trains/", "/book%3f", "*",      "?train"};
+    for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
+        assert_int_equal(parse(unknown[i]).kind, TARGET_UNKNOWN);
+    assert_int_equal(parse(NULL).kind, TARGET_UNKNOWN);
+}
+
+static void what_is_wrong_is_said(void **state)
+{
+    (void)state;
+    static const char *const wrong[][2] = {
+        {"/book", "missing"},
+        {"/book?", "missing"},
+        {"/book?train=t&person=p", "missing"},
+        {"/book?train=t&seat=1", "missing"},
+        {"/book?person=p&seat=1", "missing"},
+        {"/book?train=t&train=t&person=p&seat=1", "twice"},
+        {"/book?train=t&person=p&seat=1&seat=1", "twice"},
+        {"/book?train=t&person=p&seat=", "empty"},
+        {"/book?train=t&person=p&seat", "empty"},
+        {"/book?train=t&person=p&seat=x", "not a number"},
+        {"/book?train=t&person=p&seat=-1", "not a number"},
+        {"/book?train=t&person=p&seat=1.5", "not a number"},
+        {"/book?train=t&person=p&seat=+1", "not a number"},
+        {"/book?train=t&person=p&seat=%31", "not a number"},
+        {"/book?train=t&person=p&seat=99999999999999999999x", "not a number"},
+        {"/book?train=t&person=&seat=1", "empty"},
+        {"/book?train=&person=p&seat=1", "empty"},
+        {"/book?train=t&person=%&seat=1", "broken"},
+        {"/book?train=t&person=%a&seat=1", "broken"},
+        {"/book?train=t&person=%ag&seat=1", "broken"},
+        {"/book?train=%zz&person=p&seat=1", "broken"},
+        {"/book?train=a b&person=p&seat=1", "broken"},
+        {"/book?train=t&person=%ff&seat=1", "UTF-8"},
+        {"/book?train=t&person=%c0%80&seat=1", "UTF-8"},
+        {"/book?train=t&person=%ed%a0%80&seat=1", "UTF-8"},
+        {"/book?train=t&person=%f4%90%80%80&seat=1", "UTF-8"},
+        {"/book?train=t&person=%e2%82&seat=1", "UTF-8"},
+        {"/trains/", "empty"},
+        {"/trains/%f", "broken"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct target target = parse(wrong[i][0]);
+        assert_int_equal(target.kind, TARGET_INVALID);
+        assert_non_null(strstr(target.wrong, wrong[i][1]));
+    }
+}
+
+static void names_have_limits(void **state)
+{
+    (void)state;
+    char uri[1000];
+    for (int over = 0; over <= 1; over++) {
+        snprintf(uri, sizeof uri, "/book?train=%0*d&person=p&seat=1", TARGET_TRAIN_MAX + over, 0);
+        assert_int_equal(parse(uri).kind, over ? TARGET_INVALID : TARGET_BOOK);
+        snprintf(uri, sizeof uri, "/book?train=t&person=%0*d&seat=1", TARGET_PERSON_MAX + over, 0);
+        assert_int_equal(parse(uri).kind, over ? TARGET_INVALID : TARGET_BOOK);
+        snprintf(uri, sizeof uri, "/trains/%0*d", TARGET_TRAIN_MAX + over, 0);
+        assert_int_equal(parse(uri).kind, over ? TARGET_INVALID : TARGET_TRAIN);
+    }
+}
+
+static void a_seat_too_large_for_any_train_is_for_the_train_to_refuse(void **state)
+{
+    (void)state;
+    struct target target = parse("/book?train=t&person=p&seat=4294967297");
+    assert_int_equal(target.kind, TARGET_BOOK);
+    assert_true(target.seat > TRAIN_SEATS_MAX);
+}
+
+/* Every name comes back from its escaped form. */
+static void escaping_is_undone_by_reading(void **state)
+{
+    (void)state;
+    char name[TARGET_TRAIN_MAX];
+    for (size_t i = 0; i < sizeof name; i++)
+        name[i] = (char)(i + 100);
+    char uri[3 * sizeof name + 16] = "/trains/";
+    size_t size = strlen(uri);
+    size += target_escape(uri + size, name, sizeof name);
+    uri[size] = '\0';
+    struct target target = parse(uri);
+    assert_int_equal(target.kind, TARGET_TRAIN);
+    assert_train(&target, name, sizeof name);
+    assert_int_equal(target_escape(uri, "aZ09-._~", 8), 8);
+    assert_memory_equal(uri, "aZ09-._~", 8);
+}
+
+/* Mutations of a good target: no byte sequence does harm, and what is accepted is within limits. */
+static void any_bytes_are_read_safely(void **state)
+{
+    (void)state;
+    static const char good[] = "/book?train=t%41&person=%c3%bc&seat=12";
+    uint32_t seed = 1;
+    for (int round = 0; round < 200000; round++) {
+        char uri[sizeof good];
+        memcpy(uri, good, sizeof good);
+        for (int changes = 0; changes < 3; changes++) {
+            seed = seed * 1664525 + 1013904223;
+            uri[(seed >> 8) % (sizeof good - 1)] = (char)(seed >> 24);
+        }
+        struct target target = parse(uri);
+        assert_true(target.train_size <= TARGET_TRAIN_MAX);
+        assert_true(target.person_size <= TARGET_PERSON_MAX);
+        assert_true((target.kind == TARGET_INVALID) == (target.wrong != NULL));
+    }
+}
+
+/* ---- Answers --------------------------------------------------------------------------------- */
+
+static struct request *new_request(const char *uri)
+{
+    struct request *request = calloc(1, sizeof *request);
+    assert_non_null(request);
+    target_parse(&request->target, uri);
+    strcpy(request->message, "the reason");
+    return request;
+}
+
+static void assert_answer(struct request *request, unsigned http_status, const char *part)
+{
+    struct answer answer = answer_make(request);
+    assert_int_equal(answer.http_status, http_status);
+    char body[2000];
+    assert_true(answer.body_size < sizeof body);
+    memcpy(body, answer.body, answer.body_size);
+    body[answer.body_size] = '\0';
+    assert_non_null(strstr(body, part));
+    assert_true(answer.retry_later == (http_status == 503));
+}
+
+static void each_answer_of_the_train_has_a_status_and_a_sentence(void **state)
+{
+    (void)state;
+    struct request *request = new_request("/book?train=a%20b&person=p&seat=7");
+    request->answer = TRAIN_BOOKED;
+    assert_answer(request, 200, "a%20b 7 p\n");
+    request->answer = TRAIN_YOURS;
+    assert_answer(request, 200, "a%20b 7 p\n");
+    request->answer = TRAIN_NO_SEAT;
+    assert_answer(request, 400, "no such seat");
+    request->answer = TRAIN_TAKEN;
+    assert_answer(request, 400, "another person's");
+    request->answer = TRAIN_HAS_ANOTHER;
+    assert_answer(request, 400, "has another seat");
+    request->answer = TRAIN_NO_MEMORY;
+    assert_answer(request, 500, "memory");
+    free(request);
+}
+
+static void a_failed_batch_is_said_whatever_the_train_said(void **state)
+{
+    (void)state;
+    struct request *request = new_request("/book?train=t&person=p&seat=1");
+    for (int answer = TRAIN_BOOKED; answer <= TRAIN_NO_MEMORY; answer++) {
+        request->answer = (enum train_answer)answer;
+        request->status = BATCH_SAVE_FAILED;
+        assert_answer(request, 500, "Nothing was changed: the reason");
+        request->status = BATCH_CONFLICT;
+        assert_answer(request, 500, "Nothing was changed: the reason");
+        request->status = BATCH_LOAD_FAILED;
+        assert_answer(request, 500, "Nothing was changed: the reason");
+        request->status = BATCH_UNKNOWN;
+        assert_answer(request, 500, "may or may not have been saved");
+        request->status = BATCH_BUSY;
+        assert_answer(request, 503, "Try again later: the reason");
+        request->status = BATCH_STOPPED;
+        assert_answer(request, 503, "Try again later: the reason");
+    }
+    free(request);
+}
+
+static void the_longest_answers_fit(void **state)
+{
+    (void)state;
+    char uri[1000] = "/book?train=";
+    for (int i = 0; i < TARGET_TRAIN_MAX; i++)
+        strcat(uri, "%ff");
+    strcat(uri, "&person=");
+    for (int i = 0; i < TARGET_PERSON_MAX; i++)
+        strcat(uri, "%01");
+    strcat(uri, "&seat=99999");
+    struct request *request = new_request(uri);
+    assert_int_equal(request->target.kind, TARGET_BOOK);
+    struct answer answer = answer_make(request);
+    assert_true(answer.body_size <= sizeof request->body);
+    memset(request->message, 'x', sizeof request->message - 1);
+    request->status = BATCH_UNKNOWN;
+    assert_answer(request, 500, "xxx\n");
+    free(request);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_booking_is_read),
+        cmocka_unit_test(parameters_may_come_in_any_order_with_others),
+        cmocka_unit_test(names_are_decoded),
+        cmocka_unit_test(a_train_is_the_rest_of_its_path),
+        cmocka_unit_test(other_paths_are_unknown),
+        cmocka_unit_test(what_is_wrong_is_said),
+        cmocka_unit_test(names_have_limits),
+        cmocka_unit_test(a_seat_too_large_for_any_train_is_for_the_train_to_refuse),
+        cmocka_unit_test(escaping_is_undone_by_reading),
+        cmocka_unit_test(any_bytes_are_read_safely),
+        cmocka_unit_test(each_answer_of_the_train_has_a_status_and_a_sentence),
+        cmocka_unit_test(a_failed_batch_is_said_whatever_the_train_said),
+        cmocka_unit_test(the_longest_answers_fit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,195 @@
+/* The booking rule and the JSON of a train. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "train_codec.h"
+
+static enum train_answer book(struct train *train, uint32_t seat, const char *person)
+{
+    return train_book(train, seat, person, strlen(person));
+}
+
+static void assert_json(struct train *train, const char *expected)
+{
+    size_t size = 0;
+    const char *json = train_encode(train, &size);
+    assert_non_null(json);
+    assert_int_equal(size, strlen(expected));
+    assert_string_equal(json, expected);
+}
+
+static void a_free_seat_is_booked(void **state)
+{
+    (void)state;
+    struct train train;
+    assert_true(train_init(&train, 3));
+    assert_int_equal(book(&train, 1, "ann"), TRAIN_BOOKED);
+    assert_int_equal(book(&train, 3, "bob"), TRAIN_BOOKED);
+    assert_json(&train, "{\"Seats\":[\"ann\",\"\",\"bob\"]}");
+    train_release(&train);
+}
+
+static void seats_are_numbered_from_1_to_the_last(void **state)
+{
+    (void)state;
+    struct train train;
+    assert_true(train_init(&train, 2));
+    assert_int_equal(book(&train, 0, "ann"), TRAIN_NO_SEAT);
+    assert_int_equal(book(&train, 3, "ann"), TRAIN_NO_SEAT);
+    assert_int_equal(book(&train, UINT32_MAX, "ann"), TRAIN_NO_SEAT);
+    assert_int_equal(book(&train, 2, "ann"), TRAIN_BOOKED);
+    train_release(&train);
+}
+
+static void a_seat_is_sold_once(void **state)
+{
+    (void)state;
+    struct train train;
+    assert_true(train_init(&train, 2));
+    assert_int_equal(book(&train, 1, "ann"), TRAIN_BOOKED);
+    assert_int_equal(book(&train, 1, "bob"), TRAIN_TAKEN);
+    assert_int_equal(book(&train, 1, "an"), TRAIN_TAKEN);
+    assert_int_equal(book(&train, 1, "anna"), TRAIN_TAKEN);
+    assert_json(&train, "{\"Seats\":[\"ann\",\"\"]}");
+    train_release(&train);
+}
+
+static void booking_ones_own_seat_again_changes_nothing(void **state)
+{
+    (void)state;
+    struct train train;
+    assert_true(train_init(&train, 1));
+    assert_int_equal(book(&train, 1, "ann"), TRAIN_BOOKED);
+    assert_int_equal(book(&train, 1, "ann"), TRAIN_YOURS);
+    assert_json(&train, "{\"Seats\":[\"ann\"]}");
+    train_release(&train);
+}
+
+static void a_person_has_one_seat_in_a_train(void **state)
+{
+    (void)state;
+    struct train train;
+    assert_true(train_init(&train, 3));
+    assert_int_equal(book(&train, 2, "ann"), TRAIN_BOOKED);
+    assert_int_equal(book(&train, 1, "ann"), TRAIN_HAS_ANOTHER);
+    assert_int_equal(book(&train, 3, "ann"), TRAIN_HAS_ANOTHER);
+    assert_json(&train, "{\"Seats\":[\"\",\"ann\",\"\"]}");
+    train_release(&train);
+}
+
+static void a_taken_seat_is_said_before_that_one_has_another(void **state)
+{
+    (void)state;
+    struct train train;
+    assert_true(train_init(&train, 2));
+    assert_int_equal(book(&train, 1, "ann"), TRAIN_BOOKED);
+    assert_int_equal(book(&train, 2, "bob"), TRAIN_BOOKED);
+    assert_int_equal(book(&train, 1, "bob"), TRAIN_TAKEN);
+    train_release(&train);
+}
+
+static void a_train_that_is_not_stored_has_free_seats(void **state)
+{
+    (void)state;
+    struct train train;
+    assert_null(train_decode(&train, NULL, 0, 4));
+    assert_json(&train, "{\"Seats\":[\"\",\"\",\"\",\"\"]}");
+    train_release(&train);
+}
+
+static void a_stored_train_is_read_back(void **state)
+{
+    (void)state;
+    static const char json[] = "{\"Seats\":[\"\",\"a\\\"b\\\\\\u0001\",\"\xc3\xbc\"]}";
+    struct train train;
+    assert_null(train_decode(&train, json, strlen(json), 30));
+    assert_int_equal(train.seats_size, 3); /* as stored, not as the server was told */
+    assert_int_equal(book(&train, 2, "a\"b\\\001"), TRAIN_YOURS);
+    assert_json(&train, json);
+    train_release(&train);
+}
+
+static void a_name_with_nul_is_kept(void **state)
+{
+    (void)state;
+    static const char json[] = "{\"Seats\":[\"a\\u0000b\"]}";
+    struct train train;
+    assert_null(train_decode(&train, json, strlen(json), 30));
+    assert_int_equal(train_book(&train, 1, "a\0b", 3), TRAIN_YOURS);
+    assert_int_equal(train_book(&train, 1, "a", 1), TRAIN_TAKEN);
+    assert_json(&train, json);
+    train_release(&train);
+}
+
+static void unknown_members_are_ignored(void **state)
+{
+    (void)state;
+    static const char json[] = "{\"Name\":\"ICE 1\",\"Seats\":[\"ann\",\"\"],\"Cars\":[1,{}]}";
+    struct train train;
+    assert_null(train_decode(&train, json, strlen(json), 30));
+    assert_json(&train, "{\"Seats\":[\"ann\",\"\"]}");
+    train_release(&train);
+}
+
+static void damaged_trains_are_refused(void **state)
+{
+    (void)state;
+    static const char *const damaged[] = {"",
+                                          "x",
+                                          "[]",
+                                          "null",
+                                          "{}",
+                                          "{\"Seats\":3}",
+                                          "{\"Seats\":[1]}",
+                                          "{\"Seats\":[\"a\",null]}",
+                                          "{\"Seats\":[\"a\"",
+                                          "{\"Seats\":[\"\xff\"]}",
+                                          "{\"Seats\":[\"a\"]}{}",
+                                          "{\"seats\":[]}"};
+    for (size_t i = 0; i < sizeof damaged / sizeof damaged[0]; i++) {
+        struct train train;
+        assert_non_null(train_decode(&train, damaged[i], strlen(damaged[i]), 30));
+        assert_null(train.seats);
+        train_release(&train);
+    }
+}
+
+static void a_train_has_at_most_seats_max_seats(void **state)
+{
+    (void)state;
+    char json[3 * (TRAIN_SEATS_MAX + 1) + 16] = "{\"Seats\":[";
+    for (int i = 0; i < TRAIN_SEATS_MAX; i++)
+        strcat(json, i > 0 ? ",\"\"" : "\"\"");
+    size_t size = strlen(json);
+    struct train train;
+    strcpy(json + size, "]}");
+    assert_null(train_decode(&train, json, strlen(json), 30));
+    assert_int_equal(train.seats_size, TRAIN_SEATS_MAX);
+    train_release(&train);
+    strcpy(json + size, ",\"\"]}");
+    assert_non_null(train_decode(&train, json, strlen(json), 30));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_free_seat_is_booked),
+        cmocka_unit_test(seats_are_numbered_from_1_to_the_last),
+        cmocka_unit_test(a_seat_is_sold_once),
+        cmocka_unit_test(booking_ones_own_seat_again_changes_nothing),
+        cmocka_unit_test(a_person_has_one_seat_in_a_train),
+        cmocka_unit_test(a_taken_seat_is_said_before_that_one_has_another),
+        cmocka_unit_test(a_train_that_is_not_stored_has_free_seats),
+        cmocka_unit_test(a_stored_train_is_read_back),
+        cmocka_unit_test(a_name_with_nul_is_kept),
+        cmocka_unit_test(unknown_members_are_ignored),
+        cmocka_unit_test(damaged_trains_are_refused),
+        cmocka_unit_test(a_train_has_at_most_seats_max_seats),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
