@@ -1,0 +1,218 @@
+#include "faulty_disk.h"
+
+#include <sqlite3.h>
+#include <stdatomic.h>
+#include <stddef.h>
+
+enum {
+    FRAME_HEADER_SIZE = 24, /* of a page in the log */
+    FRAME_SIZE_AT = 4       /* pages of the file after a commit; 0 if it is no commit */
+};
+
+static struct {
+    sqlite3_vfs vfs;
+    sqlite3_vfs *real;
+    atomic_int fault;
+    atomic_uint count; /* of what the fault is about, since it was armed */
+    atomic_uint first;
+    atomic_bool goes_on;
+    atomic_bool has_failed;
+    atomic_uint commits;
+    atomic_uint log_syncs;
+} disk;
+
+struct disk_file {
+    sqlite3_file base; /* first */
+    bool is_log;
+    max_align_t real[]; /* SQLite's own file */
+};
+
+static sqlite3_file *real_of(sqlite3_file *file)
+{
+    return (sqlite3_file *)((struct disk_file *)file)->real;
+}
+
+static bool fails(enum fault fault)
+{
+    if (atomic_load(&disk.fault) != (int)fault)
+        return false;
+    unsigned count = atomic_fetch_add(&disk.count, 1) + 1;
+    unsigned first = atomic_load(&disk.first);
+    if (count != first && !(count > first && atomic_load(&disk.goes_on)))
+        return false;
+    atomic_store(&disk.has_failed, true);
+    return true;
+}
+
+/* ---- A file --------------------------------------------------------------------------------- */
+
+static int disk_close(sqlite3_file *file)
+{
+    return real_of(file)->pMethods->xClose(real_of(file));
+}
+
+static int disk_read(sqlite3_file *file, void *bytes, int size, sqlite3_int64 at)
+{
+    if (fails(FAULT_READ))
+        return SQLITE_IOERR_READ;
+    return real_of(file)->pMethods->xRead(real_of(file), bytes, size, at);
+}
+
+static int disk_write(sqlite3_file *file, const void *bytes, int size, sqlite3_int64 at)
+{
+    sqlite3_file *real = real_of(file);
+    if (!((struct disk_file *)file)->is_log)
+        return real->pMethods->xWrite(real, bytes, size, at);
+    const unsigned char *frame_size = (const unsigned char *)bytes + FRAME_SIZE_AT;
+    if (size == FRAME_HEADER_SIZE &&
+        (frame_size[0] | frame_size[1] | frame_size[2] | frame_size[3]) != 0)
+        atomic_fetch_add(&disk.commits, 1);
+    if (fails(FAULT_LOG_WRITE))
+        return SQLITE_IOERR_WRITE;
+    if (fails(FAULT_LOG_WRITE_HALF)) {
+        real->pMethods->xWrite(real, bytes, size / 2, at);
+        return SQLITE_FULL;
+    }
+    int code = real->pMethods->xWrite(real, bytes, size, at);
+    return fails(FAULT_LOG_WRITE_ALL) ? SQLITE_IOERR_WRITE : code;
+}
+
+static int disk_truncate(sqlite3_file *file, sqlite3_int64 size)
+{
+    return real_of(file)->pMethods->xTruncate(real_of(file), size);
+}
+
+static int disk_sync(sqlite3_file *file, int flags)
+{
+    if (((struct disk_file *)file)->is_log) {
+        atomic_fetch_add(&disk.log_syncs, 1);
+        if (fails(FAULT_LOG_SYNC))
+            return SQLITE_IOERR_FSYNC;
+    }
+    return real_of(file)->pMethods->xSync(real_of(file), flags);
+}
+
+static int disk_file_size(sqlite3_file *file, sqlite3_int64 *ret_size)
+{
+    return real_of(file)->pMethods->xFileSize(real_of(file), ret_size);
+}
+
+static int disk_lock(sqlite3_file *file, int level)
+{
+    return real_of(file)->pMethods->xLock(real_of(file), level);
+}
+
+static int disk_unlock(sqlite3_file *file, int level)
+{
+    return real_of(file)->pMethods->xUnlock(real_of(file), level);
+}
+
+static int disk_check_reserved_lock(sqlite3_file *file, int *ret_is_locked)
+{
+    return real_of(file)->pMethods->xCheckReservedLock(real_of(file), ret_is_locked);
+}
+
+static int disk_file_control(sqlite3_file *file, int op, void *arg)
+{
+    return real_of(file)->pMethods->xFileControl(real_of(file), op, arg);
+}
+
+static int disk_sector_size(sqlite3_file *file)
+{
+    return real_of(file)->pMethods->xSectorSize(real_of(file));
+}
+
+static int disk_characteristics(sqlite3_file *file)
+{
+    return real_of(file)->pMethods->xDeviceCharacteristics(real_of(file));
+}
+
+static int disk_shm_map(sqlite3_file *file, int page, int page_size, int extend,
+                        void volatile **ret_map)
+{
+    return real_of(file)->pMethods->xShmMap(real_of(file), page, page_size, extend, ret_map);
+}
+
+static int disk_shm_lock(sqlite3_file *file, int offset, int count, int flags)
+{
+    return real_of(file)->pMethods->xShmLock(real_of(file), offset, count, flags);
+}
+
+static void disk_shm_barrier(sqlite3_file *file)
+{
+    real_of(file)->pMethods->xShmBarrier(real_of(file));
+}
+
+static int disk_shm_unmap(sqlite3_file *file, int is_deleted)
+{
+    return real_of(file)->pMethods->xShmUnmap(real_of(file), is_deleted);
+}
+
+static const sqlite3_io_methods disk_methods = {
+    .iVersion = 2, /* no memory mapping: every read is seen */
+    .xClose = disk_close,
+    .xRead = disk_read,
+    .xWrite = disk_write,
+    .xTruncate = disk_truncate,
+    .xSync = disk_sync,
+    .xFileSize = disk_file_size,
+    .xLock = disk_lock,
+    .xUnlock = disk_unlock,
+    .xCheckReservedLock = disk_check_reserved_lock,
+    .xFileControl = disk_file_control,
+    .xSectorSize = disk_sector_size,
+    .xDeviceCharacteristics = disk_characteristics,
+    .xShmMap = disk_shm_map,
+    .xShmLock = disk_shm_lock,
+    .xShmBarrier = disk_shm_barrier,
+    .xShmUnmap = disk_shm_unmap,
+};
+
+/* ---- The disk ------------------------------------------------------------------------------- */
+
+static int disk_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
+                     int *ret_flags)
+{
+    (void)vfs;
+    ((struct disk_file *)file)->is_log = (flags & SQLITE_OPEN_WAL) != 0;
+    int code = disk.real->xOpen(disk.real, name, real_of(file), flags, ret_flags);
+    file->pMethods = code == SQLITE_OK ? &disk_methods : NULL;
+    return code;
+}
+
+void faulty_disk_install(void)
+{
+    disk.real = sqlite3_vfs_find(NULL);
+    disk.vfs = *disk.real;
+    disk.vfs.pNext = NULL;
+    disk.vfs.zName = "faulty";
+    disk.vfs.szOsFile = (int)sizeof(struct disk_file) + disk.real->szOsFile;
+    disk.vfs.xOpen = disk_open;
+    disk.fault = FAULT_NONE;
+    sqlite3_vfs_register(&disk.vfs, 1);
+}
+
+void faulty_disk_arm(enum fault fault, unsigned n, bool goes_on)
+{
+    atomic_store(&disk.count, 0);
+    atomic_store(&disk.first, n);
+    atomic_store(&disk.goes_on, goes_on);
+    atomic_store(&disk.has_failed, false);
+    atomic_store(&disk.fault, (int)fault);
+}
+
+bool faulty_disk_disarm(void)
+{
+    atomic_store(&disk.fault, (int)FAULT_NONE);
+    return atomic_load(&disk.has_failed);
+}
+
+unsigned faulty_disk_commits(void)
+{
+    return atomic_load(&disk.commits);
+}
+
+unsigned faulty_disk_log_syncs(void)
+{
+    return atomic_load(&disk.log_syncs);
+}

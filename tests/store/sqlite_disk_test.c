@@ -1,0 +1,301 @@
+/* The SQLite store on a disk that fails: what was told must be what is found afterwards, both by a
+ * process that goes on and by one that opens what a killed process leaves: file and log as they
+ * are. */
+#include "driver.h"
+#include "faulty_disk.h"
+#include "sqlite_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { KEYS = 3 };
+
+static const char keys[KEYS + 1] = "abc";
+
+/* A file with a store, and a processor that hands over a group at once. */
+struct setting {
+    struct sqlite_file file;
+    batch_store *store;
+    batch_processor *processor;
+};
+
+static void setting_begin(struct setting *setting, batch_sqlite_durability durability)
+{
+    batch_sqlite_options options = BATCH_SQLITE_OPTIONS_INIT;
+    options.durability = durability;
+    sqlite_file_init(&setting->file);
+    setting->store = sqlite_file_store(&setting->file, &options);
+    batch_options processor_options = number_options(setting->store, 0);
+    setting->processor = processor_start(&processor_options);
+}
+
+static void setting_end(struct setting *setting)
+{
+    processor_end(setting->processor);
+    assert_int_equal(batch_store_close(setting->store), BATCH_OK);
+    sqlite_file_destroy(&setting->file);
+}
+
+/* Add 1 to every key in one group. All are told the same; that. */
+static batch_result add_to_all(struct setting *setting)
+{
+    struct request requests[KEYS];
+    for (size_t i = 0; i < KEYS; i++)
+        request_init(&requests[i], &keys[i], 1, 1);
+    requests_run(setting->processor, requests, KEYS);
+    for (size_t i = 1; i < KEYS; i++)
+        assert_int_equal(requests[i].result.status, requests[0].result.status);
+    return requests[0].result;
+}
+
+/* The number that every key has in a file; they must not differ. */
+static int64_t number_in(struct sqlite_file *file)
+{
+    assert_int_equal(sqlite_file_number(file, "SELECT count(DISTINCT state) FROM batch"), 1);
+    return sqlite_file_number(file, "SELECT instr(x'000102030405060708', substr(state, 1, 1)) - 1 "
+                                    "FROM batch LIMIT 1");
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    FILE *in = fopen(from, "rb");
+    FILE *out = fopen(to, "wb");
+    assert_non_null(in);
+    assert_non_null(out);
+    for (int byte; (byte = getc(in)) != EOF;)
+        putc(byte, out);
+    fclose(in);
+    assert_int_equal(fclose(out), 0);
+}
+
+/* The number that somebody finds who opens the file after this process was killed just now. */
+static int64_t number_after_kill(const struct sqlite_file *file)
+{
+    struct sqlite_file copy;
+    char from[128];
+    char to[128];
+    sqlite_file_init(&copy);
+    copy_file(file->path, copy.path);
+    snprintf(from, sizeof from, "%s-wal", file->path);
+    snprintf(to, sizeof to, "%s-wal", copy.path);
+    copy_file(from, to);
+    int64_t number = number_in(&copy);
+    sqlite_file_destroy(&copy);
+    return number;
+}
+
+/* ---- Commits -------------------------------------------------------------------------------- */
+
+static void test_a_group_is_one_commit_and_one_sync(void **state)
+{
+    (void)state;
+    struct setting setting;
+    setting_begin(&setting, BATCH_SQLITE_FULL);
+    assert_int_equal(add_to_all(&setting).status, BATCH_OK); /* begins the log */
+    unsigned commits = faulty_disk_commits();
+    unsigned syncs = faulty_disk_log_syncs();
+    assert_int_equal(add_to_all(&setting).status, BATCH_OK);
+    assert_int_equal(faulty_disk_commits() - commits, 1);
+    assert_int_equal(faulty_disk_log_syncs() - syncs, 1);
+    assert_int_equal(add_to_all(&setting).status, BATCH_OK);
+    assert_int_equal(faulty_disk_commits() - commits, 2);
+    assert_int_equal(faulty_disk_log_syncs() - syncs, 2);
+    assert_int_equal(number_after_kill(&setting.file), 3);
+    setting_end(&setting);
+}
+
+static void test_commits_are_not_synced_if_that_is_asked_for(void **state)
+{
+    (void)state;
+    struct setting setting;
+    setting_begin(&setting, BATCH_SQLITE_MAY_LOSE_LAST_COMMITS);
+    assert_int_equal(add_to_all(&setting).status, BATCH_OK);
+    unsigned syncs = faulty_disk_log_syncs();
+    assert_int_equal(add_to_all(&setting).status, BATCH_OK);
+    assert_int_equal(faulty_disk_log_syncs(), syncs);
+    assert_int_equal(number_after_kill(&setting.file), 2);
+    setting_end(&setting);
+}
+
+/* ---- Faults --------------------------------------------------------------------------------- */
+
+struct tally {
+    unsigned failed;        /* groups that were told something else than OK */
+    unsigned unknown_there; /* told UNKNOWN, found after a kill */
+    unsigned unknown_gone;  /* told UNKNOWN, not found after a kill */
+};
+
+/* Fail once at the n-th write or sync of a group. False: there were fewer. */
+static bool check_fault(enum fault fault, unsigned n, struct tally *tally)
+{
+    struct setting setting;
+    setting_begin(&setting, BATCH_SQLITE_FULL);
+    assert_int_equal(add_to_all(&setting).status, BATCH_OK);
+    faulty_disk_arm(fault, n, false);
+    batch_result result = add_to_all(&setting);
+    bool has_failed = faulty_disk_disarm();
+
+    int64_t after_kill = number_after_kill(&setting.file);
+    int64_t meanwhile = number_in(&setting.file);
+    switch (result.status) {
+    case BATCH_OK:
+        assert_int_equal(after_kill, 2);
+        assert_int_equal(meanwhile, 2);
+        break;
+    case BATCH_SAVE_FAILED:
+        assert_int_equal(after_kill, 1);
+        assert_int_equal(meanwhile, 1);
+        break;
+    default:
+        assert_int_equal(result.status, BATCH_UNKNOWN);
+        assert_true(after_kill == 1 || after_kill == 2);
+        assert_true(meanwhile == 1 || meanwhile == 2);
+        tally->unknown_there += after_kill == 2;
+        tally->unknown_gone += after_kill == 1;
+    }
+    if (result.status != BATCH_OK) {
+        tally->failed++;
+        int code = result.store_code & 0xff;
+        assert_true(code == SQLITE_IOERR || code == SQLITE_FULL);
+    }
+
+    /* The store goes on from what is there. */
+    assert_int_equal(add_to_all(&setting).status, BATCH_OK);
+    assert_int_equal(number_in(&setting.file), meanwhile + 1);
+    assert_int_equal(number_after_kill(&setting.file), meanwhile + 1);
+    setting_end(&setting);
+    return has_failed;
+}
+
+static struct tally check_every_fault(enum fault fault)
+{
+    struct tally tally = {0, 0, 0};
+    unsigned n = 1;
+    while (check_fault(fault, n, &tally))
+        n++;
+    assert_int_equal(tally.failed, n - 1);
+    assert_true(n > 1);
+    return tally;
+}
+
+static void test_a_write_that_fails_at_commit_is_unknown(void **state)
+{
+    (void)state;
+    struct tally tally = check_every_fault(FAULT_LOG_WRITE);
+    assert_int_equal(tally.unknown_there, 0);
+    assert_true(tally.unknown_gone > 0);
+}
+
+static void test_a_disk_that_is_full_at_commit_is_unknown(void **state)
+{
+    (void)state;
+    struct tally tally = check_every_fault(FAULT_LOG_WRITE_HALF);
+    assert_true(tally.unknown_gone > 0);
+}
+
+/* This is what UNKNOWN is for: the failure is told, and yet the commit is there. */
+static void test_a_commit_that_failed_may_come_back(void **state)
+{
+    (void)state;
+    assert_true(check_every_fault(FAULT_LOG_WRITE_ALL).unknown_there > 0);
+    assert_true(check_every_fault(FAULT_LOG_SYNC).unknown_there > 0);
+}
+
+static void test_saves_go_well_again_when_there_is_room_again(void **state)
+{
+    (void)state;
+    struct setting setting;
+    setting_begin(&setting, BATCH_SQLITE_FULL);
+    assert_int_equal(add_to_all(&setting).status, BATCH_OK);
+    faulty_disk_arm(FAULT_LOG_WRITE_HALF, 1, true);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(add_to_all(&setting).status, BATCH_UNKNOWN);
+    assert_true(faulty_disk_disarm());
+    assert_int_equal(add_to_all(&setting).status, BATCH_OK);
+    assert_int_equal(number_in(&setting.file), 2);
+    setting_end(&setting);
+}
+
+/* A transaction too large for the cache is written to the log before COMMIT. Whatever fails then is
+ * certain. */
+static void test_a_write_that_fails_before_commit_stores_nothing(void **state)
+{
+    (void)state;
+    enum { STATE_SIZE = 3000000 };
+    struct setting setting;
+    setting_begin(&setting, BATCH_SQLITE_FULL);
+    batch_options options = text_options(setting.store, 0);
+    batch_processor *processor = processor_start(&options);
+    char *large = malloc(STATE_SIZE);
+    assert_non_null(large);
+    memset(large, 'x', STATE_SIZE);
+    text_set(processor, "key", 3, "small", 5);
+    for (int i = 0; i < 2; i++) {
+        struct text_request request;
+        text_request_init(&request, "key", 3, large, STATE_SIZE);
+        faulty_disk_arm(i == 0 ? FAULT_LOG_WRITE : FAULT_LOG_WRITE_HALF, 1, false);
+        assert_int_equal(request_run(processor, &request.request), BATCH_SAVE_FAILED);
+        assert_true(faulty_disk_disarm());
+        free(request.seen);
+        size_t size = 0;
+        char *text = text_get(processor, "key", 3, &size);
+        assert_string_equal(text, "small");
+        free(text);
+    }
+    text_set(processor, "key", 3, large, STATE_SIZE);
+    free(large);
+    processor_end(processor);
+    setting_end(&setting);
+}
+
+static void test_a_read_that_fails_fails_the_load(void **state)
+{
+    (void)state;
+    unsigned failed = 0;
+    for (unsigned n = 1; n < 100; n++) {
+        struct setting setting;
+        setting_begin(&setting, BATCH_SQLITE_FULL);
+        assert_int_equal(add_to_all(&setting).status, BATCH_OK);
+        batch_options options = number_options(setting.store, 1);
+        batch_processor *processor = processor_start(&options); /* its cache is empty */
+        struct request request;
+        request_init(&request, "a", 1, 1);
+        faulty_disk_arm(FAULT_READ, n, false);
+        int status = request_run(processor, &request);
+        bool has_failed = faulty_disk_disarm();
+        if (status != BATCH_OK) {
+            failed++;
+            assert_true(status == BATCH_LOAD_FAILED || status == BATCH_SAVE_FAILED);
+            assert_int_equal(request.result.store_code & 0xff, SQLITE_IOERR);
+            assert_int_equal(number_add(processor, "a", 1, 1), 2);
+        }
+        assert_int_equal(number_add(processor, "a", 1, 0), 2);
+        processor_end(processor);
+        setting_end(&setting);
+        if (!has_failed)
+            break;
+    }
+    assert_true(failed > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_group_is_one_commit_and_one_sync),
+        cmocka_unit_test(test_commits_are_not_synced_if_that_is_asked_for),
+        cmocka_unit_test(test_a_write_that_fails_at_commit_is_unknown),
+        cmocka_unit_test(test_a_disk_that_is_full_at_commit_is_unknown),
+        cmocka_unit_test(test_a_commit_that_failed_may_come_back),
+        cmocka_unit_test(test_saves_go_well_again_when_there_is_room_again),
+        cmocka_unit_test(test_a_write_that_fails_before_commit_stores_nothing),
+        cmocka_unit_test(test_a_read_that_fails_fails_the_load),
+    };
+    faulty_disk_install();
+    return cmocka_run_group_tests_name("SQLite: a disk that fails", tests, NULL, NULL);
+}

@@ -1,0 +1,219 @@
+/* The SQLite store: rows that the database refuses. Only the refused key may notice, and nothing of
+ * the refused statement may stay.
+ *
+ * Every trigger first writes a note into another table, so that the tests see what stays. */
+#include "driver.h"
+#include "sqlite_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { KEYS = 9 }; /* "a" to "i" */
+
+static const char keys[KEYS + 1] = "abcdefghi";
+
+/* A file with a table, its store, and a processor that hands over a group at once. */
+struct setting {
+    struct sqlite_file file;
+    batch_store *store;
+    batch_processor *processor;
+    struct request requests[KEYS];
+};
+
+static int set_up(void **state)
+{
+    static struct setting setting;
+    sqlite_file_init(&setting.file);
+    setting.store = sqlite_file_store(&setting.file, NULL);
+    batch_options options = number_options(setting.store, 0);
+    setting.processor = processor_start(&options);
+    sqlite_file_execute(&setting.file, "CREATE TABLE note (key)");
+    *state = &setting;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct setting *setting = *state;
+    processor_end(setting->processor);
+    int status = batch_store_close(setting->store);
+    sqlite_file_destroy(&setting->file);
+    return status;
+}
+
+/* Add `number` to every key, in one group. */
+static void add_to_all(struct setting *setting, int64_t number)
+{
+    for (size_t i = 0; i < KEYS; i++)
+        request_init(&setting->requests[i], &keys[i], 1, number);
+    requests_run(setting->processor, setting->requests, KEYS);
+}
+
+/* The keys in `refused` have this status, code and text; all others are OK. */
+static void assert_only_refused(struct setting *setting, const char *refused, int status, int code,
+                                const char *text)
+{
+    for (size_t i = 0; i < KEYS; i++) {
+        const batch_result *result = &setting->requests[i].result;
+        if (strchr(refused, keys[i]) == NULL) {
+            if (result->status != BATCH_OK)
+                fail_msg("%s", result->message);
+            continue;
+        }
+        assert_int_equal(result->status, status);
+        assert_int_equal(result->store_code, code);
+        if (strstr(result->message, text) == NULL)
+            fail_msg("\"%s\" is not in: %s", text, result->message);
+    }
+}
+
+static int64_t count_stored(struct setting *setting, int64_t number)
+{
+    char sql[80];
+    sprintf(sql, "SELECT count(*) FROM batch WHERE hex(state) LIKE '%02x%%'", (int)number);
+    return sqlite_file_number(&setting->file, sql);
+}
+
+static int64_t count_notes(struct setting *setting)
+{
+    return sqlite_file_number(&setting->file, "SELECT count(*) FROM note");
+}
+
+static void make_trigger(struct setting *setting, const char *when, const char *refusal)
+{
+    char sql[400];
+    snprintf(sql, sizeof sql,
+             "CREATE TRIGGER t %s ON batch BEGIN INSERT INTO note VALUES (new.key); "
+             "SELECT %s WHERE new.key IN (x'63', x'66', x'69'); END",
+             when, refusal);
+    sqlite_file_execute(&setting->file, sql);
+}
+
+/* "c", "f" and "i" are refused, first as new rows and then as rows that are there. */
+static void check_refusal(struct setting *setting, const char *time, const char *refusal, int code,
+                          const char *text)
+{
+    char when[40];
+    snprintf(when, sizeof when, "%s INSERT", time);
+    make_trigger(setting, when, refusal);
+    add_to_all(setting, 1);
+    assert_only_refused(setting, "cfi", BATCH_SAVE_FAILED, code, text);
+    assert_int_equal(count_stored(setting, 1), KEYS - 3);
+    assert_int_equal(count_notes(setting), KEYS - 3);
+
+    sqlite_file_execute(&setting->file, "DROP TRIGGER t; DELETE FROM batch");
+    add_to_all(setting, 1);
+    assert_only_refused(setting, "", 0, 0, "");
+    sqlite_file_execute(&setting->file, "DELETE FROM note");
+    snprintf(when, sizeof when, "%s UPDATE", time);
+    make_trigger(setting, when, refusal);
+    add_to_all(setting, 1);
+    assert_only_refused(setting, "cfi", BATCH_SAVE_FAILED, code, text);
+    assert_int_equal(count_stored(setting, 1), 3);
+    assert_int_equal(count_stored(setting, 2), KEYS - 3);
+    assert_int_equal(count_notes(setting), KEYS - 3);
+}
+
+static void test_a_trigger_that_aborts_refuses_its_key_alone(void **state)
+{
+    check_refusal(*state, "AFTER", "RAISE(ABORT, 'not this one')", SQLITE_CONSTRAINT_TRIGGER,
+                  "not this one");
+}
+
+static void test_a_trigger_that_fails_leaves_nothing_behind(void **state)
+{
+    check_refusal(*state, "AFTER", "RAISE(FAIL, 'not this one')", SQLITE_CONSTRAINT_TRIGGER,
+                  "not this one");
+}
+
+static void test_a_trigger_that_rolls_back_refuses_its_key_alone(void **state)
+{
+    check_refusal(*state, "BEFORE", "RAISE(ROLLBACK, 'not this one')", SQLITE_CONSTRAINT_TRIGGER,
+                  "not this one");
+}
+
+static void test_a_trigger_that_ignores_the_row_refuses_it(void **state)
+{
+    check_refusal(*state, "BEFORE", "RAISE(IGNORE)", SQLITE_CONSTRAINT, "trigger");
+}
+
+static void test_a_constraint_refuses_its_key_alone(void **state)
+{
+    struct setting *setting = *state;
+    sqlite_file_execute(&setting->file, "ALTER TABLE batch ADD COLUMN c INT CHECK (key != x'64' OR "
+                                        "substr(state, 1, 1) < x'02') DEFAULT 0");
+    add_to_all(setting, 1);
+    assert_only_refused(setting, "", 0, 0, "");
+    add_to_all(setting, 1);
+    assert_only_refused(setting, "d", BATCH_SAVE_FAILED, SQLITE_CONSTRAINT_CHECK, "CHECK");
+    assert_int_equal(count_stored(setting, 2), KEYS - 1);
+}
+
+static void test_another_unique_column_is_no_conflict(void **state)
+{
+    struct setting *setting = *state;
+    sqlite_file_execute(&setting->file, "CREATE UNIQUE INDEX one ON batch (state)");
+    add_to_all(setting, 1);
+    assert_only_refused(setting, "bcdefghi", BATCH_SAVE_FAILED, SQLITE_CONSTRAINT_UNIQUE, "UNIQUE");
+    assert_int_equal(count_stored(setting, 1), 1);
+}
+
+static void insert_behind_the_back(void *arg)
+{
+    struct sqlite_file *file = arg; /* its connection is open since set_up */
+    sqlite3_exec(file->db, "INSERT INTO batch VALUES (x'65', 77, x'00'); DELETE FROM note", NULL,
+                 NULL, NULL);
+}
+
+static void test_a_conflict_of_a_new_row_leaves_nothing_behind(void **state)
+{
+    struct setting *setting = *state;
+    make_trigger(setting, "BEFORE INSERT", "1");
+    for (size_t i = 0; i < KEYS; i++)
+        request_init(&setting->requests[i], &keys[i], 1, 1);
+    setting->requests[0].meddle = insert_behind_the_back;
+    setting->requests[0].meddle_arg = &setting->file;
+    requests_run(setting->processor, setting->requests, KEYS);
+    assert_only_refused(setting, "e", BATCH_CONFLICT, 0, "version");
+    assert_int_equal(count_notes(setting), KEYS - 1);
+}
+
+static void test_a_table_that_is_gone_refuses_all_and_may_come_back(void **state)
+{
+    struct setting *setting = *state;
+    add_to_all(setting, 1);
+    sqlite_file_execute(&setting->file, "ALTER TABLE batch RENAME TO away");
+    add_to_all(setting, 1);
+    assert_only_refused(setting, keys, BATCH_LOAD_FAILED, SQLITE_ERROR, "no such table");
+    sqlite_file_execute(&setting->file, "ALTER TABLE away RENAME TO batch");
+    add_to_all(setting, 1);
+    assert_only_refused(setting, "", 0, 0, "");
+    assert_int_equal(count_stored(setting, 2), KEYS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a_trigger_that_aborts_refuses_its_key_alone, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_a_trigger_that_fails_leaves_nothing_behind, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_a_trigger_that_rolls_back_refuses_its_key_alone,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_trigger_that_ignores_the_row_refuses_it, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_a_constraint_refuses_its_key_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_another_unique_column_is_no_conflict, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_a_conflict_of_a_new_row_leaves_nothing_behind, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_a_table_that_is_gone_refuses_all_and_may_come_back,
+                                        set_up, tear_down),
+    };
+    return cmocka_run_group_tests_name("SQLite: refusals", tests, NULL, NULL);
+}
