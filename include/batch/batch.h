@@ -207,7 +207,7 @@ typedef struct batch_codec {
 } batch_codec;
 
 /* Where the library gets its memory. Called from any thread. `allocate` returns memory aligned for
- * any type, or NULL. */
+ * any type, or NULL. Must work as long as the processor and its subscriptions are there. */
 typedef struct batch_allocator {
     void *(*allocate)(size_t size, void *arg);
     void (*release)(void *memory, void *arg); /* memory may be NULL */

@@ -56,9 +56,11 @@ typedef struct batch_subscription batch_subscription;
 typedef struct batch_subscription_options {
     size_t size;        /* sizeof(batch_subscription_options) */
     uint32_t queue_max; /* records kept for the reader; default 1,024, at most 1,048,576 */
-    bool block; /* when the queue is full: false, drop the new record and count it; true, hold up
-                   the worker until there is room, also while stopping: somebody must keep
-                   reading, or unsubscribe */
+
+    /* When the queue is full: false, drop the new record and count it; true, hold up the worker
+     * until there is room, also while stopping. Then somebody must keep reading, or unsubscribe;
+     * and a thread that waits for one such subscription must not leave another one full. */
+    bool block;
 } batch_subscription_options;
 
 #define BATCH_SUBSCRIPTION_OPTIONS_INIT                                                            \
@@ -112,7 +114,7 @@ typedef struct batch_stats {
     uint64_t batches_closed[BATCH_CLOSE_REASON_COUNT]; /* by enum batch_close_reason */
     uint64_t batches_saved;                            /* batches with a successful save */
     uint64_t metrics_dropped;                          /* records dropped, over all subscriptions */
-    batch_distribution load_ns;                        /* as in batch_metric */
+    batch_distribution load_ns; /* as in batch_metric; what did not happen is not counted */
     batch_distribution save_ns;
     batch_distribution total_ns;
     batch_distribution first_wait_ns;

@@ -83,12 +83,14 @@ static void fill_metric(batch_metric *metric, const struct batch__shard *shard,
 
 static void report(struct batch__shard *shard, batch_call *call)
 {
+    const struct batch__batch *batch = &call->batch;
     batch_metric metric;
     fill_metric(&metric, shard, call);
-    bool is_saved = metric.status == BATCH_OK && call->batch.changed > 0;
+    bool is_saved = shard->processor->has_save && metric.status == BATCH_OK && batch->changed > 0;
     batch__counters_batch(&shard->counters, &metric, is_saved);
     struct batch__hub *hub = &shard->processor->hub;
     if (batch__hub_is_listening(hub)) {
+        batch__answers_flush(shard); /* publishing may have to wait; no answer should */
         uint64_t age_ns = batch__clock_now_ns() - metric.start_ns;
         metric.start_unix_ns = batch__clock_unix_ns() - age_ns;
         if (metric.status != BATCH_OK) {

@@ -201,9 +201,10 @@ static int make_base(batch_processor **ret_processor, const batch_options *optio
     }
     bool has_lock = batch__lock_init(&processor->lock);
     bool has_queue = has_lock && batch__io_queue_init(&processor->io_queue);
-    bool has_hub = has_queue && batch__hub_init(&processor->hub, &options->allocator, is_own_thread,
-                                                processor) == BATCH_OK;
-    if (has_hub) {
+    int status = BATCH_SYSTEM;
+    if (has_queue)
+        status = batch__hub_init(&processor->hub, &options->allocator, is_own_thread, processor);
+    if (status == BATCH_OK) {
         if (options->store != NULL)
             batch__store_use(options->store);
         *ret_processor = processor;
@@ -214,7 +215,7 @@ static int make_base(batch_processor **ret_processor, const batch_options *optio
     if (has_lock)
         batch__lock_destroy(&processor->lock);
     batch__release(options, processor);
-    return batch__result_set(reterr, BATCH_NO_MEMORY, "no memory for the processor");
+    return batch__result_set(reterr, status, "the processor: %s", batch_status_text(status));
 }
 
 int batch_processor_start(batch_processor **ret_processor, const batch_options *options,
@@ -258,13 +259,15 @@ static void begin_stopping(batch_processor *processor)
     signal_stop(processor);
 }
 
+/* All threads have ended but for returning. The hub first: it asks who its caller is, and the
+ * system may give the name of a joined thread to a new one. */
 static void join_all(batch_processor *processor)
 {
+    batch__hub_end(&processor->hub);
     for (uint32_t i = 0; i < processor->options.shards; i++)
         batch__thread_join(&processor->shards[i]->thread);
     for (uint32_t i = 0; i < processor->options.sessions; i++)
         batch__thread_join(&processor->sessions[i].thread);
-    batch__hub_end(&processor->hub);
 }
 
 static int64_t ops_left(batch_processor *processor)
@@ -297,7 +300,7 @@ int64_t batch_processor_stop(batch_processor *processor, uint64_t timeout_ns)
         if (processor->threads_left == 0 && processor->state == BATCH__STOPPING) {
             processor->state = BATCH__JOINING;
             batch__lock_give(&processor->lock);
-            join_all(processor); /* they have only to return */
+            join_all(processor);
             batch__lock_take(&processor->lock);
             processor->state = BATCH__STOPPED;
             batch__lock_wake_all(&processor->lock);
