@@ -23,9 +23,9 @@ static const char help[] =
     "\n"
     "Exit 0: every answer is in the file, and no seat is sold twice. 1: not so. 2: cannot tell.\n";
 
-/* One answer, or one taken seat of the file. The names are escaped; strings of `lines`. */
+/* One answer, or one taken seat of the file. The names are escaped. */
 struct seat {
-    const char *train;
+    char *train; /* the start of an allocation that holds `person` too */
     const char *person;
     unsigned number;
 };
@@ -80,14 +80,24 @@ static void seats_sort(struct seats *seats)
 {
     qsort(seats->at, seats->size, sizeof *seats->at, compare_seats);
     size_t kept = 0;
-    for (size_t i = 0; i < seats->size; i++)
+    for (size_t i = 0; i < seats->size; i++) {
         if (kept == 0 || compare_seats(&seats->at[kept - 1], &seats->at[i]) != 0)
             seats->at[kept++] = seats->at[i];
+        else
+            free(seats->at[i].train);
+    }
     seats->size = kept;
 }
 
+static void seats_free(struct seats *seats)
+{
+    for (size_t i = 0; i < seats->size; i++)
+        free(seats->at[i].train);
+    free(seats->at);
+}
+
 /* Read a file of answers. The last line may be cut off where its writer was killed: without its
- * line feed it does not count. The lines stay in memory. */
+ * line feed it does not count. */
 static void read_answers(struct seats *seats, const char *path)
 {
     FILE *file = fopen(path, "r");
@@ -100,40 +110,45 @@ static void read_answers(struct seats *seats, const char *path)
     for (ssize_t size; (size = getline(&line, &room, file)) > 0 && line[size - 1] == '\n';) {
         char *train = must_have(strdup(line));
         char *place = NULL;
-        const char *name = strtok_r(train, " \n", &place);
+        strtok_r(train, " \n", &place);
         const char *number = strtok_r(NULL, " \n", &place);
         const char *person = strtok_r(NULL, " \n", &place);
         if (person == NULL) {
             fprintf(stderr, "train-audit: %s: not \"TRAIN SEAT PERSON\": %s", path, line);
             exit(2);
         }
-        seats_add(seats, (struct seat){name, person, (unsigned)strtoul(number, NULL, 10)});
+        seats_add(seats, (struct seat){train, person, (unsigned)strtoul(number, NULL, 10)});
     }
     free(line);
     fclose(file);
 }
 
-static char *escaped(const void *name, size_t name_size)
+static struct seat seat_make(const void *train, size_t train_size, const struct train_seat *seat,
+                             unsigned number)
 {
-    char *text = must_have(malloc(3 * name_size + 1));
-    text[target_escape(text, name, name_size)] = '\0';
-    return text;
+    char *text = must_have(malloc(3 * (train_size + seat->person_size) + 2));
+    size_t size = target_escape(text, train, train_size);
+    text[size++] = '\0';
+    char *person = text + size;
+    person[target_escape(person, seat->person, seat->person_size)] = '\0';
+    return (struct seat){text, person, number};
 }
 
 static void read_row(struct seats *seats, sqlite3_stmt *row)
 {
-    char *name = escaped(sqlite3_column_blob(row, 0), (size_t)sqlite3_column_bytes(row, 0));
+    const void *name = sqlite3_column_blob(row, 0);
+    size_t name_size = (size_t)sqlite3_column_bytes(row, 0);
     struct train train;
     const char *wrong =
         train_decode(&train, sqlite3_column_blob(row, 1), (size_t)sqlite3_column_bytes(row, 1), 0);
     if (wrong != NULL) {
-        fprintf(stderr, "train-audit: train %s: %s\n", name, wrong);
+        fprintf(stderr, "train-audit: train %.*s: %s\n", (int)name_size, (const char *)name, wrong);
         exit(2);
     }
     for (uint32_t i = 0; i < train.seats_size; i++) {
         const struct train_seat *seat = &train.seats[i];
         if (seat->person != NULL)
-            seats_add(seats, (struct seat){name, escaped(seat->person, seat->person_size), i + 1});
+            seats_add(seats, seat_make(name, name_size, seat, i + 1));
     }
     train_release(&train);
 }
@@ -221,5 +236,7 @@ int main(int argc, char **argv)
     printf("; %zu seats taken in the file; seats sold twice: %zu\n", taken.size, twice);
     if (persons > 0)
         printf("persons with two seats in a train: %zu\n", persons);
+    seats_free(&answers);
+    seats_free(&taken);
     return missing + untold + twice + persons == 0 ? 0 : 1;
 }

@@ -25,12 +25,12 @@
 enum statement { BEGIN_WRITE, SELECT, UPSERT, COMMIT, ROLLBACK, STATEMENTS };
 
 static const char *const statements_sql[STATEMENTS] = {
-    "BEGIN IMMEDIATE",
-    "SELECT version, state FROM \"batch\" WHERE key = ?1",
-    "INSERT INTO \"batch\" (key, version, state) VALUES (?1, ?2, ?3)"
-    " ON CONFLICT (key) DO UPDATE SET version = excluded.version, state = excluded.state",
-    "COMMIT",
-    "ROLLBACK",
+    [BEGIN_WRITE] = "BEGIN IMMEDIATE",
+    [SELECT] = "SELECT version, state FROM batch WHERE key = ?1",
+    [UPSERT] = ("INSERT INTO batch VALUES (?1, ?2, ?3) "
+                "ON CONFLICT DO UPDATE SET version = excluded.version, state = excluded.state"),
+    [COMMIT] = "COMMIT",
+    [ROLLBACK] = "ROLLBACK",
 };
 
 /* The connection of one thread. */
