@@ -1,0 +1,170 @@
+/* history.h: one random history of a core, checked by a model.
+ *
+ * From a seed come a configuration, a few keys, some dozens of operations, a store with its
+ * failures, and an order of events that no worker would ever produce twice. The model beside it is
+ * small: for each key, what the store holds (a list of the operations that were applied) and which
+ * stage its batch is in; for each operation, what may still become of it. It says what is wrong:
+ *
+ *   - every operation is answered exactly once, in order of its key among those of its batch
+ *   - it runs at most once, after the one submitted before it, and only while its key is loaded
+ *   - what ran is never called canceled, expired, busy, stopped or out of memory
+ *   - what was canceled or late, as of the moment before it would begin, does not begin
+ *   - OK is said only after a successful save, or if nothing changed; then it is in the store
+ *     exactly once; what is not applied is not in the store; UNKNOWN may be either
+ *   - one load and at most one save for a batch; no load for nobody, no save for nothing
+ *   - a save error reaches all that ran in that batch, a load error all that waited, nobody else
+ *   - a batch that its window closed was open for all of it
+ *   - in the end everything is answered without a stop, and all memory is given back
+ *   - in a calm history (one in four: no faults, punctual wakes) everything is OK within
+ *     save + max(load, window) + save
+ *
+ * history.c drives, model.c judges. A mistake can be ordered: a step done wrong on purpose, outside
+ * of the core, that must be found; so it is known that the model can find anything at all.
+ */
+#ifndef BATCH_TESTS_HISTORY_H
+#define BATCH_TESTS_HISTORY_H
+
+#include "trace.h"
+
+#include <batch/metrics.h>
+
+enum history_mistake {
+    HISTORY_NO_MISTAKE,
+    HISTORY_SAVED_IS_TOLD_TWICE,
+    HISTORY_A_CALL_IS_FORGOTTEN,
+    HISTORY_A_REFUSED_SAVE_IS_CALLED_OK,
+    HISTORY_A_LOST_SAVE_IS_CALLED_FAILED, /* it was applied */
+    HISTORY_THE_RESOURCE_IS_NOT_LOADED_AGAIN,
+    HISTORY_AN_OPERATION_IS_RUN_TWICE,
+    HISTORY_AN_ANSWER_IS_GIVEN_TWICE,
+    HISTORY_AN_ANSWER_IS_LOST,
+    HISTORY_A_CANCEL_IS_TAKEN_BACK,
+    HISTORY_EXPIRE_IS_NOT_CALLED,
+    HISTORY_THE_STORE_IS_SLOW,
+    HISTORY_AN_UNKNOWN_IS_CALLED_FAILED,
+    HISTORY_MISTAKES
+};
+
+/* What has been seen over many histories. */
+struct history_tally {
+    uint64_t histories;
+    uint64_t answers[BATCH_STATUS_COUNT];
+    uint64_t closed[BATCH_CLOSE_REASON_COUNT];
+    uint64_t batches_unchanged;
+    uint64_t batches_left;     /* loaded, and everybody had left */
+    uint64_t batches_together; /* more than one operation */
+    uint64_t unknown_applied, unknown_not_applied;
+    uint64_t stops_with_work;
+    uint64_t events;
+};
+
+enum { HISTORY_KEYS = 4, HISTORY_OPS = 48, HISTORY_CALLS = HISTORY_KEYS };
+
+enum history_stage {
+    HISTORY_IDLE = 0,
+    HISTORY_LOADING,
+    HISTORY_LOAD_FAILED,
+    HISTORY_OPEN,
+    HISTORY_SAVING,
+    HISTORY_SAVED,
+    HISTORY_ANSWERED,
+    HISTORY_REPORTED
+};
+
+/* A list of operations, by number. */
+struct history_log {
+    uint32_t size;
+    uint8_t ops[HISTORY_OPS * 2];
+};
+
+/* A batch of the core with the resource behind it. */
+struct history_batch {
+    struct batch__batch batch;
+    struct history_log resource;
+};
+
+struct history_op {
+    batch_op op;
+    uint32_t key;
+    uint64_t submitted_ns;
+    uint64_t takes_ns;
+    batch_verdict verdict;
+    bool is_submitted, is_canceled, has_run, is_answered;
+    bool must_not_run;    /* it waited for a load that failed */
+    bool may_lack_memory; /* an allocation failed when it was submitted */
+    int must_be;          /* how it was refused when submitted; BATCH_OK: it was not */
+    bool is_applied;      /* by a save whose outcome nobody knows */
+    int status;
+};
+
+struct history_key {
+    char name[40];
+    size_t size;
+    enum history_stage stage;
+    struct batch__batch *batch;
+    uint32_t last_run; /* number + 1 */
+    struct history_log ran;
+    uint64_t changed;
+    bool is_loaded;
+    int told; /* what the core was told of the save */
+    struct history_log stored;
+};
+
+struct history_call {
+    struct batch__batch *batch;
+    bool is_save;
+    uint64_t finish_ns; /* in a calm history */
+};
+
+struct history {
+    uint64_t random;
+    enum history_mistake mistake;
+    bool is_mistaken; /* once is enough */
+
+    struct batch__core core;
+    struct batch__core_config config;
+    struct trace_memory memory;
+    uint64_t now_ns;
+
+    /* How this history goes. */
+    bool is_calm;
+    bool is_taken_at_once; /* all actions after each event, as a worker does */
+    uint32_t keys_size, ops_size;
+    uint64_t load_max_ns, save_max_ns;
+    uint32_t fault_percent, cancel_percent, unchanged_percent, start_by_percent, long_percent;
+    uint32_t no_memory_percent;
+
+    struct history_op ops[HISTORY_OPS];
+    struct history_key keys[HISTORY_KEYS];
+    struct history_call calls[HISTORY_CALLS];
+    uint32_t calls_size;
+    uint32_t submitted; /* operations so far */
+    uint32_t unanswered;
+    bool is_stopped;
+
+    struct history_tally *tally;
+    char error[256];
+    jmp_buf *on_error;
+};
+
+/* Run the history of a seed. NULL if all is well, else what is wrong, valid until the next call. */
+const char *history_run(struct history *h, uint64_t seed, enum history_mistake mistake,
+                        struct history_tally *tally);
+
+/* model.c: told of each step, before the core for events, after it for actions. */
+__attribute__((noreturn, format(printf, 2, 3))) void history_wrong(struct history *h,
+                                                                   const char *format, ...);
+void model_submit(struct history *h, struct history_op *op);
+void model_load(struct history *h, struct batch__batch *batch);
+void model_loaded(struct history *h, struct batch__batch *batch, int status);
+void model_run(struct history *h, struct batch__batch *batch, struct history_op *op);
+void model_save(struct history *h, struct batch__batch *batch);
+void model_saved(struct history *h, struct batch__batch *batch, int told, bool is_applied);
+void model_done(struct history *h, const struct batch__action *action);
+void model_record(struct history *h, struct batch__batch *batch);
+void model_release(struct history *h, struct batch__batch *batch);
+void model_end(struct history *h);
+
+struct history_key *model_key(struct history *h, const struct batch__batch *batch);
+
+#endif

@@ -1,0 +1,349 @@
+/* Operations that should not begin any more: canceled, or past their start_by_ns. */
+#include "trace.h"
+
+/* ---- They never begin, and open no batch ---------------------------------------------------- */
+
+static void an_operation_canceled_before_it_is_submitted_opens_no_batch(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(NULL);
+    trace_op(t, 'A')->op.private_canceled = 1;
+    trace_submit(t, "a", "A");
+    trace_expect(t, "[  0] done A CANCELED\n");
+    assert_int_equal(t->core.table.count, 0);
+    assert_int_equal(batch__core_deadline_ns(&t->core), UINT64_MAX);
+    trace_end(t);
+}
+
+static void an_operation_that_is_late_when_submitted_opens_no_batch(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(NULL);
+    trace_at(t, 50);
+    trace_op(t, 'A')->op.start_by_ns = 50 * TRACE_MS - 1;
+    trace_submit(t, "a", "A");
+    trace_expect(t, "[ 50] done A EXPIRED\n");
+    assert_int_equal(t->core.table.count, 0);
+    trace_end(t);
+}
+
+static void beginning_at_start_by_itself_is_in_time(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(NULL);
+    trace_op(t, 'A')->op.start_by_ns = 20 * TRACE_MS;
+    trace_op(t, 'B')->op.start_by_ns = 20 * TRACE_MS - 1;
+    trace_submit(t, "a", "BA");
+    trace_late(t, 20);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_expect(t, "[  0] a: load\n"
+                    "[ 20] a: run A\n"
+                    "[ 20] done B EXPIRED\n");
+    trace_end(t);
+}
+
+static void canceled_before_the_load_was_taken_nothing_is_loaded(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.show_records = true});
+    trace_hold(t);
+    trace_submit(t, "a", "A");
+    trace_cancel(t, "A");
+    trace_go(t);
+    trace_expect(t, "[  0] done A CANCELED\n");
+    assert_int_equal(t->core.table.count, 0);
+    trace_end(t);
+}
+
+static void canceled_and_submitted_again_before_the_load_was_taken_it_is_loaded_once(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(NULL);
+    trace_hold(t);
+    trace_submit(t, "a", "A");
+    trace_cancel(t, "A");
+    trace_submit(t, "a", "B"); /* joins a batch that has ended and begins again */
+    trace_go(t);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  0] done A CANCELED\n");
+    trace_loaded(t, "a", BATCH_OK);
+    trace_expect(t, "[  0] a: run B\n");
+    trace_end(t);
+}
+
+/* ---- While the key is loaded or saved ------------------------------------------------------- */
+
+static void a_waiting_operation_is_answered_as_soon_as_it_is_canceled(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(NULL);
+    trace_submit(t, "a", "ABC");
+    trace_at(t, 10);
+    trace_cancel(t, "B");
+    trace_at(t, 20);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_expect(t, "[  0] a: load\n"
+                    "[ 10] done B CANCELED\n"
+                    "[ 20] a: run A\n"
+                    "[ 20] a: run C\n");
+    trace_end(t);
+}
+
+static void a_waiting_operation_is_answered_as_soon_as_it_expires(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(NULL);
+    trace_op(t, 'B')->op.start_by_ns = 15 * TRACE_MS - 1;
+    trace_submit(t, "a", "ABC");
+    assert_int_equal(batch__core_deadline_ns(&t->core), 15 * TRACE_MS);
+    trace_at(t, 20);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_expect(t, "[  0] a: load\n"
+                    "[ 15] done B EXPIRED\n"
+                    "[ 20] a: run A\n"
+                    "[ 20] a: run C\n");
+    trace_end(t);
+}
+
+static void operations_behind_a_save_are_canceled_and_expire_at_once(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
+    trace_submit(t, "a", "A");
+    trace_at(t, 100);
+    trace_op(t, 'C')->op.start_by_ns = 120 * TRACE_MS - 1;
+    trace_submit(t, "a", "BCD");
+    trace_at(t, 110);
+    trace_cancel(t, "B");
+    trace_at(t, 130);
+    trace_saved(t, "a", BATCH_OK);
+    trace_at(t, 131);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  1] a: run A\n"
+                    "[100] a: save, closed by window\n"
+                    "[110] done B CANCELED\n"
+                    "[120] done C EXPIRED\n"
+                    "[130] a: done A OK\n"
+                    "[130] a: release\n"
+                    "[130] a: load\n"
+                    "[131] a: run D\n");
+    trace_end(t);
+}
+
+static void everybody_behind_a_save_leaves_and_the_key_is_forgotten(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
+    trace_submit(t, "a", "A");
+    trace_at(t, 100);
+    trace_submit(t, "a", "BC");
+    trace_cancel(t, "BC");
+    trace_saved(t, "a", BATCH_OK);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  1] a: run A\n"
+                    "[100] a: save, closed by window\n"
+                    "[100] done B CANCELED\n"
+                    "[100] done C CANCELED\n"
+                    "[100] a: done A OK\n"
+                    "[100] a: release\n");
+    assert_int_equal(t->core.table.count, 0);
+    trace_end(t);
+}
+
+static void cancel_after_an_operation_ran_changes_nothing(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
+    trace_op(t, 'A')->op.start_by_ns = 10 * TRACE_MS;
+    trace_submit(t, "a", "A");
+    trace_at(t, 50);
+    trace_cancel(t, "A");
+    trace_at(t, 100);
+    trace_cancel(t, "A");
+    trace_saved(t, "a", BATCH_OK);
+    trace_cancel(t, "A");
+    trace_expect(t, "[  0] a: load\n"
+                    "[  1] a: run A\n"
+                    "[100] a: save, closed by window\n"
+                    "[100] a: done A OK\n"
+                    "[100] a: release\n");
+    trace_end(t);
+}
+
+static void canceled_twice_it_is_answered_once(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(NULL);
+    trace_submit(t, "a", "AB");
+    trace_hold(t);
+    trace_cancel(t, "A");
+    trace_cancel(t, "A");
+    trace_go(t);
+    trace_cancel(t, "A");
+    trace_expect(t, "[  0] a: load\n"
+                    "[  0] done A CANCELED\n");
+    trace_end(t);
+}
+
+/* ---- Batches that everybody left ------------------------------------------------------------ */
+
+static void a_batch_that_everybody_left_is_released_without_run_save_or_record(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.show_records = true});
+    trace_submit(t, "a", "AB");
+    trace_at(t, 10);
+    trace_cancel(t, "AB");
+    trace_at(t, 300);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_expect(t, "[  0] a: load\n"
+                    "[ 10] done A CANCELED\n"
+                    "[ 10] done B CANCELED\n"
+                    "[300] a: release\n");
+    assert_int_equal(t->core.table.count, 0);
+    trace_end(t);
+}
+
+static void a_failed_load_that_everybody_left_is_nobodys_error(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.show_records = true});
+    trace_submit(t, "a", "A");
+    trace_cancel(t, "A");
+    trace_loaded(t, "a", BATCH_LOAD_FAILED);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  0] done A CANCELED\n");
+    assert_int_equal(t->core.table.count, 0);
+    trace_end(t);
+}
+
+static void everybody_left_between_the_end_of_the_load_and_their_turn(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.show_records = true});
+    trace_submit(t, "a", "AB");
+    trace_op(t, 'A')->op.private_canceled = 1; /* its event comes after that of the load */
+    trace_op(t, 'B')->op.private_canceled = 1;
+    trace_loaded(t, "a", BATCH_OK);
+    trace_cancel(t, "");
+    trace_expect(t, "[  0] a: load\n"
+                    "[  0] a: release\n"
+                    "[  0] done A CANCELED\n"
+                    "[  0] done B CANCELED\n");
+    assert_int_equal(t->core.table.count, 0);
+    trace_end(t);
+}
+
+static void a_load_that_everybody_left_serves_who_comes_next(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.load_ms = 60});
+    trace_submit(t, "a", "A");
+    trace_at(t, 10);
+    trace_cancel(t, "A");
+    trace_at(t, 50);
+    trace_submit(t, "a", "B");
+    trace_at(t, 200);
+    trace_expect(t, "[  0] a: load\n"
+                    "[ 10] done A CANCELED\n"
+                    "[ 60] a: run B\n"
+                    "[150] a: save, closed by window\n");
+    trace_end(t);
+}
+
+/* ---- The window of those who stay ----------------------------------------------------------- */
+
+static void a_canceled_opener_does_not_shorten_the_window_of_the_next(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.load_ms = 50});
+    trace_submit(t, "a", "A");
+    trace_at(t, 40);
+    trace_submit(t, "a", "B");
+    trace_cancel(t, "A");
+    trace_at(t, 139);
+    trace_submit(t, "a", "C");
+    trace_at(t, 200);
+    trace_expect(t, "[  0] a: load\n"
+                    "[ 40] done A CANCELED\n"
+                    "[ 50] a: run B\n"
+                    "[139] a: run C\n"
+                    "[140] a: save, closed by window\n");
+    trace_end(t);
+}
+
+static void an_opener_refused_at_its_turn_does_not_shorten_the_window_of_the_next(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(NULL);
+    trace_submit(t, "a", "AB");
+    trace_op(t, 'A')->op.private_canceled = 1;
+    trace_late(t, 40);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_at(t, 300);
+    trace_expect(t, "[  0] a: load\n"
+                    "[ 40] a: run B\n"
+                    "[ 40] done A CANCELED\n"
+                    "[140] a: save, closed by window\n");
+    trace_end(t);
+}
+
+static void one_in_the_middle_that_leaves_does_not_lengthen_the_window(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.load_ms = 50});
+    trace_submit(t, "a", "AB");
+    trace_at(t, 40);
+    trace_cancel(t, "B");
+    trace_at(t, 300);
+    trace_expect(t, "[  0] a: load\n"
+                    "[ 40] done B CANCELED\n"
+                    "[ 50] a: run A\n"
+                    "[100] a: save, closed by window\n");
+    trace_end(t);
+}
+
+/* A batch whose window begins anew has a new deadline too, or its save would come too late even if
+ * everything is fast. */
+static void the_deadline_moves_with_the_window_when_the_opener_left_while_loading(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(
+        &(struct trace_options){.deadline_ms = 100, .load_ms = 50, .show_deadline = true});
+    trace_submit(t, "a", "A");
+    trace_at(t, 40);
+    trace_submit(t, "a", "B");
+    trace_cancel(t, "A");
+    trace_at(t, 200);
+    trace_expect(t, "[  0] a: load, deadline 100\n"
+                    "[ 40] done A CANCELED\n"
+                    "[ 50] a: run B\n"
+                    "[140] a: save, closed by window, deadline 140\n");
+    trace_end(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_operation_canceled_before_it_is_submitted_opens_no_batch),
+        cmocka_unit_test(an_operation_that_is_late_when_submitted_opens_no_batch),
+        cmocka_unit_test(beginning_at_start_by_itself_is_in_time),
+        cmocka_unit_test(canceled_before_the_load_was_taken_nothing_is_loaded),
+        cmocka_unit_test(canceled_and_submitted_again_before_the_load_was_taken_it_is_loaded_once),
+        cmocka_unit_test(a_waiting_operation_is_answered_as_soon_as_it_is_canceled),
+        cmocka_unit_test(a_waiting_operation_is_answered_as_soon_as_it_expires),
+        cmocka_unit_test(operations_behind_a_save_are_canceled_and_expire_at_once),
+        cmocka_unit_test(everybody_behind_a_save_leaves_and_the_key_is_forgotten),
+        cmocka_unit_test(cancel_after_an_operation_ran_changes_nothing),
+        cmocka_unit_test(canceled_twice_it_is_answered_once),
+        cmocka_unit_test(a_batch_that_everybody_left_is_released_without_run_save_or_record),
+        cmocka_unit_test(a_failed_load_that_everybody_left_is_nobodys_error),
+        cmocka_unit_test(everybody_left_between_the_end_of_the_load_and_their_turn),
+        cmocka_unit_test(a_load_that_everybody_left_serves_who_comes_next),
+        cmocka_unit_test(a_canceled_opener_does_not_shorten_the_window_of_the_next),
+        cmocka_unit_test(an_opener_refused_at_its_turn_does_not_shorten_the_window_of_the_next),
+        cmocka_unit_test(one_in_the_middle_that_leaves_does_not_lengthen_the_window),
+        cmocka_unit_test(the_deadline_moves_with_the_window_when_the_opener_left_while_loading),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

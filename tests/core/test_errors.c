@@ -1,0 +1,211 @@
+/* What the store's failures mean for whom. */
+#include "trace.h"
+
+/* ---- Load ----------------------------------------------------------------------------------- */
+
+/* The original answered one of them and loaded again for the next: 50 waiters, 50 failed loads. */
+static void a_failed_load_answers_everybody_who_waits_for_it(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(NULL);
+    struct trace_op many[50];
+    for (size_t i = 0; i < 50; i++) {
+        many[i] = (struct trace_op){.verdict = BATCH_CHANGED};
+        many[i].op.key = "a";
+        many[i].op.key_size = 1;
+        trace_submit_one(t, &many[i]);
+    }
+    trace_at(t, 10);
+    trace_loaded(t, "a", BATCH_LOAD_FAILED);
+    assert_int_equal(t->loads, 1);
+    assert_int_equal(t->runs, 0);
+    assert_int_equal(t->saves, 0);
+    assert_int_equal(t->releases, 0);
+    assert_int_equal(t->records, 1);
+    assert_int_equal(t->answered_as[-BATCH_LOAD_FAILED], 50);
+    assert_int_equal(t->core.table.count, 0);
+    trace_end(t);
+}
+
+static void an_operation_that_comes_after_a_failed_load_opens_a_new_batch(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.show_records = true});
+    trace_submit(t, "a", "AB");
+    trace_at(t, 10);
+    trace_loaded(t, "a", BATCH_LOAD_FAILED);
+    trace_submit(t, "a", "C");
+    trace_at(t, 20);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_at(t, 200);
+    trace_expect(t, "[  0] a: load\n"
+                    "[ 10] a: done A B LOAD_FAILED\n"
+                    "[ 10] a: record of 2 ops, 0 changed: begun 0, load 0-10, first wait 0 ms, "
+                    "closed by error, LOAD_FAILED\n"
+                    "[ 10] a: load\n"
+                    "[ 20] a: run C\n"
+                    "[110] a: save, closed by window\n");
+    trace_end(t);
+}
+
+static void an_operation_that_comes_before_the_failure_is_told_opens_a_new_batch(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(NULL);
+    trace_submit(t, "a", "A");
+    trace_hold(t);
+    trace_loaded(t, "a", BATCH_LOAD_FAILED);
+    trace_submit(t, "a", "B");
+    trace_go(t);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  0] a: done A LOAD_FAILED\n"
+                    "[  0] a: load\n"
+                    "[  0] a: run B\n");
+    trace_end(t);
+}
+
+static void a_load_that_fails_after_the_window_is_answered_too(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(NULL);
+    trace_submit(t, "a", "A");
+    trace_at(t, 500);
+    trace_submit(t, "a", "B");
+    trace_loaded(t, "a", BATCH_LOAD_FAILED);
+    trace_expect(t, "[  0] a: load\n"
+                    "[500] a: done A B LOAD_FAILED\n");
+    trace_end(t);
+}
+
+static void more_than_ops_max_wait_for_a_load_that_fails(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.ops_max = 2});
+    trace_submit(t, "a", "ABC");
+    trace_loaded(t, "a", BATCH_LOAD_FAILED);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  0] a: done A B C LOAD_FAILED\n");
+    trace_end(t);
+}
+
+/* ---- Save ----------------------------------------------------------------------------------- */
+
+static void save_ends_with(int status, const char *expected)
+{
+    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
+    trace_op(t, 'B')->verdict = BATCH_UNCHANGED;
+    trace_submit(t, "a", "ABC");
+    trace_at(t, 100);
+    trace_submit(t, "a", "D");
+    trace_at(t, 110);
+    trace_saved(t, "a", status);
+    trace_expect(t, expected);
+    trace_at(t, 300);
+    trace_saved(t, "a", BATCH_OK);
+    trace_expect(t, "[111] a: run D\n"
+                    "[210] a: save, closed by window\n"
+                    "[300] a: done D OK\n"
+                    "[300] a: release\n");
+    trace_end(t);
+}
+
+static void a_save_error_reaches_everybody_of_that_batch_and_nobody_else(void **state)
+{
+    (void)state;
+    save_ends_with(BATCH_SAVE_FAILED, "[  0] a: load\n"
+                                      "[  1] a: run A\n"
+                                      "[  1] a: run B\n"
+                                      "[  1] a: run C\n"
+                                      "[100] a: save, closed by window\n"
+                                      "[110] a: done A B C SAVE_FAILED\n"
+                                      "[110] a: release\n"
+                                      "[110] a: load\n");
+}
+
+static void an_unknown_outcome_stays_unknown_and_nothing_is_run_again(void **state)
+{
+    (void)state;
+    save_ends_with(BATCH_UNKNOWN, "[  0] a: load\n"
+                                  "[  1] a: run A\n"
+                                  "[  1] a: run B\n"
+                                  "[  1] a: run C\n"
+                                  "[100] a: save, closed by window\n"
+                                  "[110] a: done A B C UNKNOWN\n"
+                                  "[110] a: release\n"
+                                  "[110] a: load\n");
+}
+
+static void a_conflict_is_told_as_a_conflict(void **state)
+{
+    (void)state;
+    save_ends_with(BATCH_CONFLICT, "[  0] a: load\n"
+                                   "[  1] a: run A\n"
+                                   "[  1] a: run B\n"
+                                   "[  1] a: run C\n"
+                                   "[100] a: save, closed by window\n"
+                                   "[110] a: done A B C CONFLICT\n"
+                                   "[110] a: release\n"
+                                   "[110] a: load\n");
+}
+
+static void a_save_error_is_not_told_to_those_who_left_the_batch_or_to_other_keys(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(NULL);
+    trace_submit(t, "a", "AB");
+    trace_submit(t, "b", "C");
+    trace_cancel(t, "A");
+    trace_loaded(t, "a", BATCH_OK);
+    trace_loaded(t, "b", BATCH_OK);
+    trace_at(t, 100);
+    trace_saved(t, "a", BATCH_SAVE_FAILED);
+    trace_saved(t, "b", BATCH_OK);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  0] b: load\n"
+                    "[  0] done A CANCELED\n"
+                    "[  0] a: run B\n"
+                    "[  0] b: run C\n"
+                    "[100] b: save, closed by window\n"
+                    "[100] a: save, closed by window\n"
+                    "[100] a: done B SAVE_FAILED\n"
+                    "[100] a: release\n"
+                    "[100] b: done C OK\n"
+                    "[100] b: release\n");
+    trace_end(t);
+}
+
+/* The core never keeps a resource from one batch to the next: what a failed save left in memory is
+ * gone, and the truth is loaded. */
+static void after_every_batch_the_resource_is_loaded_again(void **state)
+{
+    (void)state;
+    static const int outcomes[] = {BATCH_OK, BATCH_SAVE_FAILED, BATCH_CONFLICT, BATCH_UNKNOWN};
+    struct trace *t = trace_new(&(struct trace_options){.ops_max = 1});
+    trace_submit(t, "a", "ABCDE");
+    for (size_t i = 0; i < 4; i++) {
+        trace_loaded(t, "a", BATCH_OK);
+        trace_saved(t, "a", outcomes[i]);
+        assert_int_equal(t->releases, i + 1);
+        assert_int_equal(t->loads, i + 2);
+    }
+    assert_int_equal(t->runs, 4);
+    trace_end(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_failed_load_answers_everybody_who_waits_for_it),
+        cmocka_unit_test(an_operation_that_comes_after_a_failed_load_opens_a_new_batch),
+        cmocka_unit_test(an_operation_that_comes_before_the_failure_is_told_opens_a_new_batch),
+        cmocka_unit_test(a_load_that_fails_after_the_window_is_answered_too),
+        cmocka_unit_test(more_than_ops_max_wait_for_a_load_that_fails),
+        cmocka_unit_test(a_save_error_reaches_everybody_of_that_batch_and_nobody_else),
+        cmocka_unit_test(an_unknown_outcome_stays_unknown_and_nothing_is_run_again),
+        cmocka_unit_test(a_conflict_is_told_as_a_conflict),
+        cmocka_unit_test(a_save_error_is_not_told_to_those_who_left_the_batch_or_to_other_keys),
+        cmocka_unit_test(after_every_batch_the_resource_is_loaded_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

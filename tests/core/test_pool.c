@@ -1,0 +1,257 @@
+/* The pool of batch objects, and the keys that they hold a copy of. */
+#include "trace.h"
+
+enum { OBJECT_BYTES = (sizeof(struct batch__batch) + 256 + 63) / 64 * 64 };
+
+struct fixture {
+    struct trace_memory memory;
+    struct batch__pool pool;
+};
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    batch_allocator allocator = trace_allocator(&f->memory);
+    batch__pool_init(&f->pool, &allocator, OBJECT_BYTES);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    batch__pool_destroy(&f->pool);
+    int leaked = f->memory.live != 0;
+    free(f);
+    return leaked;
+}
+
+/* ---- Objects -------------------------------------------------------------------------------- */
+
+static void an_object_is_aligned_zeroed_and_has_a_copy_of_its_key(void **state)
+{
+    struct fixture *f = *state;
+    char key[] = "seat";
+    struct batch__batch *batch = batch__pool_take(&f->pool, key, 4, 99);
+    key[0] = 'x';
+    assert_int_equal((uintptr_t)batch % 64, 0);
+    assert_memory_equal(batch->key, "seat", 4);
+    assert_int_equal(batch->key_size, 4);
+    assert_int_equal(batch->hash, 99);
+    assert_int_equal(batch->phase, BATCH__POOLED);
+    assert_null(batch->waiting.head);
+    assert_int_equal(batch->saved_ns, 0);
+    const char *behind = (const char *)(batch + 1);
+    for (size_t i = 0; i < OBJECT_BYTES - sizeof *batch; i++)
+        assert_int_equal(behind[i], 0); /* the object is new */
+    batch__pool_give(&f->pool, batch);
+}
+
+static void what_lies_behind_the_batch_is_kept_from_use_to_use(void **state)
+{
+    struct fixture *f = *state;
+    struct batch__batch *batch = batch__pool_take(&f->pool, "a", 1, 1);
+    memset(batch, 0x5A, OBJECT_BYTES);
+    *batch = (struct batch__batch){.key = batch->key_inline, .key_size = 1};
+    batch__pool_give(&f->pool, batch);
+    struct batch__batch *again = batch__pool_take(&f->pool, "b", 1, 2);
+    assert_ptr_equal(again, batch);
+    assert_int_equal(((const char *)(again + 1))[0], 0x5A);
+    assert_int_equal(again->phase, BATCH__POOLED);
+    assert_int_equal(again->changed, 0);
+    batch__pool_give(&f->pool, again);
+}
+
+static void objects_do_not_overlap_and_are_used_again(void **state)
+{
+    struct fixture *f = *state;
+    enum { COUNT = 1000 };
+    static struct batch__batch *batches[COUNT];
+    uint64_t taken = 0;
+    for (int round = 0; round < 3; round++) {
+        for (uint32_t i = 0; i < COUNT; i++) {
+            batches[i] = batch__pool_take(&f->pool, &i, sizeof i, i);
+            assert_non_null(batches[i]);
+            memset(batches[i] + 1, (int)i, OBJECT_BYTES - sizeof *batches[i]);
+        }
+        for (uint32_t i = 0; i < COUNT; i++) {
+            const unsigned char *behind = (const unsigned char *)(batches[i] + 1);
+            assert_int_equal(behind[0], i % 256);
+            assert_int_equal(behind[OBJECT_BYTES - sizeof *batches[i] - 1], i % 256);
+            assert_memory_equal(batches[i]->key, &i, sizeof i);
+            batch__pool_give(&f->pool, batches[i]);
+        }
+        if (round == 0)
+            taken = f->memory.taken;
+    }
+    assert_int_equal(f->memory.taken, taken);
+    assert_true(taken < COUNT / 10);
+}
+
+static void an_object_larger_than_a_slab_is_possible(void **state)
+{
+    (void)state;
+    struct trace_memory memory = {0};
+    batch_allocator allocator = trace_allocator(&memory);
+    struct batch__pool pool;
+    size_t size = 1024 * 1024;
+    batch__pool_init(&pool, &allocator, size);
+    struct batch__batch *first = batch__pool_take(&pool, "a", 1, 1);
+    struct batch__batch *second = batch__pool_take(&pool, "b", 1, 2);
+    assert_int_equal(memory.taken, 2);
+    memset(first + 1, 1, size - sizeof *first);
+    memset(second + 1, 2, size - sizeof *second);
+    assert_int_equal(((const char *)first)[size - 1], 1);
+    batch__pool_give(&pool, first);
+    batch__pool_give(&pool, second);
+    batch__pool_destroy(&pool);
+    assert_int_equal(memory.live, 0);
+}
+
+static void without_memory_for_object_or_key_nothing_is_taken(void **state)
+{
+    struct fixture *f = *state;
+    char key[100] = "long";
+    f->memory.fail_at = 1;
+    assert_null(batch__pool_take(&f->pool, "a", 1, 1));
+    struct batch__batch *batch = batch__pool_take(&f->pool, "a", 1, 1);
+    assert_non_null(batch);
+    f->memory.fail_at = f->memory.taken + 1;
+    assert_null(batch__pool_take(&f->pool, key, sizeof key, 2));
+    struct batch__batch *second = batch__pool_take(&f->pool, key, sizeof key, 2);
+    assert_non_null(second);
+    assert_memory_equal(second->key, key, sizeof key);
+    batch__pool_give(&f->pool, batch);
+    batch__pool_give(&f->pool, second);
+    assert_int_equal(f->memory.live, 1); /* the slab; not the key */
+}
+
+/* ---- Keys ----------------------------------------------------------------------------------- */
+
+/* Bytes with a length: short ones in place, long ones in memory of their own. */
+static void keys_of_every_length_are_kept_whole(void **state)
+{
+    struct fixture *f = *state;
+    static const size_t sizes[] = {0, 1, 23, 24, 25, 26, 1000, BATCH_KEY_SIZE_MAX};
+    static unsigned char key[BATCH_KEY_SIZE_MAX];
+    for (size_t i = 0; i < sizeof key; i++)
+        key[i] = (unsigned char)(i * 7);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        uint64_t live = f->memory.live;
+        struct batch__batch *batch = batch__pool_take(&f->pool, key, sizes[i], 1);
+        assert_non_null(batch->key);
+        assert_int_equal(batch->key_size, sizes[i]);
+        assert_memory_equal(batch->key, key, sizes[i]);
+        batch__pool_give(&f->pool, batch);
+        assert_true(f->memory.live <= live + 1);
+    }
+    assert_int_equal(f->memory.live, 1);
+}
+
+static void submit_bytes(struct trace *t, char name, const void *key, size_t key_size)
+{
+    trace_op(t, name)->op.key = key;
+    trace_op(t, name)->op.key_size = key_size;
+    trace_submit_one(t, trace_op(t, name));
+}
+
+static void the_empty_key_is_a_key(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1, .save_ms = 1});
+    submit_bytes(t, 'A', NULL, 0);
+    submit_bytes(t, 'B', "", 0);
+    submit_bytes(t, 'C', "\0", 1);
+    trace_at(t, 200);
+    trace_expect(t, "[  0] : load\n"
+                    "[  0] \\00: load\n"
+                    "[  1] : run A\n"
+                    "[  1] : run B\n"
+                    "[  1] \\00: run C\n"
+                    "[100] : save, closed by window\n"
+                    "[100] \\00: save, closed by window\n"
+                    "[101] : done A B OK\n"
+                    "[101] : release\n"
+                    "[101] \\00: done C OK\n"
+                    "[101] \\00: release\n");
+    trace_end(t);
+}
+
+static void a_key_is_not_ended_by_a_zero_byte(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(NULL);
+    submit_bytes(t, 'A', "k\0a", 3);
+    submit_bytes(t, 'B', "k\0b", 3);
+    submit_bytes(t, 'C', "k", 1);
+    submit_bytes(t, 'D', "k\0a", 3);
+    trace_expect(t, "[  0] k\\00a: load\n"
+                    "[  0] k\\00b: load\n"
+                    "[  0] k: load\n");
+    assert_int_equal(t->core.table.count, 3);
+    trace_end(t);
+}
+
+static void keys_as_long_as_they_may_be_that_differ_in_the_last_byte(void **state)
+{
+    (void)state;
+    static unsigned char one[BATCH_KEY_SIZE_MAX], other[BATCH_KEY_SIZE_MAX];
+    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1, .save_ms = 1});
+    memset(one, 'k', sizeof one);
+    memset(other, 'k', sizeof other);
+    other[sizeof other - 1] = 'l';
+    submit_bytes(t, 'A', one, sizeof one);
+    submit_bytes(t, 'B', other, sizeof other);
+    submit_bytes(t, 'C', one, sizeof one);
+    assert_int_equal(t->core.table.count, 2);
+    trace_at(t, 200);
+    assert_int_equal(t->answered_as[-BATCH_OK], 3);
+    assert_int_equal(t->saves, 2);
+    trace_end(t);
+}
+
+/* The key of an operation is the caller's and may be gone once it is answered, while later ones of
+ * the same key go on. */
+static void a_batch_does_not_need_the_key_of_an_operation_that_was_answered(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.ops_max = 1, .load_ms = 1, .save_ms = 1});
+    static const char text[] = "a key that is longer than what is kept in place";
+    char *key = malloc(sizeof text);
+    char *same = malloc(sizeof text);
+    assert_true(key != NULL && same != NULL);
+    memcpy(key, text, sizeof text);
+    memcpy(same, text, sizeof text);
+    submit_bytes(t, 'A', key, strlen(key));
+    submit_bytes(t, 'B', same, strlen(same));
+    trace_at(t, 2);
+    assert_int_equal(t->answered_as[-BATCH_OK], 1);
+    memset(key, 'x', strlen(key));
+    free(key);
+    assert_ptr_equal(trace_batch(t, same)->waiting.head, &trace_op(t, 'B')->op);
+    trace_at(t, 10);
+    assert_int_equal(t->answered_as[-BATCH_OK], 2);
+    trace_end(t);
+    free(same);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(an_object_is_aligned_zeroed_and_has_a_copy_of_its_key,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_lies_behind_the_batch_is_kept_from_use_to_use, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(objects_do_not_overlap_and_are_used_again, set_up,
+                                        tear_down),
+        cmocka_unit_test(an_object_larger_than_a_slab_is_possible),
+        cmocka_unit_test_setup_teardown(without_memory_for_object_or_key_nothing_is_taken, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(keys_of_every_length_are_kept_whole, set_up, tear_down),
+        cmocka_unit_test(the_empty_key_is_a_key),
+        cmocka_unit_test(a_key_is_not_ended_by_a_zero_byte),
+        cmocka_unit_test(keys_as_long_as_they_may_be_that_differ_in_the_last_byte),
+        cmocka_unit_test(a_batch_does_not_need_the_key_of_an_operation_that_was_answered),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

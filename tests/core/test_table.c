@@ -1,0 +1,193 @@
+/* The table from keys to batches: collisions, growth, removal, and a long random walk beside a
+ * model. */
+#include "trace.h"
+
+struct fixture {
+    struct trace_memory memory;
+    struct batch__table table;
+};
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    batch_allocator allocator = trace_allocator(&f->memory);
+    batch__table_init(&f->table, &allocator);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    batch__table_destroy(&f->table);
+    int leaked = f->memory.live != 0;
+    free(f);
+    return leaked;
+}
+
+static void make(struct batch__batch *batch, const char *key, uint32_t hash)
+{
+    *batch = (struct batch__batch){.key = key, .key_size = (uint32_t)strlen(key), .hash = hash};
+}
+
+static void add(struct fixture *f, struct batch__batch *batch)
+{
+    assert_true(batch__table_reserve(&f->table));
+    batch__table_add(&f->table, batch);
+}
+
+static struct batch__batch *find(struct fixture *f, const struct batch__batch *batch)
+{
+    return batch__table_find(&f->table, batch->key, batch->key_size, batch->hash);
+}
+
+static void an_empty_table_finds_nothing_and_has_no_memory(void **state)
+{
+    struct fixture *f = *state;
+    assert_null(batch__table_find(&f->table, "a", 1, 7));
+    batch__table_prefetch_slot(&f->table, 7);
+    batch__table_prefetch_batch(&f->table, 7);
+    assert_int_equal(f->memory.taken, 0);
+}
+
+static void keys_with_one_hash_are_told_apart(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const keys[] = {"a", "b", "aa", "ab", "", "abc"};
+    struct batch__batch batches[6];
+    for (size_t i = 0; i < 6; i++) {
+        make(&batches[i], keys[i], 42);
+        assert_null(find(f, &batches[i]));
+        add(f, &batches[i]);
+    }
+    for (size_t i = 0; i < 6; i++)
+        assert_ptr_equal(find(f, &batches[i]), &batches[i]);
+    assert_null(batch__table_find(&f->table, "c", 1, 42));
+    assert_null(batch__table_find(&f->table, "a", 1, 43));
+    batch__table_remove(&f->table, &batches[0]);
+    assert_null(find(f, &batches[0]));
+    for (size_t i = 1; i < 6; i++)
+        assert_ptr_equal(find(f, &batches[i]), &batches[i]);
+}
+
+static void it_grows_and_finds_all_at_most_half_full(void **state)
+{
+    struct fixture *f = *state;
+    enum { COUNT = 5000 };
+    static struct batch__batch batches[COUNT];
+    static char keys[COUNT][8];
+    for (uint32_t i = 0; i < COUNT; i++) {
+        snprintf(keys[i], sizeof keys[i], "%u", (unsigned)i);
+        make(&batches[i], keys[i], trace_hash(keys[i], strlen(keys[i])));
+        add(f, &batches[i]);
+        assert_true(f->table.count <= f->table.size / 2);
+    }
+    for (uint32_t i = 0; i < COUNT; i++)
+        assert_ptr_equal(find(f, &batches[i]), &batches[i]);
+    assert_int_equal(f->memory.live, 1); /* the smaller ones were given back */
+}
+
+static void without_memory_it_fills_to_seven_eighths_and_then_says_no(void **state)
+{
+    struct fixture *f = *state;
+    static struct batch__batch batches[64];
+    static char keys[64][8];
+    uint32_t count = 0;
+    make(&batches[0], "first", 63);
+    add(f, &batches[count++]);
+    assert_int_equal(f->table.size, 64);
+    f->memory.fail_at = 1;
+    f->memory.fails_from_there = true;
+    while (batch__table_reserve(&f->table)) {
+        snprintf(keys[count], sizeof keys[count], "%u", (unsigned)count);
+        make(&batches[count], keys[count], 63); /* one long run, over the end of the slots */
+        batch__table_add(&f->table, &batches[count++]);
+    }
+    assert_int_equal(count, 56);
+    for (uint32_t i = 0; i < count; i++)
+        assert_ptr_equal(find(f, &batches[i]), &batches[i]);
+    assert_null(batch__table_find(&f->table, "none", 4, 63));
+    batch__table_remove(&f->table, &batches[10]);
+    assert_true(batch__table_reserve(&f->table));
+    f->memory.fail_at = 0;
+    assert_true(batch__table_reserve(&f->table));
+    assert_int_equal(f->table.size, 128);
+    assert_null(find(f, &batches[10]));
+    assert_ptr_equal(find(f, &batches[55]), &batches[55]);
+}
+
+/* Every way to remove one of a run that goes over the end of the slots, with homes that lie at its
+ * beginning, at the end, and beyond. */
+static void removal_closes_the_hole_in_a_run_over_the_end(void **state)
+{
+    struct fixture *f = *state;
+    static const uint32_t homes[] = {61, 62, 62, 63, 61, 0, 1, 0, 62, 3};
+    enum { COUNT = sizeof homes / sizeof homes[0] };
+    static const char *const keys[COUNT] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
+    for (size_t removed = 0; removed < COUNT; removed++) {
+        struct batch__batch batches[COUNT];
+        for (size_t i = 0; i < COUNT; i++) {
+            make(&batches[i], keys[i], homes[i] + 64 * (uint32_t)i);
+            add(f, &batches[i]);
+        }
+        assert_int_equal(f->table.size, 64);
+        batch__table_remove(&f->table, &batches[removed]);
+        for (size_t i = 0; i < COUNT; i++)
+            assert_ptr_equal(find(f, &batches[i]), i == removed ? NULL : &batches[i]);
+        for (size_t i = 0; i < COUNT; i++) {
+            if (i != removed)
+                batch__table_remove(&f->table, &batches[i]);
+        }
+        assert_int_equal(f->table.count, 0);
+        for (size_t i = 0; i < 64; i++)
+            assert_null(f->table.slots[i].batch);
+    }
+}
+
+/* A table of small hashes is crowded and wraps often; the model is an array of who is in. */
+static void a_random_walk_agrees_with_the_model(void **state)
+{
+    struct fixture *f = *state;
+    enum { COUNT = 300, STEPS = 200000 };
+    static struct batch__batch batches[COUNT];
+    static char keys[COUNT][8];
+    bool is_in[COUNT] = {false};
+    uint64_t count = 0, random = 1;
+    for (uint32_t i = 0; i < COUNT; i++) {
+        snprintf(keys[i], sizeof keys[i], "%u", (unsigned)i);
+        make(&batches[i], keys[i], trace_hash(keys[i], strlen(keys[i])) % 97 * 11);
+    }
+    for (int step = 0; step < STEPS; step++) {
+        random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        size_t i = (size_t)(random >> 33) % (step / 1000 % 2 == 0 ? COUNT : 30);
+        assert_ptr_equal(find(f, &batches[i]), is_in[i] ? &batches[i] : NULL);
+        if (is_in[i]) {
+            batch__table_remove(&f->table, &batches[i]);
+            count--;
+        } else {
+            add(f, &batches[i]);
+            count++;
+        }
+        is_in[i] = !is_in[i];
+        assert_int_equal(f->table.count, count);
+    }
+    for (size_t i = 0; i < COUNT; i++)
+        assert_ptr_equal(find(f, &batches[i]), is_in[i] ? &batches[i] : NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(an_empty_table_finds_nothing_and_has_no_memory, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(keys_with_one_hash_are_told_apart, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(it_grows_and_finds_all_at_most_half_full, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(without_memory_it_fills_to_seven_eighths_and_then_says_no,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(removal_closes_the_hole_in_a_run_over_the_end, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_random_walk_agrees_with_the_model, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,314 @@
+/* Times: those of the record, when expire is next needed, the pace of sweeps, and the edges of the
+ * clock. */
+#include "trace.h"
+
+/* ---- The record ----------------------------------------------------------------------------- */
+
+static void the_record_tells_when_each_stage_of_a_batch_was(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.show_records = true});
+    trace_op(t, 'B')->verdict = BATCH_UNCHANGED;
+    trace_at(t, 5);
+    trace_submit(t, "a", "A");
+    trace_at(t, 20);
+    trace_submit(t, "a", "B");
+    trace_at(t, 30);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_at(t, 40);
+    trace_submit(t, "a", "C");
+    trace_at(t, 112);
+    trace_saved(t, "a", BATCH_OK);
+    trace_expect(t, "[  5] a: load\n"
+                    "[ 30] a: run A\n"
+                    "[ 30] a: run B\n"
+                    "[ 40] a: run C\n"
+                    "[105] a: save, closed by window\n"
+                    "[112] a: done A B C OK\n"
+                    "[112] a: record of 3 ops, 2 changed: begun 5, load 5-30, first wait 25 ms, "
+                    "save 105-112, closed by window, OK\n"
+                    "[112] a: release\n");
+    trace_end(t);
+}
+
+static void the_first_of_a_backlog_has_waited_since_it_was_accepted(void **state)
+{
+    (void)state;
+    struct trace *t =
+        trace_new(&(struct trace_options){.load_ms = 10, .save_ms = 20, .show_records = true});
+    trace_submit(t, "a", "A");
+    trace_at(t, 105);
+    trace_submit(t, "a", "B");
+    trace_at(t, 300);
+    trace_expect(t, "[  0] a: load\n"
+                    "[ 10] a: run A\n"
+                    "[100] a: save, closed by window\n"
+                    "[120] a: done A OK\n"
+                    "[120] a: record of 1 ops, 1 changed: begun 0, load 0-10, first wait 10 ms, "
+                    "save 100-120, closed by window, OK\n"
+                    "[120] a: release\n"
+                    "[120] a: load\n"
+                    "[130] a: run B\n"
+                    "[220] a: save, closed by window\n"
+                    "[240] a: done B OK\n"
+                    "[240] a: record of 1 ops, 1 changed: begun 120, load 120-130, "
+                    "first wait 25 ms, save 220-240, closed by window, OK\n"
+                    "[240] a: release\n");
+    trace_end(t);
+}
+
+static void what_did_not_happen_has_no_time(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.start_ns = 7 * TRACE_MS});
+    trace_op(t, 'A')->verdict = BATCH_UNCHANGED;
+    trace_submit(t, "a", "A");
+    trace_loaded(t, "a", BATCH_OK);
+    trace_hold(t);
+    trace_late(t, 100);
+    trace_expire(t);
+    struct batch__action action;
+    assert_true(batch__core_next(&t->core, &action));
+    assert_int_equal(action.kind, BATCH__DONE);
+    trace_op(t, 'A')->is_submitted = false; /* answered */
+    t->answered++;
+    assert_true(batch__core_next(&t->core, &action));
+    assert_int_equal(action.kind, BATCH__METRIC);
+    assert_int_equal(action.batch->save_ns, 0);
+    assert_int_equal(action.batch->saved_ns, 0);
+    assert_int_equal(action.batch->begun_ns, 7 * TRACE_MS);
+    trace_end(t);
+}
+
+/* ---- When expire is next needed ------------------------------------------------------------- */
+
+static void expire_is_next_needed_for_the_first_window_or_the_first_start_by(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(NULL);
+    assert_int_equal(batch__core_deadline_ns(&t->core), UINT64_MAX);
+    trace_submit(t, "a", "A");
+    trace_at(t, 10);
+    trace_submit(t, "b", "B");
+    assert_int_equal(batch__core_deadline_ns(&t->core), 100 * TRACE_MS);
+    trace_op(t, 'C')->op.start_by_ns = 60 * TRACE_MS;
+    trace_submit(t, "b", "C");
+    assert_int_equal(batch__core_deadline_ns(&t->core), 60 * TRACE_MS + 1);
+    trace_op(t, 'D')->op.start_by_ns = 70 * TRACE_MS;
+    trace_submit(t, "a", "D");
+    assert_int_equal(batch__core_deadline_ns(&t->core), 60 * TRACE_MS + 1);
+    trace_at(t, 65);
+    assert_int_equal(batch__core_deadline_ns(&t->core), 70 * TRACE_MS + 1);
+    trace_at(t, 80);
+    assert_int_equal(batch__core_deadline_ns(&t->core), 100 * TRACE_MS);
+    trace_at(t, 100); /* a's window is over, though it is still loading */
+    assert_int_equal(batch__core_deadline_ns(&t->core), 110 * TRACE_MS);
+    trace_at(t, 110);
+    assert_int_equal(batch__core_deadline_ns(&t->core), UINT64_MAX);
+    trace_end(t);
+}
+
+static void an_operation_that_ran_needs_no_expire_for_its_start_by(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
+    trace_op(t, 'A')->op.start_by_ns = 50 * TRACE_MS;
+    trace_submit(t, "a", "A");
+    trace_at(t, 1);
+    trace_op(t, 'B')->op.start_by_ns = 50 * TRACE_MS;
+    trace_submit(t, "a", "B");
+    trace_expire(t);
+    assert_int_equal(batch__core_deadline_ns(&t->core), 100 * TRACE_MS);
+    trace_end(t);
+}
+
+static void calling_expire_too_early_or_too_often_is_harmless(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
+    trace_expire(t);
+    trace_submit(t, "a", "A");
+    trace_expire(t);
+    trace_at(t, 99);
+    trace_expire(t);
+    trace_expire(t);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  1] a: run A\n");
+    trace_late(t, 150);
+    trace_expire(t);
+    trace_expire(t);
+    trace_expect(t, "[150] a: save, closed by window\n");
+    trace_end(t);
+}
+
+/* A clock that is read on several threads may seem to go back a little. */
+static void an_event_with_an_earlier_time_does_not_turn_the_clock_back(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.show_records = true});
+    trace_at(t, 50);
+    trace_submit(t, "a", "A");
+    t->now_ns = 40 * TRACE_MS;
+    trace_loaded(t, "a", BATCH_OK);
+    assert_int_equal(t->core.now_ns, 50 * TRACE_MS);
+    trace_at(t, 149);
+    assert_int_equal(t->saves, 0);
+    trace_at(t, 150);
+    assert_int_equal(t->saves, 1);
+    trace_end(t);
+}
+
+/* ---- The pace of sweeps --------------------------------------------------------------------- */
+
+enum { CROWD = 10000 };
+
+static struct trace_op *crowd_wait(struct trace *t)
+{
+    struct trace_op *crowd = calloc(CROWD, sizeof *crowd);
+    assert_non_null(crowd);
+    trace_hold(t);
+    for (size_t i = 0; i < CROWD; i++) {
+        crowd[i].verdict = BATCH_CHANGED;
+        crowd[i].op.key = "a";
+        crowd[i].op.key_size = 1;
+        crowd[i].op.arg = &crowd[i];
+        crowd[i].op.private_hash = trace_hash("a", 1);
+        crowd[i].is_submitted = true;
+        batch__core_submit(&t->core, &crowd[i].op, t->now_ns);
+    }
+    t->submitted += CROWD;
+    trace_go(t);
+    return crowd;
+}
+
+/* Looking at each of n costs so much that the next look comes n microseconds later at the soonest,
+ * however often cancel is called. */
+static void ten_thousand_waiting_are_looked_through_once_in_ten_milliseconds(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(NULL);
+    struct trace_op *crowd = crowd_wait(t);
+    trace_submit(t, "a", "ABC");
+    trace_at(t, 1);
+    trace_cancel(t, "A");
+    trace_cancel(t, "B");
+    assert_int_equal(batch__core_deadline_ns(&t->core), 11 * TRACE_MS + 3000);
+    trace_at(t, 5);
+    trace_cancel(t, "C");
+    trace_expect(t, "[  0] a: load\n"
+                    "[  1] done A CANCELED\n");
+    trace_at(t, 30);
+    trace_expect(t, "[ 11] done B CANCELED\n"
+                    "[ 11] done C CANCELED\n");
+    trace_end(t);
+    free(crowd);
+}
+
+static void expired_operations_wait_for_the_pace_too(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(NULL);
+    struct trace_op *crowd = crowd_wait(t);
+    for (char name = 'A'; name <= 'C'; name++)
+        trace_op(t, name)->op.start_by_ns = (uint64_t)(name - 'A' + 1) * TRACE_MS;
+    trace_submit(t, "a", "ABC");
+    trace_at(t, 30);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  1] done A EXPIRED\n"
+                    "[ 11] done B EXPIRED\n"
+                    "[ 11] done C EXPIRED\n");
+    trace_end(t);
+    free(crowd);
+}
+
+static void a_cancel_with_nobody_waiting_does_not_wake_anybody_later(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
+    trace_cancel(t, "A");
+    assert_int_equal(batch__core_deadline_ns(&t->core), UINT64_MAX);
+    trace_op(t, 'A')->op.private_canceled = 0;
+    trace_submit(t, "a", "A");
+    assert_int_equal(batch__core_deadline_ns(&t->core), 100 * TRACE_MS);
+    trace_end(t);
+}
+
+/* ---- The edges of the clock ----------------------------------------------------------------- */
+
+static void at_the_end_of_time_windows_and_deadlines_do_not_wrap(void **state)
+{
+    (void)state;
+    struct trace *t =
+        trace_new(&(struct trace_options){.start_ns = UINT64_MAX - 50 * TRACE_MS, .load_ms = 10});
+    trace_submit(t, "a", "A");
+    trace_at(t, 40);
+    trace_submit(t, "a", "B");
+    struct batch__batch *batch = trace_batch(t, "a");
+    assert_int_equal(batch->closes_ns, UINT64_MAX);
+    assert_int_equal(batch->deadline_ns, UINT64_MAX);
+    trace_expect(t, "[  0] a: load\n"
+                    "[ 10] a: run A\n"
+                    "[ 40] a: run B\n");
+    trace_stop(t);
+    trace_saved(t, "a", BATCH_OK);
+    trace_expect(t, "[ 40] a: save, closed by stop\n"
+                    "[ 40] a: done A B OK\n"
+                    "[ 40] a: release\n");
+    trace_end(t);
+}
+
+static void at_the_end_of_time_sweeps_go_on(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.start_ns = UINT64_MAX - 1000});
+    trace_op(t, 'C')->op.start_by_ns = UINT64_MAX - 1;
+    trace_op(t, 'D')->op.start_by_ns = UINT64_MAX;
+    trace_submit(t, "a", "ABCDE");
+    trace_cancel(t, "A");
+    t->now_ns = UINT64_MAX;
+    trace_cancel(t, "B");
+    trace_expire(t);
+    trace_expire(t);
+    trace_loaded(t, "a", BATCH_OK);
+    assert_int_equal(t->answered_as[-BATCH_CANCELED], 2);
+    assert_int_equal(t->answered_as[-BATCH_EXPIRED], 1);
+    assert_int_equal(t->runs, 2);
+    trace_end(t);
+}
+
+static void a_window_and_a_deadline_as_long_as_they_can_be(void **state)
+{
+    (void)state;
+    uint64_t longest_ms = (UINT64_MAX - 1) / TRACE_MS;
+    struct trace *t = trace_new(
+        &(struct trace_options){.window_ms = longest_ms, .deadline_ms = longest_ms, .load_ms = 1});
+    trace_at(t, 1000);
+    trace_submit(t, "a", "A");
+    trace_at(t, 1000000);
+    assert_int_equal(trace_batch(t, "a")->closes_ns, UINT64_MAX);
+    assert_int_equal(t->runs, 1);
+    assert_int_equal(t->saves, 0);
+    trace_stop(t);
+    assert_int_equal(t->saves, 1);
+    trace_end(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_record_tells_when_each_stage_of_a_batch_was),
+        cmocka_unit_test(the_first_of_a_backlog_has_waited_since_it_was_accepted),
+        cmocka_unit_test(what_did_not_happen_has_no_time),
+        cmocka_unit_test(expire_is_next_needed_for_the_first_window_or_the_first_start_by),
+        cmocka_unit_test(an_operation_that_ran_needs_no_expire_for_its_start_by),
+        cmocka_unit_test(calling_expire_too_early_or_too_often_is_harmless),
+        cmocka_unit_test(an_event_with_an_earlier_time_does_not_turn_the_clock_back),
+        cmocka_unit_test(ten_thousand_waiting_are_looked_through_once_in_ten_milliseconds),
+        cmocka_unit_test(expired_operations_wait_for_the_pace_too),
+        cmocka_unit_test(a_cancel_with_nobody_waiting_does_not_wake_anybody_later),
+        cmocka_unit_test(at_the_end_of_time_windows_and_deadlines_do_not_wrap),
+        cmocka_unit_test(at_the_end_of_time_sweeps_go_on),
+        cmocka_unit_test(a_window_and_a_deadline_as_long_as_they_can_be),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,380 @@
+/* When a batch begins and ends, and who is in it. */
+#include "trace.h"
+
+/* ---- Kept from the original ----------------------------------------------------------------- */
+
+static void many_operations_are_loaded_and_saved_once_and_answered_after_the_save(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(NULL);
+    trace_submit(t, "a", "AB");
+    trace_at(t, 20);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_at(t, 40);
+    trace_submit(t, "a", "C");
+    trace_at(t, 105);
+    trace_saved(t, "a", BATCH_OK);
+    trace_expect(t, "[  0] a: load\n"
+                    "[ 20] a: run A\n"
+                    "[ 20] a: run B\n"
+                    "[ 40] a: run C\n"
+                    "[100] a: save, closed by window\n"
+                    "[105] a: done A B C OK\n"
+                    "[105] a: release\n");
+    trace_end(t);
+}
+
+static void a_batch_takes_operations_for_at_least_its_window(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
+    trace_submit(t, "a", "A");
+    trace_late(t, 99);
+    trace_expire(t);
+    trace_loaded(t, "a", BATCH_OK);
+    t->now_ns = 100 * TRACE_MS - 1;
+    trace_expire(t);
+    trace_submit(t, "a", "B");
+    trace_late(t, 100);
+    trace_expire(t);
+    trace_expect(t, "[  0] a: load\n"
+                    "[ 99] a: run A\n"
+                    "[ 99] a: run B\n"
+                    "[100] a: save, closed by window\n");
+    trace_end(t);
+}
+
+/* A worker that comes late to the end of a window still takes what has come before it. */
+static void a_window_ends_when_it_is_told_so(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
+    trace_submit(t, "a", "A");
+    trace_at(t, 50);
+    trace_late(t, 103);
+    trace_submit(t, "a", "B");
+    trace_expire(t);
+    trace_submit(t, "a", "C");
+    trace_expect(t, "[  0] a: load\n"
+                    "[  1] a: run A\n"
+                    "[103] a: run B\n"
+                    "[103] a: save, closed by window\n");
+    trace_end(t);
+}
+
+static void each_operation_runs_after_the_one_before_it(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1, .save_ms = 1});
+    trace_op(t, 'A')->takes_ms = 10;
+    trace_op(t, 'B')->takes_ms = 10;
+    trace_submit(t, "a", "ABC");
+    trace_at(t, 200);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  1] a: run A\n"
+                    "[ 11] a: run B\n"
+                    "[ 21] a: run C\n"
+                    "[100] a: save, closed by window\n"
+                    "[101] a: done A B C OK\n"
+                    "[101] a: release\n");
+    trace_end(t);
+}
+
+static void an_operation_that_outlives_the_window_ends_its_batch_and_the_next_opens_another(
+    void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.load_ms = 5, .save_ms = 5});
+    trace_op(t, 'A')->takes_ms = 120;
+    trace_submit(t, "a", "A");
+    trace_late(t, 5);
+    trace_hold(t);
+    trace_loaded(t, "a", BATCH_OK); /* A begins at 5 ms and ends at 125 ms */
+    trace_go(t);
+    trace_submit(t, "a", "B");
+    trace_at(t, 300);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  5] a: run A\n"
+                    "[125] a: save, closed by window\n"
+                    "[130] a: done A OK\n"
+                    "[130] a: release\n"
+                    "[130] a: load\n"
+                    "[135] a: run B\n"
+                    "[230] a: save, closed by window\n"
+                    "[235] a: done B OK\n"
+                    "[235] a: release\n");
+    trace_end(t);
+}
+
+static void one_deadline_spans_load_and_save_of_a_batch_and_the_next_has_its_own(void **state)
+{
+    (void)state;
+    struct trace *t =
+        trace_new(&(struct trace_options){.load_ms = 5, .save_ms = 10, .show_deadline = true});
+    trace_submit(t, "a", "A");
+    trace_at(t, 103);
+    trace_submit(t, "a", "B");
+    trace_at(t, 250);
+    trace_expect(t, "[  0] a: load, deadline 200\n"
+                    "[  5] a: run A\n"
+                    "[100] a: save, closed by window, deadline 200\n"
+                    "[110] a: done A OK\n"
+                    "[110] a: release\n"
+                    "[110] a: load, deadline 310\n"
+                    "[115] a: run B\n"
+                    "[210] a: save, closed by window, deadline 310\n"
+                    "[220] a: done B OK\n"
+                    "[220] a: release\n");
+    trace_end(t);
+}
+
+static void keys_do_not_wait_for_each_other(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(NULL);
+    trace_submit(t, "a", "A");
+    trace_at(t, 10);
+    trace_submit(t, "b", "B");
+    trace_loaded(t, "b", BATCH_OK);
+    trace_at(t, 110);
+    trace_saved(t, "b", BATCH_OK);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_expect(t, "[  0] a: load\n"
+                    "[ 10] b: load\n"
+                    "[ 10] b: run B\n"
+                    "[110] b: save, closed by window\n"
+                    "[110] b: done B OK\n"
+                    "[110] b: release\n"
+                    "[110] a: run A\n"
+                    "[110] a: save, closed by window\n");
+    trace_end(t);
+}
+
+static void windows_end_in_the_order_in_which_they_began(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
+    trace_submit(t, "a", "A");
+    trace_at(t, 1);
+    trace_submit(t, "b", "B");
+    trace_at(t, 2);
+    trace_submit(t, "c", "C");
+    trace_submit(t, "a", "D");
+    trace_at(t, 50);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  1] a: run A\n"
+                    "[  1] b: load\n"
+                    "[  2] b: run B\n"
+                    "[  2] c: load\n"
+                    "[  2] a: run D\n"
+                    "[  3] c: run C\n");
+    trace_at(t, 150);
+    trace_expect(t, "[100] a: save, closed by window\n"
+                    "[101] b: save, closed by window\n"
+                    "[102] c: save, closed by window\n");
+    trace_end(t);
+}
+
+/* ---- Decided differently -------------------------------------------------------------------- */
+
+/* 10 ms of window, 20 ms of load, 200 waiting: the original made about 100 batches of them. */
+static void a_load_longer_than_the_window_does_not_scatter_the_waiting_over_many_batches(
+    void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){
+        .window_ms = 10, .load_ms = 20, .save_ms = 5, .show_records = true});
+    struct trace_op many[200] = {{.verdict = BATCH_UNCHANGED}};
+    for (uint64_t i = 0; i < 200; i++) {
+        many[i] = (struct trace_op){.verdict = BATCH_CHANGED};
+        many[i].op.key = "a";
+        many[i].op.key_size = 1;
+        trace_at(t, i / 10); /* ten each millisecond */
+        trace_submit_one(t, &many[i]);
+    }
+    trace_at(t, 100);
+    trace_expect(t, "[  0] a: load\n"
+                    "[ 20] a: save, closed by window\n"
+                    "[ 25] a: record of 200 ops, 200 changed: begun 0, load 0-20, "
+                    "first wait 20 ms, save 20-25, closed by window, OK\n"
+                    "[ 25] a: release\n");
+    assert_int_equal(t->answered_as[0], 200);
+    trace_end(t);
+}
+
+static void after_a_long_load_the_window_is_looked_at_when_all_who_waited_have_run(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.window_ms = 10, .load_ms = 20});
+    trace_submit(t, "a", "AB");
+    trace_op(t, 'A')->takes_ms = 1;
+    trace_late(t, 20);
+    trace_hold(t);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_submit(t, "a", "C"); /* after the end of the load: the window decides */
+    trace_go(t);
+    trace_expect(t, "[  0] a: load\n"
+                    "[ 20] a: run A\n"
+                    "[ 21] a: run B\n"
+                    "[ 21] a: save, closed by window\n");
+    trace_end(t);
+}
+
+static void waiters_do_not_overtake_each_other(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.ops_max = 2});
+    trace_submit(t, "a", "ABC");
+    trace_loaded(t, "a", BATCH_OK);
+    trace_submit(t, "a", "D");
+    trace_saved(t, "a", BATCH_OK);
+    trace_submit(t, "a", "E");
+    trace_loaded(t, "a", BATCH_OK);
+    trace_saved(t, "a", BATCH_OK);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  0] a: run A\n"
+                    "[  0] a: run B\n"
+                    "[  0] a: save, closed by size\n"
+                    "[  0] a: done A B OK\n"
+                    "[  0] a: release\n"
+                    "[  0] a: load\n"
+                    "[  0] a: run C\n"
+                    "[  0] a: run D\n"
+                    "[  0] a: save, closed by size\n"
+                    "[  0] a: done C D OK\n"
+                    "[  0] a: release\n"
+                    "[  0] a: load\n"
+                    "[  0] a: run E\n");
+    trace_end(t);
+}
+
+static void operations_that_come_while_the_batch_is_saved_are_the_next_batch(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
+    trace_submit(t, "a", "A");
+    trace_at(t, 100);
+    trace_submit(t, "a", "BC");
+    trace_at(t, 110);
+    trace_submit(t, "a", "D");
+    trace_saved(t, "a", BATCH_OK);
+    trace_at(t, 111);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  1] a: run A\n"
+                    "[100] a: save, closed by window\n"
+                    "[110] a: done A OK\n"
+                    "[110] a: release\n"
+                    "[110] a: load\n"
+                    "[111] a: run B\n"
+                    "[111] a: run C\n"
+                    "[111] a: run D\n");
+    trace_at(t, 300);
+    trace_expect(t, "[210] a: save, closed by window\n");
+    trace_end(t);
+}
+
+static void a_batch_that_nothing_changed_is_not_saved(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
+    trace_op(t, 'A')->verdict = BATCH_UNCHANGED;
+    trace_op(t, 'B')->verdict = BATCH_UNCHANGED;
+    trace_submit(t, "a", "AB");
+    trace_at(t, 200);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  1] a: run A\n"
+                    "[  1] a: run B\n"
+                    "[100] a: done A B OK\n"
+                    "[100] a: release\n");
+    trace_end(t);
+}
+
+static void one_change_among_refusals_is_saved(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1, .save_ms = 1});
+    trace_op(t, 'A')->verdict = BATCH_UNCHANGED;
+    trace_op(t, 'C')->verdict = BATCH_UNCHANGED;
+    trace_submit(t, "a", "ABC");
+    trace_at(t, 200);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  1] a: run A\n"
+                    "[  1] a: run B\n"
+                    "[  1] a: run C\n"
+                    "[100] a: save, closed by window\n"
+                    "[101] a: done A B C OK\n"
+                    "[101] a: release\n");
+    assert_false(trace_op(t, 'A')->op.private_changed);
+    assert_true(trace_op(t, 'B')->op.private_changed);
+    trace_end(t);
+}
+
+/* ---- ops_max -------------------------------------------------------------------------------- */
+
+static void a_full_batch_closes_before_its_window_ends(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.ops_max = 3, .load_ms = 1, .save_ms = 1});
+    trace_submit(t, "a", "AB");
+    trace_at(t, 10);
+    trace_submit(t, "a", "CD");
+    trace_at(t, 200);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  1] a: run A\n"
+                    "[  1] a: run B\n"
+                    "[ 10] a: run C\n"
+                    "[ 10] a: save, closed by size\n"
+                    "[ 11] a: done A B C OK\n"
+                    "[ 11] a: release\n"
+                    "[ 11] a: load\n"
+                    "[ 12] a: run D\n"
+                    "[111] a: save, closed by window\n"
+                    "[112] a: done D OK\n"
+                    "[112] a: release\n");
+    trace_end(t);
+}
+
+static void one_operation_per_batch_is_possible(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.ops_max = 1, .load_ms = 1, .save_ms = 1});
+    trace_submit(t, "a", "AB");
+    trace_at(t, 10);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  1] a: run A\n"
+                    "[  1] a: save, closed by size\n"
+                    "[  2] a: done A OK\n"
+                    "[  2] a: release\n"
+                    "[  2] a: load\n"
+                    "[  3] a: run B\n"
+                    "[  3] a: save, closed by size\n"
+                    "[  4] a: done B OK\n"
+                    "[  4] a: release\n");
+    trace_end(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(many_operations_are_loaded_and_saved_once_and_answered_after_the_save),
+        cmocka_unit_test(a_batch_takes_operations_for_at_least_its_window),
+        cmocka_unit_test(a_window_ends_when_it_is_told_so),
+        cmocka_unit_test(each_operation_runs_after_the_one_before_it),
+        cmocka_unit_test(
+            an_operation_that_outlives_the_window_ends_its_batch_and_the_next_opens_another),
+        cmocka_unit_test(one_deadline_spans_load_and_save_of_a_batch_and_the_next_has_its_own),
+        cmocka_unit_test(keys_do_not_wait_for_each_other),
+        cmocka_unit_test(windows_end_in_the_order_in_which_they_began),
+        cmocka_unit_test(
+            a_load_longer_than_the_window_does_not_scatter_the_waiting_over_many_batches),
+        cmocka_unit_test(after_a_long_load_the_window_is_looked_at_when_all_who_waited_have_run),
+        cmocka_unit_test(waiters_do_not_overtake_each_other),
+        cmocka_unit_test(operations_that_come_while_the_batch_is_saved_are_the_next_batch),
+        cmocka_unit_test(a_batch_that_nothing_changed_is_not_saved),
+        cmocka_unit_test(one_change_among_refusals_is_saved),
+        cmocka_unit_test(a_full_batch_closes_before_its_window_ends),
+        cmocka_unit_test(one_operation_per_batch_is_possible),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,482 @@
+#include "trace.h"
+
+#include "core/check.h"
+
+#include <batch/metrics.h>
+
+/* ---- Memory and panic ----------------------------------------------------------------------- */
+
+struct trace_block {
+    _Alignas(16) struct trace_block *next;
+    struct trace_block *previous;
+};
+
+static void *take(size_t size, void *arg)
+{
+    struct trace_memory *memory = arg;
+    memory->taken++;
+    bool is_there = memory->fail_at != 0 && memory->taken >= memory->fail_at;
+    if (is_there && (memory->fails_from_there || memory->taken == memory->fail_at))
+        return NULL;
+    struct trace_block *block = malloc(sizeof *block + size);
+    assert_non_null(block);
+    memset(block + 1, 0xA5, size); /* nobody may count on zeroes */
+    *block = (struct trace_block){.next = memory->blocks, .previous = NULL};
+    if (memory->blocks != NULL)
+        memory->blocks->previous = block;
+    memory->blocks = block;
+    memory->live++;
+    return block + 1;
+}
+
+static void give(void *bytes, void *arg)
+{
+    struct trace_memory *memory = arg;
+    if (bytes == NULL)
+        return;
+    struct trace_block *block = (struct trace_block *)bytes - 1;
+    if (block->next != NULL)
+        block->next->previous = block->previous;
+    if (block->previous != NULL)
+        block->previous->next = block->next;
+    else
+        memory->blocks = block->next;
+    memory->live--;
+    free(block);
+}
+
+void trace_memory_release(struct trace_memory *memory)
+{
+    while (memory->blocks != NULL)
+        give(memory->blocks + 1, memory);
+}
+
+batch_allocator trace_allocator(struct trace_memory *memory)
+{
+    return (batch_allocator){take, give, memory};
+}
+
+static jmp_buf *panic_jump;
+static char panic_text[256];
+
+void trace_catch_panic(jmp_buf *jump)
+{
+    panic_jump = jump;
+}
+
+const char *trace_panic_text(void)
+{
+    return panic_text;
+}
+
+void batch__panic(const char *file, int line, const char *broken)
+{
+    snprintf(panic_text, sizeof panic_text, "%s:%d: %s", file, line, broken);
+    if (panic_jump != NULL)
+        longjmp(*panic_jump, 1);
+    fprintf(stderr, "the core is broken: %s\n", panic_text);
+    abort();
+}
+
+/* ---- Text ----------------------------------------------------------------------------------- */
+
+const char *trace_status_name(int status)
+{
+    switch (status) {
+#define NAME_CASE(name, number, text)                                                              \
+    case number:                                                                                   \
+        return #name;
+        BATCH_STATUS_MAP(NAME_CASE)
+#undef NAME_CASE
+    default:
+        return "?";
+    }
+}
+
+static const char *reason_name(int reason)
+{
+    static const char *const names[] = {"window", "store", "size", "stop", "error"};
+    assert_in_range(reason, 0, BATCH_CLOSE_REASON_COUNT - 1);
+    return names[reason];
+}
+
+__attribute__((format(printf, 2, 3))) static void say(struct trace *t, const char *format, ...)
+{
+    size_t room = sizeof t->text - t->text_size;
+    va_list arguments;
+    va_start(arguments, format);
+    int size = vsnprintf(t->text + t->text_size, room, format, arguments);
+    va_end(arguments);
+    assert_true(size >= 0 && (size_t)size < room);
+    t->text_size += (size_t)size;
+}
+
+static unsigned long ms_of(const struct trace *t, uint64_t ns)
+{
+    return (unsigned long)((ns - t->options.start_ns) / TRACE_MS);
+}
+
+/* "[ 20] " or "[ 20] a: " */
+static void say_when(struct trace *t, const struct batch__batch *batch)
+{
+    say(t, "[%3lu] ", ms_of(t, t->now_ns));
+    if (batch == NULL)
+        return;
+    const unsigned char *key = batch->key;
+    for (uint32_t i = 0; i < batch->key_size && i < 40; i++) {
+        if (key[i] >= ' ' && key[i] < 127)
+            say(t, "%c", key[i]);
+        else
+            say(t, "\\%02x", key[i]);
+    }
+    if (batch->key_size > 40)
+        say(t, "...");
+    say(t, ": ");
+}
+
+static void say_record(struct trace *t, const struct batch__batch *batch)
+{
+    t->records++;
+    if (!t->options.show_records)
+        return;
+    say_when(t, batch);
+    say(t, "record of %lu ops, %lu changed: begun %lu, load %lu-%lu, first wait %lu ms",
+        (unsigned long)batch->ran.count, (unsigned long)batch->changed, ms_of(t, batch->begun_ns),
+        ms_of(t, batch->load_ns), ms_of(t, batch->loaded_ns),
+        (unsigned long)(batch->first_wait_ns / TRACE_MS));
+    if (batch->save_ns != 0)
+        say(t, ", save %lu-%lu", ms_of(t, batch->save_ns), ms_of(t, batch->saved_ns));
+    say(t, ", closed by %s, %s\n", reason_name(batch->close_reason),
+        trace_status_name(batch->status));
+}
+
+void trace_expect(struct trace *t, const char *expected)
+{
+    assert_string_equal(t->text, expected);
+    t->text_size = 0;
+    t->text[0] = '\0';
+}
+
+/* ---- Actions -------------------------------------------------------------------------------- */
+
+static void call_start(struct trace *t, struct batch__batch *batch, bool is_save)
+{
+    uint64_t ms = is_save ? t->options.save_ms : t->options.load_ms;
+    assert_true(t->calls_size < TRACE_CALLS_MAX);
+    for (size_t i = 0; i < t->calls_size; i++)
+        assert_ptr_not_equal(t->calls[i].batch, batch); /* one call at a time for a key */
+    uint64_t finish_ns = ms == 0 ? UINT64_MAX : t->now_ns + ms * TRACE_MS;
+    t->calls[t->calls_size++] = (struct trace_call){batch, is_save, finish_ns};
+    say_when(t, batch);
+    say(t, is_save ? "save, closed by %s" : "load", reason_name(batch->close_reason));
+    if (t->options.show_deadline)
+        say(t, ", deadline %lu", ms_of(t, batch->deadline_ns));
+    say(t, "\n");
+}
+
+static void run(struct trace *t, struct batch__batch *batch, batch_op *op)
+{
+    struct trace_op *op_run = op->arg;
+    assert_true(op_run->is_submitted);
+    assert_false(op_run->has_run);
+    op_run->has_run = true;
+    t->runs++;
+    if (op_run->name != 0) {
+        say_when(t, batch);
+        say(t, "run %c\n", op_run->name);
+    }
+    batch__core_check(&t->core);
+    t->now_ns += op_run->takes_ms * TRACE_MS;
+    batch__core_ran(&t->core, op_run->verdict, t->now_ns);
+}
+
+static void answer(struct trace *t, batch_op *op, int status)
+{
+    struct trace_op *answered = op->arg;
+    assert_true(answered->is_submitted);
+    answered->is_submitted = false;
+    t->answered++;
+    t->answered_as[-status]++;
+    if (answered->name == 0)
+        return;
+    say(t, " %c", answered->name);
+}
+
+static void done(struct trace *t, const struct batch__action *action)
+{
+    uint64_t count = 0;
+    bool is_named = false;
+    for (batch_op *op = action->op, *next; op != NULL; op = next) {
+        struct trace_op *answered = op->arg;
+        next = op->private_next;
+        count++;
+        is_named = answered->name != 0;
+        int status = action->batch != NULL ? action->batch->status : op->private_status;
+        bool must_have_run = action->batch != NULL && status != BATCH_LOAD_FAILED;
+        assert_int_equal(answered->has_run, must_have_run);
+        if (is_named && (action->batch == NULL || count == 1)) {
+            say_when(t, action->batch);
+            say(t, "done");
+        }
+        answer(t, op, status);
+        if (is_named && (action->batch == NULL || next == NULL))
+            say(t, " %s\n", trace_status_name(status));
+    }
+    assert_int_equal(count, action->count);
+    assert_true(count > 0);
+}
+
+static void perform(struct trace *t, const struct batch__action *action)
+{
+    switch (action->kind) {
+    case BATCH__LOAD:
+        t->loads++;
+        call_start(t, action->batch, false);
+        break;
+    case BATCH__RUN:
+        run(t, action->batch, action->op);
+        break;
+    case BATCH__SAVE:
+        t->saves++;
+        call_start(t, action->batch, true);
+        break;
+    case BATCH__DONE:
+        done(t, action);
+        break;
+    case BATCH__METRIC:
+        say_record(t, action->batch);
+        break;
+    case BATCH__FREE_RESOURCE:
+        t->releases++;
+        say_when(t, action->batch);
+        say(t, "release\n");
+        break;
+    }
+}
+
+void trace_go(struct trace *t)
+{
+    struct batch__action action;
+    t->is_held = false;
+    while (batch__core_next(&t->core, &action)) {
+        perform(t, &action);
+    }
+    batch__core_check(&t->core);
+}
+
+void trace_hold(struct trace *t)
+{
+    t->is_held = true;
+}
+
+/* ---- Events --------------------------------------------------------------------------------- */
+
+static void after_event(struct trace *t)
+{
+    batch__core_check(&t->core);
+    if (!t->is_held)
+        trace_go(t);
+}
+
+/* FNV-1a: any hash will do here. */
+uint32_t trace_hash(const void *key, size_t key_size)
+{
+    const unsigned char *bytes = key;
+    uint32_t hash = 2166136261U;
+    for (size_t i = 0; i < key_size; i++)
+        hash = (hash ^ bytes[i]) * 16777619U;
+    return hash;
+}
+
+struct trace_op *trace_op(struct trace *t, char name)
+{
+    assert_true(name > ' ' && name < 127);
+    return &t->ops[(int)name];
+}
+
+void trace_submit_one(struct trace *t, struct trace_op *op)
+{
+    assert_false(op->is_submitted);
+    op->is_submitted = true;
+    op->has_run = false;
+    op->op.arg = op;
+    op->op.private_hash = trace_hash(op->op.key, op->op.key_size);
+    t->submitted++;
+    batch__core_submit(&t->core, &op->op, t->now_ns);
+    after_event(t);
+}
+
+void trace_submit(struct trace *t, const char *key, const char *names)
+{
+    for (; *names != '\0'; names++) {
+        struct trace_op *op = trace_op(t, *names);
+        op->op.key = key;
+        op->op.key_size = strlen(key);
+        trace_submit_one(t, op);
+    }
+}
+
+void trace_cancel(struct trace *t, const char *names)
+{
+    for (; *names != '\0'; names++)
+        trace_op(t, *names)->op.private_canceled = 1;
+    batch__core_cancel(&t->core, t->now_ns);
+    after_event(t);
+}
+
+struct batch__batch *trace_batch(struct trace *t, const char *key)
+{
+    size_t key_size = strlen(key);
+    return batch__table_find(&t->core.table, key, key_size, trace_hash(key, key_size));
+}
+
+static void call_finish(struct trace *t, size_t at, int status)
+{
+    struct trace_call call = t->calls[at];
+    t->calls_size--;
+    memmove(&t->calls[at], &t->calls[at + 1], (t->calls_size - at) * sizeof t->calls[0]);
+    if (call.is_save)
+        batch__core_saved(&t->core, call.batch, status, t->now_ns);
+    else
+        batch__core_loaded(&t->core, call.batch, status, t->now_ns);
+    after_event(t);
+}
+
+static void finish_named(struct trace *t, const char *key, bool is_save, int status)
+{
+    struct batch__batch *batch = trace_batch(t, key);
+    assert_non_null(batch);
+    for (size_t i = 0; i < t->calls_size; i++) {
+        if (t->calls[i].batch == batch && t->calls[i].is_save == is_save) {
+            call_finish(t, i, status);
+            return;
+        }
+    }
+    fail_msg("the store was not asked to %s %s", is_save ? "save" : "load", key);
+}
+
+void trace_loaded(struct trace *t, const char *key, int status)
+{
+    finish_named(t, key, false, status);
+}
+
+void trace_saved(struct trace *t, const char *key, int status)
+{
+    finish_named(t, key, true, status);
+}
+
+void trace_expire(struct trace *t)
+{
+    batch__core_expire(&t->core, t->now_ns);
+    after_event(t);
+}
+
+void trace_flush(struct trace *t, uint64_t calls_max)
+{
+    batch__core_flush(&t->core, calls_max, t->now_ns);
+    after_event(t);
+}
+
+void trace_stop(struct trace *t)
+{
+    batch__core_stop(&t->core, t->now_ns);
+    after_event(t);
+}
+
+/* ---- Time ----------------------------------------------------------------------------------- */
+
+static size_t first_call(const struct trace *t)
+{
+    size_t first = 0;
+    for (size_t i = 1; i < t->calls_size; i++) {
+        if (t->calls[i].finish_ns < t->calls[first].finish_ns)
+            first = i;
+    }
+    return first;
+}
+
+/* What the store finishes comes before what expires at the same time. */
+static bool do_what_is_due(struct trace *t, uint64_t until_ns)
+{
+    size_t call = first_call(t);
+    uint64_t call_ns = t->calls_size > 0 ? t->calls[call].finish_ns : UINT64_MAX;
+    uint64_t expire_ns = batch__core_deadline_ns(&t->core);
+    uint64_t due_ns = call_ns < expire_ns ? call_ns : expire_ns;
+    if (due_ns > until_ns || due_ns == UINT64_MAX)
+        return false;
+    if (due_ns > t->now_ns)
+        t->now_ns = due_ns;
+    if (call_ns <= expire_ns)
+        call_finish(t, call, BATCH_OK);
+    else
+        trace_expire(t);
+    return true;
+}
+
+void trace_at(struct trace *t, uint64_t ms)
+{
+    uint64_t until_ns = t->options.start_ns + ms * TRACE_MS;
+    for (int steps = 0; do_what_is_due(t, until_ns); steps++)
+        assert_true(steps < 10000); /* what is due must not stay due */
+    trace_late(t, ms);
+}
+
+void trace_late(struct trace *t, uint64_t ms)
+{
+    uint64_t now_ns = t->options.start_ns + ms * TRACE_MS;
+    if (now_ns > t->now_ns)
+        t->now_ns = now_ns;
+}
+
+/* ---- Beginning and end ---------------------------------------------------------------------- */
+
+static uint64_t limit_of(uint64_t given)
+{
+    return given != 0 ? given : UINT32_MAX;
+}
+
+struct trace *trace_new(const struct trace_options *options)
+{
+    struct trace *t = calloc(1, sizeof *t);
+    assert_non_null(t);
+    if (options != NULL)
+        t->options = *options;
+    struct trace_options *o = &t->options;
+    uint64_t window_ms = o->window_ms == 0 ? 100 : o->window_ms;
+    uint64_t window_ns = window_ms == TRACE_NO_WINDOW ? BATCH_WINDOW_NONE : window_ms * TRACE_MS;
+    struct batch__core_config config = {
+        .window_ns = window_ns,
+        .deadline_ns = (o->deadline_ms == 0 ? 200 : o->deadline_ms) * TRACE_MS,
+        .ops_max = limit_of(o->ops_max),
+        .ops_waiting_max = limit_of(o->ops_waiting_max),
+        .key_ops_waiting_max = limit_of(o->key_ops_waiting_max),
+        .object_size = (sizeof(struct batch__batch) + 63) / 64 * 64,
+        .allocator = trace_allocator(&t->memory),
+    };
+    batch__core_init(&t->core, &config);
+    t->now_ns = o->start_ns;
+    for (int name = 0; name < TRACE_NAMES_MAX; name++) {
+        t->ops[name].verdict = BATCH_CHANGED;
+        t->ops[name].name = (char)name;
+    }
+    return t;
+}
+
+void trace_end(struct trace *t)
+{
+    t->options.load_ms = 0;
+    t->options.save_ms = 0;
+    trace_stop(t);
+    trace_go(t);
+    while (t->calls_size > 0) {
+        call_finish(t, 0, BATCH_OK);
+        trace_go(t);
+        t->text_size = 0;
+    }
+    assert_int_equal(t->answered, t->submitted);
+    assert_int_equal(t->core.ops, 0);
+    assert_int_equal(t->core.table.count, 0);
+    batch__core_destroy(&t->core);
+    assert_int_equal(t->memory.live, 0);
+    free(t);
+}

@@ -1,0 +1,140 @@
+/* trace.h: tests of the core that read as stories.
+ *
+ * A test puts events in at virtual times, and compares what the core did with a text:
+ *
+ *     struct trace *t = trace_new(NULL);
+ *     trace_submit(t, "a", "AB");          operations A and B on key a, at 0 ms
+ *     trace_at(t, 20);                     the clock goes to 20 ms; what is due happens
+ *     trace_loaded(t, "a", BATCH_OK);      the store has loaded a
+ *     trace_at(t, 100);
+ *     trace_expect(t, "[  0] a: load\n"
+ *                     "[ 20] a: run A\n"
+ *                     "[ 20] a: run B\n"
+ *                     "[100] a: save, closed by window\n");
+ *     trace_end(t);
+ *
+ * An operation is named by a letter. The store is scripted: a load or save ends when the test says
+ * so, or after load_ms and save_ms. The whole state is checked after every event and every action,
+ * every operation is seen to be answered exactly once, and trace_end brings everything to its end
+ * and finds leaked memory.
+ */
+#ifndef BATCH_TESTS_TRACE_H
+#define BATCH_TESTS_TRACE_H
+
+#include "core/core.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define TRACE_NO_WINDOW UINT64_MAX        /* for window_ms: natural batching */
+#define TRACE_MS        UINT64_C(1000000) /* in ns */
+
+/* Zero means the default. */
+struct trace_options {
+    uint64_t start_ns;    /* where the clock begins; times in the text count from here */
+    uint64_t window_ms;   /* default 100 */
+    uint64_t deadline_ms; /* default 200 */
+    uint64_t ops_max;     /* this and the other limits: default none */
+    uint64_t ops_waiting_max;
+    uint64_t key_ops_waiting_max;
+    uint64_t load_ms;   /* default: until trace_loaded */
+    uint64_t save_ms;   /* default: until trace_saved */
+    bool show_deadline; /* of load and save */
+    bool show_records;
+};
+
+struct trace_op {
+    batch_op op;
+    batch_verdict verdict; /* default CHANGED */
+    uint64_t takes_ms;
+    char name; /* 0: one of many, not in the text */
+    bool is_submitted;
+    bool has_run;
+};
+
+/* An allocator that counts, and fails when it is told to. */
+struct trace_block;
+struct trace_memory {
+    struct trace_block *blocks;
+    uint64_t live;         /* blocks */
+    uint64_t taken;        /* calls of allocate so far, failed ones included */
+    uint64_t fail_at;      /* the number of the call that fails, from 1; 0: none */
+    bool fails_from_there; /* every later one too */
+};
+
+batch_allocator trace_allocator(struct trace_memory *memory);
+void trace_memory_release(struct trace_memory *memory); /* all that is live: after a failure */
+
+struct trace_call {
+    struct batch__batch *batch;
+    bool is_save;
+    uint64_t finish_ns; /* UINT64_MAX: when the test says */
+};
+
+enum { TRACE_CALLS_MAX = 256, TRACE_NAMES_MAX = 128, TRACE_TEXT_MAX = 32 * 1024 };
+
+struct trace {
+    struct batch__core core;
+    struct trace_options options;
+    struct trace_memory memory;
+    uint64_t now_ns;
+    bool is_held; /* actions are not taken until trace_go */
+
+    struct trace_op ops[TRACE_NAMES_MAX];
+    struct trace_call calls[TRACE_CALLS_MAX];
+    size_t calls_size;
+
+    /* Seen so far. */
+    uint64_t loads, saves, runs, records, releases;
+    uint64_t submitted, answered;
+    uint64_t answered_as[BATCH_STATUS_COUNT];
+
+    char text[TRACE_TEXT_MAX];
+    size_t text_size;
+};
+
+struct trace *trace_new(const struct trace_options *options); /* NULL: defaults */
+
+/* Stop, let every call succeed, and free. What happens here is not part of the story. */
+void trace_end(struct trace *t);
+
+struct trace_op *trace_op(struct trace *t, char name);
+
+/* Events, at the present time; then actions, unless held. One event for each letter of `names`. */
+void trace_submit(struct trace *t, const char *key, const char *names);
+void trace_submit_one(struct trace *t, struct trace_op *op); /* whose op.key is set */
+void trace_cancel(struct trace *t, const char *names);       /* one event for all of them */
+void trace_loaded(struct trace *t, const char *key, int status);
+void trace_saved(struct trace *t, const char *key, int status);
+void trace_expire(struct trace *t);
+void trace_flush(struct trace *t, uint64_t calls_max);
+void trace_stop(struct trace *t);
+
+/* Go to a time, with everything that is due on the way, in order. trace_late: time passes, but the
+ * worker is late and nothing is done about what is due. */
+void trace_at(struct trace *t, uint64_t ms);
+void trace_late(struct trace *t, uint64_t ms);
+
+void trace_hold(struct trace *t);
+void trace_go(struct trace *t);
+
+/* The text since the last time is this. */
+void trace_expect(struct trace *t, const char *expected);
+
+struct batch__batch *trace_batch(struct trace *t, const char *key); /* or NULL */
+const char *trace_status_name(int status);
+uint32_t trace_hash(const void *key, size_t key_size);
+
+/* What batch__panic does: by default it says what broke and aborts. With a jump set, it goes there
+ * instead: for tests that provoke it. */
+void trace_catch_panic(jmp_buf *jump);
+const char *trace_panic_text(void);
+
+#endif
