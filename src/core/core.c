@@ -250,10 +250,10 @@ void batch__core_saved(struct batch__core *core, struct batch__batch *batch, int
 void batch__core_expire(struct batch__core *core, uint64_t now_ns)
 {
     event_begin(core, now_ns);
-    while (core->due.first != NULL && core->due.first->closes_ns <= core->now_ns) {
+    uint64_t left = core->config.expire_max > 0 ? core->config.expire_max : UINT64_MAX;
+    while (has_window(core) && core->due.first != NULL &&
+           core->due.first->closes_ns <= core->now_ns && left-- > 0) {
         struct batch__batch *batch = core->due.first;
-        if (!has_window(core))
-            break;
         batch__due_remove(&core->due,
                           batch); /* one that is loading closes when its operations ran */
         if (batch->phase == BATCH__OPEN)

@@ -36,7 +36,8 @@ struct batch__core_config {
     uint64_t ops_max;     /* operations of one batch, at least 1 */
     uint64_t ops_waiting_max;
     uint64_t key_ops_waiting_max;
-    size_t object_size; /* of a batch with what the runtime keeps behind it; a multiple of 64 */
+    uint64_t expire_max; /* windows that end in one batch__core_expire; 0: all that have passed */
+    size_t object_size;  /* of a batch with what the runtime keeps behind it; a multiple of 64 */
     batch_allocator allocator;
 };
 

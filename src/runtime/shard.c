@@ -7,7 +7,8 @@
 
 enum {
     GROUP_OPS = 16,        /* looked up together, so that their waits for memory overlap */
-    TURN_OPS_MAX = 8192,   /* then the store's answers are looked at */
+    TURN_OPS_MAX = 2048,   /* then the store's answers are looked at */
+    EXPIRE_MAX = 1024,     /* windows ended at a time by a worker that saves by itself */
     NAPS_PER_WINDOW = 200, /* operations that keep coming may gather for so short … */
     NAP_NS_MAX = 500000,   /* … and no longer than this */
     SPINS_MAX = 500        /* with no window: look again for about so long before sleeping */
@@ -29,6 +30,7 @@ struct batch__shard *batch__shard_new(struct batch_processor *processor)
         .ops_max = options->ops_max,
         .ops_waiting_max = (options->ops_waiting_max + options->shards - 1) / options->shards,
         .key_ops_waiting_max = options->key_ops_waiting_max,
+        .expire_max = options->sessions == 0 ? EXPIRE_MAX : 0,
         .object_size = batch__call_size(options->resource_size),
         .allocator = options->allocator,
     };
@@ -176,6 +178,24 @@ static void flush(struct batch__shard *shard, uint64_t now_ns)
     }
 }
 
+/* End windows that have passed; true if there were any. What had come before a window ended still
+ * joins: under load, batches grow. A worker that saves by itself does a few batches at a time,
+ * from the end of the window to the answers, while they are in the cache. */
+static bool expire(struct batch__shard *shard, uint64_t now_ns)
+{
+    if (shard->pending != NULL || batch__core_deadline_ns(&shard->core) > now_ns)
+        return false;
+    do {
+        batch__core_expire(&shard->core, now_ns);
+        batch__shard_perform(shard);
+        if (shard->session == NULL)
+            break;
+        hand_over(shard);
+        take_finished(shard, now_ns);
+    } while (batch__core_deadline_ns(&shard->core) <= now_ns);
+    return true;
+}
+
 static void publish_limit(struct batch__shard *shard)
 {
     bool is_full = shard->core.ops >= shard->core.config.ops_waiting_max;
@@ -192,12 +212,7 @@ static bool turn(struct batch__shard *shard)
     bool is_busy = take_finished(shard, now_ns) || signals != 0;
     take_ops(shard, now_ns);
     take_signals(shard, signals, now_ns);
-    /* What had come before a window ended still joins: under load, batches grow. */
-    if (shard->pending == NULL && batch__core_deadline_ns(&shard->core) <= now_ns) {
-        batch__core_expire(&shard->core, now_ns);
-        batch__shard_perform(shard);
-        is_busy = true;
-    }
+    is_busy = expire(shard, now_ns) || is_busy;
     flush(shard, now_ns);
     hand_over(shard);
     publish_limit(shard);
