@@ -12,6 +12,7 @@ enum {
 static struct {
     sqlite3_vfs vfs;
     sqlite3_vfs *real;
+    sqlite3_io_methods methods_without_wal;
     atomic_int fault;
     atomic_uint count; /* of what the fault is about, since it was armed */
     atomic_uint first;
@@ -19,12 +20,15 @@ static struct {
     atomic_bool has_failed;
     atomic_uint commits;
     atomic_uint log_syncs;
+    bool is_wal_allowed;
+    void (*on_checkpoint)(void *arg);
+    void *on_checkpoint_arg;
 } disk;
 
 struct disk_file {
-    sqlite3_file base; /* first */
-    bool is_log;
-    max_align_t real[]; /* SQLite's own file */
+    sqlite3_file base;    /* first */
+    int kind;             /* SQLITE_OPEN_WAL: the log, … */
+    sqlite3_int64 real[]; /* SQLite's own file, aligned as SQLite does it */
 };
 
 static sqlite3_file *real_of(sqlite3_file *file)
@@ -61,7 +65,7 @@ static int disk_read(sqlite3_file *file, void *bytes, int size, sqlite3_int64 at
 static int disk_write(sqlite3_file *file, const void *bytes, int size, sqlite3_int64 at)
 {
     sqlite3_file *real = real_of(file);
-    if (!((struct disk_file *)file)->is_log)
+    if (((struct disk_file *)file)->kind != SQLITE_OPEN_WAL)
         return real->pMethods->xWrite(real, bytes, size, at);
     const unsigned char *frame_size = (const unsigned char *)bytes + FRAME_SIZE_AT;
     if (size == FRAME_HEADER_SIZE &&
@@ -84,7 +88,10 @@ static int disk_truncate(sqlite3_file *file, sqlite3_int64 size)
 
 static int disk_sync(sqlite3_file *file, int flags)
 {
-    if (((struct disk_file *)file)->is_log) {
+    int kind = ((struct disk_file *)file)->kind;
+    if (kind == SQLITE_OPEN_MAIN_DB && disk.on_checkpoint != NULL)
+        disk.on_checkpoint(disk.on_checkpoint_arg);
+    if (kind == SQLITE_OPEN_WAL) {
         atomic_fetch_add(&disk.log_syncs, 1);
         if (fails(FAULT_LOG_SYNC))
             return SQLITE_IOERR_FSYNC;
@@ -174,9 +181,11 @@ static int disk_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
                      int *ret_flags)
 {
     (void)vfs;
-    ((struct disk_file *)file)->is_log = (flags & SQLITE_OPEN_WAL) != 0;
+    ((struct disk_file *)file)->kind = flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_DB);
     int code = disk.real->xOpen(disk.real, name, real_of(file), flags, ret_flags);
-    file->pMethods = code == SQLITE_OK ? &disk_methods : NULL;
+    file->pMethods = NULL;
+    if (code == SQLITE_OK)
+        file->pMethods = disk.is_wal_allowed ? &disk_methods : &disk.methods_without_wal;
     return code;
 }
 
@@ -189,6 +198,9 @@ void faulty_disk_install(void)
     disk.vfs.szOsFile = (int)sizeof(struct disk_file) + disk.real->szOsFile;
     disk.vfs.xOpen = disk_open;
     disk.fault = FAULT_NONE;
+    disk.is_wal_allowed = true;
+    disk.methods_without_wal = disk_methods;
+    disk.methods_without_wal.iVersion = 1; /* no shared memory */
     sqlite3_vfs_register(&disk.vfs, 1);
 }
 
@@ -215,4 +227,15 @@ unsigned faulty_disk_commits(void)
 unsigned faulty_disk_log_syncs(void)
 {
     return atomic_load(&disk.log_syncs);
+}
+
+void faulty_disk_allow_wal(bool is_allowed)
+{
+    disk.is_wal_allowed = is_allowed;
+}
+
+void faulty_disk_on_checkpoint(void (*on_checkpoint)(void *arg), void *arg)
+{
+    disk.on_checkpoint = on_checkpoint;
+    disk.on_checkpoint_arg = arg;
 }

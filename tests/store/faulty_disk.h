@@ -26,6 +26,12 @@ void faulty_disk_arm(enum fault fault, unsigned n, bool goes_on);
 /* Work again. True if it has failed since it was armed. */
 bool faulty_disk_disarm(void);
 
+/* From now on files are opened with or without the shared memory that WAL mode needs. */
+void faulty_disk_allow_wal(bool is_allowed);
+
+/* Call this whenever a checkpoint has copied the log to the file and syncs that; NULL: nobody. */
+void faulty_disk_on_checkpoint(void (*on_checkpoint)(void *arg), void *arg);
+
 /* Since faulty_disk_install: transactions written to a log, and syncs of a log. */
 unsigned faulty_disk_commits(void);
 unsigned faulty_disk_log_syncs(void);

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -120,6 +120,62 @@ static void test_commits_are_not_synced_if_that_is_asked_for(void **state)
     assert_int_equal(add_to_all(&setting).status, BATCH_OK);
     assert_int_equal(faulty_disk_log_syncs(), syncs);
     assert_int_equal(number_after_kill(&setting.file), 2);
+    setting_end(&setting);
+}
+
+static void test_a_disk_without_wal_mode_is_refused(void **state)
+{
+    (void)state;
+    struct sqlite_file file;
+    sqlite_file_init(&file);
+    faulty_disk_allow_wal(false);
+    batch_store *store = NULL;
+    batch_result error = {0};
+    int status = batch_sqlite_open(&store, file.path, NULL, &error);
+    faulty_disk_allow_wal(true);
+    assert_int_equal(status, BATCH_STORE_FAILED);
+    assert_non_null(strstr(error.message, "WAL mode"));
+    sqlite_file_destroy(&file);
+}
+
+/* ---- The log -------------------------------------------------------------------------------- */
+
+/* Somebody in another process commits whenever a checkpoint is nearly done, so that the log is never
+ * empty; unless it is kept out. */
+static void commit_in_between(void *arg)
+{
+    struct sqlite_file *file = arg;
+    sqlite3_exec(file->db, "UPDATE other SET x = x + 1", NULL, NULL, NULL);
+}
+
+static void test_the_log_does_not_grow_for_ever(void **state)
+{
+    (void)state;
+    enum { STATE_SIZE = 1000000, SAVES = 60, LOG_SIZE_MAX = 40000000 };
+    struct setting setting;
+    setting_begin(&setting, BATCH_SQLITE_FULL);
+    sqlite_file_execute(&setting.file, "PRAGMA wal_autocheckpoint=0; CREATE TABLE other (x); "
+                                       "INSERT INTO other VALUES (0)");
+    sqlite3_busy_timeout(setting.file.db, 0);
+    batch_options options = text_options(setting.store, 0);
+    batch_processor *processor = processor_start(&options);
+    char *large = calloc(1, STATE_SIZE);
+    assert_non_null(large);
+    faulty_disk_on_checkpoint(commit_in_between, &setting.file);
+    for (int i = 0; i < SAVES; i++) {
+        memset(large, i, STATE_SIZE); /* pages that stay as they are would not be written */
+        text_set(processor, "key", 3, large, STATE_SIZE);
+    }
+    faulty_disk_on_checkpoint(NULL, NULL);
+    free(large);
+    processor_end(processor);
+    assert_true(sqlite_file_number(&setting.file, "SELECT x FROM other") > 0);
+    char log[128];
+    struct stat status;
+    snprintf(log, sizeof log, "%s-wal", setting.file.path);
+    assert_int_equal(stat(log, &status), 0);
+    assert_true(status.st_size > STATE_SIZE);
+    assert_true(status.st_size < LOG_SIZE_MAX);
     setting_end(&setting);
 }
 
@@ -289,6 +345,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_group_is_one_commit_and_one_sync),
         cmocka_unit_test(test_commits_are_not_synced_if_that_is_asked_for),
+        cmocka_unit_test(test_a_disk_without_wal_mode_is_refused),
+        cmocka_unit_test(test_the_log_does_not_grow_for_ever),
         cmocka_unit_test(test_a_write_that_fails_at_commit_is_unknown),
         cmocka_unit_test(test_a_disk_that_is_full_at_commit_is_unknown),
         cmocka_unit_test(test_a_commit_that_failed_may_come_back),

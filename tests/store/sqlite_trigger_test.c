@@ -190,7 +190,11 @@ static void test_a_table_that_is_gone_refuses_all_and_may_come_back(void **state
     sqlite_file_execute(&setting->file, "ALTER TABLE batch RENAME TO away");
     add_to_all(setting, 1);
     assert_only_refused(setting, keys, BATCH_LOAD_FAILED, SQLITE_ERROR, "no such table");
-    sqlite_file_execute(&setting->file, "ALTER TABLE away RENAME TO batch");
+    sqlite_file_execute(&setting->file, "ALTER TABLE away RENAME TO batch; "
+                                        "ALTER TABLE batch RENAME COLUMN version TO v");
+    add_to_all(setting, 1);
+    assert_only_refused(setting, keys, BATCH_LOAD_FAILED, SQLITE_ERROR, "no such column");
+    sqlite_file_execute(&setting->file, "ALTER TABLE batch RENAME COLUMN v TO version");
     add_to_all(setting, 1);
     assert_only_refused(setting, "", 0, 0, "");
     assert_int_equal(count_stored(setting, 2), KEYS);
