@@ -350,6 +350,7 @@ static void configure(struct history *h)
         .ops_max = UINT32_MAX,
         .ops_waiting_max = UINT32_MAX,
         .key_ops_waiting_max = UINT32_MAX,
+        .expire_max = below(h, 3),
         .object_size = (sizeof(struct history_batch) + 63) / 64 * 64,
         .allocator = trace_allocator(&h->memory),
     };

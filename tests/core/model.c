@@ -179,6 +179,8 @@ static void answer(struct history *h, struct history_op *op, int status)
     uint32_t number = number_of(h, op);
     must(h, op->is_submitted, "%u is answered, but was not submitted", number);
     must(h, !op->is_answered, "%u is answered twice", number);
+    bool is_changed = op->has_run && op->verdict == BATCH_CHANGED;
+    must(h, op->op.private_changed == is_changed, "%u is told the wrong verdict", number);
     op->is_answered = true;
     op->status = status;
     h->unanswered--;

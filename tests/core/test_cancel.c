@@ -303,6 +303,23 @@ static void one_in_the_middle_that_leaves_does_not_lengthen_the_window(void **st
     trace_end(t);
 }
 
+static void one_in_the_middle_refused_at_its_turn_does_not_lengthen_the_window(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(NULL);
+    trace_submit(t, "a", "ABC");
+    trace_op(t, 'B')->op.private_canceled = 1;
+    trace_late(t, 40);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_at(t, 300);
+    trace_expect(t, "[  0] a: load\n"
+                    "[ 40] a: run A\n"
+                    "[ 40] a: run C\n"
+                    "[ 40] done B CANCELED\n"
+                    "[100] a: save, closed by window\n");
+    trace_end(t);
+}
+
 /* A batch whose window begins anew has a new deadline too, or its save would come too late even if
  * everything is fast. */
 static void the_deadline_moves_with_the_window_when_the_opener_left_while_loading(void **state)
@@ -343,6 +360,7 @@ int main(void)
         cmocka_unit_test(a_canceled_opener_does_not_shorten_the_window_of_the_next),
         cmocka_unit_test(an_opener_refused_at_its_turn_does_not_shorten_the_window_of_the_next),
         cmocka_unit_test(one_in_the_middle_that_leaves_does_not_lengthen_the_window),
+        cmocka_unit_test(one_in_the_middle_refused_at_its_turn_does_not_lengthen_the_window),
         cmocka_unit_test(the_deadline_moves_with_the_window_when_the_opener_left_while_loading),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

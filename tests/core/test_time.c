@@ -57,6 +57,61 @@ static void the_first_of_a_backlog_has_waited_since_it_was_accepted(void **state
     trace_end(t);
 }
 
+static void a_failed_load_after_a_good_batch_has_no_time_of_the_good_one(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.show_records = true});
+    trace_submit(t, "a", "A");
+    trace_at(t, 30);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_at(t, 105);
+    trace_submit(t, "a", "B");
+    trace_saved(t, "a", BATCH_OK);
+    trace_at(t, 110);
+    trace_loaded(t, "a", BATCH_LOAD_FAILED);
+    trace_expect(t, "[  0] a: load\n"
+                    "[ 30] a: run A\n"
+                    "[100] a: save, closed by window\n"
+                    "[105] a: done A OK\n"
+                    "[105] a: record of 1 ops, 1 changed: begun 0, load 0-30, first wait 30 ms, "
+                    "save 100-105, closed by window, OK\n"
+                    "[105] a: release\n"
+                    "[105] a: load\n"
+                    "[110] a: done B LOAD_FAILED\n"
+                    "[110] a: record of 1 ops, 0 changed: begun 105, load 105-110, "
+                    "first wait 0 ms, closed by error, LOAD_FAILED\n");
+    trace_end(t);
+}
+
+static void a_save_begins_when_flush_or_stop_says_so(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){
+        .window_ms = TRACE_NO_WINDOW, .load_ms = 1, .save_ms = 5, .show_records = true});
+    trace_submit(t, "a", "A");
+    trace_submit(t, "b", "B");
+    trace_at(t, 50);
+    trace_flush(t, 1);
+    trace_at(t, 60);
+    trace_stop(t);
+    trace_at(t, 70);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  0] b: load\n"
+                    "[  1] a: run A\n"
+                    "[  1] b: run B\n"
+                    "[ 50] a: save, closed by store\n"
+                    "[ 55] a: done A OK\n"
+                    "[ 55] a: record of 1 ops, 1 changed: begun 0, load 0-1, first wait 1 ms, "
+                    "save 50-55, closed by store, OK\n"
+                    "[ 55] a: release\n"
+                    "[ 60] b: save, closed by stop\n"
+                    "[ 65] b: done B OK\n"
+                    "[ 65] b: record of 1 ops, 1 changed: begun 0, load 0-1, first wait 1 ms, "
+                    "save 60-65, closed by stop, OK\n"
+                    "[ 65] b: release\n");
+    trace_end(t);
+}
+
 static void what_did_not_happen_has_no_time(void **state)
 {
     (void)state;
@@ -119,6 +174,43 @@ static void an_operation_that_ran_needs_no_expire_for_its_start_by(void **state)
     trace_submit(t, "a", "B");
     trace_expire(t);
     assert_int_equal(batch__core_deadline_ns(&t->core), 100 * TRACE_MS);
+    trace_end(t);
+}
+
+static void those_who_have_run_in_time_leave_no_start_by_to_wake_for(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
+    trace_op(t, 'A')->op.start_by_ns = 50 * TRACE_MS;
+    trace_submit(t, "a", "A");
+    trace_at(t, 100); /* the save has begun */
+    trace_submit(t, "a", "B");
+    assert_int_equal(batch__core_deadline_ns(&t->core), UINT64_MAX);
+    trace_end(t);
+}
+
+static void many_windows_that_end_together_may_end_in_lots(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1, .expire_max = 2});
+    trace_submit(t, "a", "A");
+    trace_submit(t, "b", "B");
+    trace_submit(t, "c", "C");
+    trace_at(t, 1);
+    trace_late(t, 120);
+    trace_expire(t);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  0] b: load\n"
+                    "[  0] c: load\n"
+                    "[  1] a: run A\n"
+                    "[  1] b: run B\n"
+                    "[  1] c: run C\n"
+                    "[120] a: save, closed by window\n"
+                    "[120] b: save, closed by window\n");
+    assert_int_equal(batch__core_deadline_ns(&t->core), 100 * TRACE_MS); /* there is more */
+    trace_expire(t);
+    trace_expect(t, "[120] c: save, closed by window\n");
+    assert_int_equal(batch__core_deadline_ns(&t->core), UINT64_MAX);
     trace_end(t);
 }
 
@@ -298,9 +390,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_record_tells_when_each_stage_of_a_batch_was),
         cmocka_unit_test(the_first_of_a_backlog_has_waited_since_it_was_accepted),
+        cmocka_unit_test(a_failed_load_after_a_good_batch_has_no_time_of_the_good_one),
+        cmocka_unit_test(a_save_begins_when_flush_or_stop_says_so),
         cmocka_unit_test(what_did_not_happen_has_no_time),
         cmocka_unit_test(expire_is_next_needed_for_the_first_window_or_the_first_start_by),
         cmocka_unit_test(an_operation_that_ran_needs_no_expire_for_its_start_by),
+        cmocka_unit_test(those_who_have_run_in_time_leave_no_start_by_to_wake_for),
+        cmocka_unit_test(many_windows_that_end_together_may_end_in_lots),
         cmocka_unit_test(calling_expire_too_early_or_too_often_is_harmless),
         cmocka_unit_test(an_event_with_an_earlier_time_does_not_turn_the_clock_back),
         cmocka_unit_test(ten_thousand_waiting_are_looked_through_once_in_ten_milliseconds),

@@ -106,6 +106,20 @@ static void an_operation_that_outlives_the_window_ends_its_batch_and_the_next_op
     trace_end(t);
 }
 
+static void an_operation_that_takes_all_of_the_window_ends_its_batch(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(NULL);
+    trace_op(t, 'A')->takes_ms = 90;
+    trace_submit(t, "a", "A");
+    trace_late(t, 10);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_expect(t, "[  0] a: load\n"
+                    "[ 10] a: run A\n"
+                    "[100] a: save, closed by window\n");
+    trace_end(t);
+}
+
 static void one_deadline_spans_load_and_save_of_a_batch_and_the_next_has_its_own(void **state)
 {
     (void)state;
@@ -363,6 +377,7 @@ int main(void)
         cmocka_unit_test(each_operation_runs_after_the_one_before_it),
         cmocka_unit_test(
             an_operation_that_outlives_the_window_ends_its_batch_and_the_next_opens_another),
+        cmocka_unit_test(an_operation_that_takes_all_of_the_window_ends_its_batch),
         cmocka_unit_test(one_deadline_spans_load_and_save_of_a_batch_and_the_next_has_its_own),
         cmocka_unit_test(keys_do_not_wait_for_each_other),
         cmocka_unit_test(windows_end_in_the_order_in_which_they_began),

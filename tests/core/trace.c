@@ -450,6 +450,7 @@ struct trace *trace_new(const struct trace_options *options)
         .ops_max = limit_of(o->ops_max),
         .ops_waiting_max = limit_of(o->ops_waiting_max),
         .key_ops_waiting_max = limit_of(o->key_ops_waiting_max),
+        .expire_max = o->expire_max,
         .object_size = (sizeof(struct batch__batch) + 63) / 64 * 64,
         .allocator = trace_allocator(&t->memory),
     };

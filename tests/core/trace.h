@@ -44,6 +44,7 @@ struct trace_options {
     uint64_t ops_max;     /* this and the other limits: default none */
     uint64_t ops_waiting_max;
     uint64_t key_ops_waiting_max;
+    uint64_t expire_max;
     uint64_t load_ms;   /* default: until trace_loaded */
     uint64_t save_ms;   /* default: until trace_saved */
     bool show_deadline; /* of load and save */
