@@ -94,6 +94,7 @@ void batch__call_clear_error(batch_call *call)
     if (call->error_text != NULL)
         batch__release(options_of(call), call->error_text);
     call->error_text = NULL;
+    call->store_code = 0;
 }
 
 const void *batch_call_key(const batch_call *call, size_t *ret_key_size)
@@ -184,8 +185,8 @@ int batch_call_encode(batch_call *call, const void **ret_bytes, size_t *ret_byte
 
 void batch_call_set_error(batch_call *call, int store_code, const char *text)
 {
-    call->store_code = store_code;
     batch__call_clear_error(call);
+    call->store_code = store_code;
     if (text == NULL)
         return;
     size_t size = strlen(text) + 1;
@@ -214,8 +215,14 @@ void batch_call_finish(batch_call *call, int status)
         batch__panic(__FILE__, __LINE__, "a batch_call is finished once for each load and save");
     call->status = (int8_t)stage_status((enum batch__stage)call->stage, status);
     struct batch__shard *shard = call->shard;
-    if (batch__thread_is_current(&shard->thread))
+    if (batch__thread_is_current(&shard->thread)) {
         batch__calls_push(&shard->finished, call);
-    else
-        batch__inbox_push_call_mp(&shard->inbox, call);
+        return;
+    }
+    /* From the push on, the worker may answer and end. The count keeps the shard until we have left;
+     * seq_cst, so that it is seen by whoever sees the call. */
+    batch_processor *processor = shard->processor;
+    batch__add_seq_cst(&processor->xfinishers, 1);
+    batch__inbox_push_call_mp(&shard->inbox, call);
+    batch__sub_release(&processor->xfinishers, 1);
 }

@@ -268,6 +268,8 @@ static void join_all(batch_processor *processor)
         batch__thread_join(&processor->shards[i]->thread);
     for (uint32_t i = 0; i < processor->options.sessions; i++)
         batch__thread_join(&processor->sessions[i].thread);
+    while (batch__load_acquire(&processor->xfinishers) != 0)
+        batch__thread_yield(); /* a store's own thread is about to return from its last finish */
 }
 
 static int64_t ops_left(batch_processor *processor)

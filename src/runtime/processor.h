@@ -61,6 +61,8 @@ struct batch_processor {
     uint32_t xis_giving_up;     /* a stop has run out of time: calls are told to give up */
     uint32_t xgroup_submitters; /* in batch_submit_many: shards are not closed under them */
 
+    uint32_t xfinishers; /* threads in batch_call_finish */
+
     struct batch__io_queue io_queue;
     struct batch__hub hub;
     struct batch__group_counters group_counters;
