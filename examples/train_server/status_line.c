@@ -45,8 +45,10 @@ void status_line_end(struct status_line *line, const struct http_totals *http,
                      const struct service_totals *service)
 {
     printf("%sstopped: %" PRIu64 " requests answered (%" PRIu64 " with 200, %" PRIu64
-           " with 4xx, %" PRIu64 " with 5xx), %" PRIu64 " batches, %" PRIu64 " commits\n",
+           " with 4xx, %" PRIu64 " with 5xx), %" PRIu64 " batches, %" PRIu64
+           " commits, %.2f ms for a save\n",
            line->live ? "\r\033[K" : "", answers(http), http->ok, http->refused, http->failed,
-           service->batches, service->commits);
+           service->batches, service->commits,
+           ratio((double)service->save_ns, (double)service->saves) / 1e6);
     fflush(stdout);
 }
