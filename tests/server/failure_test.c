@@ -1,5 +1,5 @@
-/* What a client is told when its train cannot be loaded or saved: the truth, also if its booking was
- * refused in a batch that failed. The file fails by a trigger, or by what is stored in it. */
+/* What a client is told when its train cannot be loaded or saved: the truth, also if its booking
+ * was refused in a batch that failed. The file fails by a trigger, or by what is stored in it. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -39,8 +39,8 @@ static void assert_answer(int connection, int status, const char *part)
     assert_non_null(strstr(answered.body, part));
 }
 
-/* Of three bookings at once, two for a train that cannot be saved and one for another, the first two
- * fail, whichever of them would have had the seat. */
+/* Of three bookings at once, two for a train that cannot be saved and one for another, the first
+ * two fail, whichever of them would have had the seat. */
 static void a_failed_save(const char *const *options)
 {
     struct folder folder;
