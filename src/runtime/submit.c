@@ -124,6 +124,8 @@ int batch_submit_many(batch_processor *processor, batch_op *const *ops, size_t o
 {
     if (processor == NULL || (ops == NULL && ops_size > 0))
         return BATCH_INVALID;
+    if (batch__load_relaxed(&processor->xis_stopping) != 0)
+        return BATCH_STOPPED; /* so that stop waits for none but those who are about to leave */
     /* seq_cst, as stop does it the other way round: either we see that it stops, or it waits for us
      * before it closes the inboxes. So all are pushed or none. */
     batch__add_seq_cst(&processor->xgroup_submitters, 1);
