@@ -1,10 +1,11 @@
 /* floor.c: the least work this job needs, with nothing else around it.
  *
- * One producer thread hands caller-owned operations to one worker through an atomic list. The worker
- * takes the whole list at once, finds each key's batch in an open-addressed table (prefetched sixteen
- * at a time), runs the operation on the batch's resource and chains it. When the window has passed it
- * "saves" the batch (counts it) and completes every operation. No errors, cancel, stop, load, limits,
- * metrics or sleeping: a library that does all of those and comes near these figures is at the limit.
+ * One producer thread hands caller-owned operations to one worker through an atomic list. The
+ * worker takes the whole list at once, finds each key's batch in an open-addressed table
+ * (prefetched sixteen at a time), runs the operation on the batch's resource and chains it. When
+ * the window has passed it "saves" the batch (counts it) and completes every operation. No errors,
+ * cancel, stop, load, limits, metrics or sleeping: a library that does all of those and comes near
+ * these figures is at the limit.
  *
  * Build: cc -O2 -pthread floor.c -o floor
  * Run:   ./floor OPERATIONS KEYS WINDOW_MS     prints one line of JSON

@@ -219,8 +219,8 @@ void batch_call_finish(batch_call *call, int status)
         batch__calls_push(&shard->finished, call);
         return;
     }
-    /* From the push on, the worker may answer and end. The count keeps the shard until we have left;
-     * seq_cst, so that it is seen by whoever sees the call. */
+    /* From the push on, the worker may answer and end. The count keeps the shard until we have
+     * left; seq_cst, so that it is seen by whoever sees the call. */
     batch_processor *processor = shard->processor;
     batch__add_seq_cst(&processor->xfinishers, 1);
     batch__inbox_push_call_mp(&shard->inbox, call);

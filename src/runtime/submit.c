@@ -32,7 +32,7 @@ static bool is_valid(const batch_op *op)
 
 static void accept(batch_op *op, uint32_t hash, struct batch__waiter *waiter)
 {
-    op->private_hash = hash;
+    batch__store_relaxed(&op->private_hash, hash); /* a late cancel may look at it */
     op->private_waiter = waiter;
     op->private_state = BATCH__OP_ACCEPTED;
     batch__store_relaxed(&op->private_canceled, 0);
