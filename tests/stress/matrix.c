@@ -1,0 +1,551 @@
+/* matrix.c: from every callback, every function, on the same key, on another key, and on another
+ * processor: allowed, or refused with the documented status, and never hung.
+ *
+ * Each cell of the table is a processor of its own. One operation goes through it; when it comes to
+ * the callback in question, that calls the function in question, once, and notes what came back.
+ * Then everything must still be answered, exactly once, and all memory come back. A cell that hangs
+ * is named by an alarm.
+ *
+ * Sessions are opened and closed by the threads that start and free a processor, when it is not
+ * there yet, or no longer: from these callbacks only another processor can be called.
+ */
+#include <batch/metrics.h>
+#include <batch/store.h>
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { HANG_SECONDS = 30 };
+
+#define CALLBACKS(X)                                                                               \
+    X(RUN, "run")                                                                                  \
+    X(DONE, "done")                                                                                \
+    X(LOAD, "load")                                                                                \
+    X(SAVE, "save")                                                                                \
+    X(RELEASE, "release")                                                                          \
+    X(STORE_LOAD, "store load")                                                                    \
+    X(STORE_SAVE, "store save")                                                                    \
+    X(DECODE, "decode")                                                                            \
+    X(ENCODE, "encode")                                                                            \
+    X(CODEC_RELEASE, "codec release")                                                              \
+    X(SESSION_OPEN, "session_open")                                                                \
+    X(SESSION_CLOSE, "session_close")
+
+#define FUNCTIONS(X)                                                                               \
+    X(SUBMIT, "submit")                                                                            \
+    X(SUBMIT_MANY, "submit_many")                                                                  \
+    X(CALL_RUN, "run")                                                                             \
+    X(CANCEL, "cancel")                                                                            \
+    X(STOP_0, "stop(0)")                                                                           \
+    X(STOP_FOREVER, "stop(forever)")                                                               \
+    X(FREE, "free")                                                                                \
+    X(STATS, "stats")                                                                              \
+    X(SUBSCRIBE, "subscribe")                                                                      \
+    X(NEXT_0, "next(0)")                                                                           \
+    X(NEXT_FOREVER, "next(forever)")                                                               \
+    X(DROPPED, "dropped")                                                                          \
+    X(UNSUBSCRIBE, "unsubscribe")                                                                  \
+    X(START_ANOTHER, "start another")                                                              \
+    X(STORE_CLOSE, "store_close")                                                                  \
+    X(NOW, "now")                                                                                  \
+    X(STATUS, "status")
+
+#define ENTRY(name, text) name,
+#define TEXT(name, text)  text,
+enum callback { CALLBACKS(ENTRY) CALLBACKS_SIZE };
+enum function { FUNCTIONS(ENTRY) FUNCTIONS_SIZE };
+enum target { SAME_KEY, OTHER_KEY, OTHER_PROCESSOR, TARGETS_SIZE };
+static const char *const callback_names[] = {CALLBACKS(TEXT)};
+static const char *const function_names[] = {FUNCTIONS(TEXT)};
+static const char *const target_names[] = {"same key", "other key", "other processor"};
+
+enum { NOT_CALLED = 1000, NOT_POSSIBLE = 1001, OPS = 3 };
+
+/* ---- A cell --------------------------------------------------------------------------------- */
+
+struct cell {
+    batch_store store; /* first: passes on to `inner` */
+    batch_store *inner;
+    batch_codec codec;
+    enum callback callback;
+    enum function function;
+    enum target target;
+    uint32_t sessions;
+
+    batch_processor *processor;
+    batch_processor *other; /* its store is other_store */
+    batch_store *other_store;
+    batch_subscription *subscription; /* of the target; for UNSUBSCRIBE */
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool is_armed;               /* under lock: the callback has not called yet */
+    int64_t seen;                /* under lock: what the function said */
+    batch_op op;                 /* the one that goes through the callbacks */
+    batch_op ops[OPS];           /* submitted from there */
+    unsigned accepted, answered; /* under lock; of all */
+};
+
+static struct cell *current; /* for the alarm */
+
+static void on_alarm(int signal_number)
+{
+    char text[256];
+    (void)signal_number;
+    int size = snprintf(text, sizeof text, "hung: %s from %s, %s, %u sessions\n",
+                        function_names[current->function], callback_names[current->callback],
+                        target_names[current->target], current->sessions);
+    if (write(STDERR_FILENO, text, (size_t)size) < 0)
+        _exit(2);
+    _exit(1);
+}
+
+static batch_verdict add_one(void *resource, void *arg);
+static void count_answer(batch_op *op, const batch_result *result);
+
+static void op_init(struct cell *cell, batch_op *op, const char *key)
+{
+    *op = (batch_op)BATCH_OP_INIT;
+    op->key = key;
+    op->key_size = 1;
+    op->run = add_one;
+    op->done = count_answer;
+    op->arg = cell;
+}
+
+static const char *key_of(const struct cell *cell)
+{
+    return cell->target == OTHER_KEY ? "b" : "a";
+}
+
+static void count_accepted(struct cell *cell, unsigned count)
+{
+    pthread_mutex_lock(&cell->lock);
+    cell->accepted += count;
+    pthread_mutex_unlock(&cell->lock);
+}
+
+/* ---- The functions -------------------------------------------------------------------------- */
+
+static int64_t start_another(const struct cell *cell)
+{
+    batch_options options = BATCH_OPTIONS_INIT;
+    options.store = cell->other_store;
+    options.resource_size = sizeof(int64_t);
+    batch_processor *another = NULL;
+    int status = batch_processor_start(&another, &options, NULL);
+    if (status != BATCH_OK)
+        return status;
+    int64_t left = batch_processor_stop(another, BATCH_FOREVER);
+    return left != 0 ? left : batch_processor_free(another);
+}
+
+static int64_t call_on_subscription(enum function function, batch_processor *processor)
+{
+    batch_subscription *subscription = NULL;
+    batch_metric metric;
+    int64_t status = batch_metrics_subscribe(processor, NULL, &subscription);
+    if (function == NEXT_0)
+        status = batch_metrics_next(subscription, 0, &metric);
+    if (function == NEXT_FOREVER)
+        status = batch_metrics_next(subscription, BATCH_FOREVER, &metric);
+    if (function == DROPPED)
+        status = (int64_t)batch_metrics_dropped(subscription);
+    batch_metrics_unsubscribe(subscription);
+    return status;
+}
+
+static int64_t call_with_ops(struct cell *cell, batch_processor *processor)
+{
+    batch_op *ops[OPS];
+    for (int i = 0; i < OPS; i++) {
+        op_init(cell, &cell->ops[i], key_of(cell));
+        ops[i] = &cell->ops[i];
+    }
+    if (cell->function == SUBMIT) {
+        count_accepted(cell, 1);
+        return batch_submit(processor, ops[0]);
+    }
+    if (cell->function == SUBMIT_MANY) {
+        count_accepted(cell, OPS);
+        return batch_submit_many(processor, ops, OPS);
+    }
+    if (cell->function == CALL_RUN)
+        return batch_run(processor, ops[0], NULL);
+    return batch_cancel(processor, cell->target == SAME_KEY ? &cell->op : ops[0]);
+}
+
+static int64_t call_function(struct cell *cell)
+{
+    batch_processor *processor = cell->target == OTHER_PROCESSOR ? cell->other : cell->processor;
+    batch_stats stats = BATCH_STATS_INIT;
+    switch (cell->function) {
+    case SUBMIT:
+    case SUBMIT_MANY:
+    case CALL_RUN:
+    case CANCEL:
+        return call_with_ops(cell, processor);
+    case STOP_0:
+        return batch_processor_stop(processor, 0);
+    case STOP_FOREVER:
+        return batch_processor_stop(processor, BATCH_FOREVER);
+    case FREE:
+        return batch_processor_free(processor);
+    case STATS:
+        return batch_processor_stats(processor, &stats);
+    case SUBSCRIBE:
+    case NEXT_0:
+    case NEXT_FOREVER:
+    case DROPPED:
+        return call_on_subscription(cell->function, processor);
+    case UNSUBSCRIBE:
+        batch_metrics_unsubscribe(cell->subscription);
+        cell->subscription = NULL;
+        return BATCH_OK;
+    case START_ANOTHER:
+        return start_another(cell);
+    case STORE_CLOSE:
+        return batch_store_close(cell->target == OTHER_PROCESSOR ? cell->other_store
+                                                                 : &cell->store);
+    case NOW:
+        return batch_now_ns() > 0 ? BATCH_OK : BATCH_INVALID;
+    case STATUS:
+        return batch_status_text(0) != NULL && batch_status_name(0) != NULL ? BATCH_OK
+                                                                            : BATCH_INVALID;
+    case FUNCTIONS_SIZE:
+        break;
+    }
+    abort();
+}
+
+/* The callbacks all pass here. */
+static void pass(struct cell *cell, enum callback callback)
+{
+    pthread_mutex_lock(&cell->lock);
+    bool is_it = cell->is_armed && cell->callback == callback;
+    if (is_it)
+        cell->is_armed = false;
+    pthread_mutex_unlock(&cell->lock);
+    if (!is_it)
+        return;
+    int64_t seen = call_function(cell);
+    pthread_mutex_lock(&cell->lock);
+    cell->seen = seen;
+    pthread_cond_broadcast(&cell->changed);
+    pthread_mutex_unlock(&cell->lock);
+}
+
+/* ---- The callbacks -------------------------------------------------------------------------- */
+
+static batch_verdict add_one(void *resource, void *arg)
+{
+    pass(arg, RUN);
+    ++*(int64_t *)resource;
+    return BATCH_CHANGED;
+}
+
+static void count_answer(batch_op *op, const batch_result *result)
+{
+    struct cell *cell = op->arg;
+    (void)result;
+    pass(cell, DONE);
+    pthread_mutex_lock(&cell->lock);
+    cell->answered++;
+    pthread_cond_broadcast(&cell->changed);
+    pthread_mutex_unlock(&cell->lock);
+}
+
+static int load(batch_call *call, void *resource, void *arg)
+{
+    (void)call;
+    (void)resource;
+    pass(arg, LOAD);
+    return BATCH_OK;
+}
+
+static int save(batch_call *call, void *resource, void *arg)
+{
+    (void)call;
+    (void)resource;
+    pass(arg, SAVE);
+    return BATCH_OK;
+}
+
+static void release(void *resource, void *arg)
+{
+    (void)resource;
+    pass(arg, RELEASE);
+}
+
+static int decode(void *resource, const void *bytes, size_t bytes_size, void *arg)
+{
+    pass(arg, DECODE);
+    if (bytes != NULL)
+        memcpy(resource, bytes, bytes_size);
+    return BATCH_OK;
+}
+
+static int encode(void *resource, const void **ret_bytes, size_t *ret_bytes_size, void *arg)
+{
+    pass(arg, ENCODE);
+    *ret_bytes = resource;
+    *ret_bytes_size = sizeof(int64_t);
+    return BATCH_OK;
+}
+
+static void codec_release(void *resource, void *arg)
+{
+    (void)resource;
+    pass(arg, CODEC_RELEASE);
+}
+
+static struct cell *cell_of(batch_store *store)
+{
+    return (struct cell *)(void *)store;
+}
+
+static int session_open(batch_store *store, void **ret_session, batch_result *reterr)
+{
+    struct cell *cell = cell_of(store);
+    pass(cell, SESSION_OPEN);
+    return cell->inner->session_open(cell->inner, ret_session, reterr);
+}
+
+static void session_close(batch_store *store, void *session)
+{
+    struct cell *cell = cell_of(store);
+    pass(cell, SESSION_CLOSE);
+    cell->inner->session_close(cell->inner, session);
+}
+
+static void store_load(batch_store *store, void *session, batch_call *const *calls, size_t size)
+{
+    struct cell *cell = cell_of(store);
+    pass(cell, STORE_LOAD);
+    cell->inner->load(cell->inner, session, calls, size);
+}
+
+static void store_save(batch_store *store, void *session, batch_call *const *calls, size_t size)
+{
+    struct cell *cell = cell_of(store);
+    pass(cell, STORE_SAVE);
+    cell->inner->save(cell->inner, session, calls, size);
+}
+
+static void close_nothing(batch_store *store)
+{
+    (void)store;
+}
+
+/* ---- One cell, from start to free ----------------------------------------------------------- */
+
+static void must(bool is_so, const char *what)
+{
+    if (is_so)
+        return;
+    fprintf(stderr, "%s from %s, %s, %u sessions: %s\n", function_names[current->function],
+            callback_names[current->callback], target_names[current->target], current->sessions,
+            what);
+    exit(1);
+}
+
+static bool has_store(enum callback callback)
+{
+    return callback >= STORE_LOAD;
+}
+
+static batch_options options_of(struct cell *cell)
+{
+    batch_options options = BATCH_OPTIONS_INIT;
+    options.sessions = cell->sessions;
+    options.shards = 2;
+    options.resource_size = sizeof(int64_t);
+    options.window_ns = BATCH_WINDOW_NONE;
+    options.deadline_ns = BATCH_FOREVER;
+    if (has_store(cell->callback)) {
+        options.store = &cell->store;
+        options.codec = &cell->codec;
+    } else {
+        options.load = load;
+        options.save = save;
+        options.release = release;
+        options.arg = cell;
+    }
+    return options;
+}
+
+static void cell_make(struct cell *cell)
+{
+    must(pthread_mutex_init(&cell->lock, NULL) == 0, "no lock");
+    must(pthread_cond_init(&cell->changed, NULL) == 0, "no condition");
+    cell->store = (batch_store)BATCH_STORE_INIT;
+    cell->store.name = "matrix";
+    cell->store.session_open = session_open;
+    cell->store.session_close = session_close;
+    cell->store.load = store_load;
+    cell->store.save = store_save;
+    cell->store.close = close_nothing;
+    cell->codec = (batch_codec){sizeof cell->codec, decode, encode, codec_release, cell};
+    must(batch_memory_open(&cell->inner) == BATCH_OK, "no store");
+    must(batch_memory_open(&cell->other_store) == BATCH_OK, "no other store");
+    batch_options options = BATCH_OPTIONS_INIT;
+    options.store = cell->other_store;
+    options.resource_size = sizeof(int64_t);
+    options.window_ns = BATCH_WINDOW_NONE;
+    options.deadline_ns = BATCH_FOREVER;
+    must(batch_processor_start(&cell->other, &options, NULL) == BATCH_OK, "no other processor");
+    cell->seen = NOT_CALLED;
+}
+
+static void await_answers(struct cell *cell)
+{
+    pthread_mutex_lock(&cell->lock);
+    while (cell->answered < cell->accepted)
+        pthread_cond_wait(&cell->changed, &cell->lock);
+    pthread_mutex_unlock(&cell->lock);
+}
+
+static int64_t cell_fill(struct cell *cell)
+{
+    cell_make(cell);
+    cell->is_armed = true;
+    batch_options options = options_of(cell);
+    must(batch_processor_start(&cell->processor, &options, NULL) == BATCH_OK, "no processor");
+    if (cell->function == UNSUBSCRIBE) {
+        batch_processor *observed = cell->target == OTHER_PROCESSOR ? cell->other : cell->processor;
+        must(batch_metrics_subscribe(observed, NULL, &cell->subscription) == BATCH_OK, "subscribe");
+    }
+    op_init(cell, &cell->op, "a");
+    count_accepted(cell, 1);
+    must(batch_submit(cell->processor, &cell->op) == BATCH_OK, "submit");
+    await_answers(cell);
+    must(batch_processor_stop(cell->processor, BATCH_FOREVER) == 0, "stop");
+    must(batch_processor_free(cell->processor) == BATCH_OK, "free");
+    await_answers(cell); /* of what the closing of a session has submitted */
+    batch_metrics_unsubscribe(cell->subscription);
+    must(batch_processor_stop(cell->other, BATCH_FOREVER) == 0, "stop the other");
+    must(batch_processor_free(cell->other) == BATCH_OK, "free the other");
+    must(batch_store_close(cell->inner) == BATCH_OK, "close");
+    must(batch_store_close(cell->other_store) == BATCH_OK, "close the other");
+    must(cell->answered == cell->accepted, "answered more than once");
+    must(!cell->is_armed, "the callback has not come");
+    pthread_cond_destroy(&cell->changed);
+    pthread_mutex_destroy(&cell->lock);
+    return cell->seen;
+}
+
+/* ---- What is documented --------------------------------------------------------------------- */
+
+static bool is_possible(enum callback callback, enum function function, enum target target)
+{
+    bool has_processor = callback != SESSION_OPEN && callback != SESSION_CLOSE;
+    if (!has_processor && target != OTHER_PROCESSOR)
+        return false;
+    if (target == OTHER_PROCESSOR && function == NEXT_FOREVER)
+        return false; /* waits, as it should */
+    return target != OTHER_PROCESSOR ||
+           function != CANCEL; /* an operation is canceled where it is */
+}
+
+static bool is_documented(const struct cell *cell, int64_t seen)
+{
+    bool is_other = cell->target == OTHER_PROCESSOR;
+    switch (cell->function) {
+    case CALL_RUN:
+#ifdef MATRIX_CONTROL /* a rule that is not so: must be found broken */
+        return seen == BATCH_OK;
+#endif
+        return seen == (is_other ? BATCH_OK : BATCH_DEADLOCK);
+    case STOP_0:
+        return is_other ? seen >= 0 : seen == BATCH_DEADLOCK;
+    case STOP_FOREVER:
+        return seen == (is_other ? 0 : BATCH_DEADLOCK);
+    case FREE:
+        return seen == (is_other ? BATCH_BUSY : BATCH_DEADLOCK);
+    case NEXT_0:
+        return seen == BATCH_TIMED_OUT;
+    case NEXT_FOREVER:
+        return seen == BATCH_DEADLOCK;
+    case STORE_CLOSE:
+        /* The cell's own store is in use only if the processor has it. */
+        return seen == (is_other || has_store(cell->callback) ? BATCH_BUSY : BATCH_OK);
+    default:
+        return seen == BATCH_OK;
+    }
+}
+
+struct table {
+    int64_t seen[CALLBACKS_SIZE][FUNCTIONS_SIZE];
+    bool is_wrong[CALLBACKS_SIZE][FUNCTIONS_SIZE];
+};
+
+static void table_print(const struct table *table, uint32_t sessions, enum target target)
+{
+    printf("%u sessions, %s; ! is wrong\n%14s", sessions, target_names[target], "");
+    for (int callback = 0; callback < CALLBACKS_SIZE; callback++)
+        printf(" %13s", callback_names[callback]);
+    printf("\n");
+    for (int function = 0; function < FUNCTIONS_SIZE; function++) {
+        printf("%14s", function_names[function]);
+        for (int callback = 0; callback < CALLBACKS_SIZE; callback++) {
+            int64_t seen = table->seen[callback][function];
+            const char *name = seen == NOT_POSSIBLE ? "-" : "not called";
+            if (seen <= 0)
+                name = batch_status_name((int)seen) + strlen("BATCH_");
+            else if (seen < NOT_CALLED)
+                name = "left some";
+            printf(" %12s%c", name, table->is_wrong[callback][function] ? '!' : ' ');
+        }
+        printf("\n");
+    }
+    printf("\n");
+}
+
+/* The number of wrong cells. */
+static unsigned fill_table(uint32_t sessions, enum target target, bool is_shown)
+{
+    struct table table;
+    unsigned wrong = 0, cells = 0;
+    memset(&table, 0, sizeof table);
+    for (int callback = 0; callback < CALLBACKS_SIZE; callback++) {
+        for (int function = 0; function < FUNCTIONS_SIZE; function++) {
+            table.seen[callback][function] = NOT_POSSIBLE;
+            if (!is_possible((enum callback)callback, (enum function)function, target))
+                continue;
+            struct cell *cell = calloc(1, sizeof *cell);
+            cell->callback = (enum callback)callback;
+            cell->function = (enum function)function;
+            cell->target = target;
+            cell->sessions = sessions;
+            current = cell;
+            alarm(HANG_SECONDS);
+            int64_t seen = cell_fill(cell);
+            alarm(0);
+            table.seen[callback][function] = seen;
+            table.is_wrong[callback][function] = !is_documented(cell, seen);
+            wrong += table.is_wrong[callback][function];
+            cells++;
+            free(cell);
+        }
+    }
+    printf("%u sessions, %s: %u cells, %u wrong\n", sessions, target_names[target], cells, wrong);
+    if (is_shown || wrong > 0)
+        table_print(&table, sessions, target);
+    return wrong;
+}
+
+int main(int argc, char **argv)
+{
+    bool is_shown = argc > 1 && strcmp(argv[1], "--show") == 0;
+    unsigned wrong = 0;
+    signal(SIGALRM, on_alarm);
+    for (uint32_t sessions = 0; sessions < 2; sessions++) {
+        for (int target = 0; target < TARGETS_SIZE; target++)
+            wrong += fill_table(sessions, (enum target)target, is_shown);
+    }
+    return wrong > 0;
+}

@@ -1,0 +1,347 @@
+/* storm_load.c: see storm.h. */
+#include "storm.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+uint64_t random_next(struct random *random)
+{
+    uint64_t z = random->state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+uint64_t random_below(struct random *random, uint64_t bound)
+{
+    return random_next(random) % bound;
+}
+
+/* ---- What the library calls ----------------------------------------------------------------- */
+
+static void *take(size_t size, void *arg)
+{
+    struct storm *storm = arg;
+    void *memory = malloc(size);
+    if (memory != NULL)
+        atomic_fetch_add_explicit(&storm->memory_live, 1, memory_order_relaxed);
+    return memory;
+}
+
+static void give(void *memory, void *arg)
+{
+    struct storm *storm = arg;
+    if (memory != NULL)
+        atomic_fetch_sub_explicit(&storm->memory_live, 1, memory_order_relaxed);
+    free(memory);
+}
+
+/* One in `of` calls has bad luck. Relaxed, so that it orders nothing for ThreadSanitizer. */
+static bool is_unlucky(struct storm *storm, uint64_t of)
+{
+    struct random random = {
+        atomic_fetch_add_explicit(&storm->random_faults, 0x10001, memory_order_relaxed)};
+    return random_below(&random, of) == 0;
+}
+
+static struct key *key_of(const struct storm *storm, const batch_call *call)
+{
+    size_t size;
+    const char *text = batch_call_key(call, &size);
+    for (int i = 0; i < KEYS; i++) {
+        const struct key *key = &storm->keys[i];
+        if (key->size == size && memcmp(key->text, text, size) == 0)
+            return (struct key *)(uintptr_t)key;
+    }
+    storm_fail(storm, "a key that nobody has submitted");
+}
+
+static int load(batch_call *call, void *resource, void *arg)
+{
+    struct storm *storm = arg;
+    if (is_unlucky(storm, 40)) {
+        batch_call_set_error(call, 7, "bad luck");
+        return BATCH_LOAD_FAILED;
+    }
+    *(int64_t *)resource = key_of(storm, call)->stored;
+    return BATCH_OK;
+}
+
+static int save(batch_call *call, void *resource, void *arg)
+{
+    static const int faults[] = {BATCH_SAVE_FAILED, BATCH_CONFLICT, BATCH_UNKNOWN};
+    struct storm *storm = arg;
+    if (is_unlucky(storm, 40)) {
+        batch_call_set_error(call, 8, "worse luck");
+        return faults[batch_call_deadline_ns(call) % 3];
+    }
+    key_of(storm, call)->stored = *(int64_t *)resource;
+    return BATCH_OK;
+}
+
+static batch_verdict run(void *resource, void *arg)
+{
+    struct request *request = arg;
+    struct key *key = request->key;
+    request->has_run = true;
+    if (request->number != 0) {
+        STORM_MUST(request->storm, request->number > key->ran[request->thread]);
+        key->ran[request->thread] = request->number;
+    }
+    if (!request->changes)
+        return BATCH_UNCHANGED;
+    ++*(int64_t *)resource;
+    return BATCH_CHANGED;
+}
+
+/* The books of a key: kept on its worker, one answer after the other. */
+static void book_answer(struct request *request, const batch_result *result)
+{
+    struct storm *storm = request->storm;
+    struct key *key = request->key;
+    bool has_run = result->batch_operations > 0;
+    STORM_MUST(storm, has_run == request->has_run);
+    STORM_MUST(storm, !result->changed || request->changes);
+    if (has_run && request->number != 0) {
+        STORM_MUST(storm, request->number > key->answered[request->thread]);
+        key->answered[request->thread] = request->number;
+    }
+    if (result->status == BATCH_OK && result->changed)
+        key->expected++;
+#ifdef STORM_CONTROL_LOST
+    if (result->status == BATCH_OK && request->number % 5000 == 4999)
+        key->expected++;
+#endif
+}
+
+static bool submit_again(struct request *request)
+{
+    request->number = 0; /* no longer from its own thread */
+    request->has_run = false;
+    return batch_submit(request->storm->processor, &request->op) == BATCH_OK;
+}
+
+static void done(batch_op *op, const batch_result *result)
+{
+    struct request *request = (struct request *)(void *)op;
+    book_answer(request, result);
+    atomic_fetch_add(&request->answers, 1);
+    if (request->storm->must_resubmit && request->number % 8 == 7) {
+        atomic_fetch_add(&request->accepted_again, 1);
+        if (submit_again(request))
+            return;
+        atomic_fetch_sub(&request->accepted_again, 1);
+    }
+#ifdef STORM_CONTROL_TWICE
+    if (request->number % 5000 == 4999)
+        atomic_fetch_add(&request->answers, 1);
+#endif
+    atomic_store_explicit(&request->is_free, true, memory_order_release);
+}
+
+/* ---- What the threads do -------------------------------------------------------------------- */
+
+void storm_init_requests(struct storm *storm)
+{
+    for (unsigned thread = 0; thread < THREADS; thread++) {
+        for (int i = 0; i < OPS_EACH; i++) {
+            struct request *request = &storm->workers[thread].requests[i];
+            request->op = (batch_op)BATCH_OP_INIT;
+            request->op.run = run;
+            request->op.done = done;
+            request->op.arg = request;
+            request->storm = storm;
+            request->thread = thread;
+            atomic_store(&request->is_free, true);
+        }
+    }
+}
+
+void storm_choose_options(struct storm *storm)
+{
+    static const uint32_t sessions[] = {0, 1, 3};
+    static const uint64_t windows_ns[] = {BATCH_WINDOW_NONE, 1000000};
+    struct random *random = &storm->random;
+    batch_options options = BATCH_OPTIONS_INIT;
+    options.shards = random_below(random, 2) == 0 ? 1 : 3;
+    options.sessions = sessions[random_below(random, 3)];
+    options.window_ns = windows_ns[random_below(random, 2)];
+    options.deadline_ns = 1000000000;
+    options.resource_size = sizeof(int64_t);
+    options.load = load;
+    options.save = save;
+    options.arg = storm;
+    options.allocator = (batch_allocator){take, give, storm};
+    if (random_below(random, 3) == 0)
+        options.ops_max = (uint32_t)(1 + random_below(random, 10));
+    if (random_below(random, 4) == 0)
+        options.ops_waiting_max = 16 + random_below(random, 200);
+    if (random_below(random, 4) == 0)
+        options.key_ops_waiting_max = 4 + random_below(random, 20);
+    if (random_below(random, 3) == 0)
+        options.group_max = (uint32_t)(1 + random_below(random, 5));
+    storm->options = options;
+    storm->must_resubmit = random_below(random, 2) == 0;
+}
+
+static void prepare(struct worker *worker, struct request *request)
+{
+    uint64_t which = random_below(&worker->random, KEYS);
+    struct key *key = &worker->storm->keys[which];
+    request->key = key;
+    request->op.key = key->text;
+    request->op.key_size = key->size;
+    request->number = ++worker->numbers[which];
+    request->has_run = false;
+    request->changes = random_below(&worker->random, 4) != 0;
+    request->op.start_by_ns = 0;
+    if (random_below(&worker->random, 16) == 0)
+        request->op.start_by_ns = batch_now_ns() + random_below(&worker->random, 2000000);
+    atomic_store_explicit(&request->is_free, false, memory_order_relaxed);
+}
+
+static struct request *find_free(struct worker *worker)
+{
+    uint64_t from = random_below(&worker->random, OPS_EACH);
+    for (unsigned i = 0; i < OPS_EACH; i++) {
+        struct request *request = &worker->requests[(from + i) % OPS_EACH];
+        if (atomic_load_explicit(&request->is_free, memory_order_acquire))
+            return request;
+    }
+    return NULL;
+}
+
+static int submit_one(struct worker *worker)
+{
+    struct request *request = find_free(worker);
+    if (request == NULL)
+        return BATCH_OK;
+    prepare(worker, request);
+    int status = batch_submit(worker->storm->processor, &request->op);
+    if (status == BATCH_OK)
+        request->accepted++;
+    else
+        atomic_store(&request->is_free, true);
+    return status;
+}
+
+static int submit_many(struct worker *worker)
+{
+    struct request *requests[MANY_MAX];
+    batch_op *ops[MANY_MAX];
+    size_t wanted = random_below(&worker->random, MANY_MAX) + 1;
+    size_t count = 0;
+    while (count < wanted && (requests[count] = find_free(worker)) != NULL) {
+        prepare(worker, requests[count]);
+        ops[count] = &requests[count]->op;
+        count++;
+    }
+#ifdef STORM_CONTROL_ORDER
+    if (count > 4) {
+        batch_op *first = ops[0];
+        ops[0] = ops[count - 1];
+        ops[count - 1] = first;
+    }
+#endif
+    int status = batch_submit_many(worker->storm->processor, ops, count);
+    for (size_t i = 0; i < count; i++) {
+        if (status == BATCH_OK)
+            requests[i]->accepted++;
+        else
+            atomic_store(&requests[i]->is_free, true);
+    }
+    return status;
+}
+
+static int cancel_one(struct worker *worker)
+{
+    struct request *request = &worker->requests[random_below(&worker->random, OPS_EACH)];
+    STORM_MUST(worker->storm, batch_cancel(worker->storm->processor, &request->op) == BATCH_OK);
+    return BATCH_OK;
+}
+
+/* A run that is answered to this thread keeps no books with its key, so it only reads. */
+static int run_one(struct worker *worker)
+{
+    struct storm *storm = worker->storm;
+    struct request request = {.storm = storm, .thread = worker->index};
+    batch_result result;
+    request.op.run = run;
+    request.op.arg = &request;
+    prepare(worker, &request);
+    request.changes = false;
+    int status = batch_run(storm->processor, &request.op, &result);
+    STORM_MUST(storm, result.status == status);
+    STORM_MUST(storm, (result.batch_operations > 0) == request.has_run);
+    if (status == BATCH_STOPPED || status == BATCH_BUSY)
+        worker->runs_uncertain++;
+    else
+        worker->runs_answered++;
+    STORM_MUST(storm, status != BATCH_INVALID && status != BATCH_DEADLOCK);
+    return status;
+}
+
+static int subscribe(struct worker *worker)
+{
+    struct storm *storm = worker->storm;
+    batch_subscription *subscription = NULL;
+    batch_subscription_options options = BATCH_SUBSCRIPTION_OPTIONS_INIT;
+    options.queue_max = (uint32_t)(1 + random_below(&worker->random, 8));
+    options.block = random_below(&worker->random, 2) == 0;
+    STORM_MUST(storm,
+               batch_metrics_subscribe(storm->processor, &options, &subscription) == BATCH_OK);
+    for (uint64_t i = random_below(&worker->random, 6); i > 0; i--) {
+        batch_metric metric;
+        uint64_t timeout_ns = random_below(&worker->random, 2) * 100000;
+        int status = batch_metrics_next(subscription, timeout_ns, &metric);
+        STORM_MUST(storm, status == BATCH_OK || status == BATCH_TIMED_OUT || status == BATCH_ENDED);
+        if (status != BATCH_OK)
+            break;
+        STORM_MUST(storm, metric.operations > 0);
+        STORM_MUST(storm, metric.operations == metric.operations_ok +
+                                                   metric.operations_not_applied +
+                                                   metric.operations_unknown);
+        worker->records++;
+    }
+    batch_metrics_unsubscribe(subscription);
+    return BATCH_OK;
+}
+
+static int read_stats(struct worker *worker)
+{
+    struct storm *storm = worker->storm;
+    batch_stats stats = BATCH_STATS_INIT;
+    STORM_MUST(storm, batch_processor_stats(storm->processor, &stats) == BATCH_OK);
+    uint64_t answered = 0;
+    for (int i = 0; i < BATCH_STATUS_COUNT; i++)
+        answered += stats.operations_answered[i];
+    STORM_MUST(storm, stats.operations_accepted >= answered);
+    STORM_MUST(storm, stats.batches_saved <= stats.batches);
+    return BATCH_OK;
+}
+
+void storm_run_cycle(struct worker *worker)
+{
+    int status;
+    do {
+        uint64_t choice = random_below(&worker->random, 100);
+        if (choice < 45)
+            status = submit_one(worker);
+        else if (choice < 70)
+            status = submit_many(worker);
+        else if (choice < 90)
+            status = cancel_one(worker);
+        else if (choice < 96)
+            status = run_one(worker);
+        else if (choice < 98)
+            status = subscribe(worker);
+        else
+            status = read_stats(worker);
+#ifdef STORM_CONTROL_RACE
+        if (worker->storm->keys[0].stored < 0)
+            status = BATCH_STOPPED;
+#endif
+        STORM_MUST(worker->storm, status != BATCH_INVALID);
+        worker->refused[-status] += status != BATCH_OK;
+    } while (status != BATCH_STOPPED);
+}
