@@ -50,21 +50,22 @@ static struct answer answer_train(struct request *request)
     return (struct answer){200, "application/json", request->json, request->json_size, false};
 }
 
-/* Nothing is known to be stored, and why. */
+/* What has failed, and what is known of the booking. */
+static const char *failure(const struct request *request, bool retry_later)
+{
+    if (request->target.kind == TARGET_TRAIN)
+        return "The train could not be read";
+    if (batch_may_be_applied(request->status))
+        return "The booking may or may not have been saved; look at the train before you try again";
+    return retry_later ? "Nothing was changed. Try again later" : "Nothing was changed";
+}
+
 static struct answer answer_failure(struct request *request)
 {
-    const char *what = "Nothing was changed. Try again later";
-    unsigned http_status = 503;
     bool retry_later = request->status == BATCH_BUSY || request->status == BATCH_STOPPED;
-    if (!retry_later) {
-        http_status = 500;
-        what = batch_may_be_applied(request->status)
-                   ? "The booking may or may not have been saved; look at the train before you try "
-                     "again"
-                   : "Nothing was changed";
-    }
-    int size = snprintf(request->body, sizeof request->body, "%s: %s\n", what, request->message);
-    struct answer answer = answer_body(request, http_status, (size_t)size);
+    int size = snprintf(request->body, sizeof request->body, "%s: %s\n",
+                        failure(request, retry_later), request->message);
+    struct answer answer = answer_body(request, retry_later ? 503 : 500, (size_t)size);
     answer.retry_later = retry_later;
     return answer;
 }

@@ -50,8 +50,8 @@ struct http {
     atomic_uint_fast64_t xrefused;
     atomic_uint_fast64_t xfailed;
 
-    /* Requests that were given to the service and are not gone yet. The condition is signalled at 0
-     * once `xstopping` is set. */
+    /* Requests that were given to the service and are not gone yet. The condition is signalled when
+     * there are none, for http_close. */
     atomic_uint_fast64_t xunanswered;
     pthread_mutex_t mutex;
     pthread_cond_t none_unanswered;
@@ -194,8 +194,7 @@ static void request_end(void *arg, struct MHD_Connection *connection, void **con
 #ifndef TRAIN_SERVER_ANSWERS_EARLY /* tests: libbatch may still have it then */
     free(request);
 #endif
-    if (counted && atomic_fetch_sub_explicit(&http->xunanswered, 1, memory_order_acq_rel) == 1 &&
-        atomic_load_explicit(&http->xstopping, memory_order_relaxed)) {
+    if (counted && atomic_fetch_sub_explicit(&http->xunanswered, 1, memory_order_acq_rel) == 1) {
         pthread_mutex_lock(&http->mutex);
         pthread_cond_signal(&http->none_unanswered);
         pthread_mutex_unlock(&http->mutex);
