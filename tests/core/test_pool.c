@@ -52,7 +52,8 @@ static void what_lies_behind_the_batch_is_kept_from_use_to_use(void **state)
     struct fixture *f = *state;
     struct batch__batch *batch = batch__pool_take(&f->pool, "a", 1, 1);
     memset(batch, 0x5A, OBJECT_BYTES);
-    *batch = (struct batch__batch){.key = batch->key_inline, .key_size = 1};
+    *batch = (struct batch__batch){
+        .key = batch->key_inline, .key_size = 1, .phase = BATCH__ENDED, .changed = 7};
     batch__pool_give(&f->pool, batch);
     struct batch__batch *again = batch__pool_take(&f->pool, "b", 1, 2);
     assert_ptr_equal(again, batch);
