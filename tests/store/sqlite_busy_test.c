@@ -128,6 +128,7 @@ static void test_a_save_gives_up_waiting_when_the_time_to_stop_is_over(void **st
     sqlite_file_execute(file, "BEGIN IMMEDIATE");
     struct waiting waiting;
     waiting_begin(&waiting, processor);
+    let_it_try();
     batch_processor_stop(processor, 0);
     assert_int_equal(waiting_end(&waiting), BATCH_SAVE_FAILED);
     processor_end(processor);
@@ -177,18 +178,19 @@ static void test_a_snapshot_that_is_kept_open_stops_nobody(void **state)
 
 /* ---- This process --------------------------------------------------------------------------- */
 
-enum { OPENERS = 8, OPENINGS = 10 };
+enum { OPENERS = 8, OPENINGS = 40 };
 
 struct opener {
     char path[128];
-    pthread_barrier_t *barrier;
+    pthread_barrier_t *barrier; /* where all begin at once, or NULL */
     batch_result error;
 };
 
 static void *opener_main(void *arg)
 {
     struct opener *opener = arg;
-    pthread_barrier_wait(opener->barrier);
+    if (opener->barrier != NULL)
+        pthread_barrier_wait(opener->barrier);
     batch_store *store = NULL;
     if (batch_sqlite_open(&store, opener->path, NULL, &opener->error) == BATCH_OK)
         opener->error.status = batch_store_close(store);
@@ -216,6 +218,28 @@ static void test_many_may_open_a_new_file_at_once(void **state)
         }
     }
     pthread_barrier_destroy(&barrier);
+}
+
+/* A file that is not in WAL mode yet is put into it, which nobody else may be using it for. */
+static void test_opening_waits_for_another_process(void **state)
+{
+    struct sqlite_file *file = *state;
+    sqlite_file_execute(file, "PRAGMA journal_mode=DELETE; CREATE TABLE other (x)");
+    static const char *const locks[] = {"BEGIN; SELECT * FROM other", "BEGIN IMMEDIATE",
+                                        "BEGIN EXCLUSIVE"};
+    for (size_t i = 0; i < sizeof locks / sizeof locks[0]; i++) {
+        sqlite_file_execute(file, locks[i]);
+        struct opener opener = {.barrier = NULL};
+        pthread_t thread;
+        strcpy(opener.path, file->path);
+        assert_int_equal(pthread_create(&thread, NULL, opener_main, &opener), 0);
+        let_it_try();
+        sqlite_file_execute(file, "COMMIT");
+        pthread_join(thread, NULL);
+        if (opener.error.status != BATCH_OK)
+            fail_msg("%s: %s", locks[i], opener.error.message);
+        sqlite_file_execute(file, "PRAGMA journal_mode=DELETE");
+    }
 }
 
 enum { STORES = 2, ADDERS = 8, ADDS = 100, KEYS = 10 };
@@ -296,6 +320,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_a_snapshot_that_is_kept_open_stops_nobody, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_opening_waits_for_another_process, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_many_may_open_a_new_file_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nobody_in_a_process_is_told_that_the_file_is_busy,
                                         set_up, tear_down),

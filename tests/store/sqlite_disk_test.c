@@ -148,34 +148,55 @@ static void commit_in_between(void *arg)
     sqlite3_exec(file->db, "UPDATE other SET x = x + 1", NULL, NULL, NULL);
 }
 
+enum { STATE_SIZE = 1000000, LOG_SIZE_MAX = 40000000 };
+
+/* Save a large state this often, and say how long the log is then. */
+static int64_t log_size_after(struct setting *setting, int saves)
+{
+    batch_options options = text_options(setting->store, 0);
+    batch_processor *processor = processor_start(&options);
+    char *large = malloc(STATE_SIZE);
+    assert_non_null(large);
+    for (int i = 0; i < saves; i++) {
+        memset(large, i, STATE_SIZE); /* pages that stay as they are would not be written */
+        text_set(processor, "key", 3, large, STATE_SIZE);
+    }
+    free(large);
+    processor_end(processor);
+    char path[128];
+    struct stat status;
+    snprintf(path, sizeof path, "%s-wal", setting->file.path);
+    assert_int_equal(stat(path, &status), 0);
+    return status.st_size;
+}
+
 static void test_the_log_does_not_grow_for_ever(void **state)
 {
     (void)state;
-    enum { STATE_SIZE = 1000000, SAVES = 60, LOG_SIZE_MAX = 40000000 };
     struct setting setting;
     setting_begin(&setting, BATCH_SQLITE_FULL);
     sqlite_file_execute(&setting.file, "PRAGMA wal_autocheckpoint=0; CREATE TABLE other (x); "
                                        "INSERT INTO other VALUES (0)");
     sqlite3_busy_timeout(setting.file.db, 0);
-    batch_options options = text_options(setting.store, 0);
-    batch_processor *processor = processor_start(&options);
-    char *large = calloc(1, STATE_SIZE);
-    assert_non_null(large);
     faulty_disk_on_checkpoint(commit_in_between, &setting.file);
-    for (int i = 0; i < SAVES; i++) {
-        memset(large, i, STATE_SIZE); /* pages that stay as they are would not be written */
-        text_set(processor, "key", 3, large, STATE_SIZE);
-    }
+    int64_t log_size = log_size_after(&setting, 60);
     faulty_disk_on_checkpoint(NULL, NULL);
-    free(large);
-    processor_end(processor);
     assert_true(sqlite_file_number(&setting.file, "SELECT x FROM other") > 0);
-    char log[128];
-    struct stat status;
-    snprintf(log, sizeof log, "%s-wal", setting.file.path);
-    assert_int_equal(stat(log, &status), 0);
-    assert_true(status.st_size > STATE_SIZE);
-    assert_true(status.st_size < LOG_SIZE_MAX);
+    assert_true(log_size > STATE_SIZE);
+    assert_true(log_size < LOG_SIZE_MAX);
+    setting_end(&setting);
+}
+
+static void test_a_snapshot_that_makes_the_log_grow_stops_nobody(void **state)
+{
+    (void)state;
+    struct setting setting;
+    setting_begin(&setting, BATCH_SQLITE_FULL);
+    add_to_all(&setting);
+    sqlite_file_execute(&setting.file, "BEGIN");
+    assert_int_equal(number_in(&setting.file), 1);
+    assert_true(log_size_after(&setting, 50) > LOG_SIZE_MAX);
+    sqlite_file_execute(&setting.file, "COMMIT");
     setting_end(&setting);
 }
 
@@ -283,18 +304,18 @@ static void test_saves_go_well_again_when_there_is_room_again(void **state)
 static void test_a_write_that_fails_before_commit_stores_nothing(void **state)
 {
     (void)state;
-    enum { STATE_SIZE = 3000000 };
+    enum { LARGE_SIZE = 3 * STATE_SIZE };
     struct setting setting;
     setting_begin(&setting, BATCH_SQLITE_FULL);
     batch_options options = text_options(setting.store, 0);
     batch_processor *processor = processor_start(&options);
-    char *large = malloc(STATE_SIZE);
+    char *large = malloc(LARGE_SIZE);
     assert_non_null(large);
-    memset(large, 'x', STATE_SIZE);
+    memset(large, 'x', LARGE_SIZE);
     text_set(processor, "key", 3, "small", 5);
     for (int i = 0; i < 2; i++) {
         struct text_request request;
-        text_request_init(&request, "key", 3, large, STATE_SIZE);
+        text_request_init(&request, "key", 3, large, LARGE_SIZE);
         faulty_disk_arm(i == 0 ? FAULT_LOG_WRITE : FAULT_LOG_WRITE_HALF, 1, false);
         assert_int_equal(request_run(processor, &request.request), BATCH_SAVE_FAILED);
         assert_true(faulty_disk_disarm());
@@ -304,7 +325,7 @@ static void test_a_write_that_fails_before_commit_stores_nothing(void **state)
         assert_string_equal(text, "small");
         free(text);
     }
-    text_set(processor, "key", 3, large, STATE_SIZE);
+    text_set(processor, "key", 3, large, LARGE_SIZE);
     free(large);
     processor_end(processor);
     setting_end(&setting);
@@ -347,6 +368,7 @@ int main(void)
         cmocka_unit_test(test_commits_are_not_synced_if_that_is_asked_for),
         cmocka_unit_test(test_a_disk_without_wal_mode_is_refused),
         cmocka_unit_test(test_the_log_does_not_grow_for_ever),
+        cmocka_unit_test(test_a_snapshot_that_makes_the_log_grow_stops_nobody),
         cmocka_unit_test(test_a_write_that_fails_at_commit_is_unknown),
         cmocka_unit_test(test_a_disk_that_is_full_at_commit_is_unknown),
         cmocka_unit_test(test_a_commit_that_failed_may_come_back),

@@ -183,6 +183,39 @@ static void test_a_conflict_of_a_new_row_leaves_nothing_behind(void **state)
     assert_int_equal(count_notes(setting), KEYS - 1);
 }
 
+/* A state that is longer than SQLite's limit; it is told so before it looks at the bytes. */
+static int encode_too_much(void *resource, const void **ret_bytes, size_t *ret_bytes_size,
+                           void *arg)
+{
+    (void)arg;
+    *ret_bytes = resource;
+    *ret_bytes_size = *(int64_t *)resource == 1 ? sizeof(int64_t) : 2000000000;
+    return BATCH_OK;
+}
+
+static int decode_number(void *resource, const void *bytes, size_t bytes_size, void *arg)
+{
+    (void)arg;
+    if (bytes != NULL)
+        memcpy(resource, bytes, bytes_size);
+    return BATCH_OK;
+}
+
+static void test_a_state_that_is_too_long_refuses_its_key_alone(void **state)
+{
+    struct setting *setting = *state;
+    batch_codec codec = {sizeof codec, decode_number, encode_too_much, NULL, NULL};
+    batch_options options = number_options(setting->store, 0);
+    options.codec = &codec;
+    batch_processor *processor = processor_start(&options);
+    for (size_t i = 0; i < KEYS; i++)
+        request_init(&setting->requests[i], &keys[i], 1, keys[i] == 'c' ? 2 : 1);
+    requests_run(processor, setting->requests, KEYS);
+    processor_end(processor);
+    assert_only_refused(setting, "c", BATCH_SAVE_FAILED, SQLITE_TOOBIG, "too big");
+    assert_int_equal(count_stored(setting, 1), KEYS - 1);
+}
+
 static void test_a_table_that_is_gone_refuses_all_and_may_come_back(void **state)
 {
     struct setting *setting = *state;
@@ -215,6 +248,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_another_unique_column_is_no_conflict, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_a_conflict_of_a_new_row_leaves_nothing_behind, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_a_state_that_is_too_long_refuses_its_key_alone, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_a_table_that_is_gone_refuses_all_and_may_come_back,
                                         set_up, tear_down),

@@ -188,17 +188,37 @@ static void test_a_save_after_the_deadline_is_not_begun(void **state)
     assert_int_equal(stored_number(fixture, "key"), -1);
 }
 
-static void stop_without_waiting(void *arg)
+static void run_until_stopped(void *arg)
 {
     struct latch *latches = arg;
     latch_count_down(&latches[0]); /* it runs */
     latch_wait(&latches[1]);       /* the processor has been told to give up */
 }
 
+static int decode_nothing(void *resource, const void *bytes, size_t bytes_size, void *arg)
+{
+    (void)resource;
+    (void)bytes;
+    (void)bytes_size;
+    (void)arg;
+    return BATCH_OK;
+}
+
+static int note_encode(void *resource, const void **ret_bytes, size_t *ret_bytes_size, void *arg)
+{
+    *(bool *)arg = true;
+    *ret_bytes = resource;
+    *ret_bytes_size = sizeof(int64_t);
+    return BATCH_OK;
+}
+
 static void test_a_save_after_the_time_to_stop_is_not_begun(void **state)
 {
     struct store_fixture *fixture = *state;
+    bool is_encoded = false;
+    batch_codec codec = {sizeof codec, decode_nothing, note_encode, NULL, &is_encoded};
     batch_options options = number_options(fixture->store, 1);
+    options.codec = &codec;
     batch_processor *processor = processor_start(&options);
     struct latch latches[2];
     struct latch answered;
@@ -207,7 +227,7 @@ static void test_a_save_after_the_time_to_stop_is_not_begun(void **state)
     latch_init(&answered, 1);
     struct request request;
     request_init(&request, "key", 3, 1);
-    request.meddle = stop_without_waiting;
+    request.meddle = run_until_stopped;
     request.meddle_arg = latches;
     request.latch = &answered;
     assert_int_equal(batch_submit(processor, &request.op), BATCH_OK);
@@ -218,6 +238,7 @@ static void test_a_save_after_the_time_to_stop_is_not_begun(void **state)
     assert_int_equal(request.result.status, BATCH_SAVE_FAILED);
     assert_non_null(strstr(request.result.message, "stops"));
     processor_end(processor);
+    assert_false(is_encoded);
     assert_int_equal(stored_number(fixture, "key"), -1);
     latch_destroy(&latches[0]);
     latch_destroy(&latches[1]);
