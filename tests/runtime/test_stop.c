@@ -114,6 +114,41 @@ static void stop_without_waiting_may_be_asked_until_it_is_over(void **state)
     rig_end(&rig);
 }
 
+struct stopper {
+    struct rig *rig;
+    uint64_t timeout_ns;
+    int64_t left;
+};
+
+static void *stop_as_told(void *arg)
+{
+    struct stopper *stopper = arg;
+    stopper->left = batch_processor_stop(stopper->rig->processor, stopper->timeout_ns);
+    return NULL;
+}
+
+/* The system may give a new thread the name of a worker that has just been joined. */
+static void stop_by_a_new_thread_is_not_taken_for_a_callback(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 20; round++) {
+        struct rig rig;
+        rig_init(&rig, RIG_FUNCTIONS);
+        rig.options.sessions = 0;
+        rig.options.shards = 256; /* to be long at joining them */
+        rig_start(&rig);
+        struct stopper first = {&rig, BATCH_FOREVER, 0};
+        struct stopper new = {&rig, 0, 1};
+        pthread_t thread = thread_start(stop_as_told, &first);
+        while (new.left > 0)
+            thread_join(thread_start(stop_as_told, &new));
+        thread_join(thread);
+        assert_int_equal(new.left, 0);
+        assert_int_equal(first.left, 0);
+        rig_end(&rig);
+    }
+}
+
 static void operations_submitted_while_stopping_are_refused(void **state)
 {
     (void)state;
@@ -263,6 +298,7 @@ int main(void)
         cmocka_unit_test(memory_store_begins_nothing_after_a_stop_has_run_out_of_time),
         cmocka_unit_test(stop_with_time_enough_ends_everything),
         cmocka_unit_test(stop_without_waiting_may_be_asked_until_it_is_over),
+        cmocka_unit_test(stop_by_a_new_thread_is_not_taken_for_a_callback),
         cmocka_unit_test(operations_submitted_while_stopping_are_refused),
         cmocka_unit_test(failing_load_while_stopping_answers_all),
         cmocka_unit_test(done_cannot_keep_a_stopping_processor_alive),
