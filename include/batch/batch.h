@@ -318,7 +318,8 @@ BATCH_API int batch_processor_free(batch_processor *processor);
 BATCH_API int batch_run(batch_processor *processor, batch_op *op, batch_result *result);
 
 /* Hand over an operation and return at once. Never blocks, allocates nothing, allowed from every
- * callback. Operations that one thread submits on one key run and are answered in that order.
+ * callback. Operations that one thread submits on one key begin in that order, and those that ran
+ * are answered in it; the refused may be answered earlier or later.
  *
  * BATCH_OK       accepted: op->done will be called exactly once, with one of the statuses of
  *                batch_run, on a worker thread, possibly before this returns

@@ -66,7 +66,7 @@ struct batch__batch {
     struct batch__ops ran;     /* of the present batch, in the order they ran */
     uint64_t joining;   /* the first so many of `waiting` join this batch whatever the time */
     uint64_t changed;   /* of `ran`, those that said BATCH_CHANGED */
-    uint64_t closes_ns; /* end of the window; UINT64_MAX: none */
+    uint64_t closes_ns; /* from then on expire ends the window; UINT64_MAX: none */
     struct batch__batch *todo_next;
 
     uint64_t start_by_min_ns; /* none of `waiting` has an earlier start_by_ns; UINT64_MAX: none */

@@ -83,7 +83,6 @@ void batch__begin(struct batch__core *core, struct batch__batch *batch)
 {
     batch->phase = BATCH__BEGUN;
     batch->status = BATCH_OK;
-    batch->is_loaded = false;
     batch->ran = (struct batch__ops){NULL, NULL, 0};
     batch->joining = 0;
     batch->changed = 0;
@@ -91,8 +90,12 @@ void batch__begin(struct batch__core *core, struct batch__batch *batch)
     batch->save_ns = batch->saved_ns = 0;
     batch->first_wait_ns = 0;
     window_start(core, batch);
-    batch->deadline_ns = sum_or_max(batch->begun_ns, core->config.deadline_ns);
     batch__todo_push(core, batch);
+}
+
+void batch__deadline_set(struct batch__core *core, struct batch__batch *batch)
+{
+    batch->deadline_ns = sum_or_max(batch->begun_ns, core->config.deadline_ns);
 }
 
 /* ---- Submit and cancel ---------------------------------------------------------------------- */
@@ -138,6 +141,12 @@ static int refusal(const struct batch__core *core, const batch_op *op)
     return batch__op_refusal(op, core->now_ns);
 }
 
+static uint64_t unanswered(const struct batch__batch *batch)
+{
+    uint64_t ran = batch->phase <= BATCH__ANSWER ? batch->ran.count : 0;
+    return batch->waiting.count + ran;
+}
+
 static void submit(struct batch__core *core, batch_op *op)
 {
     op->private_accepted_ns = core->now_ns;
@@ -152,7 +161,7 @@ static void submit(struct batch__core *core, batch_op *op)
         batch__table_find(&core->table, op->key, op->key_size, op->private_hash);
     if (batch == NULL) {
         batch = open_batch(core, op);
-    } else if (batch->waiting.count + batch->ran.count >= core->config.key_ops_waiting_max) {
+    } else if (unanswered(batch) >= core->config.key_ops_waiting_max) {
         batch__answer(core, op, BATCH_BUSY);
         return;
     }
@@ -193,7 +202,6 @@ static void opened(struct batch__core *core, struct batch__batch *batch)
 {
     batch->joining = batch->waiting.count;
     batch__waiting_remove(&core->waiting, batch);
-    batch->deadline_ns = sum_or_max(batch->begun_ns, core->config.deadline_ns);
     if (!has_window(core))
         batch__due_push(&core->due, batch);
     batch->phase = BATCH__OPEN;
@@ -238,6 +246,8 @@ void batch__core_saved(struct batch__core *core, struct batch__batch *batch, int
 {
     event_begin(core, now_ns);
     batch__check(batch->phase == BATCH__SAVING);
+    batch__check(status == BATCH_OK || status == BATCH_CONFLICT || status == BATCH_SAVE_FAILED ||
+                 status == BATCH_UNKNOWN);
     batch->saved_ns = core->now_ns;
     batch->status = (int8_t)status;
     batch->phase = BATCH__ANSWER;

@@ -14,7 +14,7 @@
  *   DONE     answer `count` operations chained from `op`: with `batch->status` if there is a batch,
  *            else each with its own private_status. They are the caller's from here on
  *   METRIC   `batch` has ended; its times and counts are valid until the next batch__core_next
- *   RELEASE  free what the resource of `batch` holds
+ *   FREE_RESOURCE  free what the resource of `batch` holds
  *
  * Several events may be put in before actions are taken (all but batch__core_ran, which answers a
  * RUN). Call batch__core_expire when batch__core_deadline_ns has come: windows end then, not by
@@ -89,7 +89,7 @@ struct batch__core {
 };
 
 void batch__core_init(struct batch__core *core, const struct batch__core_config *config);
-/* Only when no operation is left (core->ops == 0). */
+/* Only when no key has work and no operation is left (table.count == 0 and ops == 0). */
 void batch__core_destroy(struct batch__core *core);
 
 void batch__core_submit(struct batch__core *core, batch_op *op, uint64_t now_ns);

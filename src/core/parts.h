@@ -14,6 +14,8 @@ void batch__answer(struct batch__core *core, batch_op *op, int status);
 void batch__begin(struct batch__core *core, struct batch__batch *batch);
 void batch__window_restart(struct batch__core *core, struct batch__batch *batch);
 void batch__window_end(struct batch__core *core, struct batch__batch *batch);
+/* The deadline that load and save are told: counted from when the batch began. */
+void batch__deadline_set(struct batch__core *core, struct batch__batch *batch);
 
 /* sweep.c */
 void batch__sweep_note(struct batch__core *core, const struct batch__batch *batch);

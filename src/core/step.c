@@ -48,6 +48,7 @@ static enum step step_begun(struct batch__core *core, struct batch__batch *batch
 {
     batch->phase = BATCH__LOADING;
     batch->load_ns = core->now_ns;
+    batch__deadline_set(core, batch);
     return act(action, BATCH__LOAD, batch);
 }
 
@@ -99,7 +100,7 @@ static enum step step_open(struct batch__core *core, struct batch__batch *batch,
     int status = batch__op_refusal(op, core->now_ns);
     if (status != BATCH_OK) {
         batch__answer(core, op, status);
-        if (batch->ran.count == 0 && core->config.window_ns != BATCH_WINDOW_NONE)
+        if (batch->ran.count == 0)
             batch__window_restart(core, batch);
         return STEP_AGAIN;
     }
@@ -115,6 +116,7 @@ static enum step step_closed(struct batch__core *core, struct batch__batch *batc
 {
     batch->phase = BATCH__SAVING;
     batch->save_ns = core->now_ns;
+    batch__deadline_set(core, batch);
     return act(action, BATCH__SAVE, batch);
 }
 

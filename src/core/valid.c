@@ -20,14 +20,15 @@ static bool has_ran_in_hand(const struct batch__batch *batch)
     return batch->phase >= BATCH__OPEN && batch->phase <= BATCH__ANSWER;
 }
 
-static bool must_act(const struct batch__batch *batch)
+static bool must_act(const struct batch__core *core, const struct batch__batch *batch)
 {
     switch ((enum batch__phase)batch->phase) {
     case BATCH__LOADING:
     case BATCH__SAVING:
         return false;
-    case BATCH__OPEN:
-        return batch->waiting.count > 0 || batch->ran.count == 0;
+    case BATCH__OPEN: /* what is not in `due` closes, so nothing but `todo` would remember it */
+        return batch->waiting.count > 0 || batch->ran.count == 0 || !batch->in_due ||
+               core->is_stopping;
     default:
         return true;
     }
@@ -54,10 +55,11 @@ static void check_batch(const struct batch__core *core, const struct batch__batc
         check_ops(&batch->ran);
     batch__check(batch->changed <= batch->ran.count);
     batch__check(batch->ran.count <= core->config.ops_max || batch->status == BATCH_LOAD_FAILED);
-    batch__check(batch->in_todo || !must_act(batch));
+    batch__check(batch->in_todo || !must_act(core, batch));
     if (batch->in_due)
         batch__check(batch->phase <= BATCH__OPEN);
-    if (batch->phase == BATCH__OPEN || batch->phase == BATCH__SAVING)
+    if (batch->phase == BATCH__OPEN || batch->phase == BATCH__CLOSED ||
+        batch->phase == BATCH__SAVING || batch->phase == BATCH__RELEASE)
         batch__check(batch->is_loaded);
     if (batch->phase == BATCH__CLOSED || batch->phase == BATCH__SAVING)
         batch__check(batch->changed > 0);
@@ -104,6 +106,7 @@ static void check_todo(const struct batch__core *core, uint64_t expected)
     for (const struct batch__batch *batch = core->todo_first; batch != NULL;
          batch = batch->todo_next) {
         batch__check(batch->in_todo);
+        batch__check(batch->todo_next != NULL || batch == core->todo_last);
         count++;
         batch__check(count <= expected);
     }

@@ -13,7 +13,7 @@
  *     exactly once; what is not applied is not in the store; UNKNOWN may be either
  *   - one load and at most one save for a batch; no load for nobody, no save for nothing
  *   - a save error reaches all that ran in that batch, a load error all that waited, nobody else
- *   - a batch that its window closed was open for all of it
+ *   - a batch that its window closed was open for all of it, and its deadline counts from there
  *   - in the end everything is answered without a stop, and all memory is given back
  *   - in a calm history (one in four: no faults, punctual wakes) everything is OK within
  *     save + max(load, window) + save

@@ -145,6 +145,8 @@ static void close_reason_must_be_true(struct history *h, const struct history_ke
     case BATCH_CLOSED_BY_ERROR:
         history_wrong(h, "%s is closed by no error", key->name);
     }
+    must(h, batch->deadline_ns >= begun_ns + h->config.deadline_ns,
+         "the deadline of %s is that of another batch", key->name);
     h->tally->closed[batch->close_reason]++;
 }
 

@@ -339,6 +339,46 @@ static void the_deadline_moves_with_the_window_when_the_opener_left_while_loadin
     trace_end(t);
 }
 
+static void the_deadline_moves_with_the_window_when_the_opener_is_refused_at_its_turn(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.deadline_ms = 100, .show_deadline = true});
+    trace_submit(t, "a", "AB");
+    trace_op(t, 'A')->op.private_canceled = 1;
+    trace_late(t, 50);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_at(t, 300);
+    trace_expect(t, "[  0] a: load, deadline 100\n"
+                    "[ 50] a: run B\n"
+                    "[ 50] done A CANCELED\n"
+                    "[150] a: save, closed by window, deadline 150\n");
+    trace_end(t);
+}
+
+static void an_opener_that_expires_behind_another_keys_long_operation_moves_the_deadline(
+    void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.deadline_ms = 100, .show_deadline = true});
+    trace_submit(t, "a", "A");
+    trace_op(t, 'B')->op.start_by_ns = 30 * TRACE_MS;
+    trace_submit(t, "b", "BC");
+    trace_op(t, 'A')->takes_ms = 60;
+    trace_hold(t);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_loaded(t, "b", BATCH_OK);
+    trace_go(t);
+    trace_at(t, 300);
+    trace_expect(t, "[  0] a: load, deadline 100\n"
+                    "[  0] b: load, deadline 100\n"
+                    "[  0] a: run A\n"
+                    "[ 60] b: run C\n"
+                    "[ 60] done B EXPIRED\n"
+                    "[100] a: save, closed by window, deadline 100\n"
+                    "[160] b: save, closed by window, deadline 160\n");
+    trace_end(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -362,6 +402,9 @@ int main(void)
         cmocka_unit_test(one_in_the_middle_that_leaves_does_not_lengthen_the_window),
         cmocka_unit_test(one_in_the_middle_refused_at_its_turn_does_not_lengthen_the_window),
         cmocka_unit_test(the_deadline_moves_with_the_window_when_the_opener_left_while_loading),
+        cmocka_unit_test(the_deadline_moves_with_the_window_when_the_opener_is_refused_at_its_turn),
+        cmocka_unit_test(
+            an_opener_that_expires_behind_another_keys_long_operation_moves_the_deadline),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -175,6 +175,28 @@ static void a_batch_begins_with_the_first_operation_that_stays(void **state)
     trace_end(t);
 }
 
+static void a_batch_begins_with_the_first_that_was_not_refused_at_its_turn(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){
+        .window_ms = TRACE_NO_WINDOW, .show_deadline = true, .show_records = true});
+    trace_submit(t, "a", "AB");
+    trace_op(t, 'A')->op.private_canceled = 1;
+    trace_late(t, 60);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_flush(t, 1);
+    trace_saved(t, "a", BATCH_OK);
+    trace_expect(t, "[  0] a: load, deadline 200\n"
+                    "[ 60] a: run B\n"
+                    "[ 60] done A CANCELED\n"
+                    "[ 60] a: save, closed by store, deadline 260\n"
+                    "[ 60] a: done B OK\n"
+                    "[ 60] a: record of 1 ops, 1 changed: begun 60, load 0-60, first wait 60 ms, "
+                    "save 60-60, closed by store, OK\n"
+                    "[ 60] a: release\n");
+    trace_end(t);
+}
+
 static void a_flush_is_nothing_to_a_batch_with_a_window(void **state)
 {
     (void)state;
@@ -200,6 +222,7 @@ int main(void)
         cmocka_unit_test(stop_does_not_wait_for_the_store_to_be_free),
         cmocka_unit_test(a_failed_load_or_one_that_everybody_left_is_not_there_for_the_store),
         cmocka_unit_test(a_batch_begins_with_the_first_operation_that_stays),
+        cmocka_unit_test(a_batch_begins_with_the_first_that_was_not_refused_at_its_turn),
         cmocka_unit_test(a_flush_is_nothing_to_a_batch_with_a_window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
