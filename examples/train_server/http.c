@@ -1,5 +1,10 @@
 /* http.c: see http.h.
  *
+ * A few threads, each with an instance of libmicrohttpd of its own, which it alone runs and ends.
+ * Its own threads would be less to write, but MHD_stop_daemon would then meet them at work: an
+ * answer that one of them queues just then is dropped by version 0.9.75, which takes it for queued
+ * all the same and follows a null pointer.
+ *
  * A request goes through these calls of libmicrohttpd, all on the thread that has its connection:
  *   request_begin   the first line is here: the request is made from the raw target
  *   request_handle  the headers are here: nothing to do, or refuse a body
@@ -25,10 +30,14 @@
 #include "answer.h"
 #include "listener.h"
 
-/* Threads of libmicrohttpd. Two move all the bytes that two cores can, as measured; without
+/* Threads. Two move all the bytes that two cores can, as measured; without
  * libbatch each waits for its transaction, so there are more. */
 #define THREADS          2
 #define THREADS_BLOCKING 8
+#define THREADS_MAX      8
+
+/* How often a thread with nothing to do looks whether it should end. */
+#define IDLE_MS 50
 
 /* Bytes for the headers of one request and of its answer; more is answered 414 or 431. Kept small:
  * libmicrohttpd clears all of it after each request. */
@@ -40,9 +49,19 @@
 /* File descriptors that are not connections: the store's and our own. */
 #define RESERVED_FDS 64
 
+/* One of the threads, with the connections that it has. */
+struct loop {
+    struct http *http;
+    struct MHD_Daemon *daemon;
+    pthread_t thread;
+};
+
 struct http {
     struct service *service;
-    struct MHD_Daemon *daemon;
+    struct loop loops[THREADS_MAX];
+    unsigned loops_size;
+    unsigned next_loop; /* gets the next connection; the listener's */
+    atomic_bool xclosing;
     struct listener *listener;
     unsigned port;
     atomic_bool xstopping;
@@ -207,7 +226,9 @@ static void take_connection(int connection, const struct sockaddr *peer, socklen
                             void *arg)
 {
     struct http *http = arg;
-    MHD_add_connection(http->daemon, connection, peer, peer_size); /* closes it if refused */
+    struct MHD_Daemon *daemon = http->loops[http->next_loop].daemon;
+    http->next_loop = (http->next_loop + 1) % http->loops_size;
+    MHD_add_connection(daemon, connection, peer, peer_size); /* closes it if refused */
 }
 
 /* As many connections as the process may have files. */
@@ -225,14 +246,12 @@ static unsigned connections_max(void)
                                              : (unsigned)limit.rlim_cur / 2;
 }
 
-static struct MHD_Daemon *daemon_start(struct http *http)
+static struct MHD_Daemon *daemon_start(struct http *http, unsigned connections)
 {
     unsigned flags =
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET;
-    unsigned threads = http->service->answers_later ? THREADS : THREADS_BLOCKING;
+        MHD_USE_EPOLL | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET;
     const struct MHD_OptionItem items[] = {
-        {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)threads, NULL},
-        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)connections_max(), NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)connections, NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_SIZE, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_TIMEOUT_S, NULL},
         {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)request_begin, http},
@@ -241,6 +260,42 @@ static struct MHD_Daemon *daemon_start(struct http *http)
     };
     return MHD_start_daemon(flags, 0, NULL, NULL, request_handle, http, MHD_OPTION_ARRAY, items,
                             MHD_OPTION_END);
+}
+
+static void *loop_main(void *arg)
+{
+    struct loop *loop = arg;
+    while (!atomic_load_explicit(&loop->http->xclosing, memory_order_acquire))
+        MHD_run_wait(loop->daemon, IDLE_MS);
+    return NULL;
+}
+
+static void loops_close(struct http *http)
+{
+    atomic_store_explicit(&http->xclosing, true, memory_order_release);
+    for (unsigned i = 0; i < http->loops_size; i++) {
+        pthread_join(http->loops[i].thread, NULL);
+        MHD_stop_daemon(http->loops[i].daemon);
+    }
+}
+
+static bool loops_open(struct http *http)
+{
+    unsigned count = http->service->answers_later ? THREADS : THREADS_BLOCKING;
+    unsigned connections = connections_max() / count;
+    while (http->loops_size < count) {
+        struct loop *loop = &http->loops[http->loops_size];
+        loop->http = http;
+        loop->daemon = daemon_start(http, connections);
+        if (loop->daemon == NULL)
+            return false;
+        if (pthread_create(&loop->thread, NULL, loop_main, loop) != 0) {
+            MHD_stop_daemon(loop->daemon);
+            return false;
+        }
+        http->loops_size++;
+    }
+    return true;
 }
 
 struct http *http_open(const char *address, const char *port, struct service *service)
@@ -258,15 +313,15 @@ struct http *http_open(const char *address, const char *port, struct service *se
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&http->none_unanswered, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    http->daemon = daemon_start(http);
-    if (http->daemon == NULL) {
+    if (!loops_open(http)) {
         fputs("train-server: libmicrohttpd does not start: out of memory or files\n", stderr);
+        loops_close(http);
         free(http);
         return NULL;
     }
     http->listener = listener_open(address, port, take_connection, http);
     if (http->listener == NULL) {
-        MHD_stop_daemon(http->daemon);
+        loops_close(http);
         free(http);
         return NULL;
     }
@@ -305,7 +360,7 @@ struct http_totals http_close(struct http *http, uint64_t timeout_ns)
            pthread_cond_timedwait(&http->none_unanswered, &http->mutex, &until) != ETIMEDOUT) {
     }
     pthread_mutex_unlock(&http->mutex);
-    MHD_stop_daemon(http->daemon);
+    loops_close(http);
     pthread_cond_destroy(&http->none_unanswered);
     pthread_mutex_destroy(&http->mutex);
     struct http_totals totals = http_totals(http);
