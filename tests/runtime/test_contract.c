@@ -2,6 +2,8 @@
  * windows, subscriptions. */
 #include "rig.h"
 
+#include <signal.h>
+
 /* ---- Resources ------------------------------------------------------------------------------ */
 
 static void resource_is_zeroed_when_there_is_no_load(void **state)
@@ -228,6 +230,52 @@ static void keys_are_bytes_of_any_kind_and_length(void **state)
     rig_end(&rig);
 }
 
+/* ---- Threads of the library ----------------------------------------------------------------- */
+
+static const int asynchronous[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGALRM, SIGCHLD};
+
+static bool are_blocked(bool expected)
+{
+    sigset_t set;
+    MUST(pthread_sigmask(SIG_SETMASK, NULL, &set) == 0);
+    for (size_t i = 0; i < sizeof asynchronous / sizeof asynchronous[0]; i++) {
+        if (sigismember(&set, asynchronous[i]) != expected)
+            return false;
+    }
+    return true;
+}
+
+static void must_be_blocked(struct job *job)
+{
+    (void)job;
+    MUST(are_blocked(true));
+}
+
+static int load_blocked(batch_call *call, void *resource, void *arg)
+{
+    (void)call;
+    (void)resource;
+    (void)arg;
+    MUST(are_blocked(true));
+    return BATCH_OK;
+}
+
+static void signals_are_blocked_in_the_librarys_threads_and_no_others(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig.options.load = load_blocked;
+    rig_start(&rig);
+    assert_true(are_blocked(false));
+    struct job job;
+    job_init(&job, &rig, "k", 1);
+    job.on_run = must_be_blocked;
+    assert_int_equal(job_run(&job), BATCH_OK);
+    rig_end(&rig);
+    assert_true(are_blocked(false));
+}
+
 /* ---- Windows -------------------------------------------------------------------------------- */
 
 static batch_subscription *subscribe(struct rig *rig)
@@ -256,6 +304,24 @@ static void window_is_100_ms_and_deadline_twice_that_by_default(void **state)
     assert_int_equal(rig.deadline_ns - metric.start_ns, 200 * MS);
     batch_metrics_unsubscribe(subscription);
     rig_end(&rig);
+}
+
+static void window_without_end_is_ended_by_stop(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig.options.window_ns = BATCH_WINDOW_NONE - 1;
+    rig.options.deadline_ns = 0; /* twice that is more than there is */
+    rig_start(&rig);
+    struct job job;
+    job_init(&job, &rig, "k", 1);
+    job_submit(&job);
+    rig_stop(&rig);
+    assert_int_equal(job.result.status, BATCH_OK);
+    assert_false(rig.was_canceled);
+    rig_free(&rig);
+    rig_destroy(&rig);
 }
 
 static void batch_takes_operations_for_at_least_the_window(void **state)
@@ -430,7 +496,9 @@ int main(void)
         cmocka_unit_test(operations_of_a_key_never_overlap),
         cmocka_unit_test(each_operation_sees_the_one_before_it),
         cmocka_unit_test(keys_are_bytes_of_any_kind_and_length),
+        cmocka_unit_test(signals_are_blocked_in_the_librarys_threads_and_no_others),
         cmocka_unit_test(window_is_100_ms_and_deadline_twice_that_by_default),
+        cmocka_unit_test(window_without_end_is_ended_by_stop),
         cmocka_unit_test(batch_takes_operations_for_at_least_the_window),
         cmocka_unit_test(operation_that_outlives_the_window_ends_its_batch),
         cmocka_unit_test(every_subscriber_sees_every_batch),

@@ -29,6 +29,38 @@ static void stop_says_how_many_it_left_and_can_be_called_again(void **state)
     rig_destroy(&rig);
 }
 
+static void operations_that_the_worker_has_not_looked_at_yet_are_answered_too(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig_start(&rig);
+    struct gate gate;
+    gate_init(&gate);
+    gate_close(&gate);
+    struct job running, waiting[10];
+    batch_op *ops[5];
+    job_init(&running, &rig, "k", 1);
+    running.gate = &gate;
+    job_submit(&running);
+    gate_await(&gate, 1); /* the worker stands there */
+    for (int i = 0; i < 10; i++)
+        job_init(&waiting[i], &rig, "l", 1);
+    for (int i = 0; i < 5; i++) {
+        job_submit(&waiting[i]);
+        ops[i] = &waiting[i + 5].op;
+    }
+    assert_int_equal(batch_submit_many(rig.processor, ops, 5), BATCH_OK);
+    assert_in_range(batch_processor_stop(rig.processor, 0), 1, 11); /* it may not have counted */
+    gate_open(&gate);
+    rig_stop(&rig);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(waiting[i].result.status, BATCH_OK);
+    rig_free(&rig);
+    rig_destroy(&rig);
+    gate_destroy(&gate);
+}
+
 static void check_canceled(uint64_t timeout_ns, bool expected)
 {
     struct rig rig;
@@ -293,6 +325,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stop_says_how_many_it_left_and_can_be_called_again),
+        cmocka_unit_test(operations_that_the_worker_has_not_looked_at_yet_are_answered_too),
         cmocka_unit_test(calls_are_told_to_give_up_once_a_stop_has_run_out_of_time),
         cmocka_unit_test(calls_are_told_to_give_up_after_their_deadline),
         cmocka_unit_test(memory_store_begins_nothing_after_a_stop_has_run_out_of_time),

@@ -52,6 +52,7 @@ static void storm_make(struct storm *storm)
         key->size = (size_t)size;
     }
     storm_init_requests(storm);
+    storm_store_open(&storm->store, storm);
     STORM_MUST(storm, pthread_barrier_init(&storm->barrier, NULL, THREADS + 1) == 0);
     for (unsigned i = 0; i < THREADS; i++) {
         struct worker *worker = &storm->workers[i];
@@ -69,6 +70,7 @@ static void storm_unmake(struct storm *storm)
     for (int i = 0; i < THREADS; i++)
         pthread_join(storm->workers[i].thread, NULL);
     pthread_barrier_destroy(&storm->barrier);
+    storm_store_close(&storm->store);
 }
 
 /* ---- Stop ----------------------------------------------------------------------------------- */

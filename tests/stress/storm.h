@@ -78,8 +78,26 @@ struct worker {
     uint64_t records;
 };
 
+/* A call that is finished later. */
+struct late {
+    batch_call *call;
+    bool is_save;
+};
+
+struct storm_store {
+    batch_store store; /* first */
+    struct storm *storm;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct late late[KEYS]; /* under lock */
+    size_t late_size;       /* under lock */
+    bool is_over;           /* under lock */
+};
+
 struct storm {
     struct key keys[KEYS];
+    struct storm_store store;
     struct worker workers[THREADS];
     batch_processor *processor;
     batch_options options;
@@ -106,5 +124,12 @@ extern uint64_t storm_seed;
 void storm_init_requests(struct storm *storm);
 void storm_choose_options(struct storm *storm);
 void storm_run_cycle(struct worker *worker);
+int storm_load(batch_call *call, void *resource, void *arg);
+int storm_save(batch_call *call, void *resource, void *arg);
+bool storm_is_unlucky(struct storm *storm, uint64_t of); /* once in `of` times */
+
+/* storm_store.c */
+void storm_store_open(struct storm_store *own, struct storm *storm);
+void storm_store_close(struct storm_store *own);
 
 #endif

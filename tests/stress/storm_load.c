@@ -37,7 +37,7 @@ static void give(void *memory, void *arg)
 }
 
 /* One in `of` calls has bad luck. Relaxed, so that it orders nothing for ThreadSanitizer. */
-static bool is_unlucky(struct storm *storm, uint64_t of)
+bool storm_is_unlucky(struct storm *storm, uint64_t of)
 {
     struct random random = {
         atomic_fetch_add_explicit(&storm->random_faults, 0x10001, memory_order_relaxed)};
@@ -56,10 +56,10 @@ static struct key *key_of(const struct storm *storm, const batch_call *call)
     storm_fail(storm, "a key that nobody has submitted");
 }
 
-static int load(batch_call *call, void *resource, void *arg)
+int storm_load(batch_call *call, void *resource, void *arg)
 {
     struct storm *storm = arg;
-    if (is_unlucky(storm, 40)) {
+    if (storm_is_unlucky(storm, 40)) {
         batch_call_set_error(call, 7, "bad luck");
         return BATCH_LOAD_FAILED;
     }
@@ -67,11 +67,11 @@ static int load(batch_call *call, void *resource, void *arg)
     return BATCH_OK;
 }
 
-static int save(batch_call *call, void *resource, void *arg)
+int storm_save(batch_call *call, void *resource, void *arg)
 {
     static const int faults[] = {BATCH_SAVE_FAILED, BATCH_CONFLICT, BATCH_UNKNOWN};
     struct storm *storm = arg;
-    if (is_unlucky(storm, 40)) {
+    if (storm_is_unlucky(storm, 40)) {
         batch_call_set_error(call, 8, "worse luck");
         return faults[batch_call_deadline_ns(call) % 3];
     }
@@ -168,9 +168,13 @@ void storm_choose_options(struct storm *storm)
     options.window_ns = windows_ns[random_below(random, 2)];
     options.deadline_ns = 1000000000;
     options.resource_size = sizeof(int64_t);
-    options.load = load;
-    options.save = save;
-    options.arg = storm;
+    if (random_below(random, 2) == 0) {
+        options.store = &storm->store.store;
+    } else {
+        options.load = storm_load;
+        options.save = storm_save;
+        options.arg = storm;
+    }
     options.allocator = (batch_allocator){take, give, storm};
     if (random_below(random, 3) == 0)
         options.ops_max = (uint32_t)(1 + random_below(random, 10));
