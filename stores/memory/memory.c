@@ -3,9 +3,9 @@
  * Owns copies of keys and states. One counter gives out all versions, so none is ever given twice,
  * not even to a key that was deleted and made again.
  *
- * Threads: one mutex guards the table, for each call on its own. The codec and batch_call_finish are
- * called without it: they may call anything, this store included. A load therefore decodes from a
- * copy, in a buffer of its session.
+ * Threads: one mutex guards the table, for each call on its own. The codec and batch_call_finish
+ * are called without it: they may call anything, this store included. A load therefore decodes from
+ * a copy, in a buffer of its session.
  *
  * The table is an array of chains, doubled when there are more entries than chains; if there is no
  * memory for that, chains just get longer. Its hash is keyed at random, since keys may come from

@@ -31,7 +31,8 @@ struct batch__sqlite_turn {
 bool batch__sqlite_turn_init(struct batch__sqlite_turn *turn);
 void batch__sqlite_turn_destroy(struct batch__sqlite_turn *turn);
 
-/* Wait for one's turn until `call` is canceled. True: it is, give it back. `place` stays until then. */
+/* Wait for one's turn until `call` is canceled. True: it is one's turn, to be given back; `place`
+ * stays until then. */
 bool batch__sqlite_turn_take(struct batch__sqlite_turn *turn, struct batch__sqlite_place *place,
                              const batch_call *call);
 void batch__sqlite_turn_give(struct batch__sqlite_turn *turn);
@@ -89,8 +90,8 @@ struct batch__sqlite_session {
 
 #define BATCH__SQLITE_TEXT_SIZE 200
 
-/* Open a connection with its settings verified, and, if `is_first`, the file and table created where
- * missing. BATCH_OK, or a status and *reterr filled. */
+/* Open a connection with its settings verified, and, if `is_first`, the file and table created
+ * where missing. BATCH_OK, or a status and *reterr filled. */
 int batch__sqlite_session_open(struct batch__sqlite_store *store, bool is_first,
                                struct batch__sqlite_session **ret_session, batch_result *reterr);
 void batch__sqlite_session_close(struct batch__sqlite_session *session);
@@ -106,7 +107,7 @@ int batch__sqlite_bind(sqlite3_stmt *statement, int index, const void *bytes, si
 void batch__sqlite_describe(struct batch__sqlite_session *session, const char *what, char *ret_text,
                             size_t text_size);
 
-/* From now on wait for the file until `call` is canceled; the deadline stays when it is finished. */
+/* From now on wait for the file until `call` is canceled; its deadline outlives it. */
 void batch__sqlite_wait_for(struct batch__sqlite_session *session, const batch_call *call);
 
 /* Sleep a little before trying again. False: it has been long enough. */

@@ -1,8 +1,8 @@
 /* load.c: a group of loads: one read transaction, so one snapshot and one locking of the file.
  *
  * Each call is finished as soon as its row is decoded; what is wrong with one row fails that key
- * alone. Readers wait for nobody in WAL mode, except while another process opens or closes the file;
- * then until the deadline.
+ * alone. Readers wait for nobody in WAL mode, except while another process opens or closes the
+ * file; then until the deadline.
  */
 #include "internal.h"
 
@@ -26,8 +26,7 @@ static int decode_row(struct batch__sqlite_session *session, sqlite3_stmt *selec
     uint64_t version = (uint64_t)sqlite3_column_int64(select, 0);
     if (sqlite3_column_type(select, 0) != SQLITE_INTEGER || version == 0)
         return failed(call, SQLITE_MISMATCH, "the stored version is not an integer other than 0");
-    int type = sqlite3_column_type(select, 1);
-    if (type != SQLITE_BLOB)
+    if (sqlite3_column_type(select, 1) != SQLITE_BLOB)
         return failed(call, SQLITE_MISMATCH, "the stored state is not a BLOB");
     const void *state = sqlite3_column_blob(select, 1);
     size_t state_size = (size_t)sqlite3_column_bytes(select, 1);

@@ -87,7 +87,7 @@ static struct batch__sqlite_store *store_new(const char *path, const batch_sqlit
     store->base.save = batch__sqlite_save;
     store->base.close = store_close;
     store->durability = options->durability;
-    /* A path is a path: "file:" in front must not turn it into a URI, as some builds of SQLite do. */
+    /* A path is a path: "file:" in front must not make it a URI, as in some builds of SQLite. */
     store->path = sqlite3_mprintf("%s%s", strncmp(path, "file:", 5) == 0 ? "./" : "", path);
     store->table = copy_of(options->table != NULL ? options->table : "batch");
     store->key_column = copy_of(options->key_column != NULL ? options->key_column : "key");
@@ -136,6 +136,9 @@ int batch_sqlite_open(batch_store **ret_store, const char *path,
     int status = check_arguments(path, &known, reterr);
     if (status != BATCH_OK)
         return status;
+    if (!sqlite3_threadsafe())
+        return batch__sqlite_fail(reterr, BATCH_STORE_FAILED, SQLITE_MISUSE,
+                                  "SQLite was built without support for threads");
     struct batch__sqlite_store *store = store_new(path, &known);
     if (store == NULL)
         return batch__sqlite_fail(reterr, BATCH_NO_MEMORY, 0, "no memory for a store");

@@ -140,8 +140,8 @@ static void test_a_disk_without_wal_mode_is_refused(void **state)
 
 /* ---- The log -------------------------------------------------------------------------------- */
 
-/* Somebody in another process commits whenever a checkpoint is nearly done, so that the log is never
- * empty; unless it is kept out. */
+/* Somebody in another process commits whenever a checkpoint is nearly done, so that the log is
+ * never empty; unless it is kept out. */
 static void commit_in_between(void *arg)
 {
     struct sqlite_file *file = arg;

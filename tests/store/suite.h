@@ -17,9 +17,9 @@ struct store_fixture {
     void (*close)(struct store_fixture *fixture);
     batch_store *store;
 
-    /* Read, write and delete behind the back of the store, as another process would, at any time and
-     * on any thread. Reading copies at most `state_size` bytes and says false if nothing is stored.
-     * Writing gives the state a version that it never had. */
+    /* Read, write and delete behind the back of the store, as another process would, at any time
+     * and on any thread. Reading copies at most `state_size` bytes and says false if nothing is
+     * stored. Writing gives the state a version that it never had. */
     bool (*read)(struct store_fixture *fixture, const void *key, size_t key_size, void *state,
                  size_t state_size, size_t *ret_state_size, uint64_t *ret_version);
     void (*write)(struct store_fixture *fixture, const void *key, size_t key_size,
