@@ -1,9 +1,10 @@
 /* http.c: see http.h.
  *
- * A few threads, each with an instance of libmicrohttpd of its own, which it alone runs and ends.
- * Its own threads would be less to write, but MHD_stop_daemon would then meet them at work: an
- * answer that one of them queues just then is dropped by version 0.9.75, which takes it for queued
- * all the same and follows a null pointer.
+ * A few threads, each with an instance of libmicrohttpd of its own that only this thread runs and
+ * ends; all listen on one socket. libmicrohttpd can have threads itself, but ending them while
+ * they are at work is not safe in version 0.9.75: MHD_quiesce_daemon may abort the process, and
+ * MHD_stop_daemon drops an answer that is queued just then, takes it for queued all the same and
+ * follows a null pointer.
  *
  * A request goes through these calls of libmicrohttpd, all on the thread that has its connection:
  *   request_begin   the first line is here: the request is made from the raw target
@@ -18,6 +19,7 @@
 #include "http.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -26,6 +28,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "answer.h"
 #include "listener.h"
@@ -36,7 +39,7 @@
 #define THREADS_BLOCKING 8
 #define THREADS_MAX      8
 
-/* How often a thread with nothing to do looks whether it should end. */
+/* How often a thread with nothing to do looks whether the server stops. */
 #define IDLE_MS 50
 
 /* Bytes for the headers of one request and of its answer; more is answered 414 or 431. Kept small:
@@ -53,6 +56,7 @@
 struct loop {
     struct http *http;
     struct MHD_Daemon *daemon;
+    bool listens; /* the thread's */
     pthread_t thread;
 };
 
@@ -60,9 +64,7 @@ struct http {
     struct service *service;
     struct loop loops[THREADS_MAX];
     unsigned loops_size;
-    unsigned next_loop; /* gets the next connection; the listener's */
     atomic_bool xclosing;
-    struct listener *listener;
     unsigned port;
     atomic_bool xstopping;
     atomic_uint_fast64_t xok;
@@ -222,15 +224,6 @@ static void request_end(void *arg, struct MHD_Connection *connection, void **con
 
 /* ---- The server ------------------------------------------------------------------------------ */
 
-static void take_connection(int connection, const struct sockaddr *peer, socklen_t peer_size,
-                            void *arg)
-{
-    struct http *http = arg;
-    struct MHD_Daemon *daemon = http->loops[http->next_loop].daemon;
-    http->next_loop = (http->next_loop + 1) % http->loops_size;
-    MHD_add_connection(daemon, connection, peer, peer_size); /* closes it if refused */
-}
-
 /* As many connections as the process may have files. */
 static unsigned connections_max(void)
 {
@@ -246,11 +239,12 @@ static unsigned connections_max(void)
                                              : (unsigned)limit.rlim_cur / 2;
 }
 
-static struct MHD_Daemon *daemon_start(struct http *http, unsigned connections)
+/* The daemon closes `listener` when it stops, but for a quiet one. */
+static struct MHD_Daemon *daemon_start(struct http *http, int listener, unsigned connections)
 {
-    unsigned flags =
-        MHD_USE_EPOLL | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET;
+    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
     const struct MHD_OptionItem items[] = {
+        {MHD_OPTION_LISTEN_SOCKET, listener, NULL},
         {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)connections, NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_SIZE, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_TIMEOUT_S, NULL},
@@ -265,9 +259,47 @@ static struct MHD_Daemon *daemon_start(struct http *http, unsigned connections)
 static void *loop_main(void *arg)
 {
     struct loop *loop = arg;
-    while (!atomic_load_explicit(&loop->http->xclosing, memory_order_acquire))
+    while (!atomic_load_explicit(&loop->http->xclosing, memory_order_acquire)) {
+        if (loop->listens && atomic_load_explicit(&loop->http->xstopping, memory_order_relaxed)) {
+            close(MHD_quiesce_daemon(loop->daemon));
+            loop->listens = false;
+        }
         MHD_run_wait(loop->daemon, IDLE_MS);
+    }
     return NULL;
+}
+
+static bool loop_open(struct http *http, int listener, unsigned connections)
+{
+    struct loop *loop = &http->loops[http->loops_size];
+    int own = fcntl(listener, F_DUPFD_CLOEXEC, 0);
+    if (own < 0)
+        return false;
+    *loop = (struct loop){.http = http, .listens = true};
+    loop->daemon = daemon_start(http, own, connections);
+    if (loop->daemon == NULL) {
+        close(own);
+        return false;
+    }
+    if (pthread_create(&loop->thread, NULL, loop_main, loop) != 0) {
+        MHD_stop_daemon(loop->daemon);
+        return false;
+    }
+    http->loops_size++;
+    return true;
+}
+
+static bool loops_open(struct http *http, int listener)
+{
+    unsigned count = http->service->answers_later ? THREADS : THREADS_BLOCKING;
+    unsigned connections = connections_max() / count;
+    while (http->loops_size < count) {
+        if (!loop_open(http, listener, connections)) {
+            fputs("train-server: libmicrohttpd does not start: out of memory or files\n", stderr);
+            return false;
+        }
+    }
+    return true;
 }
 
 static void loops_close(struct http *http)
@@ -279,26 +311,7 @@ static void loops_close(struct http *http)
     }
 }
 
-static bool loops_open(struct http *http)
-{
-    unsigned count = http->service->answers_later ? THREADS : THREADS_BLOCKING;
-    unsigned connections = connections_max() / count;
-    while (http->loops_size < count) {
-        struct loop *loop = &http->loops[http->loops_size];
-        loop->http = http;
-        loop->daemon = daemon_start(http, connections);
-        if (loop->daemon == NULL)
-            return false;
-        if (pthread_create(&loop->thread, NULL, loop_main, loop) != 0) {
-            MHD_stop_daemon(loop->daemon);
-            return false;
-        }
-        http->loops_size++;
-    }
-    return true;
-}
-
-struct http *http_open(const char *address, const char *port, struct service *service)
+static struct http *http_new(struct service *service)
 {
     struct http *http = calloc(1, sizeof *http);
     if (http == NULL) {
@@ -313,19 +326,31 @@ struct http *http_open(const char *address, const char *port, struct service *se
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&http->none_unanswered, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    if (!loops_open(http)) {
-        fputs("train-server: libmicrohttpd does not start: out of memory or files\n", stderr);
-        loops_close(http);
-        free(http);
+    return http;
+}
+
+static void http_free(struct http *http)
+{
+    loops_close(http);
+    pthread_cond_destroy(&http->none_unanswered);
+    pthread_mutex_destroy(&http->mutex);
+    free(http);
+}
+
+struct http *http_open(const char *address, const char *port, struct service *service)
+{
+    int listener = listener_open(address, port);
+    if (listener < 0)
         return NULL;
+    struct http *http = http_new(service);
+    if (http != NULL) {
+        http->port = listener_port(listener);
+        if (!loops_open(http, listener)) {
+            http_free(http);
+            http = NULL;
+        }
     }
-    http->listener = listener_open(address, port, take_connection, http);
-    if (http->listener == NULL) {
-        loops_close(http);
-        free(http);
-        return NULL;
-    }
-    http->port = listener_port(http->listener);
+    close(listener); /* each loop has its own */
     return http;
 }
 
@@ -346,7 +371,6 @@ struct http_totals http_totals(const struct http *http)
 
 void http_stop(struct http *http)
 {
-    listener_close(http->listener);
     atomic_store_explicit(&http->xstopping, true, memory_order_release);
 }
 
@@ -360,10 +384,7 @@ struct http_totals http_close(struct http *http, uint64_t timeout_ns)
            pthread_cond_timedwait(&http->none_unanswered, &http->mutex, &until) != ETIMEDOUT) {
     }
     pthread_mutex_unlock(&http->mutex);
-    loops_close(http);
-    pthread_cond_destroy(&http->none_unanswered);
-    pthread_mutex_destroy(&http->mutex);
     struct http_totals totals = http_totals(http);
-    free(http);
+    http_free(http);
     return totals;
 }
