@@ -293,7 +293,8 @@ BATCH_API int batch_processor_start(batch_processor **ret_processor, const batch
  * BATCH_FOREVER). May be called again, and by several threads at once.
  *
  * Returns the number of operations that are still unanswered: 0 when everything has ended and no
- * callback runs or will run any more. Else, at the end of the time, what is left (at least 1): the
+ * callback runs or will run any more. Else, at the end of the time, what is left (at least 1; what
+ * a worker has not looked at yet, because it stands in a callback, is not counted): the
  * processor goes on with it, and load and save see batch_call_is_canceled(). Call again to wait on.
  * BATCH_DEADLOCK (negative) from a callback of this processor: nothing was done. BATCH_INVALID if
  * `processor` is NULL. */
@@ -309,7 +310,8 @@ BATCH_API int batch_processor_free(batch_processor *processor);
  * NULL. Returns result->status:
  *
  * BATCH_OK           durable (or nothing changed, and all it read is durable)
- * BATCH_UNKNOWN      may have been applied
+ * BATCH_UNKNOWN      may have been applied; what is stored tells for certain only after the next
+ *                    BATCH_OK of that key
  * BATCH_INVALID      no run function, a key too long or NULL with a size, or an operation in use
  * BATCH_DEADLOCK     called from a callback of this processor: use batch_submit there
  * BATCH_CANCELED, BATCH_EXPIRED, BATCH_STOPPED, BATCH_BUSY, BATCH_NO_MEMORY, BATCH_LOAD_FAILED,

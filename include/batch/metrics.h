@@ -107,7 +107,7 @@ typedef struct batch_distribution {
  * operations apart from each other. Once all is answered, accepted is the sum of answered[]. */
 typedef struct batch_stats {
     size_t size;                  /* set it to sizeof(batch_stats) before the call */
-    uint64_t operations_accepted; /* by submit and run */
+    uint64_t operations_accepted; /* and looked at by a worker */
     uint64_t operations_waiting;  /* accepted and not answered yet */
     uint64_t operations_answered[BATCH_STATUS_COUNT];  /* by outcome: index is -status */
     uint64_t batches;                                  /* batches that have ended */

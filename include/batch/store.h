@@ -71,8 +71,9 @@ struct batch_store {
     size_t size;      /* sizeof(batch_store), set by BATCH_STORE_INIT */
     const char *name; /* "sqlite": for messages; static */
 
-    /* Open one session, on the thread of batch_processor_start. BATCH_OK and *ret_session, or a
-     * status with reterr->store_code and reterr->message filled (reterr is never NULL). */
+    /* Open one session, on the thread of batch_processor_start. BATCH_OK and *ret_session; or
+     * BATCH_NO_MEMORY or BATCH_STORE_FAILED, with reterr->store_code and reterr->message filled
+     * (reterr is never NULL). */
     int (*session_open)(batch_store *store, void **ret_session, batch_result *reterr);
 
     /* Load or save a group. `calls` is valid until return; each call until it is finished. One

@@ -102,10 +102,10 @@ static int open_session(batch_processor *processor, struct batch__session *sessi
         session->processor = processor;
         return BATCH_OK;
     }
-    error.status = status;
+    error.status = status == BATCH_NO_MEMORY ? BATCH_NO_MEMORY : BATCH_STORE_FAILED;
     if (reterr != NULL)
         *reterr = error;
-    return status;
+    return error.status;
 }
 
 static int open_sessions(batch_processor *processor, batch_result *reterr)
@@ -272,6 +272,13 @@ static void join_all(batch_processor *processor)
         batch__thread_yield(); /* a store's own thread is about to return from its last finish */
 }
 
+/* With the lock held. Once threads are being joined, none of them can call, and the system may
+ * give the name of one to a thread of the user. */
+static bool is_from_callback(const batch_processor *processor)
+{
+    return processor->state < BATCH__JOINING && batch__processor_is_own_thread(processor);
+}
+
 static int64_t ops_left(batch_processor *processor)
 {
     batch_stats stats = BATCH_STATS_INIT;
@@ -292,7 +299,7 @@ int64_t batch_processor_stop(batch_processor *processor, uint64_t timeout_ns)
         return BATCH_INVALID;
     uint64_t until_ns = until_of(timeout_ns);
     batch__lock_take(&processor->lock);
-    if (processor->state != BATCH__STOPPED && batch__processor_is_own_thread(processor)) {
+    if (is_from_callback(processor)) {
         batch__lock_give(&processor->lock);
         return BATCH_DEADLOCK;
     }
@@ -325,9 +332,10 @@ int batch_processor_free(batch_processor *processor)
         return BATCH_OK;
     batch__lock_take(&processor->lock);
     bool is_stopped = processor->state == BATCH__STOPPED;
+    bool is_deadlock = is_from_callback(processor);
     batch__lock_give(&processor->lock);
     if (!is_stopped)
-        return batch__processor_is_own_thread(processor) ? BATCH_DEADLOCK : BATCH_BUSY;
+        return is_deadlock ? BATCH_DEADLOCK : BATCH_BUSY;
     unmake(processor);
     return BATCH_OK;
 }
