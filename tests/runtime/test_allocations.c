@@ -1,6 +1,6 @@
 /* test_allocations.c: once warm, no operation costs an allocation: neither from the processor's
- * allocator nor, behind its back, from malloc. The calls to malloc of everything that is linked into
- * this program, the library included, go through the wrappers below (the linker's --wrap). */
+ * allocator nor, behind its back, from malloc. The calls to malloc of everything that is linked
+ * into this program, the library included, go through the wrappers below (the linker's --wrap). */
 #include "rig.h"
 
 #include <stdatomic.h>
