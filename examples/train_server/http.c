@@ -1,10 +1,6 @@
 /* http.c: see http.h.
  *
- * A few threads, each with an instance of libmicrohttpd of its own that only this thread runs and
- * ends; all listen on one socket. libmicrohttpd can have threads itself, but ending them while
- * they are at work is not safe in version 0.9.75: MHD_quiesce_daemon may abort the process, and
- * MHD_stop_daemon drops an answer that is queued just then, takes it for queued all the same and
- * follows a null pointer.
+ * A few loops (loop.h) listen on one socket and share the connections between them.
  *
  * A request goes through these calls of libmicrohttpd, all on the thread that has its connection:
  *   request_begin   the first line is here: the request is made from the raw target
@@ -19,7 +15,6 @@
 #include "http.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -28,19 +23,16 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "answer.h"
 #include "listener.h"
+#include "loop.h"
 
-/* Threads. Two move all the bytes that two cores can, as measured; without
- * libbatch each waits for its transaction, so there are more. */
+/* Loops. Two move all the bytes that two cores can, as measured; without libbatch each waits for
+ * its transaction, so there are more. */
 #define THREADS          2
 #define THREADS_BLOCKING 8
 #define THREADS_MAX      8
-
-/* How often a thread with nothing to do looks whether the server stops. */
-#define IDLE_MS 50
 
 /* Bytes for the headers of one request and of its answer; more is answered 414 or 431. Kept small:
  * libmicrohttpd clears all of it after each request. */
@@ -50,21 +42,12 @@
 #define CONNECTION_TIMEOUT_S 60
 
 /* File descriptors that are not connections: the store's and our own. */
-#define RESERVED_FDS 64
-
-/* One of the threads, with the connections that it has. */
-struct loop {
-    struct http *http;
-    struct MHD_Daemon *daemon;
-    bool listens; /* the thread's */
-    pthread_t thread;
-};
+#define RESERVED_FDS 128
 
 struct http {
     struct service *service;
-    struct loop loops[THREADS_MAX];
+    struct loop *loops[THREADS_MAX];
     unsigned loops_size;
-    atomic_bool xclosing;
     unsigned port;
     atomic_bool xstopping;
     atomic_uint_fast64_t xok;
@@ -119,7 +102,6 @@ static enum MHD_Result send_sentence(struct http *http, struct request *request,
 
 static void *request_begin(void *arg, const char *uri, struct MHD_Connection *connection)
 {
-    (void)arg;
     struct request *request = malloc(sizeof *request);
     if (request != NULL) {
         target_parse(&request->target, uri);
@@ -128,6 +110,7 @@ static void *request_begin(void *arg, const char *uri, struct MHD_Connection *co
         request->step = REQUEST_HEADERS;
         request->counted = false;
         request->connection = connection;
+        request->loop = arg;
     }
     return request;
 }
@@ -168,7 +151,7 @@ static enum MHD_Result request_serve(struct http *http, struct request *request)
 
 static void request_answered(struct request *request)
 {
-    MHD_resume_connection(request->connection);
+    loop_resume(request->loop, request);
 }
 
 static enum MHD_Result request_handle(void *arg, struct MHD_Connection *connection, const char *url,
@@ -176,7 +159,7 @@ static enum MHD_Result request_handle(void *arg, struct MHD_Connection *connecti
                                       const char *upload_data, size_t *upload_data_size,
                                       void **context)
 {
-    struct http *http = arg;
+    struct http *http = loop_owner(arg);
     struct request *request = *context;
     (void)url;
     (void)version;
@@ -203,7 +186,7 @@ static enum MHD_Result request_handle(void *arg, struct MHD_Connection *connecti
 static void request_end(void *arg, struct MHD_Connection *connection, void **context,
                         enum MHD_RequestTerminationCode why)
 {
-    struct http *http = arg;
+    struct http *http = loop_owner(arg);
     struct request *request = *context;
     (void)connection;
     (void)why;
@@ -239,76 +222,28 @@ static unsigned connections_max(void)
                                              : (unsigned)limit.rlim_cur / 2;
 }
 
-/* The daemon closes `listener` when it stops, but for a quiet one. */
-static struct MHD_Daemon *daemon_start(struct http *http, int listener, unsigned connections)
-{
-    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
-    const struct MHD_OptionItem items[] = {
-        {MHD_OPTION_LISTEN_SOCKET, listener, NULL},
-        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)connections, NULL},
-        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_SIZE, NULL},
-        {MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_TIMEOUT_S, NULL},
-        {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)request_begin, http},
-        {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)request_end, http},
-        {MHD_OPTION_END, 0, NULL},
-    };
-    return MHD_start_daemon(flags, 0, NULL, NULL, request_handle, http, MHD_OPTION_ARRAY, items,
-                            MHD_OPTION_END);
-}
-
-static void *loop_main(void *arg)
-{
-    struct loop *loop = arg;
-    while (!atomic_load_explicit(&loop->http->xclosing, memory_order_acquire)) {
-        if (loop->listens && atomic_load_explicit(&loop->http->xstopping, memory_order_relaxed)) {
-            close(MHD_quiesce_daemon(loop->daemon));
-            loop->listens = false;
-        }
-        MHD_run_wait(loop->daemon, IDLE_MS);
-    }
-    return NULL;
-}
-
-static bool loop_open(struct http *http, int listener, unsigned connections)
-{
-    struct loop *loop = &http->loops[http->loops_size];
-    int own = fcntl(listener, F_DUPFD_CLOEXEC, 0);
-    if (own < 0)
-        return false;
-    *loop = (struct loop){.http = http, .listens = true};
-    loop->daemon = daemon_start(http, own, connections);
-    if (loop->daemon == NULL) {
-        close(own);
-        return false;
-    }
-    if (pthread_create(&loop->thread, NULL, loop_main, loop) != 0) {
-        MHD_stop_daemon(loop->daemon);
-        return false;
-    }
-    http->loops_size++;
-    return true;
-}
-
 static bool loops_open(struct http *http, int listener)
 {
     unsigned count = http->service->answers_later ? THREADS : THREADS_BLOCKING;
-    unsigned connections = connections_max() / count;
+    const struct loop_options options = {
+        .listener = listener,
+        .connections_max = connections_max() / count,
+        .memory_size = CONNECTION_MEMORY_SIZE,
+        .timeout_s = CONNECTION_TIMEOUT_S,
+        .owner = http,
+        .begin = request_begin,
+        .handle = request_handle,
+        .end = request_end,
+    };
     while (http->loops_size < count) {
-        if (!loop_open(http, listener, connections)) {
+        struct loop *loop = loop_open(&options);
+        if (loop == NULL) {
             fputs("train-server: libmicrohttpd does not start: out of memory or files\n", stderr);
             return false;
         }
+        http->loops[http->loops_size++] = loop;
     }
     return true;
-}
-
-static void loops_close(struct http *http)
-{
-    atomic_store_explicit(&http->xclosing, true, memory_order_release);
-    for (unsigned i = 0; i < http->loops_size; i++) {
-        pthread_join(http->loops[i].thread, NULL);
-        MHD_stop_daemon(http->loops[i].daemon);
-    }
 }
 
 static struct http *http_new(struct service *service)
@@ -331,7 +266,8 @@ static struct http *http_new(struct service *service)
 
 static void http_free(struct http *http)
 {
-    loops_close(http);
+    for (unsigned i = 0; i < http->loops_size; i++)
+        loop_close(http->loops[i]);
     pthread_cond_destroy(&http->none_unanswered);
     pthread_mutex_destroy(&http->mutex);
     free(http);
@@ -372,6 +308,8 @@ struct http_totals http_totals(const struct http *http)
 void http_stop(struct http *http)
 {
     atomic_store_explicit(&http->xstopping, true, memory_order_release);
+    for (unsigned i = 0; i < http->loops_size; i++)
+        loop_quiesce(http->loops[i]);
 }
 
 struct http_totals http_close(struct http *http, uint64_t timeout_ns)

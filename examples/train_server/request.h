@@ -19,6 +19,7 @@ enum request_step {
 };
 
 struct service;
+struct loop;
 
 struct request {
     batch_op op; /* first, so that an operation is a request */
@@ -37,6 +38,8 @@ struct request {
     enum request_step step;
     bool counted;
     void *connection;
+    struct loop *loop;             /* of the connection */
+    struct request *next_answered; /* loop.c alone */
     char body[3 * (TARGET_TRAIN_MAX + TARGET_PERSON_MAX) + 32];
 };
 

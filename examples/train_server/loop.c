@@ -1,0 +1,162 @@
+/* loop.c: see loop.h.
+ *
+ * The thread waits for two things: the events of libmicrohttpd, and `wake`, by which other threads
+ * tell it that there is something new in the atomic fields. */
+#include "loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+struct loop {
+    struct MHD_Daemon *daemon;
+    void *owner;
+    pthread_t thread;
+    bool listens; /* the thread's */
+    int wake;     /* an eventfd */
+    atomic_bool xquiesce;
+    atomic_bool xclose;
+    _Atomic(struct request *) xanswered; /* to be resumed, the last one first */
+};
+
+static void wake(struct loop *loop)
+{
+    const uint64_t one = 1;
+    while (write(loop->wake, &one, sizeof one) < 0 && errno == EINTR) {
+    }
+}
+
+void loop_resume(struct loop *loop, struct request *request)
+{
+    struct request *last = atomic_load_explicit(&loop->xanswered, memory_order_relaxed);
+    do
+        request->next_answered = last;
+    while (!atomic_compare_exchange_weak_explicit(&loop->xanswered, &last, request,
+                                                  memory_order_release, memory_order_relaxed));
+    if (last == NULL) /* else who came first has seen to it */
+        wake(loop);
+}
+
+/* Resume what was answered, in the order of the answers. */
+static void resume_answered(struct loop *loop)
+{
+    struct request *last = atomic_exchange_explicit(&loop->xanswered, NULL, memory_order_acquire);
+    struct request *first = NULL;
+    while (last != NULL) {
+        struct request *next = last->next_answered;
+        last->next_answered = first;
+        first = last;
+        last = next;
+    }
+    for (; first != NULL; first = first->next_answered)
+        MHD_resume_connection(first->connection); /* request and connection stay until MHD_run */
+}
+
+/* Wait until there is something to do. */
+static void wait_for_work(struct loop *loop, int events)
+{
+    struct pollfd waiting[] = {{events, POLLIN, 0}, {loop->wake, POLLIN, 0}};
+    MHD_UNSIGNED_LONG_LONG timeout_ms;
+    if (MHD_get_timeout(loop->daemon, &timeout_ms) != MHD_YES)
+        timeout_ms = INT_MAX;
+    if (poll(waiting, 2, timeout_ms < INT_MAX ? (int)timeout_ms : -1) > 0 &&
+        waiting[1].revents != 0) {
+        uint64_t times;
+        while (read(loop->wake, &times, sizeof times) < 0 && errno == EINTR) {
+        }
+    }
+}
+
+static void *run(void *arg)
+{
+    struct loop *loop = arg;
+    int events = MHD_get_daemon_info(loop->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    while (!atomic_load_explicit(&loop->xclose, memory_order_acquire)) {
+        wait_for_work(loop, events);
+        resume_answered(loop);
+        if (loop->listens && atomic_load_explicit(&loop->xquiesce, memory_order_acquire)) {
+            close(MHD_quiesce_daemon(loop->daemon));
+            loop->listens = false;
+        }
+        MHD_run(loop->daemon);
+    }
+    return NULL;
+}
+
+/* The daemon owns `listener` until it is quiesced. */
+static struct MHD_Daemon *daemon_start(const struct loop_options *options, struct loop *loop,
+                                       int listener)
+{
+    const struct MHD_OptionItem items[] = {
+        {MHD_OPTION_LISTEN_SOCKET, listener, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)options->connections_max, NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)options->memory_size, NULL},
+        {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)options->timeout_s, NULL},
+        {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)options->begin, loop},
+        {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)options->end, loop},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+                            options->handle, loop, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
+}
+
+/* Everything but the memory. */
+static bool start(struct loop *loop, const struct loop_options *options)
+{
+    loop->wake = eventfd(0, EFD_CLOEXEC);
+    if (loop->wake < 0)
+        return false;
+    int listener = fcntl(options->listener, F_DUPFD_CLOEXEC, 0);
+    if (listener >= 0) {
+        loop->daemon = daemon_start(options, loop, listener);
+        if (loop->daemon == NULL)
+            close(listener);
+        else if (pthread_create(&loop->thread, NULL, run, loop) == 0)
+            return true;
+        else
+            MHD_stop_daemon(loop->daemon);
+    }
+    close(loop->wake);
+    return false;
+}
+
+struct loop *loop_open(const struct loop_options *options)
+{
+    struct loop *loop = calloc(1, sizeof *loop);
+    if (loop == NULL)
+        return NULL;
+    loop->owner = options->owner;
+    loop->listens = true;
+    if (!start(loop, options)) {
+        free(loop);
+        return NULL;
+    }
+    return loop;
+}
+
+void *loop_owner(const struct loop *loop)
+{
+    return loop->owner;
+}
+
+void loop_quiesce(struct loop *loop)
+{
+    atomic_store_explicit(&loop->xquiesce, true, memory_order_release);
+    wake(loop);
+}
+
+void loop_close(struct loop *loop)
+{
+    atomic_store_explicit(&loop->xclose, true, memory_order_release);
+    wake(loop);
+    pthread_join(loop->thread, NULL);
+    MHD_stop_daemon(loop->daemon);
+    close(loop->wake);
+    free(loop);
+}
