@@ -5,7 +5,11 @@
 
 #include <string.h>
 
-enum { SLAB_BYTES = 64 * 1024, LINE_BYTES = 64 /* of the cache: objects begin on one */ };
+enum {
+    SLAB_BYTES_MIN = 64 * 1024,
+    SLAB_BYTES_MAX = 2 * 1024 * 1024, /* a huge page, where there are any */
+    LINE_BYTES = 64                   /* of the cache: objects begin on one */
+};
 
 struct batch__slab {
     struct batch__slab *next;
@@ -16,7 +20,7 @@ void batch__pool_init(struct batch__pool *pool, const batch_allocator *allocator
 {
     batch__check(object_size >= sizeof(struct batch__batch));
     batch__check(object_size % LINE_BYTES == 0);
-    *pool = (struct batch__pool){*allocator, object_size, NULL, NULL};
+    *pool = (struct batch__pool){*allocator, object_size, SLAB_BYTES_MIN, NULL, NULL};
 }
 
 void batch__pool_destroy(struct batch__pool *pool)
@@ -33,14 +37,17 @@ void batch__pool_destroy(struct batch__pool *pool)
 
 static bool grow(struct batch__pool *pool)
 {
-    size_t count = SLAB_BYTES / pool->object_size;
+    size_t header_size = sizeof(struct batch__slab) + LINE_BYTES;
+    size_t count = (pool->slab_bytes - header_size) / pool->object_size;
     if (count == 0)
         count = 1;
-    size_t size = sizeof(struct batch__slab) + LINE_BYTES + count * pool->object_size;
+    size_t size = header_size + count * pool->object_size;
     struct batch__slab *slab = pool->allocator.allocate(size, pool->allocator.arg);
     if (slab == NULL)
         return false;
     memset(slab, 0, size);
+    if (pool->slab_bytes < SLAB_BYTES_MAX)
+        pool->slab_bytes *= 2;
     slab->next = pool->slabs;
     pool->slabs = slab;
     uintptr_t after_header = (uintptr_t)(slab + 1) + LINE_BYTES - 1;

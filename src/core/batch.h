@@ -88,6 +88,7 @@ struct batch__batch {
 struct batch__pool {
     batch_allocator allocator;
     size_t object_size;        /* a multiple of 64, at least sizeof(struct batch__batch) */
+    size_t slab_bytes;         /* of the next slab, about: each is twice the last, up to a limit */
     struct batch__batch *free; /* chained through todo_next */
     struct batch__slab *slabs;
 };

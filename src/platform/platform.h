@@ -23,6 +23,11 @@ uint64_t batch__clock_unix_ns(void);
 /* Fill `bytes` from the kernel's random source. False if it has none. */
 bool batch__random(void *bytes, size_t size);
 
+/* Memory as from malloc and free; what is large is put on huge pages where the system has them,
+ * since tables that are looked up at random spend most of their time in finding pages. */
+void *batch__memory_allocate(size_t size);
+void batch__memory_release(void *memory);
+
 /* A mutex and the condition that goes with it: what it guards is said beside each. Waiting for the
  * condition is on the monotonic clock; UINT64_MAX waits for ever. It may wake without cause. */
 struct batch__lock {

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -51,6 +52,27 @@ bool batch__random(void *bytes, size_t size)
         size -= (size_t)got;
     }
     return true;
+}
+
+enum { HUGE_PAGE_BYTES = 2 * 1024 * 1024 };
+
+void *batch__memory_allocate(size_t size)
+{
+#ifdef MADV_HUGEPAGE
+    if (size > HUGE_PAGE_BYTES / 2 && size <= SIZE_MAX - HUGE_PAGE_BYTES) {
+        size_t pages = (size + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES;
+        void *memory = aligned_alloc(HUGE_PAGE_BYTES, pages * HUGE_PAGE_BYTES);
+        if (memory != NULL)
+            madvise(memory, pages * HUGE_PAGE_BYTES, MADV_HUGEPAGE); /* a wish */
+        return memory;
+    }
+#endif
+    return malloc(size);
+}
+
+void batch__memory_release(void *memory)
+{
+    free(memory);
 }
 
 bool batch__lock_init(struct batch__lock *lock)

@@ -1,8 +1,6 @@
 /* options.c: what a caller asked for, checked, with defaults filled in. */
 #include "processor.h"
 
-#include <stdlib.h>
-
 enum {
     GROUP_DEFAULT = 4096,
     GROUP_MAX = 65536,
@@ -16,13 +14,13 @@ static const uint64_t MS = 1000000;
 static void *default_allocate(size_t size, void *arg)
 {
     (void)arg;
-    return malloc(size);
+    return batch__memory_allocate(size);
 }
 
 static void default_release(void *memory, void *arg)
 {
     (void)arg;
-    free(memory);
+    batch__memory_release(memory);
 }
 
 void *batch__allocate(const batch_options *options, size_t size)

@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum {
-    GROUP_OPS = 16,        /* looked up together, so that their waits for memory overlap */
+    GROUP_OPS = 64,        /* looked up together, so that their waits for memory overlap */
     TURN_OPS_MAX = 2048,   /* then the store's answers are looked at */
     EXPIRE_MAX = 1024,     /* windows ended at a time by a worker that saves by itself */
     NAPS_PER_WINDOW = 200, /* operations that keep coming may gather for so short … */
