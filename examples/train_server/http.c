@@ -135,8 +135,9 @@ static enum MHD_Result request_serve(struct http *http, struct request *request)
         return send_sentence(http, request, MHD_HTTP_BAD_REQUEST, request->target.wrong);
     request->step = REQUEST_SERVED;
     request->counted = true;
-    atomic_fetch_add_explicit(&http->xunanswered, 1, memory_order_relaxed);
-    if (atomic_load_explicit(&http->xstopping, memory_order_acquire)) {
+    /* seq_cst, as http_stop and http_close do it the other way round: one of us sees the other. */
+    atomic_fetch_add(&http->xunanswered, 1);
+    if (atomic_load(&http->xstopping)) {
         request->status = BATCH_STOPPED;
         snprintf(request->message, sizeof request->message, "the server is stopping");
     } else if (http->service->answers_later) {
@@ -307,7 +308,7 @@ struct http_totals http_totals(const struct http *http)
 
 void http_stop(struct http *http)
 {
-    atomic_store_explicit(&http->xstopping, true, memory_order_release);
+    atomic_store(&http->xstopping, true);
     for (unsigned i = 0; i < http->loops_size; i++)
         loop_quiesce(http->loops[i]);
 }
@@ -318,7 +319,7 @@ struct http_totals http_close(struct http *http, uint64_t timeout_ns)
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += (time_t)(timeout_ns / 1000000000);
     pthread_mutex_lock(&http->mutex);
-    while (atomic_load_explicit(&http->xunanswered, memory_order_acquire) > 0 &&
+    while (atomic_load(&http->xunanswered) > 0 &&
            pthread_cond_timedwait(&http->none_unanswered, &http->mutex, &until) != ETIMEDOUT) {
     }
     pthread_mutex_unlock(&http->mutex);

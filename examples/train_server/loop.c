@@ -86,6 +86,8 @@ static void *run(void *arg)
         }
         MHD_run(loop->daemon);
     }
+    resume_answered(loop); /* a daemon must not be stopped with suspended connections */
+    MHD_run(loop->daemon);
     return NULL;
 }
 

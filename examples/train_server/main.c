@@ -44,8 +44,9 @@ static void run(const sigset_t *signals, struct status_line *line, const struct 
 static bool finish(const sigset_t *signals, struct http *http, struct service *service)
 {
     http_stop(http);
-    while (!service->stop(service, SECOND_NS / 10)) {
-        if (stop_is_asked(signals, 0)) {
+    while (!service->stop(service, 0)) { /* with a limit, what is late would not be saved */
+        if (stop_is_asked(signals, batch_now_ns() + SECOND_NS / 50) &&
+            !service->stop(service, SECOND_NS / 10)) {
             fputs("train-server: stopped with requests unanswered\n", stderr);
             return false;
         }

@@ -289,13 +289,16 @@ BATCH_API int batch_processor_start(batch_processor **ret_processor, const batch
                                     batch_result *reterr);
 
 /* Accept no more operations, end open windows early, run, save and answer everything accepted, end
- * the subscriptions and the threads. Waits for all that, at most `timeout_ns` (0: do not wait;
- * BATCH_FOREVER). May be called again, and by several threads at once.
+ * the subscriptions, the threads and the sessions. Waits for all that, at most `timeout_ns`
+ * (BATCH_FOREVER; 0: do not wait, for polling). May be called again, and by several threads at
+ * once.
  *
  * Returns the number of operations that are still unanswered: 0 when everything has ended and no
  * callback runs or will run any more. Else, at the end of the time, what is left (at least 1; what
  * a worker has not looked at yet, because it stands in a callback, is not counted): the
- * processor goes on with it, and load and save see batch_call_is_canceled(). Call again to wait on.
+ * processor goes on with it. Call again to wait on. When a time other than 0 has run out, load and
+ * save see batch_call_is_canceled() from then on: the built-in stores begin nothing more, so what
+ * is left is answered soon, as not applied.
  * BATCH_DEADLOCK (negative) from a callback of this processor: nothing was done. BATCH_INVALID if
  * `processor` is NULL. */
 BATCH_API int64_t batch_processor_stop(batch_processor *processor, uint64_t timeout_ns);
@@ -331,7 +334,8 @@ BATCH_API int batch_run(batch_processor *processor, batch_op *op, batch_result *
 BATCH_API int batch_submit(batch_processor *processor, batch_op *op);
 
 /* Hand over `ops_size` operations at the price of about one. All are accepted, in that order, or
- * none. The array may be reused after the call. Otherwise as batch_submit. */
+ * none; BATCH_BUSY if any shard is full. The array may be reused after the call. Otherwise as
+ * batch_submit. */
 BATCH_API int batch_submit_many(batch_processor *processor, batch_op *const *ops, size_t ops_size);
 
 /* Ask that a submitted operation should not begin. Does not block and does not wait: `done` tells

@@ -100,6 +100,7 @@ static int open_session(batch_processor *processor, struct batch__session *sessi
     int status = processor->store->session_open(processor->store, &session->session, &error);
     if (status == BATCH_OK) {
         session->processor = processor;
+        session->is_open = true;
         return BATCH_OK;
     }
     error.status = status == BATCH_NO_MEMORY ? BATCH_NO_MEMORY : BATCH_STORE_FAILED;
@@ -161,16 +162,24 @@ static int start_threads(batch_processor *processor, batch_result *reterr)
     return batch__result_set(reterr, BATCH_SYSTEM, "the system refused to start a thread");
 }
 
+/* Those that were opened and are not closed yet. May take the store some time. */
+static void close_sessions(batch_processor *processor)
+{
+    for (uint32_t i = 0; i < processor->sessions_size; i++) {
+        struct batch__session *session = &processor->sessions[i];
+        if (session->is_open)
+            processor->store->session_close(processor->store, session->session);
+        session->is_open = false;
+    }
+}
+
 /* Undo everything that was made; the threads have ended. */
 static void unmake(batch_processor *processor)
 {
     batch_options options = processor->options;
-    for (uint32_t i = 0; i < processor->sessions_size; i++) {
-        struct batch__session *session = &processor->sessions[i];
-        if (session->processor != NULL) /* was opened */
-            processor->store->session_close(processor->store, session->session);
-        batch__release(&options, session->calls);
-    }
+    close_sessions(processor);
+    for (uint32_t i = 0; i < processor->sessions_size; i++)
+        batch__release(&options, processor->sessions[i].calls);
     batch__release(&options, processor->sessions);
     for (uint32_t i = 0; processor->shards != NULL && i < options.shards; i++) {
         if (processor->shards[i] != NULL)
@@ -270,6 +279,7 @@ static void join_all(batch_processor *processor)
         batch__thread_join(&processor->sessions[i].thread);
     while (batch__load_acquire(&processor->xfinishers) != 0)
         batch__thread_yield(); /* a store's own thread is about to return from its last finish */
+    close_sessions(processor);
 }
 
 /* With the lock held. Once threads are being joined, none of them can call, and the system may
@@ -316,7 +326,8 @@ int64_t batch_processor_stop(batch_processor *processor, uint64_t timeout_ns)
             break;
         }
         if (batch__clock_now_ns() >= until_ns) {
-            batch__store_relaxed(&processor->xis_giving_up, 1);
+            if (timeout_ns > 0)
+                batch__store_relaxed(&processor->xis_giving_up, 1);
             batch__lock_give(&processor->lock);
             return ops_left(processor);
         }

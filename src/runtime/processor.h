@@ -34,7 +34,8 @@ struct batch__function_store {
 /* A connection to the store, and whoever uses it: its own thread, or a worker (sessions = 0). */
 struct batch__session {
     struct batch_processor *processor;
-    void *session;      /* the store's */
+    void *session; /* the store's */
+    bool is_open;
     batch_call **calls; /* room for group_max */
     struct batch__thread thread;
 };

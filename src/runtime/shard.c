@@ -99,7 +99,11 @@ static void take_ops(struct batch__shard *shard, uint64_t now_ns)
     shard->turn_ops = 0;
     if (shard->pending == NULL)
         shard->pending = batch__inbox_take_ops_sc(&shard->inbox, false);
-    while (shard->pending != NULL && shard->turn_ops < TURN_OPS_MAX) {
+    uint64_t ticks_ns = batch__clock_coarse_ns();
+    shard->ticks_ns = ticks_ns;
+    /* When a tick has passed, the turn ends: others may be due. */
+    while (shard->pending != NULL && shard->turn_ops < TURN_OPS_MAX &&
+           shard->ticks_ns == ticks_ns) {
         take_group(shard, now_ns);
         batch__shard_perform(shard);
     }

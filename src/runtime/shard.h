@@ -40,7 +40,7 @@ struct batch__shard {
     bool has_window;
     bool has_resource; /* its size is not 0 */
     bool is_closed;    /* the inbox is */
-    uint64_t ticks_ns; /* of the kernel, before the operation that runs */
+    uint64_t ticks_ns; /* of the kernel, after the latest operation that ran */
     uint64_t turn_ops; /* operations that the latest turn took in */
     struct batch__answers answers;
     struct batch__counters counters;

@@ -161,7 +161,8 @@ static enum outcome outcome_of_nothing(struct batch__sqlite_session *session, co
     sqlite3_reset(select);
     if (code != SQLITE_ROW && code != SQLITE_DONE)
         return BROKEN;
-    return stored == version ? SKIPPED : CONFLICT;
+    bool is_as_loaded = code == SQLITE_ROW ? version != 0 && stored == version : version == 0;
+    return is_as_loaded ? SKIPPED : CONFLICT;
 }
 
 static int bind_insert(sqlite3_stmt *insert, const struct batch__sqlite_item *item, const void *key,
@@ -222,12 +223,16 @@ static bool group_write(struct group *group)
         case WRITTEN:
             break;
         case CONFLICT:
+            if (!is_clean)
+                break; /* perhaps only because of what will be rolled back: see in the next pass */
             batch_call_set_error(item->call, 0, "another version is stored");
             decide(group, item, BATCH_CONFLICT);
             /* BEFORE INSERT triggers have run all the same. */
-            is_clean = is_clean && batch_call_version(item->call) != 0;
+            is_clean = batch_call_version(item->call) != 0;
             break;
         case SKIPPED:
+            if (!is_clean)
+                break;
             batch_call_set_error(item->call, SQLITE_CONSTRAINT, "a trigger left the row as it was");
             decide(group, item, BATCH_SAVE_FAILED);
             is_clean = false;

@@ -381,6 +381,65 @@ static void operation_that_outlives_the_window_ends_its_batch(void **state)
     gate_destroy(&gate);
 }
 
+enum { SHORT_OPS = 100 };
+
+/* Keeps the worker for a millisecond: too short to be noticed alone. */
+static void take_a_millisecond(struct job *job)
+{
+    (void)job;
+    uint64_t until_ns = batch_now_ns() + MS;
+    while (batch_now_ns() < until_ns)
+        continue;
+}
+
+static void short_operations_that_together_outlive_the_window_end_their_batch(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig.options.window_ns = 20 * MS;
+    rig_start(&rig);
+    struct gate gate;
+    gate_init(&gate);
+    gate_close(&gate);
+    struct job jobs[SHORT_OPS];
+    for (size_t i = 0; i < SHORT_OPS; i++) {
+        job_init(&jobs[i], &rig, "k", 1);
+        jobs[i].on_run = take_a_millisecond;
+        jobs[i].gate = i == 0 ? &gate : NULL;
+        job_submit(&jobs[i]);
+        if (i == 0)
+            gate_await(&gate, 1); /* it runs: the others were not there when it was loaded */
+    }
+    gate_open(&gate);
+    for (size_t i = 0; i < SHORT_OPS; i++) {
+        assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
+        assert_in_range(jobs[i].result.batch_operations, 1, SHORT_OPS - 1);
+    }
+    rig_end(&rig);
+    gate_destroy(&gate);
+}
+
+static void operations_expire_behind_short_ones_that_together_take_long(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig_start(&rig);
+    struct job jobs[SHORT_OPS];
+    for (size_t i = 0; i < SHORT_OPS; i++) {
+        job_init(&jobs[i], &rig, "k", 1);
+        jobs[i].on_run = take_a_millisecond;
+        jobs[i].op.start_by_ns = batch_now_ns() + SHORT_OPS / 2 * MS;
+    }
+    for (size_t i = 0; i < SHORT_OPS; i++)
+        job_submit(&jobs[i]);
+    for (size_t i = 0; i < SHORT_OPS - 1; i++)
+        job_wait(&jobs[i]);
+    assert_int_equal(job_wait(&jobs[SHORT_OPS - 1]), BATCH_EXPIRED);
+    rig_end(&rig);
+}
+
 /* ---- Subscriptions -------------------------------------------------------------------------- */
 
 static void every_subscriber_sees_every_batch(void **state)
@@ -501,6 +560,8 @@ int main(void)
         cmocka_unit_test(window_without_end_is_ended_by_stop),
         cmocka_unit_test(batch_takes_operations_for_at_least_the_window),
         cmocka_unit_test(operation_that_outlives_the_window_ends_its_batch),
+        cmocka_unit_test(short_operations_that_together_outlive_the_window_end_their_batch),
+        cmocka_unit_test(operations_expire_behind_short_ones_that_together_take_long),
         cmocka_unit_test(every_subscriber_sees_every_batch),
         cmocka_unit_test(stop_ends_subscriptions_whose_readers_wait),
         cmocka_unit_test(subscribing_after_stop_gives_an_ended_subscription),

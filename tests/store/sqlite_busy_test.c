@@ -129,7 +129,7 @@ static void test_a_save_gives_up_waiting_when_the_time_to_stop_is_over(void **st
     struct waiting waiting;
     waiting_begin(&waiting, processor);
     let_it_try();
-    batch_processor_stop(processor, 0);
+    batch_processor_stop(processor, 1);
     assert_int_equal(waiting_end(&waiting), BATCH_SAVE_FAILED);
     processor_end(processor);
     sqlite_file_execute(file, "COMMIT");

@@ -232,7 +232,7 @@ static void test_a_save_after_the_time_to_stop_is_not_begun(void **state)
     request.latch = &answered;
     assert_int_equal(batch_submit(processor, &request.op), BATCH_OK);
     latch_wait(&latches[0]);
-    assert_true(batch_processor_stop(processor, 0) > 0);
+    assert_true(batch_processor_stop(processor, 1) > 0);
     latch_count_down(&latches[1]);
     latch_wait(&answered);
     assert_int_equal(request.result.status, BATCH_SAVE_FAILED);
