@@ -28,8 +28,10 @@ bool batch__processor_is_own_thread(const batch_processor *processor)
 
 static void thread_ended(batch_processor *processor)
 {
+    batch__lock_take(&processor->lock);
     processor->threads_left--;
     batch__lock_wake_all(&processor->lock);
+    batch__lock_give(&processor->lock);
 }
 
 void batch__processor_worker_ended(batch_processor *processor)
@@ -39,16 +41,12 @@ void batch__processor_worker_ended(batch_processor *processor)
     batch__lock_give(&processor->lock);
     if (is_last)
         batch__io_queue_close(&processor->io_queue); /* every call has come back */
-    batch__lock_take(&processor->lock);
     thread_ended(processor);
-    batch__lock_give(&processor->lock);
 }
 
 void batch__processor_session_ended(batch_processor *processor)
 {
-    batch__lock_take(&processor->lock);
     thread_ended(processor);
-    batch__lock_give(&processor->lock);
 }
 
 /* ---- Start ---------------------------------------------------------------------------------- */

@@ -14,6 +14,7 @@
 #include <batch/store.h>
 
 #include <pthread.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -53,49 +54,12 @@ struct key {
 
 /* ---- Hash ----------------------------------------------------------------------------------- */
 
-static uint64_t rotated(uint64_t word, unsigned bits)
-{
-    return word << bits | word >> (64 - bits);
-}
-
-static void sip_round(uint64_t v[4])
-{
-    v[0] += v[1];
-    v[2] += v[3];
-    v[1] = rotated(v[1], 13) ^ v[0];
-    v[3] = rotated(v[3], 16) ^ v[2];
-    v[0] = rotated(v[0], 32);
-    v[2] += v[1];
-    v[0] += v[3];
-    v[1] = rotated(v[1], 17) ^ v[2];
-    v[3] = rotated(v[3], 21) ^ v[0];
-    v[2] = rotated(v[2], 32);
-}
-
-/* SipHash-1-3. Words are read in the order of the machine: the hash never leaves it. */
+/* SipHash, as for the keys of a processor. */
 static uint64_t hash_of(const uint64_t seed[2], const void *bytes, size_t size)
 {
-    const unsigned char *at = bytes;
-    uint64_t v[4] = {seed[0] ^ 0x736f6d6570736575u, seed[1] ^ 0x646f72616e646f6du,
-                     seed[0] ^ 0x6c7967656e657261u, seed[1] ^ 0x7465646279746573u};
-    size_t left = size;
-    for (; left >= 8; left -= 8, at += 8) {
-        uint64_t word;
-        memcpy(&word, at, 8);
-        v[3] ^= word;
-        sip_round(v);
-        v[0] ^= word;
-    }
-    uint64_t tail = (uint64_t)size << 56;
-    for (size_t i = 0; i < left; i++)
-        tail |= (uint64_t)at[i] << (8 * i);
-    v[3] ^= tail;
-    sip_round(v);
-    v[0] ^= tail;
-    v[2] ^= 0xff;
-    for (int i = 0; i < 3; i++)
-        sip_round(v);
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
+    uint64_t hash;
+    crypto_shorthash((unsigned char *)&hash, bytes, size, (const unsigned char *)seed);
+    return hash;
 }
 
 static struct key key_of(const struct memory_store *store, const void *bytes, size_t size)
