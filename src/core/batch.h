@@ -1,17 +1,28 @@
 /* batch.h: one key that has work: its present batch, and the operations that wait for the next one.
  *
- * There is at most one of these for a key, and it lives as long as the key has work. The phases of
- * a batch follow each other in this order; those in brackets may be skipped:
+ * There is at most one of these for a key, and it lives as long as the key has work, or its
+ * resource is kept. The phases of a batch follow each other in this order; those in brackets may
+ * be skipped:
  *
- *   BEGUN     to be loaded: LOAD has not been taken yet
- *   LOADING   the store is at it; operations wait
- *   OPEN      loaded: operations run as they come
- *   [CLOSED]  something changed: SAVE has not been taken yet
- *   [SAVING]  the store is at it; operations wait for the next batch
- *   [ANSWER]  the outcome is known, DONE has not been taken yet
- *   [REPORT]  METRIC has not been taken yet
- *   [RELEASE] the resource was loaded, RELEASE has not been taken yet
- *   ENDED     begin the next batch if operations wait, else forget the key
+ *   [BEGUN]     to be loaded: LOAD has not been taken yet
+ *   [LOADING]   the store is at it; operations wait
+ *   OPEN        loaded: operations run as they come
+ *   [CLOSED]    something changed: SAVE has not been taken yet
+ *   [SAVING]    the store is at it; operations wait for the next batch
+ *   [ANSWER]    the outcome is known, DONE has not been taken yet
+ *   [REPORT]    METRIC has not been taken yet
+ *   [RELEASE]   the resource is not kept: FREE_RESOURCE has not been taken yet
+ *   ENDED       begin the next batch if operations wait; else keep the resource or forget the key
+ *   [KEPT]      no batch: the resource waits in memory for the next one, which skips its load
+ *
+ * A batch runs once more, on what is stored now, if its save met a conflict and a replay is left,
+ * or if nothing changed a resource that was kept: then it was judged on a state that no load and
+ * no save has shown to be the stored one. From SAVING or OPEN it goes to
+ *
+ *   DROP        FREE_RESOURCE has not been taken yet
+ *   RELOAD      LOAD has not been taken yet
+ *   RELOADING   the store is at it
+ *   RERUN       its operations run again, in their order; then CLOSED or ANSWER
  *
  * Objects come from a pool, so that opening a batch costs no allocation once the pool has grown to
  * the number of keys that had work at one time. Behind the core's part lies the runtime's (its
@@ -30,10 +41,15 @@ enum batch__phase {
     BATCH__OPEN,
     BATCH__CLOSED,
     BATCH__SAVING,
+    BATCH__DROP,
+    BATCH__RELOAD,
+    BATCH__RELOADING,
+    BATCH__RERUN,
     BATCH__ANSWER,
     BATCH__REPORT,
     BATCH__RELEASE,
-    BATCH__ENDED
+    BATCH__ENDED,
+    BATCH__KEPT
 };
 
 enum { BATCH__KEY_INLINE = 24 };
@@ -57,6 +73,7 @@ struct batch__batch {
     uint8_t phase;        /* enum batch__phase */
     uint8_t close_reason; /* enum batch_close_reason; from CLOSED on */
     bool is_loaded;       /* there is a resource to release */
+    bool is_kept;         /* it is that of an earlier batch, and was not loaded for this one */
     bool in_todo;
     bool in_due;
     bool in_waiting;
@@ -64,6 +81,7 @@ struct batch__batch {
     char key_inline[BATCH__KEY_INLINE];
     struct batch__ops waiting; /* not begun; in the order they came */
     struct batch__ops ran;     /* of the present batch, in the order they ran */
+    struct batch__ops again;   /* ran before, and are to run again before all others; from DROP on */
     uint64_t joining;   /* the first so many of `waiting` join this batch whatever the time */
     uint64_t changed;   /* of `ran`, those that said BATCH_CHANGED */
     uint64_t closes_ns; /* from then on expire ends the window; UINT64_MAX: none */
@@ -71,7 +89,11 @@ struct batch__batch {
 
     uint64_t start_by_min_ns; /* none of `waiting` has an earlier start_by_ns; UINT64_MAX: none */
 
-    struct batch__link due;     /* in core->due, by closes_ns */
+    uint32_t replays;   /* times that the present batch ran again after a conflict */
+    uint32_t group_max; /* the runtime's: a call of this key took too long, so it goes in groups of
+                           at most this many; 0: it did not */
+
+    struct batch__link due;     /* in core->due, by closes_ns; or in core->kept */
     struct batch__link waiters; /* in core->waiting: operations wait and none can run now */
 
     /* Times, for the record of the batch; 0 if it did not happen. */

@@ -86,11 +86,25 @@ void batch__begin(struct batch__core *core, struct batch__batch *batch)
     batch->ran = (struct batch__ops){NULL, NULL, 0};
     batch->joining = 0;
     batch->changed = 0;
+    batch->replays = 0;
+    batch->is_kept = false;
     batch->load_ns = batch->loaded_ns = 0;
     batch->save_ns = batch->saved_ns = 0;
     batch->first_wait_ns = 0;
     window_start(core, batch);
     batch__todo_push(core, batch);
+}
+
+void batch__begin_kept(struct batch__core *core, struct batch__batch *batch)
+{
+    batch__begin(core, batch);
+    batch->is_kept = true;
+    batch->joining = batch->waiting.count;
+    if (batch->in_waiting)
+        batch__waiting_remove(&core->waiting, batch);
+    if (!has_window(core))
+        batch__due_push(&core->due, batch);
+    batch->phase = BATCH__OPEN;
 }
 
 void batch__deadline_set(struct batch__core *core, struct batch__batch *batch)
@@ -144,7 +158,7 @@ static int refusal(const struct batch__core *core, const batch_op *op)
 static uint64_t unanswered(const struct batch__batch *batch)
 {
     uint64_t ran = batch->phase <= BATCH__ANSWER ? batch->ran.count : 0;
-    return batch->waiting.count + ran;
+    return batch->waiting.count + batch->again.count + ran;
 }
 
 static void submit(struct batch__core *core, batch_op *op)
@@ -161,7 +175,11 @@ static void submit(struct batch__core *core, batch_op *op)
         batch__table_find(&core->table, op->key, op->key_size, op->private_hash);
     if (batch == NULL) {
         batch = open_batch(core, op);
-    } else if (unanswered(batch) >= core->config.key_ops_waiting_max) {
+    } else if (batch->phase == BATCH__KEPT) {
+        batch__keep_end(core, batch);
+        batch__begin_kept(core, batch);
+    } else if (unanswered(batch) >= core->config.key_ops_waiting_max ||
+               batch__is_hopeless(core, batch, op)) {
         batch__answer(core, op, BATCH_BUSY);
         return;
     }
@@ -188,14 +206,19 @@ void batch__core_cancel(struct batch__core *core, uint64_t now_ns)
 
 /* ---- Load, run, save ------------------------------------------------------------------------ */
 
-static void load_failed(struct batch__core *core, struct batch__batch *batch)
+static void load_failed(struct batch__batch *batch, struct batch__ops *ops)
 {
-    batch->ran = batch__ops_take(&batch->waiting);
-    batch__waiting_remove(&core->waiting, batch);
-    batch__window_end(core, batch);
+    batch->ran = batch__ops_take(ops);
     batch->status = BATCH_LOAD_FAILED;
     batch->close_reason = BATCH_CLOSED_BY_ERROR;
     batch->phase = BATCH__ANSWER;
+}
+
+static void first_load_failed(struct batch__core *core, struct batch__batch *batch)
+{
+    load_failed(batch, &batch->waiting);
+    batch__waiting_remove(&core->waiting, batch);
+    batch__window_end(core, batch);
 }
 
 static void opened(struct batch__core *core, struct batch__batch *batch)
@@ -211,16 +234,21 @@ void batch__core_loaded(struct batch__core *core, struct batch__batch *batch, in
                         uint64_t now_ns)
 {
     event_begin(core, now_ns);
-    batch__check(batch->phase == BATCH__LOADING);
+    batch__check(batch->phase == BATCH__LOADING || batch->phase == BATCH__RELOADING);
     batch__check(status == BATCH_OK || status == BATCH_LOAD_FAILED);
     batch->loaded_ns = core->now_ns;
     batch->is_loaded = status == BATCH_OK;
-    if (batch->waiting.count == 0)
+    batch__mean_add(&core->load_mean_ns, batch->loaded_ns - batch->load_ns);
+    if (batch->phase == BATCH__RELOADING && batch->is_loaded)
+        batch->phase = BATCH__RERUN;
+    else if (batch->phase == BATCH__RELOADING)
+        load_failed(batch, &batch->again);
+    else if (batch->waiting.count == 0)
         batch->phase = batch->is_loaded ? BATCH__RELEASE : BATCH__ENDED; /* nobody is left */
     else if (batch->is_loaded)
         opened(core, batch);
     else
-        load_failed(core, batch);
+        first_load_failed(core, batch);
     batch__todo_push(core, batch);
     event_end(core);
 }
@@ -249,8 +277,14 @@ void batch__core_saved(struct batch__core *core, struct batch__batch *batch, int
     batch__check(status == BATCH_OK || status == BATCH_CONFLICT || status == BATCH_SAVE_FAILED ||
                  status == BATCH_UNKNOWN);
     batch->saved_ns = core->now_ns;
-    batch->status = (int8_t)status;
-    batch->phase = BATCH__ANSWER;
+    batch__mean_add(&core->save_mean_ns, batch->saved_ns - batch->save_ns);
+    if (status == BATCH_CONFLICT && batch__may_replay(core, batch)) {
+        batch__run_again(batch);
+        batch->replays++;
+    } else {
+        batch->status = (int8_t)status;
+        batch->phase = BATCH__ANSWER;
+    }
     batch__todo_push(core, batch);
     event_end(core);
 }
@@ -288,6 +322,7 @@ void batch__core_stop(struct batch__core *core, uint64_t now_ns)
 {
     event_begin(core, now_ns);
     core->is_stopping = true;
+    batch__keep_at_most(core, 0);
     for (struct batch__batch *batch = core->due.first; batch != NULL; batch = batch->due.next) {
         if (batch->phase == BATCH__OPEN)
             batch__todo_push(core, batch);

@@ -9,12 +9,13 @@
  * _stop), then take actions out with batch__core_next until there is none, performing each:
  *
  *   LOAD     load the resource of `batch`, now or later; then batch__core_loaded
- *   RUN      run `op` on the resource at once; then batch__core_ran, before anything else
+ *   RUN      run `op` on the resource at once; then batch__core_ran, before anything else. After
+ *            a conflict, with replays_max, or with kept resources, an operation may RUN again
  *   SAVE     save the resource of `batch`, now or later; then batch__core_saved
  *   DONE     answer `count` operations chained from `op`: with `batch->status` if there is a batch,
  *            else each with its own private_status. They are the caller's from here on
  *   METRIC   `batch` has ended; its times and counts are valid until the next batch__core_next
- *   FREE_RESOURCE  free what the resource of `batch` holds
+ *   FREE_RESOURCE  free what the resource of `batch` holds; the batch may then LOAD again
  *
  * Several events may be put in before actions are taken (all but batch__core_ran, which answers a
  * RUN). Call batch__core_expire when batch__core_deadline_ns has come: windows end then, not by
@@ -37,6 +38,9 @@ struct batch__core_config {
     uint64_t ops_waiting_max;
     uint64_t key_ops_waiting_max;
     uint64_t expire_max; /* windows that end in one batch__core_expire; 0: all that have passed */
+    uint64_t kept_max;   /* resources kept between batches */
+    uint32_t replays_max;
+    bool refuses_early; /* what will not begin by its start_by_ns, by all experience */
     size_t object_size;  /* of a batch with what the runtime keeps behind it; a multiple of 64 */
     batch_allocator allocator;
 };
@@ -72,8 +76,12 @@ struct batch__core {
     struct batch__batch *todo_last;
     struct batch__ops answers; /* refused: in no batch, status in each */
 
-    /* Operations accepted and not yet given out by DONE: those in `answers`, those waiting and
-     * those that ran in every batch, and the one running. */
+    /* Resources that wait for the next batch of their key, the one used longest ago first. */
+    struct batch__list kept;
+    uint64_t kept_size; /* at most config.kept_max */
+
+    /* Operations accepted and not yet given out by DONE: those in `answers`, those waiting, those
+     * that ran and those that will run again in every batch, and the one running. */
     uint64_t ops;
     batch_op *running; /* between RUN and batch__core_ran; its batch is todo_first */
 
@@ -82,6 +90,10 @@ struct batch__core {
     bool is_sweep_wanted;
     uint64_t sweep_after_ns;
     uint64_t start_by_min_ns; /* no waiting operation has an earlier one; UINT64_MAX: none */
+
+    /* How long loads and saves take of late: moving means, 0 before the first. */
+    uint64_t load_mean_ns;
+    uint64_t save_mean_ns;
 
 #ifdef BATCH_DEBUG_CHECKS
     uint64_t check_debt; /* events since the last whole check */

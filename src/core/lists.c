@@ -47,6 +47,19 @@ void batch__due_remove(struct batch__list *due, struct batch__batch *batch)
     batch->in_due = false;
 }
 
+void batch__kept_push(struct batch__list *kept, struct batch__batch *batch)
+{
+    batch__check(batch->phase == BATCH__KEPT);
+    batch__check(!batch->in_due);
+    push(kept, batch, offsetof(struct batch__batch, due));
+}
+
+void batch__kept_remove(struct batch__list *kept, struct batch__batch *batch)
+{
+    batch__check(batch->phase == BATCH__KEPT);
+    take_out(kept, batch, offsetof(struct batch__batch, due));
+}
+
 void batch__waiting_push(struct batch__list *waiting, struct batch__batch *batch)
 {
     batch__check(!batch->in_waiting);

@@ -11,6 +11,10 @@
 void batch__due_push(struct batch__list *due, struct batch__batch *batch);
 void batch__due_remove(struct batch__list *due, struct batch__batch *batch);
 
+/* A kept batch is in no other list. */
+void batch__kept_push(struct batch__list *kept, struct batch__batch *batch);
+void batch__kept_remove(struct batch__list *kept, struct batch__batch *batch);
+
 void batch__waiting_push(struct batch__list *waiting, struct batch__batch *batch);
 void batch__waiting_remove(struct batch__list *waiting, struct batch__batch *batch);
 

@@ -61,7 +61,10 @@ static enum step close_batch(struct batch__core *core, struct batch__batch *batc
         batch__waiting_push(&core->waiting, batch);
         batch__sweep_note(core, batch);
     }
-    batch->phase = batch->changed > 0 ? BATCH__CLOSED : BATCH__ANSWER;
+    if (batch->changed == 0 && batch->is_kept)
+        batch__run_again(batch); /* nothing has shown that what they saw is stored */
+    else
+        batch->phase = batch->changed > 0 ? BATCH__CLOSED : BATCH__ANSWER;
     return STEP_AGAIN;
 }
 
@@ -120,6 +123,42 @@ static enum step step_closed(struct batch__core *core, struct batch__batch *batc
     return act(action, BATCH__SAVE, batch);
 }
 
+static enum step step_drop(struct batch__batch *batch, struct batch__action *action)
+{
+    batch->is_loaded = false;
+    batch->phase = BATCH__RELOAD;
+    return act(action, BATCH__FREE_RESOURCE, batch);
+}
+
+static enum step step_reload(struct batch__core *core, struct batch__batch *batch,
+                             struct batch__action *action)
+{
+    batch->phase = BATCH__RELOADING;
+    batch->load_ns = core->now_ns;
+    batch__deadline_set(core, batch);
+    return act(action, BATCH__LOAD, batch);
+}
+
+static enum step step_rerun(struct batch__core *core, struct batch__batch *batch,
+                            struct batch__action *action)
+{
+    if (batch->again.count == 0) {
+        batch->phase = batch->changed > 0 ? BATCH__CLOSED : BATCH__ANSWER;
+        if (batch->ran.count == 0)
+            batch->phase = BATCH__RELEASE; /* all have left */
+        return STEP_AGAIN;
+    }
+    batch_op *op = batch__ops_pop(&batch->again);
+    if (batch__op_is_canceled(op)) {
+        op->private_changed = 0;
+        batch__answer(core, op, BATCH_CANCELED);
+        return STEP_AGAIN;
+    }
+    core->running = op;
+    *action = (struct batch__action){BATCH__RUN, batch, op, 1};
+    return STEP_ACTION;
+}
+
 /* Bring near what the batch behind this one will touch when it ends. */
 static void prefetch_next(const struct batch__core *core, const struct batch__batch *batch)
 {
@@ -142,24 +181,35 @@ static enum step step_answer(struct batch__core *core, struct batch__batch *batc
     return STEP_ACTION;
 }
 
-static enum step step_report(struct batch__batch *batch, struct batch__action *action)
+static enum step step_report(const struct batch__core *core, struct batch__batch *batch,
+                             struct batch__action *action)
 {
-    batch->phase = batch->is_loaded ? BATCH__RELEASE : BATCH__ENDED;
+    bool is_released = batch->is_loaded && !batch__may_keep(core, batch);
+    batch->phase = is_released ? BATCH__RELEASE : BATCH__ENDED;
     return act(action, BATCH__METRIC, batch);
 }
 
 static enum step step_release(struct batch__batch *batch, struct batch__action *action)
 {
+    batch->is_loaded = false;
     batch->phase = BATCH__ENDED;
     return act(action, BATCH__FREE_RESOURCE, batch);
 }
 
 static enum step step_ended(struct batch__core *core, struct batch__batch *batch)
 {
-    batch->is_loaded = false;
+    if (batch->is_loaded && core->is_stopping) { /* kept, but stop has come since */
+        batch->phase = BATCH__RELEASE;
+        return STEP_AGAIN;
+    }
     todo_pop(core);
     if (batch->waiting.count > 0) {
-        batch__begin(core, batch);
+        if (batch->is_loaded)
+            batch__begin_kept(core, batch);
+        else
+            batch__begin(core, batch);
+    } else if (batch->is_loaded) {
+        batch__keep(core, batch);
     } else {
         batch__table_remove(&core->table, batch);
         batch__pool_give(&core->pool, batch);
@@ -177,16 +227,24 @@ static enum step step(struct batch__core *core, struct batch__batch *batch,
         return step_open(core, batch, action);
     case BATCH__CLOSED:
         return step_closed(core, batch, action);
+    case BATCH__DROP:
+        return step_drop(batch, action);
+    case BATCH__RELOAD:
+        return step_reload(core, batch, action);
+    case BATCH__RERUN:
+        return step_rerun(core, batch, action);
     case BATCH__ANSWER:
         return step_answer(core, batch, action);
     case BATCH__REPORT:
-        return step_report(batch, action);
+        return step_report(core, batch, action);
     case BATCH__RELEASE:
         return step_release(batch, action);
     case BATCH__ENDED:
         return step_ended(core, batch);
     case BATCH__LOADING:
     case BATCH__SAVING:
+    case BATCH__RELOADING:
+    case BATCH__KEPT:
         return STEP_REST;
     case BATCH__POOLED:
         break;

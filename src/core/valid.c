@@ -25,6 +25,8 @@ static bool must_act(const struct batch__core *core, const struct batch__batch *
     switch ((enum batch__phase)batch->phase) {
     case BATCH__LOADING:
     case BATCH__SAVING:
+    case BATCH__RELOADING:
+    case BATCH__KEPT:
         return false;
     case BATCH__OPEN: /* what is not in `due` closes, so nothing but `todo` would remember it */
         return batch->waiting.count > 0 || batch->ran.count == 0 || !batch->in_due ||
@@ -46,11 +48,50 @@ static void check_waiting(const struct batch__core *core, const struct batch__ba
         batch__check(op->start_by_ns == 0 || op->start_by_ns >= batch->start_by_min_ns);
 }
 
+static void check_loaded(const struct batch__batch *batch)
+{
+    switch ((enum batch__phase)batch->phase) {
+    case BATCH__OPEN:
+    case BATCH__CLOSED:
+    case BATCH__SAVING:
+    case BATCH__DROP:
+    case BATCH__RERUN:
+    case BATCH__RELEASE:
+    case BATCH__KEPT:
+        batch__check(batch->is_loaded);
+        break;
+    case BATCH__BEGUN:
+    case BATCH__LOADING:
+    case BATCH__RELOAD:
+    case BATCH__RELOADING:
+        batch__check(!batch->is_loaded);
+        break;
+    default:
+        break;
+    }
+}
+
+static void check_again(const struct batch__core *core, const struct batch__batch *batch)
+{
+    bool may_run_again = batch->phase >= BATCH__DROP && batch->phase <= BATCH__RERUN;
+    check_ops(&batch->again);
+    batch__check(batch->again.count == 0 || may_run_again);
+    batch__check(batch->replays <= core->config.replays_max);
+    if (may_run_again) {
+        batch__check(!batch->is_kept);
+        batch__check(!batch->in_due);
+        batch__check(batch->ran.count == 0 || batch->phase == BATCH__RERUN);
+        batch__check(batch->again.count > 0 || batch->phase == BATCH__RERUN);
+    }
+}
+
 static void check_batch(const struct batch__core *core, const struct batch__batch *batch)
 {
     batch__check(batch->phase > BATCH__POOLED);
-    batch__check(batch->phase <= BATCH__ENDED);
+    batch__check(batch->phase <= BATCH__KEPT);
     check_waiting(core, batch);
+    check_loaded(batch);
+    check_again(core, batch);
     if (has_ran_in_hand(batch))
         check_ops(&batch->ran);
     batch__check(batch->changed <= batch->ran.count);
@@ -58,11 +99,12 @@ static void check_batch(const struct batch__core *core, const struct batch__batc
     batch__check(batch->in_todo || !must_act(core, batch));
     if (batch->in_due)
         batch__check(batch->phase <= BATCH__OPEN);
-    if (batch->phase == BATCH__OPEN || batch->phase == BATCH__CLOSED ||
-        batch->phase == BATCH__SAVING || batch->phase == BATCH__RELEASE)
-        batch__check(batch->is_loaded);
     if (batch->phase == BATCH__CLOSED || batch->phase == BATCH__SAVING)
         batch__check(batch->changed > 0);
+    if (batch->phase == BATCH__KEPT) {
+        batch__check(!batch->in_todo);
+        batch__check(batch->waiting.count == 0);
+    }
 }
 
 static void check_due(const struct batch__core *core, uint64_t expected)
@@ -100,6 +142,25 @@ static void check_waiters(const struct batch__core *core, uint64_t expected)
     batch__check(count == expected);
 }
 
+static void check_kept(const struct batch__core *core, uint64_t expected)
+{
+    uint64_t count = 0;
+    const struct batch__batch *previous = NULL;
+    for (const struct batch__batch *batch = core->kept.first; batch != NULL;
+         batch = batch->due.next) {
+        batch__check(batch->phase == BATCH__KEPT);
+        batch__check(batch->due.previous == previous);
+        previous = batch;
+        count++;
+        batch__check(count <= expected);
+    }
+    batch__check(core->kept.last == previous);
+    batch__check(count == expected);
+    batch__check(count == core->kept_size);
+    batch__check(count <= core->config.kept_max);
+    batch__check(count == 0 || !core->is_stopping);
+}
+
 static void check_todo(const struct batch__core *core, uint64_t expected)
 {
     uint64_t count = 0;
@@ -115,7 +176,7 @@ static void check_todo(const struct batch__core *core, uint64_t expected)
 
 void batch__core_check(const struct batch__core *core)
 {
-    uint64_t batches = 0, due = 0, waiting = 0, todo = 0;
+    uint64_t batches = 0, due = 0, waiting = 0, todo = 0, kept = 0;
     uint64_t ops = core->answers.count + (core->running != NULL ? 1 : 0);
     check_ops(&core->answers);
     for (uint64_t i = 0; i < core->table.size; i++) {
@@ -131,7 +192,9 @@ void batch__core_check(const struct batch__core *core)
         due += batch->in_due;
         waiting += batch->in_waiting;
         todo += batch->in_todo;
-        ops += batch->waiting.count + (has_ran_in_hand(batch) ? batch->ran.count : 0);
+        kept += batch->phase == BATCH__KEPT;
+        ops += batch->waiting.count + batch->again.count;
+        ops += has_ran_in_hand(batch) ? batch->ran.count : 0;
     }
     batch__check(batches == core->table.count);
     batch__check(ops == core->ops);
@@ -139,8 +202,10 @@ void batch__core_check(const struct batch__core *core)
     check_due(core, due);
     check_waiters(core, waiting);
     check_todo(core, todo);
+    check_kept(core, kept);
     if (core->running != NULL) {
         batch__check(core->todo_first != NULL);
-        batch__check(core->todo_first->phase == BATCH__OPEN);
+        batch__check(core->todo_first->phase == BATCH__OPEN ||
+                     core->todo_first->phase == BATCH__RERUN);
     }
 }
