@@ -81,10 +81,10 @@ struct batch__batch {
     char key_inline[BATCH__KEY_INLINE];
     struct batch__ops waiting; /* not begun; in the order they came */
     struct batch__ops ran;     /* of the present batch, in the order they ran */
-    struct batch__ops again;   /* ran before, and are to run again before all others; from DROP on */
-    uint64_t joining;   /* the first so many of `waiting` join this batch whatever the time */
-    uint64_t changed;   /* of `ran`, those that said BATCH_CHANGED */
-    uint64_t closes_ns; /* from then on expire ends the window; UINT64_MAX: none */
+    struct batch__ops again; /* ran before, and are to run again before all others; from DROP on */
+    uint64_t joining;        /* the first so many of `waiting` join this batch whatever the time */
+    uint64_t changed;        /* of `ran`, those that said BATCH_CHANGED */
+    uint64_t closes_ns;      /* from then on expire ends the window; UINT64_MAX: none */
     struct batch__batch *todo_next;
 
     uint64_t start_by_min_ns; /* none of `waiting` has an earlier start_by_ns; UINT64_MAX: none */

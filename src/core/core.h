@@ -41,7 +41,7 @@ struct batch__core_config {
     uint64_t kept_max;   /* resources kept between batches */
     uint32_t replays_max;
     bool refuses_early; /* what will not begin by its start_by_ns, by all experience */
-    size_t object_size;  /* of a batch with what the runtime keeps behind it; a multiple of 64 */
+    size_t object_size; /* of a batch with what the runtime keeps behind it; a multiple of 64 */
     batch_allocator allocator;
 };
 

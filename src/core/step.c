@@ -150,7 +150,6 @@ static enum step step_rerun(struct batch__core *core, struct batch__batch *batch
     }
     batch_op *op = batch__ops_pop(&batch->again);
     if (batch__op_is_canceled(op)) {
-        op->private_changed = 0;
         batch__answer(core, op, BATCH_CANCELED);
         return STEP_AGAIN;
     }

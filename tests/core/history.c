@@ -53,9 +53,10 @@ static void call_start(struct history *h, struct batch__batch *batch, bool is_sa
 static void run(struct history *h, struct batch__batch *batch, struct history_op *op)
 {
     struct history_log *resource = resource_of(batch);
+    bool is_forgotten = op->has_run && is_mistake(h, HISTORY_A_REPLAY_FORGETS_AN_OPERATION);
     model_run(h, batch, op);
     batch__core_check(&h->core);
-    int times = is_mistake(h, HISTORY_AN_OPERATION_IS_RUN_TWICE) ? 2 : 1;
+    int times = is_mistake(h, HISTORY_AN_OPERATION_IS_RUN_TWICE) ? 2 : !is_forgotten;
     for (int i = 0; i < times && op->verdict == BATCH_CHANGED; i++) {
         if (resource->size >= sizeof resource->ops)
             history_wrong(h, "a resource that was never loaded");
@@ -79,6 +80,15 @@ static void done(struct history *h, const struct batch__action *action)
     }
 }
 
+/* What the store says of a save, if it fails for no other reason. */
+static int outcome_of_save(struct history *h, struct batch__batch *batch)
+{
+    bool is_as_loaded = resource_of(batch)->version == model_key(h, batch)->stored.version;
+    if (!is_as_loaded && is_mistake(h, HISTORY_THE_VERSION_IS_NOT_CHECKED))
+        return BATCH_OK;
+    return is_as_loaded ? BATCH_OK : BATCH_CONFLICT;
+}
+
 static void loaded(struct history *h, struct batch__batch *batch, int status);
 static void saved(struct history *h, struct batch__batch *batch, int status, bool is_applied);
 
@@ -100,7 +110,7 @@ static void perform(struct history *h, const struct batch__action *action)
     case BATCH__SAVE:
         model_save(h, batch);
         if (is_at_once)
-            saved(h, batch, BATCH_OK, true);
+            saved(h, batch, outcome_of_save(h, batch), outcome_of_save(h, batch) == BATCH_OK);
         else
             call_start(h, batch, true);
         break;
@@ -193,12 +203,18 @@ static void saved(struct history *h, struct batch__batch *batch, int status, boo
         status = BATCH_OK;
     if (status == BATCH_SAVE_FAILED && is_mistake(h, HISTORY_A_LOST_SAVE_IS_CALLED_FAILED))
         is_applied = true;
-    if (is_applied)
-        model_key(h, batch)->stored = *resource_of(batch);
+    struct history_key *key = model_key(h, batch);
+    if (is_applied) {
+        resource_of(batch)->version++;
+        key->stored = *resource_of(batch);
+    }
     model_saved(h, batch, status, is_applied);
     if (status == BATCH_UNKNOWN && is_mistake(h, HISTORY_AN_UNKNOWN_IS_CALLED_FAILED))
         status = BATCH_SAVE_FAILED;
+    if (status == BATCH_CONFLICT && is_mistake(h, HISTORY_A_CONFLICT_IS_CALLED_FAILED))
+        status = BATCH_SAVE_FAILED;
     batch__core_saved(&h->core, batch, status, event_ns(h));
+    key->told_ns = h->core.now_ns;
     if (is_mistake(h, HISTORY_SAVED_IS_TOLD_TWICE))
         batch__core_saved(&h->core, batch, status, event_ns(h));
 }
@@ -213,8 +229,12 @@ static void call_finish(struct history *h, uint32_t at)
         loaded(h, call.batch, is_fault ? BATCH_LOAD_FAILED : BATCH_OK);
         return;
     }
-    int status = is_fault ? outcomes[below(h, 3)] : BATCH_OK;
-    bool is_applied = status == BATCH_OK || (status == BATCH_UNKNOWN && percent(h, 50));
+    int status = outcome_of_save(h, call.batch);
+    bool is_applied = status == BATCH_OK;
+    if (is_fault) {
+        status = outcomes[below(h, 3)];
+        is_applied = is_applied && status == BATCH_UNKNOWN && percent(h, 50);
+    }
     saved(h, call.batch, status, is_applied);
 }
 
@@ -222,6 +242,18 @@ static void expire(struct history *h)
 {
     if (h->mistake != HISTORY_EXPIRE_IS_NOT_CALLED)
         batch__core_expire(&h->core, event_ns(h));
+}
+
+/* Another process saves: what it found there, and its own mark. */
+static void others_write(struct history *h)
+{
+    struct history_key *key = &h->keys[below(h, h->keys_size)];
+    if (key->stored.size >= sizeof key->stored.ops - HISTORY_OPS)
+        return;
+    key->stored.ops[key->stored.size++] = HISTORY_SOMEBODY_ELSE;
+    key->stored.version++;
+    key->others_size++;
+    h->tally->written_by_others++;
 }
 
 static void stop(struct history *h)
@@ -240,6 +272,8 @@ static void wild_event(struct history *h)
         submit(h);
     else if (what < 35 + h->cancel_percent)
         cancel(h);
+    else if (what < 75 && percent(h, h->others_percent))
+        others_write(h);
     else if (what < 75 && h->calls_size > 0)
         call_finish(h, below(h, h->calls_size));
     else if (what < 85)
@@ -283,6 +317,15 @@ static bool is_natural(const struct history *h)
     return h->config.window_ns == BATCH_WINDOW_NONE;
 }
 
+/* As a worker does whose store is always free. */
+static void take_all_actions(struct history *h)
+{
+    take_actions(h, UINT32_MAX);
+    if (is_natural(h))
+        batch__core_flush(&h->core, UINT64_MAX, h->now_ns);
+    take_actions(h, UINT32_MAX);
+}
+
 /* What is due by a time, in order. Nothing else wakes the core than what it asks for. */
 static bool do_what_is_due(struct history *h, uint64_t until_ns)
 {
@@ -300,10 +343,7 @@ static bool do_what_is_due(struct history *h, uint64_t until_ns)
         call_finish(h, call);
     else
         expire(h);
-    take_actions(h, UINT32_MAX);
-    if (is_natural(h))
-        batch__core_flush(&h->core, UINT64_MAX, h->now_ns);
-    take_actions(h, UINT32_MAX);
+    take_all_actions(h);
     h->tally->events++;
     return true;
 }
@@ -316,17 +356,14 @@ static void calm(struct history *h)
             ;
         h->now_ns = until_ns;
         submit(h);
-        take_actions(h, UINT32_MAX);
+        take_all_actions(h);
     }
 }
 
 /* From here on everything must come to an answer by itself, without a stop. */
 static void become_quiet(struct history *h)
 {
-    if (is_natural(h)) {
-        batch__core_flush(&h->core, UINT64_MAX, h->now_ns);
-        take_actions(h, UINT32_MAX);
-    }
+    take_all_actions(h);
     for (uint32_t steps = 0; do_what_is_due(h, UINT64_MAX - 1); steps++) {
         if (steps > 10000)
             history_wrong(h, "there is always something due");
@@ -355,6 +392,7 @@ static void configure(struct history *h)
         .allocator = trace_allocator(&h->memory),
     };
     h->unchanged_percent = below(h, 3) * 30;
+    h->config.kept_max = percent(h, 50) ? 1 + below(h, 3) : 0;
     h->is_taken_at_once = true;
     if (h->is_calm)
         return;
@@ -364,6 +402,9 @@ static void configure(struct history *h)
     /* The model counts what waits on a key by what it has been told, so it must be told at once. */
     if (h->is_taken_at_once && percent(h, 30))
         h->config.key_ops_waiting_max = 1 + below(h, 5);
+    h->config.replays_max = percent(h, 50) ? below(h, 4) : 0;
+    h->config.refuses_early = percent(h, 30);
+    h->others_percent = percent(h, 50) ? below(h, 4) * 10 : 0;
     h->fault_percent = below(h, 4) * 10;
     h->cancel_percent = below(h, 4) * 6;
     h->start_by_percent = below(h, 3) * 20;
@@ -398,6 +439,8 @@ static void live(struct history *h)
     stop(h);
     take_actions(h, UINT32_MAX);
     model_end(h);
+    if (h->core.table.count != 0)
+        history_wrong(h, "%u keys are left", (unsigned)h->core.table.count);
     batch__core_destroy(&h->core);
     if (h->memory.live != 0)
         history_wrong(h, "%u blocks of memory are left", (unsigned)h->memory.live);

@@ -12,6 +12,11 @@
  *   - OK is said only after a successful save, or if nothing changed; then it is in the store
  *     exactly once; what is not applied is not in the store; UNKNOWN may be either
  *   - one load and at most one save for a batch; no load for nobody, no save for nothing
+ *   - after a conflict, and only then, the same operations run again in the same order, on what is
+ *     stored then, as often as is allowed and no more often; the canceled leave
+ *   - a kept resource is that of a batch that ended well; a batch that changed nothing on it is not
+ *     answered before it has run on what was loaded for it
+ *   - what somebody else wrote is never lost
  *   - a save error reaches all that ran in that batch, a load error all that waited, nobody else
  *   - a batch that its window closed was open for all of it, and its deadline counts from there
  *   - in the end everything is answered without a stop, and all memory is given back
@@ -42,6 +47,9 @@ enum history_mistake {
     HISTORY_EXPIRE_IS_NOT_CALLED,
     HISTORY_THE_STORE_IS_SLOW,
     HISTORY_AN_UNKNOWN_IS_CALLED_FAILED,
+    HISTORY_THE_VERSION_IS_NOT_CHECKED,
+    HISTORY_A_CONFLICT_IS_CALLED_FAILED, /* somewhere on the way: nothing runs again */
+    HISTORY_A_REPLAY_FORGETS_AN_OPERATION,
     HISTORY_MISTAKES
 };
 
@@ -55,6 +63,11 @@ struct history_tally {
     uint64_t batches_together; /* more than one operation */
     uint64_t unknown_applied, unknown_not_applied;
     uint64_t stops_with_work;
+    uint64_t replays, replays_left; /* left: by some that were canceled */
+    uint64_t loads_skipped;
+    uint64_t looks_again; /* at what is stored: nothing changed on a kept resource */
+    uint64_t written_by_others;
+    uint64_t refused_early;
     uint64_t events;
 };
 
@@ -67,14 +80,20 @@ enum history_stage {
     HISTORY_OPEN,
     HISTORY_SAVING,
     HISTORY_SAVED,
+    HISTORY_DROPPED, /* to be loaded and run again */
+    HISTORY_RELOADING,
+    HISTORY_RERUN,
     HISTORY_ANSWERED,
-    HISTORY_REPORTED
+    HISTORY_REPORTED /* and kept, as long as it is not released */
 };
 
-/* A list of operations, by number. */
+enum { HISTORY_SOMEBODY_ELSE = 255 };
+
+/* A list of operations, by number, and of what others wrote between them. */
 struct history_log {
     uint32_t size;
-    uint8_t ops[HISTORY_OPS * 2];
+    uint32_t version; /* of what is stored, or was when it was loaded or saved */
+    uint8_t ops[HISTORY_OPS * 4];
 };
 
 /* A batch of the core with the resource behind it. */
@@ -91,6 +110,7 @@ struct history_op {
     batch_verdict verdict;
     bool is_submitted, is_canceled, has_run, is_answered;
     bool must_not_run;    /* it waited for a load that failed */
+    bool has_left;        /* it ran, and was canceled before it could run again */
     bool may_lack_memory; /* an allocation failed when it was submitted */
     int must_be;          /* how it was refused when submitted; BATCH_OK: it was not */
     bool is_applied;      /* by a save whose outcome nobody knows */
@@ -104,9 +124,15 @@ struct history_key {
     struct batch__batch *batch;
     uint32_t last_run; /* number + 1 */
     struct history_log ran;
+    struct history_log again; /* what is to run again … */
+    uint32_t again_at;        /* … from here on */
     uint64_t changed;
     bool is_loaded;
-    int told; /* what the core was told of the save */
+    bool is_kept; /* it was not loaded for this batch */
+    uint32_t replays;
+    int told;             /* what the core was told of the save … */
+    uint64_t told_ns;     /* … and when */
+    uint32_t others_size; /* times that somebody else wrote */
     struct history_log stored;
 };
 
@@ -133,6 +159,7 @@ struct history {
     uint64_t load_max_ns, save_max_ns;
     uint32_t fault_percent, cancel_percent, unchanged_percent, start_by_percent, long_percent;
     uint32_t no_memory_percent;
+    uint32_t others_percent;
 
     struct history_op ops[HISTORY_OPS];
     struct history_key keys[HISTORY_KEYS];

@@ -42,6 +42,12 @@ static void everything_must_have_been_seen(const struct history_tally *tally)
     assert_true(tally->unknown_applied > 0);
     assert_true(tally->unknown_not_applied > 0);
     assert_true(tally->stops_with_work > 0);
+    assert_true(tally->replays > 0);
+    assert_true(tally->replays_left > 0);
+    assert_true(tally->loads_skipped > 0);
+    assert_true(tally->looks_again > 0);
+    assert_true(tally->written_by_others > 0);
+    assert_true(tally->refused_early > 0);
 }
 
 static void whatever_the_order_of_events_every_promise_is_kept(void **state)

@@ -1,0 +1,169 @@
+/* Early refusal: what cannot begin by its start_by_ns, judged by how long saves have taken, is told
+ * BUSY at once instead of EXPIRED in the end. */
+#include "trace.h"
+
+static const struct trace_options early = {
+    .refuses_early = true, .deadline_ms = 10000, .load_ms = 20};
+
+/* Saves have taken 400 ms and loads 20 ms; the save of A's key has just begun, at 1000 ms. */
+static struct trace *saving(const struct trace_options *options)
+{
+    struct trace *t = trace_new(options);
+    trace_submit(t, "before", "Z");
+    trace_at(t, 100);
+    trace_at(t, 500);
+    trace_saved(t, "before", BATCH_OK);
+    trace_at(t, 900);
+    trace_submit(t, "a", "A");
+    trace_at(t, 1000);
+    t->text_size = 0;
+    t->text[0] = '\0';
+    return t;
+}
+
+static void submit_by(struct trace *t, const char *key, const char *name, uint64_t start_by_ms)
+{
+    trace_op(t, *name)->op.start_by_ns = t->options.start_ns + start_by_ms * TRACE_MS;
+    trace_submit(t, key, name);
+}
+
+static void what_cannot_begin_in_time_is_busy_at_once(void **state)
+{
+    (void)state;
+    struct trace *t = saving(&early);
+    submit_by(t, "a", "B", 1419);
+    submit_by(t, "a", "C", 1420);
+    trace_expect(t, "[1000] done B BUSY\n");
+    trace_at(t, 1400);
+    trace_saved(t, "a", BATCH_OK);
+    trace_at(t, 1420);
+    trace_expect(t, "[1400] a: done A OK\n"
+                    "[1400] a: release\n"
+                    "[1400] a: load\n"
+                    "[1420] a: run C\n");
+    trace_end(t);
+}
+
+static void if_not_asked_for_it_expires_in_the_end(void **state)
+{
+    (void)state;
+    struct trace *t = saving(&(struct trace_options){.deadline_ms = 10000, .load_ms = 20});
+    submit_by(t, "a", "B", 1100);
+    trace_expect(t, "");
+    trace_at(t, 1200);
+    trace_expect(t, "[1100] done B EXPIRED\n");
+    trace_end(t);
+}
+
+static void the_time_that_the_save_has_taken_so_far_is_counted(void **state)
+{
+    (void)state;
+    struct trace *t = saving(&early);
+    trace_at(t, 1300);
+    submit_by(t, "a", "B", 1419);
+    submit_by(t, "a", "C", 1420);
+    trace_expect(t, "[1300] done B BUSY\n");
+    trace_end(t);
+}
+
+/* Nothing is known of how late it will be, and it may end at any moment. */
+static void a_save_that_takes_longer_than_ever_refuses_only_for_the_load(void **state)
+{
+    (void)state;
+    struct trace *t = saving(&early);
+    trace_at(t, 2000);
+    submit_by(t, "a", "B", 2019);
+    submit_by(t, "a", "C", 2020);
+    trace_expect(t, "[2000] done B BUSY\n");
+    trace_end(t);
+}
+
+static void an_operation_without_a_limit_waits(void **state)
+{
+    (void)state;
+    struct trace *t = saving(&early);
+    trace_submit(t, "a", "B");
+    trace_expect(t, "");
+    trace_end(t);
+}
+
+static void a_key_at_rest_or_open_is_never_refused(void **state)
+{
+    (void)state;
+    struct trace *t = saving(&early);
+    submit_by(t, "b", "B", 1001); /* the load may be quick this time, and then it is known */
+    trace_submit(t, "c", "C");
+    trace_at(t, 1020);
+    submit_by(t, "c", "D", 1020);
+    trace_expect(t, "[1000] b: load\n"
+                    "[1000] c: load\n"
+                    "[1001] done B EXPIRED\n"
+                    "[1020] b: release\n"
+                    "[1020] c: run C\n"
+                    "[1020] c: run D\n");
+    trace_end(t);
+}
+
+static void before_the_first_save_nothing_is_known(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&early);
+    trace_submit(t, "a", "A");
+    trace_at(t, 100);
+    submit_by(t, "a", "B", 101);
+    assert_int_equal(t->answered, 0);
+    trace_end(t);
+}
+
+static void a_new_save_time_counts_for_an_eighth(void **state)
+{
+    (void)state;
+    struct trace *t = saving(&early);
+    trace_at(t, 1800);
+    trace_saved(t, "a", BATCH_OK);
+    assert_int_equal(t->core.save_mean_ns, 450 * TRACE_MS);
+    trace_end(t);
+}
+
+static void kept_resources_need_no_load(void **state)
+{
+    (void)state;
+    struct trace *t = saving(&(struct trace_options){
+        .refuses_early = true, .kept_max = 9, .deadline_ms = 10000, .load_ms = 20});
+    submit_by(t, "a", "B", 1399);
+    submit_by(t, "a", "C", 1400);
+    trace_expect(t, "[1000] done B BUSY\n");
+    trace_end(t);
+}
+
+static void a_replay_means_a_load_and_a_save_more(void **state)
+{
+    (void)state;
+    struct trace *t = saving(&(struct trace_options){
+        .refuses_early = true, .replays_max = 1, .deadline_ms = 10000, .load_ms = 20});
+    trace_at(t, 1400);
+    trace_saved(t, "a", BATCH_CONFLICT); /* loading until 1420, then saving for 400, then a load */
+    submit_by(t, "a", "B", 1839);
+    submit_by(t, "a", "C", 1840);
+    trace_expect(t, "[1400] a: release\n"
+                    "[1400] a: load\n"
+                    "[1400] done B BUSY\n");
+    trace_end(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_cannot_begin_in_time_is_busy_at_once),
+        cmocka_unit_test(if_not_asked_for_it_expires_in_the_end),
+        cmocka_unit_test(the_time_that_the_save_has_taken_so_far_is_counted),
+        cmocka_unit_test(a_save_that_takes_longer_than_ever_refuses_only_for_the_load),
+        cmocka_unit_test(an_operation_without_a_limit_waits),
+        cmocka_unit_test(a_key_at_rest_or_open_is_never_refused),
+        cmocka_unit_test(before_the_first_save_nothing_is_known),
+        cmocka_unit_test(a_new_save_time_counts_for_an_eighth),
+        cmocka_unit_test(kept_resources_need_no_load),
+        cmocka_unit_test(a_replay_means_a_load_and_a_save_more),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,313 @@
+/* Resources kept between batches: the next batch of the key skips its load, and what nothing has
+ * shown to be stored is never told. */
+#include "trace.h"
+
+static const struct trace_options keeps_two = {.kept_max = 2, .deadline_ms = 1000, .load_ms = 10};
+static const struct trace_options keeps_two_and_replays = {
+    .kept_max = 2, .replays_max = 1, .deadline_ms = 1000, .load_ms = 10};
+
+/* A batch of A on "a" was saved at 100 ms, and its resource is kept. */
+static struct trace *kept(const struct trace_options *options)
+{
+    struct trace *t = trace_new(options);
+    trace_submit(t, "a", "A");
+    trace_at(t, 100);
+    trace_saved(t, "a", BATCH_OK);
+    trace_expect(t, "[  0] a: load\n"
+                    "[ 10] a: run A\n"
+                    "[100] a: save, closed by window\n"
+                    "[100] a: done A OK\n");
+    assert_int_equal(t->core.kept_size, 1);
+    return t;
+}
+
+static void the_next_batch_skips_its_load_and_has_a_window_of_its_own(void **state)
+{
+    (void)state;
+    struct trace *t = kept(&keeps_two);
+    trace_at(t, 500);
+    trace_submit(t, "a", "B");
+    trace_at(t, 550);
+    trace_submit(t, "a", "C");
+    trace_at(t, 600);
+    trace_saved(t, "a", BATCH_OK);
+    trace_expect(t, "[500] a: run B\n"
+                    "[550] a: run C\n"
+                    "[600] a: save, closed by window\n"
+                    "[600] a: done B C OK\n");
+    trace_end(t);
+}
+
+static void those_who_waited_for_the_save_run_at_once(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&keeps_two);
+    trace_submit(t, "a", "A");
+    trace_at(t, 100);
+    trace_submit(t, "a", "BC");
+    trace_at(t, 110);
+    trace_saved(t, "a", BATCH_OK);
+    trace_at(t, 210);
+    trace_saved(t, "a", BATCH_OK);
+    trace_expect(t, "[  0] a: load\n"
+                    "[ 10] a: run A\n"
+                    "[100] a: save, closed by window\n"
+                    "[110] a: done A OK\n"
+                    "[110] a: run B\n"
+                    "[110] a: run C\n"
+                    "[210] a: save, closed by window\n"
+                    "[210] a: done B C OK\n");
+    trace_end(t);
+}
+
+static void a_save_that_is_not_ok_drops_it(void **state)
+{
+    (void)state;
+    static const int outcomes[] = {BATCH_SAVE_FAILED, BATCH_CONFLICT, BATCH_UNKNOWN};
+    for (size_t i = 0; i < 3; i++) {
+        struct trace *t = kept(&keeps_two);
+        trace_submit(t, "a", "B");
+        trace_at(t, 200);
+        trace_saved(t, "a", outcomes[i]);
+        assert_int_equal(t->releases, 1);
+        assert_int_equal(t->core.kept_size, 0);
+        trace_submit(t, "a", "C");
+        assert_int_equal(t->loads, 2);
+        trace_end(t);
+    }
+}
+
+static void a_load_that_fails_leaves_nothing_to_keep(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.kept_max = 2});
+    trace_submit(t, "a", "A");
+    trace_loaded(t, "a", BATCH_LOAD_FAILED);
+    assert_int_equal(t->core.kept_size, 0);
+    assert_int_equal(t->core.table.count, 0);
+    trace_end(t);
+}
+
+static void the_one_used_longest_ago_is_dropped_for_another(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&keeps_two);
+    static const char *const keys[] = {"a", "b", "a", "c"};
+    static const char *const names[] = {"A", "B", "C", "D"};
+    for (size_t i = 0; i < 4; i++) {
+        trace_submit(t, keys[i], names[i]);
+        trace_at(t, 100 * (i + 1) + i);
+        trace_saved(t, keys[i], BATCH_OK);
+    }
+    trace_expect(t, "[  0] a: load\n"
+                    "[ 10] a: run A\n"
+                    "[100] a: save, closed by window\n"
+                    "[100] a: done A OK\n"
+                    "[100] b: load\n"
+                    "[110] b: run B\n"
+                    "[200] b: save, closed by window\n"
+                    "[201] b: done B OK\n"
+                    "[201] a: run C\n"
+                    "[301] a: save, closed by window\n"
+                    "[302] a: done C OK\n"
+                    "[302] c: load\n"
+                    "[312] c: run D\n"
+                    "[402] c: save, closed by window\n"
+                    "[403] c: done D OK\n"
+                    "[403] b: release\n");
+    assert_int_equal(t->core.kept_size, 2);
+    assert_null(trace_batch(t, "b"));
+    trace_end(t);
+}
+
+static void an_operation_that_comes_while_it_is_dropped_loads_it(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.kept_max = 1, .deadline_ms = 1000});
+    trace_submit(t, "a", "A");
+    trace_loaded(t, "a", BATCH_OK);
+    trace_at(t, 100);
+    trace_saved(t, "a", BATCH_OK);
+    trace_submit(t, "b", "B");
+    trace_loaded(t, "b", BATCH_OK);
+    trace_at(t, 200);
+    trace_hold(t);
+    trace_saved(t, "b", BATCH_OK);
+    struct batch__action action;
+    while (batch__core_next(&t->core, &action) && action.kind != BATCH__METRIC)
+        trace_op(t, 'B')->is_submitted = false; /* DONE: not part of the story */
+    t->answered++;
+    trace_submit(t, "a", "C"); /* still kept here */
+    trace_go(t);
+    assert_int_equal(t->core.kept_size, 1);
+    assert_int_equal(t->loads, 2);
+    trace_end(t);
+}
+
+/* Somebody else may have saved meanwhile, and no save looks. */
+static void a_batch_that_changes_nothing_is_run_again_on_what_is_stored(void **state)
+{
+    (void)state;
+    struct trace *t = kept(&keeps_two);
+    trace_op(t, 'B')->verdict = BATCH_UNCHANGED;
+    trace_op(t, 'C')->verdict = BATCH_UNCHANGED;
+    trace_submit(t, "a", "BC");
+    trace_at(t, 300);
+    trace_expect(t, "[100] a: run B\n"
+                    "[100] a: run C\n"
+                    "[200] a: release\n"
+                    "[200] a: load\n"
+                    "[210] a: run B\n"
+                    "[210] a: run C\n"
+                    "[210] a: done B C OK\n");
+    assert_int_equal(t->core.kept_size, 1); /* as it was loaded */
+    trace_end(t);
+}
+
+static void what_changes_only_then_is_saved(void **state)
+{
+    (void)state;
+    struct trace *t = kept(&keeps_two);
+    trace_op(t, 'B')->verdict = BATCH_UNCHANGED;
+    trace_submit(t, "a", "B");
+    trace_at(t, 205);
+    trace_op(t, 'B')->verdict = BATCH_CHANGED;
+    trace_at(t, 220);
+    trace_saved(t, "a", BATCH_OK);
+    trace_expect(t, "[100] a: run B\n"
+                    "[200] a: release\n"
+                    "[200] a: load\n"
+                    "[210] a: run B\n"
+                    "[210] a: save, closed by window\n"
+                    "[220] a: done B OK\n");
+    trace_end(t);
+}
+
+static void to_look_again_is_not_a_replay(void **state)
+{
+    (void)state;
+    struct trace *t = kept(&(struct trace_options){
+        .kept_max = 2, .deadline_ms = 1000, .load_ms = 10, .show_records = false});
+    trace_op(t, 'B')->verdict = BATCH_UNCHANGED;
+    trace_submit(t, "a", "B");
+    trace_at(t, 205);
+    assert_int_equal(trace_batch(t, "a")->replays, 0);
+    trace_end(t);
+}
+
+static void a_conflict_of_a_kept_resource_is_replayed_on_what_is_stored(void **state)
+{
+    (void)state;
+    struct trace *t = kept(&keeps_two_and_replays);
+    trace_submit(t, "a", "B");
+    trace_at(t, 200);
+    trace_saved(t, "a", BATCH_CONFLICT);
+    trace_at(t, 220);
+    trace_saved(t, "a", BATCH_OK);
+    trace_expect(t, "[100] a: run B\n"
+                    "[200] a: save, closed by window\n"
+                    "[200] a: release\n"
+                    "[200] a: load\n"
+                    "[210] a: run B\n"
+                    "[210] a: save, closed by window\n"
+                    "[220] a: done B OK\n");
+    assert_int_equal(t->core.kept_size, 1);
+    trace_end(t);
+}
+
+static void when_all_leave_before_they_begin_it_is_dropped(void **state)
+{
+    (void)state;
+    struct trace *t = kept(&keeps_two);
+    trace_hold(t);
+    trace_submit(t, "a", "B");
+    trace_op(t, 'B')->op.private_canceled = 1;
+    trace_go(t);
+    trace_expect(t, "[100] a: release\n"
+                    "[100] done B CANCELED\n");
+    assert_int_equal(t->core.table.count, 0);
+    trace_end(t);
+}
+
+static void natural_batching_closes_a_batch_that_skipped_its_load(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(
+        &(struct trace_options){.kept_max = 2, .window_ms = TRACE_NO_WINDOW, .load_ms = 1});
+    trace_submit(t, "a", "A");
+    trace_at(t, 1);
+    trace_flush(t, 9);
+    trace_submit(t, "a", "B");
+    trace_saved(t, "a", BATCH_OK);
+    trace_submit(t, "a", "C");
+    trace_flush(t, 9);
+    trace_saved(t, "a", BATCH_OK);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  1] a: run A\n"
+                    "[  1] a: save, closed by store\n"
+                    "[  1] a: done A OK\n"
+                    "[  1] a: run B\n"
+                    "[  1] a: run C\n"
+                    "[  1] a: save, closed by store\n"
+                    "[  1] a: done B C OK\n");
+    trace_end(t);
+}
+
+static void stop_drops_what_is_kept(void **state)
+{
+    (void)state;
+    struct trace *t = kept(&keeps_two);
+    trace_submit(t, "b", "B");
+    trace_at(t, 150);
+    trace_stop(t);
+    trace_saved(t, "b", BATCH_OK);
+    trace_expect(t, "[100] b: load\n"
+                    "[110] b: run B\n"
+                    "[150] a: release\n"
+                    "[150] b: save, closed by stop\n"
+                    "[150] b: done B OK\n"
+                    "[150] b: release\n");
+    assert_int_equal(t->core.table.count, 0);
+    trace_end(t);
+}
+
+/* The batch has ended, and its resource is about to be kept, when stop comes. */
+static void stop_that_comes_just_before_it_is_kept_drops_it_too(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&keeps_two);
+    trace_submit(t, "a", "A");
+    trace_at(t, 100);
+    trace_hold(t);
+    trace_saved(t, "a", BATCH_OK);
+    struct batch__action action;
+    while (batch__core_next(&t->core, &action) && action.kind != BATCH__METRIC)
+        trace_op(t, 'A')->is_submitted = false;
+    t->answered++;
+    trace_stop(t);
+    trace_go(t);
+    assert_int_equal(t->releases, 1);
+    assert_int_equal(t->core.table.count, 0);
+    trace_end(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_next_batch_skips_its_load_and_has_a_window_of_its_own),
+        cmocka_unit_test(those_who_waited_for_the_save_run_at_once),
+        cmocka_unit_test(a_save_that_is_not_ok_drops_it),
+        cmocka_unit_test(a_load_that_fails_leaves_nothing_to_keep),
+        cmocka_unit_test(the_one_used_longest_ago_is_dropped_for_another),
+        cmocka_unit_test(an_operation_that_comes_while_it_is_dropped_loads_it),
+        cmocka_unit_test(a_batch_that_changes_nothing_is_run_again_on_what_is_stored),
+        cmocka_unit_test(what_changes_only_then_is_saved),
+        cmocka_unit_test(to_look_again_is_not_a_replay),
+        cmocka_unit_test(a_conflict_of_a_kept_resource_is_replayed_on_what_is_stored),
+        cmocka_unit_test(when_all_leave_before_they_begin_it_is_dropped),
+        cmocka_unit_test(natural_batching_closes_a_batch_that_skipped_its_load),
+        cmocka_unit_test(stop_drops_what_is_kept),
+        cmocka_unit_test(stop_that_comes_just_before_it_is_kept_drops_it_too),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

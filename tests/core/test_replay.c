@@ -1,0 +1,363 @@
+/* A conflict with replays_max: the resource is dropped and loaded, and the same operations run on
+ * it again, before anyone is told. */
+#include "trace.h"
+
+static const struct trace_options once = {.replays_max = 1, .deadline_ms = 1000};
+static const struct trace_options thrice = {
+    .replays_max = 3, .deadline_ms = 1000, .load_ms = 10, .show_records = true};
+
+/* A batch of A, B and C is being saved at 100 ms. */
+static struct trace *saving(const struct trace_options *options)
+{
+    struct trace *t = trace_new(options);
+    trace_submit(t, "a", "ABC");
+    trace_loaded(t, "a", BATCH_OK);
+    trace_at(t, 100);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  0] a: run A\n"
+                    "[  0] a: run B\n"
+                    "[  0] a: run C\n"
+                    "[100] a: save, closed by window\n");
+    return t;
+}
+
+static void after_a_conflict_the_same_operations_run_in_the_same_order(void **state)
+{
+    (void)state;
+    struct trace *t = saving(&once);
+    trace_at(t, 110);
+    trace_saved(t, "a", BATCH_CONFLICT);
+    trace_at(t, 120);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_at(t, 130);
+    trace_saved(t, "a", BATCH_OK);
+    trace_expect(t, "[110] a: release\n"
+                    "[110] a: load\n"
+                    "[120] a: run A\n"
+                    "[120] a: run B\n"
+                    "[120] a: run C\n"
+                    "[120] a: save, closed by window\n"
+                    "[130] a: done A B C OK\n"
+                    "[130] a: release\n");
+    trace_end(t);
+}
+
+static void without_replays_a_conflict_is_told(void **state)
+{
+    (void)state;
+    struct trace *t = saving(&(struct trace_options){.deadline_ms = 1000});
+    trace_saved(t, "a", BATCH_CONFLICT);
+    trace_expect(t, "[100] a: done A B C CONFLICT\n"
+                    "[100] a: release\n");
+    trace_end(t);
+}
+
+static void when_the_replays_are_used_up_the_conflict_is_told(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&thrice);
+    trace_submit(t, "a", "A");
+    trace_at(t, 100);
+    for (int i = 0; i < 4; i++) {
+        trace_saved(t, "a", BATCH_CONFLICT);
+        trace_at(t, 110 + 10 * (uint64_t)i);
+    }
+    assert_int_equal(t->loads, 4);
+    assert_int_equal(t->saves, 4);
+    assert_int_equal(t->runs, 4);
+    assert_int_equal(t->releases, 4);
+    trace_expect(t, "[  0] a: load\n"
+                    "[ 10] a: run A\n"
+                    "[100] a: save, closed by window\n"
+                    "[100] a: release\n"
+                    "[100] a: load\n"
+                    "[110] a: run A\n"
+                    "[110] a: save, closed by window\n"
+                    "[110] a: release\n"
+                    "[110] a: load\n"
+                    "[120] a: run A\n"
+                    "[120] a: save, closed by window\n"
+                    "[120] a: release\n"
+                    "[120] a: load\n"
+                    "[130] a: run A\n"
+                    "[130] a: save, closed by window\n"
+                    "[130] a: done A CONFLICT\n"
+                    "[130] a: record of 1 ops, 1 changed: begun 0, load 120-130, first wait 10 ms, "
+                    "save 130-130, replays 3, closed by window, CONFLICT\n"
+                    "[130] a: release\n");
+    trace_end(t);
+}
+
+static void the_next_batch_has_replays_of_its_own(void **state)
+{
+    (void)state;
+    struct trace *t = saving(&once);
+    trace_submit(t, "a", "D");
+    trace_saved(t, "a", BATCH_CONFLICT);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_saved(t, "a", BATCH_CONFLICT);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_at(t, 200);
+    trace_saved(t, "a", BATCH_CONFLICT);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_saved(t, "a", BATCH_OK);
+    trace_expect(t, "[100] a: release\n"
+                    "[100] a: load\n"
+                    "[100] a: run A\n"
+                    "[100] a: run B\n"
+                    "[100] a: run C\n"
+                    "[100] a: save, closed by window\n"
+                    "[100] a: done A B C CONFLICT\n"
+                    "[100] a: release\n"
+                    "[100] a: load\n"
+                    "[100] a: run D\n"
+                    "[200] a: save, closed by window\n"
+                    "[200] a: release\n"
+                    "[200] a: load\n"
+                    "[200] a: run D\n"
+                    "[200] a: save, closed by window\n"
+                    "[200] a: done D OK\n"
+                    "[200] a: release\n");
+    trace_end(t);
+}
+
+static void nothing_runs_again_after_the_deadline(void **state)
+{
+    (void)state;
+    struct trace *t = saving(&(struct trace_options){.replays_max = 9, .deadline_ms = 200});
+    trace_at(t, 199);
+    trace_saved(t, "a", BATCH_CONFLICT);
+    trace_at(t, 200);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_saved(t, "a", BATCH_CONFLICT);
+    trace_expect(t, "[199] a: release\n"
+                    "[199] a: load\n"
+                    "[200] a: run A\n"
+                    "[200] a: run B\n"
+                    "[200] a: run C\n"
+                    "[200] a: save, closed by window\n"
+                    "[200] a: done A B C CONFLICT\n"
+                    "[200] a: release\n");
+    trace_end(t);
+}
+
+static void only_a_conflict_is_replayed(void **state)
+{
+    (void)state;
+    static const int outcomes[] = {BATCH_OK, BATCH_SAVE_FAILED, BATCH_UNKNOWN};
+    for (size_t i = 0; i < 3; i++) {
+        struct trace *t = saving(&once);
+        trace_saved(t, "a", outcomes[i]);
+        assert_int_equal(t->loads, 1);
+        assert_int_equal(t->runs, 3);
+        assert_int_equal(t->answered_as[-outcomes[i]], 3);
+        trace_end(t);
+    }
+}
+
+/* They changed nothing on what is stored now, so there is nothing to save. */
+static void only_the_last_verdicts_count(void **state)
+{
+    (void)state;
+    struct trace *t = saving(
+        &(struct trace_options){.replays_max = 1, .deadline_ms = 1000, .show_records = true});
+    trace_saved(t, "a", BATCH_CONFLICT);
+    for (const char *name = "ABC"; *name != '\0'; name++)
+        trace_op(t, *name)->verdict = BATCH_UNCHANGED;
+    trace_loaded(t, "a", BATCH_OK);
+    assert_int_equal(trace_op(t, 'A')->op.private_changed, 0);
+    trace_expect(t, "[100] a: release\n"
+                    "[100] a: load\n"
+                    "[100] a: run A\n"
+                    "[100] a: run B\n"
+                    "[100] a: run C\n"
+                    "[100] a: done A B C OK\n"
+                    "[100] a: record of 3 ops, 0 changed: begun 0, load 100-100, first wait 0 ms, "
+                    "replays 1, closed by window, OK\n"
+                    "[100] a: release\n");
+    trace_end(t);
+}
+
+static void the_canceled_leave_before_they_run_again(void **state)
+{
+    (void)state;
+    struct trace *t = saving(&once);
+    trace_saved(t, "a", BATCH_CONFLICT);
+    trace_cancel(t, "B");
+    trace_loaded(t, "a", BATCH_OK);
+    trace_saved(t, "a", BATCH_OK);
+    assert_int_equal(trace_op(t, 'B')->op.private_changed, 0);
+    trace_expect(t, "[100] a: release\n"
+                    "[100] a: load\n"
+                    "[100] a: run A\n"
+                    "[100] a: run C\n"
+                    "[100] a: save, closed by window\n"
+                    "[100] done B CANCELED\n"
+                    "[100] a: done A C OK\n"
+                    "[100] a: release\n");
+    trace_end(t);
+}
+
+static void when_all_have_left_nothing_is_saved(void **state)
+{
+    (void)state;
+    struct trace *t = saving(&once);
+    trace_saved(t, "a", BATCH_CONFLICT);
+    trace_cancel(t, "ABC");
+    trace_submit(t, "a", "D");
+    trace_loaded(t, "a", BATCH_OK);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_expect(t, "[100] a: release\n"
+                    "[100] a: load\n"
+                    "[100] a: release\n"
+                    "[100] a: load\n"
+                    "[100] done A CANCELED\n"
+                    "[100] done B CANCELED\n"
+                    "[100] done C CANCELED\n"
+                    "[100] a: run D\n");
+    trace_end(t);
+}
+
+/* It began in time; the deadline of its batch bounds the rest. */
+static void start_by_does_not_end_what_has_begun(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&once);
+    trace_op(t, 'A')->op.start_by_ns = 50 * TRACE_MS;
+    trace_submit(t, "a", "A");
+    trace_loaded(t, "a", BATCH_OK);
+    trace_at(t, 100);
+    trace_saved(t, "a", BATCH_CONFLICT);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_saved(t, "a", BATCH_OK);
+    assert_int_equal(t->answered_as[BATCH_OK], 1);
+    trace_end(t);
+}
+
+static void what_comes_meanwhile_waits_for_the_next_batch(void **state)
+{
+    (void)state;
+    struct trace *t = saving(&once);
+    trace_saved(t, "a", BATCH_CONFLICT);
+    trace_submit(t, "a", "D");
+    trace_at(t, 110);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_submit(t, "a", "E");
+    trace_saved(t, "a", BATCH_OK);
+    trace_at(t, 120);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_expect(t, "[100] a: release\n"
+                    "[100] a: load\n"
+                    "[110] a: run A\n"
+                    "[110] a: run B\n"
+                    "[110] a: run C\n"
+                    "[110] a: save, closed by window\n"
+                    "[110] a: done A B C OK\n"
+                    "[110] a: release\n"
+                    "[110] a: load\n"
+                    "[120] a: run D\n"
+                    "[120] a: run E\n");
+    trace_end(t);
+}
+
+static void a_load_that_fails_reaches_those_who_were_to_run_again_and_nobody_else(void **state)
+{
+    (void)state;
+    struct trace *t = saving(
+        &(struct trace_options){.replays_max = 1, .deadline_ms = 1000, .show_records = true});
+    trace_saved(t, "a", BATCH_CONFLICT);
+    trace_submit(t, "a", "D");
+    trace_at(t, 110);
+    trace_loaded(t, "a", BATCH_LOAD_FAILED);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_expect(t, "[100] a: release\n"
+                    "[100] a: load\n"
+                    "[110] a: done A B C LOAD_FAILED\n"
+                    "[110] a: record of 3 ops, 0 changed: begun 0, load 100-110, first wait 0 ms, "
+                    "replays 1, closed by error, LOAD_FAILED\n"
+                    "[110] a: load\n"
+                    "[110] a: run D\n");
+    trace_end(t);
+}
+
+static void keys_of_one_group_replay_on_their_own(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&once);
+    trace_submit(t, "a", "A");
+    trace_submit(t, "b", "B");
+    trace_loaded(t, "a", BATCH_OK);
+    trace_loaded(t, "b", BATCH_OK);
+    trace_at(t, 100);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  0] b: load\n"
+                    "[  0] a: run A\n"
+                    "[  0] b: run B\n"
+                    "[100] a: save, closed by window\n"
+                    "[100] b: save, closed by window\n");
+    trace_saved(t, "a", BATCH_CONFLICT);
+    trace_saved(t, "b", BATCH_OK);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_saved(t, "a", BATCH_OK);
+    trace_expect(t, "[100] a: release\n"
+                    "[100] a: load\n"
+                    "[100] b: done B OK\n"
+                    "[100] b: release\n"
+                    "[100] a: run A\n"
+                    "[100] a: save, closed by window\n"
+                    "[100] a: done A OK\n"
+                    "[100] a: release\n");
+    trace_end(t);
+}
+
+static void stop_waits_for_a_replay(void **state)
+{
+    (void)state;
+    struct trace *t = saving(&once);
+    trace_stop(t);
+    trace_saved(t, "a", BATCH_CONFLICT);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_saved(t, "a", BATCH_OK);
+    trace_expect(t, "[100] a: release\n"
+                    "[100] a: load\n"
+                    "[100] a: run A\n"
+                    "[100] a: run B\n"
+                    "[100] a: run C\n"
+                    "[100] a: save, closed by window\n"
+                    "[100] a: done A B C OK\n"
+                    "[100] a: release\n");
+    trace_end(t);
+}
+
+static void what_runs_again_still_counts_against_the_limits(void **state)
+{
+    (void)state;
+    struct trace *t = saving(
+        &(struct trace_options){.replays_max = 1, .deadline_ms = 1000, .key_ops_waiting_max = 4});
+    trace_saved(t, "a", BATCH_CONFLICT);
+    trace_submit(t, "a", "DE");
+    assert_int_equal(t->answered_as[-BATCH_BUSY], 1);
+    trace_end(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(after_a_conflict_the_same_operations_run_in_the_same_order),
+        cmocka_unit_test(without_replays_a_conflict_is_told),
+        cmocka_unit_test(when_the_replays_are_used_up_the_conflict_is_told),
+        cmocka_unit_test(the_next_batch_has_replays_of_its_own),
+        cmocka_unit_test(nothing_runs_again_after_the_deadline),
+        cmocka_unit_test(only_a_conflict_is_replayed),
+        cmocka_unit_test(only_the_last_verdicts_count),
+        cmocka_unit_test(the_canceled_leave_before_they_run_again),
+        cmocka_unit_test(when_all_have_left_nothing_is_saved),
+        cmocka_unit_test(start_by_does_not_end_what_has_begun),
+        cmocka_unit_test(what_comes_meanwhile_waits_for_the_next_batch),
+        cmocka_unit_test(a_load_that_fails_reaches_those_who_were_to_run_again_and_nobody_else),
+        cmocka_unit_test(keys_of_one_group_replay_on_their_own),
+        cmocka_unit_test(stop_waits_for_a_replay),
+        cmocka_unit_test(what_runs_again_still_counts_against_the_limits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
