@@ -59,7 +59,7 @@ BATCH_API const char *batch_version(void);
 #define BATCH_STATUS_MAP(X)                                                                        \
     X(OK, 0, "done")                                                                               \
     X(INVALID, -1, "an argument is not valid")                                                     \
-    X(CANCELED, -2, "canceled before it began; not applied")                                       \
+    X(CANCELED, -2, "canceled; not applied")                                                       \
     X(EXPIRED, -3, "could not begin before its start_by_ns; not applied")                          \
     X(STOPPED, -4, "the processor is stopped; not applied")                                        \
     X(BUSY, -5, "a limit is reached; not applied, try again later")                                \
@@ -121,7 +121,12 @@ typedef enum batch_verdict { BATCH_UNCHANGED = 0, BATCH_CHANGED = 1 } batch_verd
 /* The operation itself. Runs on the worker, alone on this resource; keep it short and do no I/O: it
  * holds up all keys of its shard. `resource` is valid during the call only. What it writes to `arg`
  * is an answer to give to somebody only when the operation's status is BATCH_OK: until the batch is
- * saved, it was judged on data that may never be stored. */
+ * saved, it was judged on data that may never be stored.
+ *
+ * Runs once for a submit, unless options say otherwise: with `replays_max` or `resource_cache_max`
+ * it may run again, on a resource loaded anew, before anyone is told. Then it must decide by the
+ * resource and what it was asked alone, and write its answer to `arg` afresh each time: only the
+ * last run counts. */
 typedef batch_verdict (*batch_run_fn)(void *resource, void *arg);
 
 /* Told once, on the worker, how a submitted operation ended. From here on `op` is yours again: free
@@ -176,8 +181,8 @@ struct batch_op {
  * save  returns BATCH_OK when `resource` is durable; BATCH_CONFLICT when the stored version is not
  *       the one that load found; BATCH_SAVE_FAILED when it is certain that nothing was stored.
  *       Anything else means BATCH_UNKNOWN.
- * release  frees what load and the operations attached to `resource`, when the batch has ended;
- *       `done` may come before or after it.
+ * release  frees what load and the operations attached to `resource`: when the batch has ended, or
+ *       is to be loaded again, or is kept no longer; `done` may come before or after it.
  *
  * Before returning a failure, batch_call_set_error() may add a code and a text. */
 typedef int (*batch_load_fn)(batch_call *call, void *resource, void *arg);
@@ -221,8 +226,10 @@ typedef struct batch_options {
     size_t size; /* sizeof(batch_options), set by BATCH_OPTIONS_INIT: lets the struct grow */
 
     /* Session threads, each with a store session (a connection) of its own; so also the limit on
-     * calls to the store at a time. 0: the worker calls the store itself; for stores that never
-     * block. BATCH_OPTIONS_INIT sets 2. At most 1,024. */
+     * calls to the store at a time. Saves go before loads. With two or more, one is left to saves,
+     * so that loads that hang hold up no save; with three or more, keys that were too slow for
+     * their deadline are tried by one at a time, and hold up no other key. 0: the worker calls the
+     * store itself; for stores that never block. BATCH_OPTIONS_INIT sets 3. At most 1,024. */
     uint32_t sessions;
 
     /* Workers, each with its own share of the keys. Default 1, which runs over ten million short
@@ -255,12 +262,33 @@ typedef struct batch_options {
     uint32_t ops_max;
 
     /* Operations accepted and not yet answered; more are told BATCH_BUSY. In all, shared out evenly
-     * among the shards (default 1,048,576), and on one key (default: the same). */
+     * among the shards (default 1,048,576), and on one key (default: half of a shard's). */
     uint64_t ops_waiting_max;
     uint64_t key_ops_waiting_max;
 
     /* Calls that the store is given at a time. Default 4,096, at most 65,536. */
     uint32_t group_max;
+
+    /* How often a batch whose save met a conflict is loaded again, and its operations run again in
+     * the same order, before they are told BATCH_CONFLICT. Ends with the batch's deadline too.
+     * Canceled operations leave. Operations must be able to run again: see batch_run_fn. Default 0:
+     * a conflict is told at once. */
+    uint32_t replays_max;
+
+    /* Tell an operation BATCH_BUSY at once, if its key is being saved and, by how long saves and
+     * loads have taken of late, it cannot begin by its start_by_ns. Else it is told BATCH_EXPIRED
+     * when that time has come. */
+    bool refuse_early;
+
+    /* Resources kept in memory between batches, shared out evenly among the shards; those used
+     * longest ago go first. The next batch of such a key skips its load. It is as safe as a load:
+     * if somebody else has saved meanwhile, the version check of the save makes it a conflict (set
+     * replays_max, or it is told); a batch that changed nothing has no save, so it is loaded and
+     * run again before it is answered. Any save that is not BATCH_OK drops the resource. For keys
+     * that one process writes most of the time. Operations must be able to run again; `save` must
+     * compare versions, and set the one that it wrote; `encode` may be called again on a resource.
+     * Default 0. */
+    uint64_t resource_cache_max;
 
     /* All three members or none. Default malloc and free. */
     batch_allocator allocator;
@@ -268,7 +296,8 @@ typedef struct batch_options {
 
 #define BATCH_OPTIONS_INIT                                                                         \
     {                                                                                              \
-        sizeof(batch_options), 2, 0, NULL, NULL, NULL, NULL, NULL, 0, NULL, 0, 0, 0, 0, 0, 0,      \
+        sizeof(batch_options), 3, 0, NULL, NULL, NULL, NULL, NULL, 0, NULL, 0, 0, 0, 0, 0, 0, 0,   \
+            false, 0,                                                                              \
         {                                                                                          \
             NULL, NULL, NULL                                                                       \
         }                                                                                          \

@@ -42,10 +42,14 @@ typedef struct batch_metric {
     uint32_t operations_ok;
     uint32_t operations_not_applied;
     uint32_t operations_unknown;
-    uint32_t operations_changed;    /* of all that ran, those that said BATCH_CHANGED */
-    int close_reason;               /* enum batch_close_reason */
-    int status;                     /* what the batch's operations were told */
-    int store_code;                 /* the store's own error code, or 0 */
+    uint32_t
+        operations_changed; /* of all that ran (the last time), those that said BATCH_CHANGED */
+    uint32_t replays;       /* times that its operations ran again after a conflict; load_ns and
+                                    save_ns are those of the last time */
+    bool load_skipped;      /* the resource was kept from the batch before (resource_cache_max) */
+    int close_reason;       /* enum batch_close_reason */
+    int status;             /* what the batch's operations were told */
+    int store_code;         /* the store's own error code, or 0 */
     char error[BATCH_MESSAGE_SIZE]; /* the message of the batch's result; empty if status is
                                        BATCH_OK */
 } batch_metric;
@@ -114,6 +118,10 @@ typedef struct batch_stats {
     uint64_t batches_closed[BATCH_CLOSE_REASON_COUNT]; /* by enum batch_close_reason */
     uint64_t batches_saved;                            /* batches with a successful save */
     uint64_t metrics_dropped;                          /* records dropped, over all subscriptions */
+    uint64_t replays;                                  /* of conflicts, in all (replays_max) */
+    uint64_t loads_skipped;     /* batches that began with a kept resource (resource_cache_max) */
+    uint64_t loads_queued;      /* calls that wait for a session, now */
+    uint64_t saves_queued;      /* likewise */
     batch_distribution load_ns; /* as in batch_metric; what did not happen is not counted */
     batch_distribution save_ns;
     batch_distribution total_ns;
@@ -125,8 +133,8 @@ typedef struct batch_stats {
 
 #define BATCH_STATS_INIT                                                                           \
     {                                                                                              \
-        sizeof(batch_stats), 0, 0, {0}, 0, {0}, 0, 0, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0},            \
-            {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0},                    \
+        sizeof(batch_stats), 0, 0, {0}, 0, {0}, 0, 0, 0, 0, 0, 0, {0, 0, 0, 0, 0},                 \
+            {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0},   \
         {                                                                                          \
             0, 0, 0, 0, 0                                                                          \
         }                                                                                          \

@@ -35,6 +35,9 @@ void batch__counters_batch(struct batch__counters *counters, const batch_metric 
     if (saved) /* release: whoever sees the save sees the batch */
         batch__store_release(&counters->xsaved, batch__load_relaxed(&counters->xsaved) + 1);
 
+    batch__count(&counters->xreplays, metric->replays);
+    batch__count(&counters->xloads_skipped, metric->load_skipped);
+
     if (metric->load_ns != 0)
         batch__histogram_record(&counters->load_ns, metric->load_ns);
     if (metric->save_ns != 0)
@@ -68,6 +71,8 @@ static void collect_numbers(batch_stats *stats, const struct batch__counters *co
     stats->operations_accepted += accepted;
     stats->operations_waiting += accepted - answered;
 
+    stats->replays += batch__load_relaxed(&counters->xreplays);
+    stats->loads_skipped += batch__load_relaxed(&counters->xloads_skipped);
     stats->batches_saved += batch__load_acquire(&counters->xsaved);
     for (size_t i = 0; i < BATCH_CLOSE_REASON_COUNT; i++) {
         uint64_t count = batch__load_relaxed(&counters->xclosed[i]);
@@ -102,7 +107,7 @@ static void collect_group(batch_distribution *ret_distribution,
 
 int batch__stats_collect(batch_stats *stats, const struct batch__counters *const *shards,
                          size_t shards_size, const struct batch__group_counters *groups,
-                         uint64_t dropped)
+                         const struct batch__shared_counts *shared)
 {
     if (stats == NULL || stats->size < STATS_SIZE_MIN)
         return BATCH_INVALID;
@@ -111,7 +116,9 @@ int batch__stats_collect(batch_stats *stats, const struct batch__counters *const
     all.size = stats->size;
     for (size_t i = 0; i < shards_size; i++)
         collect_numbers(&all, shards[i]);
-    all.metrics_dropped = dropped;
+    all.metrics_dropped = shared->metrics_dropped;
+    all.loads_queued = shared->loads_queued;
+    all.saves_queued = shared->saves_queued;
 
 #define COLLECT(member)                                                                            \
     collect_histogram(&all.member, shards, shards_size, offsetof(struct batch__counters, member))

@@ -21,6 +21,8 @@ struct batch__counters {
     uint64_t xanswered[BATCH_STATUS_COUNT];     /* by -status */
     uint64_t xclosed[BATCH_CLOSE_REASON_COUNT]; /* batches, by enum batch_close_reason */
     uint64_t xsaved;
+    uint64_t xreplays;
+    uint64_t xloads_skipped;
     struct batch__histogram load_ns;
     struct batch__histogram save_ns;
     struct batch__histogram total_ns;
@@ -34,8 +36,8 @@ void batch__counters_accepted(struct batch__counters *counters, uint64_t count);
 void batch__counters_answered(struct batch__counters *counters, int status, uint64_t count);
 
 /* A batch has ended; `saved`: a save of it succeeded. Of `metric`, load_ns, save_ns, total_ns,
- * first_wait_ns, operations and close_reason are looked at; a load or save time of 0, or the first
- * wait of a batch whose load failed, did not happen and is not counted. */
+ * first_wait_ns, operations, replays, load_skipped and close_reason are looked at; a load or save
+ * time of 0, or the first wait of a batch whose load failed, did not happen and is not counted. */
 void batch__counters_batch(struct batch__counters *counters, const batch_metric *metric,
                            bool saved);
 
@@ -49,11 +51,18 @@ struct batch__group_counters {
 void batch__group_counters_load(struct batch__group_counters *groups, size_t calls);
 void batch__group_counters_save(struct batch__group_counters *groups, size_t calls);
 
+/* What a snapshot takes from elsewhere. */
+struct batch__shared_counts {
+    uint64_t metrics_dropped;
+    uint64_t loads_queued;
+    uint64_t saves_queued;
+};
+
 /* Fill the first stats->size bytes of `stats`, or all of it if it is larger than this library
  * knows; stats->size stays. Thread: any. BATCH_OK; BATCH_INVALID if `stats` is NULL or its size
  * ends before operations_waiting does. */
 int batch__stats_collect(batch_stats *stats, const struct batch__counters *const *shards,
                          size_t shards_size, const struct batch__group_counters *groups,
-                         uint64_t dropped);
+                         const struct batch__shared_counts *shared);
 
 #endif

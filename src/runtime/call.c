@@ -49,7 +49,8 @@ void batch__calls_append(struct batch__calls *calls, struct batch__calls *more)
     *more = (struct batch__calls){NULL, NULL, 0};
 }
 
-size_t batch__calls_take(struct batch__calls *from, batch_call **calls, size_t calls_max)
+size_t batch__calls_take(struct batch__calls *from, batch_call **calls, size_t calls_max,
+                         uint64_t now_ns)
 {
     size_t count = 0;
     while (from->first != NULL && count < calls_max) {
@@ -62,6 +63,7 @@ size_t batch__calls_take(struct batch__calls *from, batch_call **calls, size_t c
     for (size_t i = 0; i < count; i++) {
         calls[i]->group_index = (uint32_t)i;
         calls[i]->group_size = (uint32_t)count;
+        calls[i]->taken_ns = now_ns;
     }
     return count;
 }
@@ -75,8 +77,7 @@ void batch__call_begin(batch_call *call, struct batch__shard *shard)
 {
     call->shard = shard;
     call->version = 0;
-    call->error_text = NULL;
-    call->store_code = 0;
+    batch__call_clear_error(call); /* of a conflict: it is loaded again */
     call->group_size = 0;
     size_t resource_size = shard->processor->options.resource_size;
     if (resource_size > 0)

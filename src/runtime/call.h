@@ -28,7 +28,8 @@ struct batch_call {
     uint8_t xis_in_hand; /* 1 from hand-over to finish */
     uint32_t group_index;
     uint32_t group_size;
-    batch_call *next; /* in a group, or in the inbox */
+    uint64_t taken_ns; /* when a session took it; 0: no session did */
+    batch_call *next;  /* in a group, or in the inbox */
 };
 
 /* A FIFO of calls, chained through `next`. */
@@ -42,16 +43,17 @@ void batch__calls_push(struct batch__calls *calls, batch_call *call);
 void batch__calls_append(struct batch__calls *calls,
                          struct batch__calls *more); /* empties `more` */
 
-/* Take at most `calls_max`, oldest first, as one group: each is told its place in it. Their
- * number. */
-size_t batch__calls_take(struct batch__calls *from, batch_call **calls, size_t calls_max);
+/* Take at most `calls_max`, oldest first, as one group: each is told its place in it, and when it
+ * was taken. Their number. */
+size_t batch__calls_take(struct batch__calls *from, batch_call **calls, size_t calls_max,
+                         uint64_t now_ns);
 
 /* Bytes of a call with a resource behind it; a multiple of 64. */
 size_t batch__call_size(size_t resource_size);
 /* The memory behind the call, whether or not there is a resource in it. */
 void *batch__call_memory(batch_call *call);
 
-/* Worker. A new batch: no version, no error, resource zeroed. */
+/* Worker. A load: no version, no error, resource zeroed. */
 void batch__call_begin(batch_call *call, struct batch__shard *shard);
 /* Worker. The call is about to be handed to the store. */
 void batch__call_hand_over(batch_call *call, enum batch__stage stage);

@@ -1,7 +1,14 @@
 /* io_queue.h: calls on their way to the store, and the session threads that take them in groups.
  *
  * Whatever has become ready while all sessions were busy goes together into the next call: group
- * commit without a timer. Saves go before loads. One lock, taken once for a group.
+ * commit without a timer. One lock, taken once for a group.
+ *
+ * Nobody starves. Saves go before loads; and of two sessions or more, one is left to saves, so
+ * loads that hang hold up no save. A key is slow if its last call was in the store's hands when its
+ * deadline passed, and failed. As it may be the one that held up its whole group, its next call
+ * goes with at most half as many others, slow ones all, until the one to blame goes alone and the
+ * others, quick again, are forgiven. Of three sessions or more, one at a time is at slow calls;
+ * else slow calls and others take turns.
  */
 #ifndef BATCH_RUNTIME_IO_QUEUE_H
 #define BATCH_RUNTIME_IO_QUEUE_H
@@ -10,27 +17,49 @@
 
 #include "../platform/platform.h"
 
-struct batch__io_queue {
-    struct batch__lock lock;
-    struct batch__calls loads; /* under lock */
-    struct batch__calls saves; /* under lock */
-    uint32_t idle;             /* sessions that wait; under lock */
-    bool is_closed;            /* under lock */
-    uint32_t xis_hungry;       /* 1: a session waits and there is nothing for it */
+enum batch__io_kind {
+    BATCH__IO_SAVE,
+    BATCH__IO_LOAD,
+    BATCH__IO_SLOW, /* loads and saves, a group of one or the other */
+    BATCH__IO_KINDS,
+    BATCH__IO_NONE = BATCH__IO_KINDS
 };
 
-bool batch__io_queue_init(struct batch__io_queue *queue);
+struct batch__io_queue {
+    struct batch__lock lock;
+    uint32_t sessions;
+
+    /* Under lock. */
+    struct batch__calls waiting[BATCH__IO_KINDS];
+    uint32_t at_work[BATCH__IO_KINDS]; /* sessions that are at calls of this kind */
+    enum batch__io_kind last;          /* kind that was taken last */
+    uint32_t idle;                     /* sessions that wait */
+    bool is_closed;
+
+    uint32_t xis_hungry; /* 1: a session waits and there is nothing for it */
+
+    /* Calls that wait, by stage; written under lock. */
+    uint64_t xloads;
+    uint64_t xsaves;
+};
+
+bool batch__io_queue_init(struct batch__io_queue *queue, uint32_t sessions);
 void batch__io_queue_destroy(struct batch__io_queue *queue);
 
-/* Any thread. Queue all, emptying both lists. */
-void batch__io_queue_push(struct batch__io_queue *queue, struct batch__calls *loads,
-                          struct batch__calls *saves);
+/* Where a call belongs. */
+enum batch__io_kind batch__io_kind_of(const batch_call *call);
 
-/* A session. Wait for calls and take at most `calls_max` of one stage, in the order they came,
- * into `calls`; their number, or 0 when the queue is closed and empty. `on_hungry` (may be NULL)
- * is called, without the lock, whenever the queue becomes hungry. */
-size_t batch__io_queue_take(struct batch__io_queue *queue, batch_call **calls, size_t calls_max,
-                            enum batch__stage *ret_stage, void (*on_hungry)(void *arg), void *arg);
+/* Any thread. Queue all, by kind, emptying the lists. */
+void batch__io_queue_push(struct batch__io_queue *queue,
+                          struct batch__calls calls[BATCH__IO_KINDS]);
+
+/* A session, which is done with what it took before, of kind *kind (NONE at first). Wait for calls
+ * and take at most `calls_max` of one kind and stage, in the order they came, into `calls`; *kind
+ * is theirs. Their number, or 0 when the queue is closed and empty. `on_hungry` (may be NULL) is
+ * called, without the lock, whenever the queue becomes hungry. */
+size_t batch__io_queue_take(struct batch__io_queue *queue, enum batch__io_kind *kind,
+                            batch_call **calls, size_t calls_max, void (*on_hungry)(void *arg),
+                            void *arg);
 
 /* No more calls will come: sessions end when they have taken what is there. */
 void batch__io_queue_close(struct batch__io_queue *queue);

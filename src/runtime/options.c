@@ -48,8 +48,8 @@ static void fill_in(batch_options *options)
         options->ops_max = OPS_DEFAULT;
     if (options->ops_waiting_max == 0)
         options->ops_waiting_max = OPS_WAITING_DEFAULT;
-    if (options->key_ops_waiting_max == 0)
-        options->key_ops_waiting_max = options->ops_waiting_max;
+    if (options->key_ops_waiting_max == 0) /* a hot or stuck key leaves room to the others */
+        options->key_ops_waiting_max = options->ops_waiting_max / options->shards / 2 + 1;
     if (options->group_max == 0)
         options->group_max = GROUP_DEFAULT;
     if (options->allocator.allocate == NULL && options->allocator.release == NULL)
@@ -59,6 +59,9 @@ static void fill_in(batch_options *options)
 static const char *what_is_wrong_with_store(const batch_options *options)
 {
     const batch_store *store = options->store;
+    if (options->resource_cache_max > 0 && store == NULL &&
+        (options->load == NULL || options->save == NULL))
+        return "resource_cache_max needs a store, or load and save: who else checks versions?";
     if (store == NULL)
         return options->codec != NULL ? "codec is for a store, and there is none" : NULL;
     if (options->load != NULL || options->save != NULL || options->release != NULL)

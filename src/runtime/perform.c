@@ -32,7 +32,7 @@ static void load(struct batch__shard *shard, struct batch__batch *batch)
         return;
     }
     batch__call_hand_over(call, BATCH__STAGE_LOAD);
-    batch__calls_push(&shard->loads, call);
+    batch__calls_push(&shard->calls[batch__io_kind_of(call)], call);
 }
 
 static void save(struct batch__shard *shard, struct batch__batch *batch)
@@ -43,7 +43,7 @@ static void save(struct batch__shard *shard, struct batch__batch *batch)
         return;
     }
     batch__call_hand_over(call, BATCH__STAGE_SAVE);
-    batch__calls_push(&shard->saves, call);
+    batch__calls_push(&shard->calls[batch__io_kind_of(call)], call);
 }
 
 /* ---- The end of a batch --------------------------------------------------------------------- */
@@ -73,6 +73,8 @@ static void fill_metric(batch_metric *metric, const struct batch__shard *shard,
     metric->operations_not_applied =
         operations - metric->operations_ok - metric->operations_unknown;
     metric->operations_changed = (uint32_t)batch->changed;
+    metric->replays = batch->replays;
+    metric->load_skipped = batch->is_kept;
     metric->close_reason = batch->close_reason;
     metric->status = batch->status;
     metric->store_code = batch->status == BATCH_OK ? 0 : call->store_code;

@@ -207,7 +207,7 @@ static int make_base(batch_processor **ret_processor, const batch_options *optio
         return batch__result_set(reterr, BATCH_SYSTEM, "the system gave no random bytes");
     }
     bool has_lock = batch__lock_init(&processor->lock);
-    bool has_queue = has_lock && batch__io_queue_init(&processor->io_queue);
+    bool has_queue = has_lock && batch__io_queue_init(&processor->io_queue, options->sessions);
     int status = BATCH_SYSTEM;
     if (has_queue)
         status = batch__hub_init(&processor->hub, &options->allocator, is_own_thread, processor);
@@ -366,8 +366,13 @@ int batch_processor_stats(batch_processor *processor, batch_stats *stats)
     const struct batch__counters *counters[BATCH__SHARDS_MAX];
     for (uint32_t i = 0; i < processor->options.shards; i++)
         counters[i] = &processor->shards[i]->counters;
+    struct batch__shared_counts shared = {
+        .metrics_dropped = batch__hub_dropped(&processor->hub),
+        .loads_queued = batch__load_relaxed(&processor->io_queue.xloads),
+        .saves_queued = batch__load_relaxed(&processor->io_queue.xsaves),
+    };
     return batch__stats_collect(stats, counters, processor->options.shards,
-                                &processor->group_counters, batch__hub_dropped(&processor->hub));
+                                &processor->group_counters, &shared);
 }
 
 uint64_t batch_now_ns(void)

@@ -29,14 +29,14 @@ void batch__session_main(void *arg)
     struct batch__session *session = arg;
     batch_processor *processor = session->processor;
     bool is_natural = processor->options.window_ns == BATCH_WINDOW_NONE;
+    enum batch__io_kind kind = BATCH__IO_NONE;
     for (;;) {
-        enum batch__stage stage;
-        size_t count =
-            batch__io_queue_take(&processor->io_queue, session->calls, processor->options.group_max,
-                                 &stage, is_natural ? on_hungry : NULL, processor);
+        size_t count = batch__io_queue_take(&processor->io_queue, &kind, session->calls,
+                                            processor->options.group_max,
+                                            is_natural ? on_hungry : NULL, processor);
         if (count == 0)
             break;
-        batch__session_perform(session, stage, count);
+        batch__session_perform(session, (enum batch__stage)session->calls[0]->stage, count);
     }
     batch__processor_session_ended(processor);
 }

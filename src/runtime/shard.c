@@ -14,6 +14,11 @@ enum {
     SPINS_MAX = 500        /* with no window: look again for about so long before sleeping */
 };
 
+static uint64_t share(uint64_t all, uint32_t shards)
+{
+    return all / shards + (all % shards != 0);
+}
+
 struct batch__shard *batch__shard_new(struct batch_processor *processor)
 {
     const batch_options *options = &processor->options;
@@ -28,9 +33,12 @@ struct batch__shard *batch__shard_new(struct batch_processor *processor)
         .window_ns = options->window_ns,
         .deadline_ns = options->deadline_ns,
         .ops_max = options->ops_max,
-        .ops_waiting_max = (options->ops_waiting_max + options->shards - 1) / options->shards,
+        .ops_waiting_max = share(options->ops_waiting_max, options->shards),
         .key_ops_waiting_max = options->key_ops_waiting_max,
         .expire_max = options->sessions == 0 ? EXPIRE_MAX : 0,
+        .kept_max = share(options->resource_cache_max, options->shards),
+        .replays_max = options->replays_max,
+        .refuses_early = options->refuse_early,
         .object_size = batch__call_size(options->resource_size),
         .allocator = options->allocator,
     };
@@ -58,21 +66,22 @@ static void call_store(struct batch__shard *shard, struct batch__calls *calls,
     struct batch__session *session = shard->session;
     while (calls->first != NULL) {
         size_t count =
-            batch__calls_take(calls, session->calls, shard->processor->options.group_max);
+            batch__calls_take(calls, session->calls, shard->processor->options.group_max, 0);
         batch__session_perform(session, stage, count);
     }
 }
 
 static void hand_over(struct batch__shard *shard)
 {
-    if (shard->loads.first == NULL && shard->saves.first == NULL)
-        return;
-    if (shard->session == NULL) {
-        batch__io_queue_push(&shard->processor->io_queue, &shard->loads, &shard->saves);
+    struct batch__calls *calls = shard->calls;
+    if (shard->session != NULL) { /* the worker's own: no call of it is ever slow */
+        call_store(shard, &calls[BATCH__IO_SAVE], BATCH__STAGE_SAVE);
+        call_store(shard, &calls[BATCH__IO_LOAD], BATCH__STAGE_LOAD);
         return;
     }
-    call_store(shard, &shard->saves, BATCH__STAGE_SAVE);
-    call_store(shard, &shard->loads, BATCH__STAGE_LOAD);
+    if (calls[BATCH__IO_SAVE].first != NULL || calls[BATCH__IO_LOAD].first != NULL ||
+        calls[BATCH__IO_SLOW].first != NULL)
+        batch__io_queue_push(&shard->processor->io_queue, calls);
 }
 
 /* ---- A turn --------------------------------------------------------------------------------- */
@@ -109,9 +118,22 @@ static void take_ops(struct batch__shard *shard, uint64_t now_ns)
     }
 }
 
+/* See io_queue.h. What was late already when it was taken is not to blame. */
+static uint32_t group_max_after(const batch_call *call, uint64_t now_ns)
+{
+    uint64_t deadline_ns = call->batch.deadline_ns;
+    bool is_slow = call->status != BATCH_OK && call->taken_ns != 0 &&
+                   call->taken_ns < deadline_ns && now_ns >= deadline_ns;
+    if (!is_slow)
+        return 0;
+    return call->group_size > 1 ? call->group_size / 2 : 1;
+}
+
 static void take_call(struct batch__shard *shard, batch_call *call, uint64_t now_ns)
 {
-    bool is_over = call->stage == BATCH__STAGE_LOAD && call->batch.waiting.count == 0;
+    bool is_over = call->stage == BATCH__STAGE_LOAD && call->batch.waiting.count == 0 &&
+                   call->batch.again.count == 0;
+    call->batch.group_max = group_max_after(call, now_ns);
     if (call->status == BATCH_OK || is_over)
         batch__call_clear_error(call); /* nobody will be told of it */
     if (call->stage == BATCH__STAGE_LOAD)
@@ -176,8 +198,9 @@ static void flush(struct batch__shard *shard, uint64_t now_ns)
     if (shard->has_window)
         return;
     uint64_t group_max = shard->processor->options.group_max;
-    while (shard->core.due.first != NULL && shard->saves.count < group_max && may_save(shard)) {
-        batch__core_flush(&shard->core, group_max - shard->saves.count, now_ns);
+    const struct batch__calls *saves = &shard->calls[BATCH__IO_SAVE];
+    while (shard->core.due.first != NULL && saves->count < group_max && may_save(shard)) {
+        batch__core_flush(&shard->core, group_max - saves->count, now_ns);
         batch__shard_perform(shard);
     }
 }

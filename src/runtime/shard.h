@@ -14,6 +14,7 @@
 #include "answers.h"
 #include "call.h"
 #include "inbox.h"
+#include "io_queue.h"
 
 struct batch__session;
 
@@ -34,9 +35,8 @@ struct batch__shard {
     struct batch__core core;
     batch_op *pending;            /* taken from the inbox, oldest first, not yet in the core */
     struct batch__calls finished; /* by the store, on this very thread */
-    struct batch__calls loads;    /* to be handed over at the end of the turn */
-    struct batch__calls saves;
-    struct batch__session *session; /* sessions = 0: the worker's own; else NULL */
+    struct batch__calls calls[BATCH__IO_KINDS]; /* to be handed over at the end of the turn */
+    struct batch__session *session;             /* sessions = 0: the worker's own; else NULL */
     bool has_window;
     bool has_resource; /* its size is not 0 */
     bool is_closed;    /* the inbox is */

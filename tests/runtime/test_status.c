@@ -19,7 +19,7 @@ struct known {
 static const struct known all[] = {
     {BATCH_OK, 0, "BATCH_OK", "done", true, false},
     {BATCH_INVALID, -1, "BATCH_INVALID", "an argument is not valid", false, false},
-    {BATCH_CANCELED, -2, "BATCH_CANCELED", "canceled before it began; not applied", false, false},
+    {BATCH_CANCELED, -2, "BATCH_CANCELED", "canceled; not applied", false, false},
     {BATCH_EXPIRED, -3, "BATCH_EXPIRED", "could not begin before its start_by_ns; not applied",
      false, false},
     {BATCH_STOPPED, -4, "BATCH_STOPPED", "the processor is stopped; not applied", false, false},

@@ -26,7 +26,8 @@ static int set_up(void **state)
 static int collect(batch_stats *stats)
 {
     const struct batch__counters *shards[SHARDS] = {&totals.shards[0], &totals.shards[1]};
-    return batch__stats_collect(stats, shards, SHARDS, &totals.groups, 77);
+    static const struct batch__shared_counts shared = {77, 78, 79};
+    return batch__stats_collect(stats, shards, SHARDS, &totals.groups, &shared);
 }
 
 static batch_stats snapshot(void)
@@ -69,6 +70,8 @@ static void test_operations_are_counted_by_outcome_over_all_shards(void **state)
     }
     assert_int_equal(stats.operations_waiting, 500 - answered);
     assert_int_equal(stats.metrics_dropped, 77);
+    assert_int_equal(stats.loads_queued, 78);
+    assert_int_equal(stats.saves_queued, 79);
 }
 
 static void test_batches_are_counted_by_close_reason(void **state)
@@ -91,12 +94,15 @@ static void test_each_number_of_a_batch_goes_to_its_own_distribution(void **stat
 {
     (void)state;
     batch_metric metric = some_batch();
+    metric.replays = 3;
     batch__counters_batch(&totals.shards[1], &metric, true);
     batch__group_counters_load(&totals.groups, 3);
     batch__group_counters_load(&totals.groups, 5);
     batch__group_counters_save(&totals.groups, 4);
 
     batch_stats stats = snapshot();
+    assert_int_equal(stats.replays, 3);
+    assert_int_equal(stats.loads_skipped, 0);
     assert_int_equal(stats.load_ns.sum, 10);
     assert_int_equal(stats.save_ns.sum, 11);
     assert_int_equal(stats.total_ns.sum, 12);
@@ -123,9 +129,11 @@ static void test_what_did_not_happen_is_not_in_the_distributions(void **state)
     batch__counters_batch(&totals.shards[0], &failed, false);
     batch_metric without_load = some_batch();
     without_load.load_ns = 0;
+    without_load.load_skipped = true;
     batch__counters_batch(&totals.shards[0], &without_load, true);
 
     batch_stats stats = snapshot();
+    assert_int_equal(stats.loads_skipped, 1);
     assert_int_equal(stats.load_ns.count, 2);
     assert_int_equal(stats.save_ns.count, 1);
     assert_int_equal(stats.first_wait_ns.count, 2);

@@ -1,0 +1,254 @@
+/* No key starves: whatever one key does, or loads that hang, the others are served. */
+#include "rig.h"
+
+#include <sched.h>
+
+enum { KEYS = 12 };
+
+/* Jobs on keys "0", "1", … that add 1, submitted. */
+struct many {
+    struct job jobs[KEYS];
+    char keys[KEYS][8];
+};
+
+static void many_submit(struct many *many, struct rig *rig, int count)
+{
+    for (int i = 0; i < count; i++) {
+        snprintf(many->keys[i], sizeof many->keys[i], "%d", i);
+        job_init(&many->jobs[i], rig, many->keys[i], 1);
+        job_submit(&many->jobs[i]);
+    }
+}
+
+static void loads_that_hang_hold_up_no_save(void **state)
+{
+    (void)state;
+    for (uint32_t sessions = 2; sessions <= 4; sessions++) {
+        struct rig rig;
+        rig_init(&rig, RIG_STORE);
+        rig.options.sessions = sessions;
+        rig.options.group_max = 1;
+        rig.options.window_ns = LONG_NS;
+        rig.options.ops_max = 2; /* the second operation ends the batch */
+        rig_start(&rig);
+        struct job first, second;
+        job_init(&first, &rig, "open", 1);
+        job_init(&second, &rig, "open", 1);
+        job_submit(&first);
+        rig_settle(&rig);
+        gate_close(&rig.load_gate);
+        struct many *many = malloc(sizeof *many);
+        assert_non_null(many);
+        many_submit(many, &rig, KEYS);
+        gate_await(&rig.load_gate, sessions - 1);
+        rig_settle(&rig);
+        batch_stats stats = rig_stats(&rig);
+        assert_int_equal(stats.loads_queued, KEYS - (sessions - 1));
+        assert_int_equal(stats.saves_queued, 0);
+
+        job_submit(&second);
+        assert_int_equal(job_wait(&first), BATCH_OK);
+        assert_int_equal(job_wait(&second), BATCH_OK);
+        assert_int_equal(rig_stored(&rig, "open"), 2);
+        gate_open(&rig.load_gate);
+        rig_stop(&rig);
+        for (int i = 0; i < KEYS; i++)
+            assert_int_equal(job_wait(&many->jobs[i]), BATCH_OK);
+        rig_free(&rig);
+        rig_destroy(&rig);
+        free(many);
+    }
+}
+
+/* ---- A store that finishes a group of saves when it is told to ------------------------------- */
+
+/* Loads go well at once. The first group of saves waits until its deadline has passed, fails, and
+ * does not return before what came of it is queued again. */
+struct slow_store {
+    batch_store store; /* first */
+    batch_processor *processor;
+    unsigned saves;
+    unsigned load_groups;
+    size_t load_group_largest; /* after the failure */
+};
+
+static int session_open(batch_store *store, void **ret_session, batch_result *reterr)
+{
+    (void)reterr;
+    *ret_session = store;
+    return BATCH_OK;
+}
+
+static void session_close(batch_store *store, void *session)
+{
+    (void)store;
+    (void)session;
+}
+
+static void slow_load(batch_store *base, void *session, batch_call *const *calls, size_t calls_size)
+{
+    struct slow_store *store = (struct slow_store *)base;
+    (void)session;
+    if (store->saves > 0) {
+        store->load_groups++;
+        if (calls_size > store->load_group_largest)
+            store->load_group_largest = calls_size;
+    }
+    for (size_t i = 0; i < calls_size; i++)
+        batch_call_finish(calls[i], BATCH_OK);
+}
+
+static void slow_save(batch_store *base, void *session, batch_call *const *calls, size_t calls_size)
+{
+    struct slow_store *store = (struct slow_store *)base;
+    (void)session;
+    int status = store->saves++ == 0 ? BATCH_SAVE_FAILED : BATCH_OK;
+    while (status != BATCH_OK && !batch_call_is_canceled(calls[calls_size - 1]))
+        sched_yield();
+    for (size_t i = 0; i < calls_size; i++)
+        batch_call_finish(calls[i], status);
+    batch_stats stats = BATCH_STATS_INIT;
+    while (status != BATCH_OK && stats.loads_queued < calls_size) {
+        sched_yield();
+        batch_processor_stats(store->processor, &stats);
+    }
+}
+
+static void slow_store_init(struct slow_store *store)
+{
+    *store = (struct slow_store){.store = BATCH_STORE_INIT};
+    store->store.name = "slow";
+    store->store.session_open = session_open;
+    store->store.session_close = session_close;
+    store->store.load = slow_load;
+    store->store.save = slow_save;
+    store->store.close = (void (*)(batch_store *))abort; /* not called */
+}
+
+struct simple {
+    batch_op op; /* first */
+    char key[8];
+    int status; /* under lock */
+    bool is_answered;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+
+static batch_verdict change(void *resource, void *arg)
+{
+    (void)resource;
+    (void)arg;
+    return BATCH_CHANGED;
+}
+
+static void done(batch_op *op, const batch_result *result)
+{
+    struct simple *simple = (struct simple *)op;
+    pthread_mutex_lock(&lock);
+    simple->status = result->status;
+    simple->is_answered = true;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+/* One on each of the keys "0", "1", …, all at once. */
+static void simple_submit(struct simple *simples, int count, batch_processor *processor)
+{
+    batch_op *ops[KEYS];
+    for (int i = 0; i < count; i++) {
+        struct simple *simple = &simples[i];
+        *simple = (struct simple){.op = BATCH_OP_INIT};
+        snprintf(simple->key, sizeof simple->key, "%d", i);
+        simple->op.key = simple->key;
+        simple->op.key_size = strlen(simple->key);
+        simple->op.run = change;
+        simple->op.done = done;
+        ops[i] = &simple->op;
+    }
+    MUST(batch_submit_many(processor, ops, (size_t)count) == BATCH_OK);
+}
+
+static int simple_wait(struct simple *simple)
+{
+    pthread_mutex_lock(&lock);
+    while (!simple->is_answered)
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+    return simple->status;
+}
+
+/* Eight keys hang in one group: any of them may be the one to blame, so the next time they go in
+ * groups of four at the most, though all eight wait together. */
+static void a_group_that_hung_is_divided(void **state)
+{
+    (void)state;
+    enum { HUNG = 8 };
+    struct slow_store store;
+    slow_store_init(&store);
+    batch_options options = BATCH_OPTIONS_INIT;
+    options.store = &store.store;
+    options.sessions = 1; /* the one that saves takes the loads too, after it returns */
+    options.window_ns = 50 * MS;
+    options.deadline_ns = 2000 * MS;
+    struct simple firsts[HUNG], seconds[HUNG];
+    assert_int_equal(batch_processor_start(&store.processor, &options, NULL), BATCH_OK);
+    simple_submit(firsts, HUNG, store.processor);
+    batch_stats stats = BATCH_STATS_INIT;
+    while (stats.save_group.count == 0) { /* their windows end together */
+        sched_yield();
+        batch_processor_stats(store.processor, &stats);
+    }
+    simple_submit(seconds, HUNG, store.processor); /* wait for the next batch of their key */
+    for (int i = 0; i < HUNG; i++) {
+        assert_int_equal(simple_wait(&firsts[i]), BATCH_SAVE_FAILED);
+        assert_int_equal(simple_wait(&seconds[i]), BATCH_OK);
+    }
+    assert_int_equal(batch_processor_stop(store.processor, BATCH_FOREVER), 0);
+    assert_int_equal(batch_processor_free(store.processor), BATCH_OK);
+    assert_int_equal(stats.save_group.max, HUNG);
+    assert_int_equal(store.load_group_largest, HUNG / 2);
+    assert_int_equal(store.load_groups, 2);
+}
+
+/* ---- A hot key ------------------------------------------------------------------------------- */
+
+static void a_key_that_is_stuck_leaves_room_to_the_others(void **state)
+{
+    (void)state;
+    enum { ROOM = 100 };
+    struct rig rig;
+    rig_init(&rig, RIG_STORE);
+    rig.options.sessions = 3;
+    rig.options.ops_waiting_max = ROOM;
+    rig_start(&rig);
+    gate_close(&rig.load_gate);
+    struct job stuck[ROOM];
+    for (int i = 0; i < ROOM; i++) {
+        job_init(&stuck[i], &rig, "stuck", 1);
+        job_submit(&stuck[i]);
+    }
+    gate_await(&rig.load_gate, 1);
+    rig_settle(&rig);
+    struct job other;
+    job_init(&other, &rig, "other", 1);
+    job_submit(&other);
+    gate_await(&rig.load_gate, 2);
+    gate_open(&rig.load_gate);
+    assert_int_equal(job_wait(&other), BATCH_OK);
+    int busy = 0;
+    for (int i = 0; i < ROOM; i++)
+        busy += job_wait(&stuck[i]) == BATCH_BUSY;
+    assert_int_equal(busy, ROOM - (ROOM / 2 + 1));
+    rig_end(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(loads_that_hang_hold_up_no_save),
+        cmocka_unit_test(a_group_that_hung_is_divided),
+        cmocka_unit_test(a_key_that_is_stuck_leaves_room_to_the_others),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
