@@ -104,6 +104,7 @@ struct storm {
     pthread_barrier_t barrier; /* the threads and the one that starts and stops */
     atomic_bool is_over;
     atomic_int_fast64_t memory_live;
+    bool may_run_again; /* operations, after a conflict or on a kept resource */
     bool must_resubmit; /* some operations are submitted again by their own `done` */
     atomic_uint_fast64_t random_faults;
     struct random random;
