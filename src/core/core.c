@@ -179,7 +179,7 @@ static void submit(struct batch__core *core, batch_op *op)
         batch__keep_end(core, batch);
         batch__begin_kept(core, batch);
     } else if (unanswered(batch) >= core->config.key_ops_waiting_max ||
-               batch__is_hopeless(core, batch, op)) {
+               (core->config.refuses_early && batch__is_hopeless(core, batch, op))) {
         batch__answer(core, op, BATCH_BUSY);
         return;
     }

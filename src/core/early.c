@@ -46,7 +46,7 @@ static uint64_t wait_ns(const struct batch__core *core, const struct batch__batc
 bool batch__is_hopeless(const struct batch__core *core, const struct batch__batch *batch,
                         const batch_op *op)
 {
-    if (!core->config.refuses_early || op->start_by_ns == 0 || core->save_mean_ns == 0)
+    if (op->start_by_ns == 0 || core->save_mean_ns == 0)
         return false;
     uint64_t left_ns = op->start_by_ns - core->now_ns; /* it has not expired */
     return wait_ns(core, batch) > left_ns;

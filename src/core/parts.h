@@ -29,7 +29,8 @@ void batch__keep_end(struct batch__core *core, struct batch__batch *batch);
 /* Forget those used longest ago until `kept_max` are left. */
 void batch__keep_at_most(struct batch__core *core, uint64_t kept_max);
 
-/* early.c: how long loads and saves take, and what follows for those who cannot wait. */
+/* early.c: how long loads and saves take, and what follows for those who cannot wait, with
+ * config.refuses_early. */
 void batch__mean_add(uint64_t *mean_ns, uint64_t time_ns);
 bool batch__is_hopeless(const struct batch__core *core, const struct batch__batch *batch,
                         const batch_op *op);
