@@ -136,36 +136,60 @@ enum { STORM_THREADS = 4, STORM_ADDS = 250, STORM_KEYS = 5 };
 
 static const char *const storm_keys[STORM_KEYS] = {"a", "b", "c", "d", "e"};
 
-struct storm {
-    batch_processor *processor;
-    atomic_int conflicts;
-    atomic_int others; /* statuses that are neither OK nor CONFLICT */
+/* Additions that were answered BATCH_OK, by anyone. */
+struct storm_totals {
+    atomic_int_fast64_t added[STORM_KEYS];
 };
 
-/* Add 1 to one key after the other, each until it is OK. */
+struct storm {
+    batch_processor *processor;
+    struct storm_totals *totals;
+    atomic_int conflicts;
+    atomic_int others; /* statuses that are neither OK nor CONFLICT */
+    atomic_int stale;  /* answers that were older than what had been answered before */
+};
+
+/* Add to a key, or read it, until it goes well. What is seen must hold every addition that was
+ * answered before it was asked, by this processor or another. */
+static bool storm_run(struct storm *storm, size_t key, int64_t number)
+{
+    struct request request;
+    request_init(&request, storm_keys[key], 1, number);
+    int64_t least = atomic_load(&storm->totals->added[key]) + number;
+    int status;
+    while ((status = request_run(storm->processor, &request)) == BATCH_CONFLICT)
+        atomic_fetch_add(&storm->conflicts, 1);
+    if (status != BATCH_OK)
+        atomic_fetch_add(&storm->others, 1);
+    else if (request.seen < least)
+        atomic_fetch_add(&storm->stale, 1);
+    else
+        atomic_fetch_add(&storm->totals->added[key], number);
+    return status == BATCH_OK;
+}
+
+/* Add 1 to one key after the other, and read another one. */
 static void *storm_main(void *arg)
 {
-    struct storm *storm = arg;
     for (size_t i = 0; i < STORM_ADDS; i++) {
-        struct request request;
-        request_init(&request, storm_keys[i % STORM_KEYS], 1, 1);
-        int status;
-        while ((status = request_run(storm->processor, &request)) == BATCH_CONFLICT)
-            atomic_fetch_add(&storm->conflicts, 1);
-        if (status != BATCH_OK) {
-            atomic_fetch_add(&storm->others, 1);
+        if (!storm_run(arg, i % STORM_KEYS, 1) || !storm_run(arg, (i + 2) % STORM_KEYS, 0))
             break;
-        }
     }
     return NULL;
 }
 
-static void test_no_addition_is_lost_between_processors(void **state)
+/* Two processors on the same keys, with options as given. */
+static void storm(struct store_fixture *fixture, uint32_t replays_max, uint64_t resource_cache_max)
 {
-    struct store_fixture *fixture = *state;
     batch_options options = number_options(fixture->store, fixture->sessions);
-    struct storm storms[2] = {{.processor = processor_start(&options)},
-                              {.processor = processor_start(&options)}};
+    options.replays_max = replays_max;
+    options.resource_cache_max = resource_cache_max;
+    struct storm_totals totals = {0};
+    struct storm storms[2] = {{.processor = processor_start(&options), .totals = &totals},
+                              {.processor = processor_start(&options), .totals = &totals}};
+    for (size_t i = 0; i < STORM_KEYS; i++)
+        atomic_store(&totals.added[i], number_add(storms[0].processor, storm_keys[i], 1, 0));
+    int64_t before = atomic_load(&totals.added[0]);
     pthread_t threads[2 * STORM_THREADS];
     for (size_t i = 0; i < 2 * STORM_THREADS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, storm_main, &storms[i % 2]), 0);
@@ -173,11 +197,46 @@ static void test_no_addition_is_lost_between_processors(void **state)
         pthread_join(threads[i], NULL);
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(storms[i].others, 0);
+        assert_int_equal(storms[i].stale, 0);
         processor_end(storms[i].processor);
     }
     for (size_t i = 0; i < STORM_KEYS; i++)
         assert_int_equal(stored_number(fixture, storm_keys[i]),
-                         2 * STORM_THREADS * STORM_ADDS / STORM_KEYS);
+                         before + 2 * STORM_THREADS * STORM_ADDS / STORM_KEYS);
+}
+
+static void test_no_addition_is_lost_between_processors(void **state)
+{
+    storm(*state, 0, 0);
+}
+
+static void test_no_addition_is_lost_when_conflicts_are_replayed(void **state)
+{
+    storm(*state, 100, 0);
+}
+
+static void test_no_addition_is_lost_and_none_unseen_with_kept_resources(void **state)
+{
+    storm(*state, 0, STORM_KEYS);
+    storm(*state, 0, 2); /* not enough for all */
+    storm(*state, 100, STORM_KEYS);
+}
+
+/* A kept resource is worth something: nobody else writes, and nothing is loaded again. */
+static void test_what_is_kept_is_not_loaded(void **state)
+{
+    struct store_fixture *fixture = *state;
+    batch_options options = number_options(fixture->store, 1);
+    options.resource_cache_max = 1;
+    batch_processor *processor = processor_start(&options);
+    for (int64_t i = 1; i <= 20; i++)
+        assert_int_equal(number_add(processor, "key", 3, 1), i);
+    batch_stats stats = BATCH_STATS_INIT;
+    assert_int_equal(batch_processor_stats(processor, &stats), BATCH_OK);
+    assert_int_equal(stats.loads_skipped, 19);
+    assert_int_equal(stats.load_group.count, 1);
+    processor_end(processor);
+    assert_int_equal(stored_number(fixture, "key"), 20);
 }
 
 int store_suite_conflicts(struct store_fixture *fixture)
@@ -191,6 +250,9 @@ int store_suite_conflicts(struct store_fixture *fixture)
         SUITE_TEST(fixture, test_deleted_meanwhile_is_a_conflict_and_not_made_again),
         SUITE_TEST(fixture, test_deleted_and_made_again_meanwhile_is_a_conflict),
         SUITE_TEST(fixture, test_no_addition_is_lost_between_processors),
+        SUITE_TEST(fixture, test_no_addition_is_lost_when_conflicts_are_replayed),
+        SUITE_TEST(fixture, test_no_addition_is_lost_and_none_unseen_with_kept_resources),
+        SUITE_TEST(fixture, test_what_is_kept_is_not_loaded),
     };
     return cmocka_run_group_tests_name("conflicts", tests, NULL, NULL);
 }

@@ -85,8 +85,8 @@ static batch_verdict run(void *resource, void *arg)
     struct key *key = request->key;
     request->has_run = true;
     if (request->number != 0) {
-        STORM_MUST(request->storm, request->storm->may_run_again ||
-                                       request->number > key->ran[request->thread]);
+        STORM_MUST(request->storm,
+                   request->storm->may_run_again || request->number > key->ran[request->thread]);
         key->ran[request->thread] = request->number;
     }
     if (!request->changes)
