@@ -341,7 +341,9 @@ BATCH_API int batch_processor_free(batch_processor *processor);
 /* Run an operation and wait until its batch has ended. `op->done` is not used. `result` may be
  * NULL. Returns result->status:
  *
- * BATCH_OK           durable (or nothing changed, and all it read is durable)
+ * BATCH_OK           durable. If no operation of the batch changed anything: all it read is
+ *                    durable, and was what is stored when the batch was loaded; another process
+ *                    may have saved since
  * BATCH_UNKNOWN      may have been applied; what is stored tells for certain only after the next
  *                    BATCH_OK of that key
  * BATCH_INVALID      no run function, a key too long or NULL with a size, or an operation in use

@@ -149,13 +149,14 @@ struct storm {
     atomic_int stale;  /* answers that were older than what had been answered before */
 };
 
-/* Add to a key, or read it, until it goes well. What is seen must hold every addition that was
- * answered before it was asked, by this processor or another. */
-static bool storm_run(struct storm *storm, size_t key, int64_t number)
+/* Add to a key, or read it, until it goes well. An addition must see every other one that was
+ * answered before it was asked, by this processor or another; what only reads, everything that its
+ * thread has seen. */
+static bool storm_run(struct storm *storm, size_t key, int64_t number, int64_t *seen)
 {
     struct request request;
     request_init(&request, storm_keys[key], 1, number);
-    int64_t least = atomic_load(&storm->totals->added[key]) + number;
+    int64_t least = number > 0 ? atomic_load(&storm->totals->added[key]) + number : *seen;
     int status;
     while ((status = request_run(storm->processor, &request)) == BATCH_CONFLICT)
         atomic_fetch_add(&storm->conflicts, 1);
@@ -165,14 +166,18 @@ static bool storm_run(struct storm *storm, size_t key, int64_t number)
         atomic_fetch_add(&storm->stale, 1);
     else
         atomic_fetch_add(&storm->totals->added[key], number);
+    *seen = request.seen;
     return status == BATCH_OK;
 }
 
 /* Add 1 to one key after the other, and read another one. */
 static void *storm_main(void *arg)
 {
+    int64_t seen[STORM_KEYS] = {0};
     for (size_t i = 0; i < STORM_ADDS; i++) {
-        if (!storm_run(arg, i % STORM_KEYS, 1) || !storm_run(arg, (i + 2) % STORM_KEYS, 0))
+        size_t key = i % STORM_KEYS;
+        size_t other = (i + 2) % STORM_KEYS;
+        if (!storm_run(arg, key, 1, &seen[key]) || !storm_run(arg, other, 0, &seen[other]))
             break;
     }
     return NULL;
