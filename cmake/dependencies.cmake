@@ -8,7 +8,8 @@ if(NOT TARGET Threads::Threads)
 endif()
 find_package(PkgConfig REQUIRED)
 
-# Find a pkg-config module once, as the global target PkgConfig::<NAME>; NAME is BATCH_<MODULE>.
+# Find a pkg-config module once, as the global target PkgConfig::<NAME>; NAME is BATCH_<MODULE>. Also
+# several modules, as one list.
 function(batch_find_module module ret_name)
     string(MAKE_C_IDENTIFIER "BATCH_${module}" name)
     string(TOUPPER "${name}" name)

@@ -20,12 +20,13 @@ endfunction()
 #     OBJECTS <object or static libraries, compiled by batch_compile_for_library>...
 #     EXPORT_NAME <name behind batch::>   SYMBOLS <pattern of the exported names>
 #     DESCRIPTION <one line>              HEADERS <names in include/batch>...
-#     PKG <pkg-config module>             [BASE <library of this project that it stands on>])
+#     PKG <pkg-config module>...          [BASE <library of this project that it stands on>])
 #
 # Makes the targets <name> (shared) and <name>-static.
 function(batch_make_library library)
-    cmake_parse_arguments(library "" "EXPORT_NAME;SYMBOLS;DESCRIPTION;PKG;BASE" "OBJECTS;HEADERS" ${ARGN})
-    batch_find_module(${library_PKG} library_PKG_NAME)
+    cmake_parse_arguments(library "" "EXPORT_NAME;SYMBOLS;DESCRIPTION;BASE" "OBJECTS;HEADERS;PKG" ${ARGN})
+    batch_find_module("${library_PKG}" library_PKG_NAME)
+    string(REPLACE ";" " " library_PKG "${library_PKG}")
 
     set(objects)
     foreach(target IN LISTS library_OBJECTS)
@@ -112,11 +113,11 @@ endfunction()
 # A store as a library of its own, batch-<name>, target batch::<name>:
 # batch_add_store(sqlite SOURCES sqlite.c PKG sqlite3 HEADER sqlite.h [DESCRIPTION <one line>])
 function(batch_add_store name)
-    cmake_parse_arguments(store "" "PKG;HEADER;DESCRIPTION" "SOURCES" ${ARGN})
+    cmake_parse_arguments(store "" "HEADER;DESCRIPTION" "SOURCES;PKG" ${ARGN})
     if(NOT store_DESCRIPTION)
         set(store_DESCRIPTION "The ${name} store of libbatch")
     endif()
-    batch_find_module(${store_PKG} module)
+    batch_find_module("${store_PKG}" module)
     add_library(batch-${name}-objects OBJECT ${store_SOURCES})
     batch_compile_for_library(batch-${name}-objects)
     target_link_libraries(batch-${name}-objects PRIVATE PkgConfig::${module})

@@ -1,6 +1,7 @@
 // headers.cpp: the public headers, as a C++17 user has them. It is enough that this compiles.
 #include <batch/batch.h>
 #include <batch/metrics.h>
+#include <batch/postgres.h>
 #include <batch/sqlite.h>
 #include <batch/store.h>
 
@@ -33,6 +34,7 @@ int use(batch_store *store)
     batch_options options = BATCH_OPTIONS_INIT;
     batch_store own = BATCH_STORE_INIT;
     batch_sqlite_options sqlite = BATCH_SQLITE_OPTIONS_INIT;
+    batch_postgres_options postgres = BATCH_POSTGRES_OPTIONS_INIT;
     batch_subscription_options subscription = BATCH_SUBSCRIPTION_OPTIONS_INIT;
     batch_stats stats = BATCH_STATS_INIT;
     options.store = store != nullptr ? store : &own;
@@ -47,5 +49,5 @@ int use(batch_store *store)
     int status = batch_run(processor, &request.op, &result);
     batch_processor_stop(processor, BATCH_FOREVER);
     batch_processor_free(processor);
-    return status + static_cast<int>(sqlite.size + subscription.size + stats.size);
+    return status + static_cast<int>(sqlite.size + postgres.size + subscription.size + stats.size);
 }
