@@ -1,0 +1,114 @@
+#include "postgres_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* How a key is stored in a table that the store has made. */
+#define STORED_KEY(key)                                                                            \
+    "(CASE WHEN octet_length(" key "::bytea) > 2000 "                                              \
+    "THEN substr(" key "::bytea, 1, 1969) || sha256(" key "::bytea) ELSE " key "::bytea END)"
+
+static void fixture_open(struct store_fixture *fixture)
+{
+    struct postgres_fixture *postgres = fixture->context;
+    batch_result error = {0};
+    postgres_server_execute(postgres->server, "DROP TABLE IF EXISTS batch");
+    postgres->conn = postgres_server_connect(postgres->server);
+    pthread_mutex_init(&postgres->lock, NULL);
+    if (batch_postgres_open(&fixture->store, postgres->server->conninfo, NULL, &error) != BATCH_OK)
+        fail_msg("cannot open: %s", error.message);
+}
+
+static void fixture_close(struct store_fixture *fixture)
+{
+    struct postgres_fixture *postgres = fixture->context;
+    PQfinish(postgres->conn);
+    pthread_mutex_destroy(&postgres->lock);
+}
+
+/* Run SQL with a key, $1, and a state, $2 (NULL: none). The caller clears the result, and finds
+ * that what it wants is not there if it went wrong. */
+static PGresult *run(struct postgres_fixture *postgres, const char *sql, const void *key,
+                     size_t key_size, const void *state, size_t state_size)
+{
+    const char *values[2] = {key_size > 0 ? key : "", state_size > 0 ? state : ""};
+    int sizes[2] = {(int)key_size, (int)state_size};
+    static const int formats[2] = {1, 1};
+    pthread_mutex_lock(&postgres->lock);
+    PGresult *result =
+        PQexecParams(postgres->conn, sql, state != NULL ? 2 : 1, NULL, values, sizes, formats, 1);
+    if (PQresultStatus(result) == PGRES_FATAL_ERROR)
+        print_error("%s", PQresultErrorMessage(result));
+    pthread_mutex_unlock(&postgres->lock);
+    return result;
+}
+
+static uint64_t number_of(const char *bytes)
+{
+    uint64_t number = 0;
+    for (size_t i = 0; i < 8; i++)
+        number = number << 8 | (unsigned char)bytes[i];
+    return number;
+}
+
+static bool fixture_read(struct store_fixture *fixture, const void *key, size_t key_size,
+                         void *state, size_t state_size, size_t *ret_state_size,
+                         uint64_t *ret_version)
+{
+    PGresult *result =
+        run(fixture->context, "SELECT version, state FROM batch WHERE key = " STORED_KEY("$1"), key,
+            key_size, NULL, 0);
+    bool found = PQntuples(result) == 1;
+    if (found) {
+        size_t size = (size_t)PQgetlength(result, 0, 1);
+        if (size > 0 && state_size > 0)
+            memcpy(state, PQgetvalue(result, 0, 1), size < state_size ? size : state_size);
+        if (ret_state_size != NULL)
+            *ret_state_size = size;
+        if (ret_version != NULL)
+            *ret_version = number_of(PQgetvalue(result, 0, 0));
+    }
+    PQclear(result);
+    return found;
+}
+
+static void fixture_write(struct store_fixture *fixture, const void *key, size_t key_size,
+                          const void *state, size_t state_size)
+{
+    PQclear(
+        run(fixture->context,
+            "INSERT INTO batch (key, version, state) "
+            "VALUES (" STORED_KEY("$1") ", 1 + (random() * 4e15)::bigint, $2) "
+                                        "ON CONFLICT (key) DO UPDATE "
+                                        "SET version = batch.version + 1, state = excluded.state",
+            key, key_size, state, state_size));
+}
+
+static bool fixture_remove(struct store_fixture *fixture, const void *key, size_t key_size)
+{
+    PGresult *result = run(fixture->context, "DELETE FROM batch WHERE key = " STORED_KEY("$1"), key,
+                           key_size, NULL, 0);
+    bool is_removed = strcmp(PQcmdTuples(result), "1") == 0;
+    PQclear(result);
+    return is_removed;
+}
+
+struct store_fixture postgres_fixture(struct postgres_fixture *postgres,
+                                      struct postgres_server *server)
+{
+    postgres->server = server;
+    return (struct store_fixture){
+        .name = "postgres",
+        .sessions = 4,
+        .open = fixture_open,
+        .close = fixture_close,
+        .read = fixture_read,
+        .write = fixture_write,
+        .remove = fixture_remove,
+        .context = postgres,
+    };
+}
