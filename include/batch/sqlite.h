@@ -1,7 +1,7 @@
 /* sqlite.h: keep resources in a SQLite file.
  *
  * Each group of saves is one write transaction, with a version check for every key inside it; each
- * session has a connection of its own. The store sets WAL mode and `synchronous=FULL` itself and
+ * session has a connection of its own. The store sets WAL mode and `synchronous=EXTRA` itself and
  * checks that both took, so that BATCH_OK survives power loss as far as the disk keeps its word.
  * Several processors and processes may share a file. Open one store for a file in a process and
  * share it: its writers take turns in order, and nobody is told that the file is busy. With other

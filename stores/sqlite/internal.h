@@ -3,6 +3,7 @@
  *   sqlite.c   the store: its options, opening and closing
  *   table.c    the table: created, checked, and the SQL for it
  *   session.c  a session: one connection, its settings, statements, errors and waiting
+ *   items.c    a group, in the order of its keys
  *   load.c     a group of loads: one read transaction
  *   save.c     a group of saves: one write transaction
  *   turn.c     one writer at a time in this process, first come, first served
@@ -63,9 +64,13 @@ enum batch__sqlite_statement {
     BATCH__SQLITE_STATEMENTS
 };
 
-/* One call of a group of saves. */
+/* One call of a group. */
 struct batch__sqlite_item {
     batch_call *call;
+    const void *key;
+    size_t key_size;
+
+    /* The rest is for saves. */
     const void *state; /* as encoded */
     size_t state_size;
     uint64_t version_new; /* what is, or would be, written */
@@ -83,7 +88,7 @@ struct batch__sqlite_session {
     const batch_call *busy_call; /* and no longer than until this one is canceled; or NULL */
 
     struct batch__sqlite_place place;
-    struct batch__sqlite_item *items; /* room for a group of saves */
+    struct batch__sqlite_item *items; /* room for a group */
     size_t items_capacity;
     int log_frames; /* pages in the write-ahead log after the last commit of this session */
 };
@@ -126,6 +131,12 @@ int batch__sqlite_table_create(struct batch__sqlite_session *session, batch_resu
 
 /* Check its columns and prepare the statements. */
 int batch__sqlite_table_prepare(struct batch__sqlite_session *session, batch_result *reterr);
+
+/* ---- items.c -------------------------------------------------------------------------------- */
+
+/* The items of a group, valid until the next group; NULL: no memory. */
+struct batch__sqlite_item *batch__sqlite_items(struct batch__sqlite_session *session,
+                                               batch_call *const *calls, size_t calls_size);
 
 /* ---- load.c, save.c: as in struct batch_store ----------------------------------------------- */
 

@@ -36,12 +36,11 @@ static int decode_row(struct batch__sqlite_session *session, sqlite3_stmt *selec
     return batch_call_decode(call, state != NULL ? state : "", state_size);
 }
 
-static int load_one(struct batch__sqlite_session *session, batch_call *call)
+static int load_one(struct batch__sqlite_session *session, const struct batch__sqlite_item *item)
 {
     sqlite3_stmt *select = session->statements[BATCH__SQLITE_SELECT];
-    size_t key_size;
-    const void *key = batch_call_key(call, &key_size);
-    if (batch__sqlite_bind(select, 1, key, key_size) != SQLITE_OK)
+    batch_call *call = item->call;
+    if (batch__sqlite_bind(select, 1, item->key, item->key_size) != SQLITE_OK)
         return failed_by_sqlite(session, call, "cannot bind the key");
 
     int status = BATCH_LOAD_FAILED;
@@ -74,10 +73,17 @@ void batch__sqlite_load(batch_store *store, void *opened, batch_call *const *cal
 {
     (void)store;
     struct batch__sqlite_session *session = opened;
+    const struct batch__sqlite_item *items = batch__sqlite_items(session, calls, calls_size);
+    if (items == NULL) {
+        for (size_t i = 0; i < calls_size; i++)
+            batch_call_finish(calls[i],
+                              failed(calls[i], SQLITE_NOMEM, "no memory for a group of this size"));
+        return;
+    }
     bool is_begun = false;
     batch__sqlite_wait_for(session, latest_of(calls, calls_size));
     for (size_t i = 0; i < calls_size; i++) {
-        batch_call *call = calls[i];
+        batch_call *call = items[i].call;
         int status = BATCH_LOAD_FAILED;
         if (batch_call_is_canceled(call)) {
             batch__sqlite_set_late(call);
@@ -85,7 +91,7 @@ void batch__sqlite_load(batch_store *store, void *opened, batch_call *const *cal
             /* If it cannot begin, each select is a transaction of its own and tells why. */
             if (!is_begun)
                 is_begun = batch__sqlite_run(session, BATCH__SQLITE_BEGIN_READ) == SQLITE_OK;
-            status = load_one(session, call);
+            status = load_one(session, &items[i]);
         }
         if (call == session->busy_call)
             session->busy_call = NULL;

@@ -22,8 +22,6 @@
  */
 #include "internal.h"
 
-#include <stdlib.h>
-
 enum { VERSION_FIRST_BITS = 52 };
 
 struct group {
@@ -75,16 +73,6 @@ static void decide_late(struct group *group)
 
 /* ---- Preparing ------------------------------------------------------------------------------ */
 
-static bool session_reserve(struct batch__sqlite_session *session, size_t items_size)
-{
-    if (items_size <= session->items_capacity)
-        return true;
-    free(session->items);
-    session->items = calloc(items_size, sizeof *session->items);
-    session->items_capacity = session->items != NULL ? items_size : 0;
-    return session->items != NULL;
-}
-
 static uint64_t version_after(uint64_t version)
 {
     if (version == 0) {
@@ -94,11 +82,9 @@ static uint64_t version_after(uint64_t version)
     return version + 1 != 0 ? version + 1 : 1;
 }
 
-/* Make the items, and encode those that are not too late. */
-static void group_prepare(struct group *group, batch_call *const *calls)
+/* Encode the items that are not too late. */
+static void group_prepare(struct group *group)
 {
-    for (size_t i = 0; i < group->items_size; i++)
-        group->items[i] = (struct batch__sqlite_item){.call = calls[i]};
     decide_late(group);
     for (size_t i = 0; i < group->items_size; i++) {
         struct batch__sqlite_item *item = &group->items[i];
@@ -150,11 +136,11 @@ static enum outcome outcome_of_error(int code)
 }
 
 /* No row was written: look what is stored. */
-static enum outcome outcome_of_nothing(struct batch__sqlite_session *session, const void *key,
-                                       size_t key_size, uint64_t version)
+static enum outcome outcome_of_nothing(struct batch__sqlite_session *session,
+                                       const struct batch__sqlite_item *item, uint64_t version)
 {
     sqlite3_stmt *select = session->statements[BATCH__SQLITE_SELECT];
-    int code = batch__sqlite_bind(select, 1, key, key_size);
+    int code = batch__sqlite_bind(select, 1, item->key, item->key_size);
     if (code == SQLITE_OK)
         code = sqlite3_step(select);
     uint64_t stored = code == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(select, 0) : 0;
@@ -165,10 +151,9 @@ static enum outcome outcome_of_nothing(struct batch__sqlite_session *session, co
     return is_as_loaded ? SKIPPED : CONFLICT;
 }
 
-static int bind_insert(sqlite3_stmt *insert, const struct batch__sqlite_item *item, const void *key,
-                       size_t key_size)
+static int bind_insert(sqlite3_stmt *insert, const struct batch__sqlite_item *item)
 {
-    int code = batch__sqlite_bind(insert, 1, key, key_size);
+    int code = batch__sqlite_bind(insert, 1, item->key, item->key_size);
     if (code == SQLITE_OK)
         code = sqlite3_bind_int64(insert, 2, (sqlite3_int64)item->version_new);
     if (code == SQLITE_OK)
@@ -176,10 +161,9 @@ static int bind_insert(sqlite3_stmt *insert, const struct batch__sqlite_item *it
     return code;
 }
 
-static int bind_update(sqlite3_stmt *update, const struct batch__sqlite_item *item, const void *key,
-                       size_t key_size)
+static int bind_update(sqlite3_stmt *update, const struct batch__sqlite_item *item)
 {
-    int code = bind_insert(update, item, key, key_size);
+    int code = bind_insert(update, item);
     if (code == SQLITE_OK)
         code = sqlite3_bind_int64(update, 4, (sqlite3_int64)batch_call_version(item->call));
     return code;
@@ -188,13 +172,10 @@ static int bind_update(sqlite3_stmt *update, const struct batch__sqlite_item *it
 static enum outcome item_write(struct batch__sqlite_session *session,
                                const struct batch__sqlite_item *item)
 {
-    size_t key_size;
-    const void *key = batch_call_key(item->call, &key_size);
     uint64_t version = batch_call_version(item->call);
     sqlite3_stmt *statement =
         session->statements[version == 0 ? BATCH__SQLITE_INSERT : BATCH__SQLITE_UPDATE];
-    int code = version == 0 ? bind_insert(statement, item, key, key_size)
-                            : bind_update(statement, item, key, key_size);
+    int code = version == 0 ? bind_insert(statement, item) : bind_update(statement, item);
     if (code != SQLITE_OK)
         return outcome_of_error(code);
     sqlite3_step(statement);
@@ -203,7 +184,7 @@ static enum outcome item_write(struct batch__sqlite_session *session,
         return outcome_of_error(code);
     if (sqlite3_changes(session->db) > 0)
         return WRITTEN;
-    return outcome_of_nothing(session, key, key_size, version);
+    return outcome_of_nothing(session, item, version);
 }
 
 /* ---- The transaction ------------------------------------------------------------------------ */
@@ -301,15 +282,16 @@ void batch__sqlite_save(batch_store *base, void *opened, batch_call *const *call
 {
     struct batch__sqlite_store *store = (struct batch__sqlite_store *)base;
     struct batch__sqlite_session *session = opened;
-    if (!session_reserve(session, calls_size)) {
+    struct batch__sqlite_item *items = batch__sqlite_items(session, calls, calls_size);
+    if (items == NULL) {
         for (size_t i = 0; i < calls_size; i++) {
             batch_call_set_error(calls[i], SQLITE_NOMEM, "no memory for a group of this size");
             batch_call_finish(calls[i], BATCH_SAVE_FAILED);
         }
         return;
     }
-    struct group group = {session, session->items, calls_size, calls_size};
-    group_prepare(&group, calls);
+    struct group group = {session, items, calls_size, calls_size};
+    group_prepare(&group);
     const batch_call *latest = latest_of(&group);
     if (latest != NULL) {
         batch__sqlite_wait_for(session, latest);

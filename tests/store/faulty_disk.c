@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <string.h>
 
 enum {
     FRAME_HEADER_SIZE = 24, /* of a page in the log */
@@ -20,6 +21,8 @@ static struct {
     atomic_bool has_failed;
     atomic_uint commits;
     atomic_uint log_syncs;
+    atomic_uint journals;
+    atomic_uint journals_not_synced;
     bool is_wal_allowed;
     void (*on_checkpoint)(void *arg);
     void *on_checkpoint_arg;
@@ -189,6 +192,16 @@ static int disk_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
     return code;
 }
 
+static int disk_delete(sqlite3_vfs *vfs, const char *name, int is_folder_synced)
+{
+    (void)vfs;
+    if (strstr(name, "-journal") != NULL) {
+        atomic_fetch_add(&disk.journals, 1);
+        atomic_fetch_add(&disk.journals_not_synced, is_folder_synced == 0);
+    }
+    return disk.real->xDelete(disk.real, name, is_folder_synced);
+}
+
 void faulty_disk_install(void)
 {
     disk.real = sqlite3_vfs_find(NULL);
@@ -197,6 +210,7 @@ void faulty_disk_install(void)
     disk.vfs.zName = "faulty";
     disk.vfs.szOsFile = (int)sizeof(struct disk_file) + disk.real->szOsFile;
     disk.vfs.xOpen = disk_open;
+    disk.vfs.xDelete = disk_delete;
     disk.fault = FAULT_NONE;
     disk.is_wal_allowed = true;
     disk.methods_without_wal = disk_methods;
@@ -227,6 +241,16 @@ unsigned faulty_disk_commits(void)
 unsigned faulty_disk_log_syncs(void)
 {
     return atomic_load(&disk.log_syncs);
+}
+
+unsigned faulty_disk_journals(void)
+{
+    return atomic_load(&disk.journals);
+}
+
+unsigned faulty_disk_journals_not_synced(void)
+{
+    return atomic_load(&disk.journals_not_synced);
 }
 
 void faulty_disk_allow_wal(bool is_allowed)

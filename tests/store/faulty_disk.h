@@ -36,4 +36,9 @@ void faulty_disk_on_checkpoint(void (*on_checkpoint)(void *arg), void *arg);
 unsigned faulty_disk_commits(void);
 unsigned faulty_disk_log_syncs(void);
 
+/* Likewise: rollback journals that were deleted, and how many of them without a sync of the folder,
+ * so that they may come back when the power goes. */
+unsigned faulty_disk_journals(void);
+unsigned faulty_disk_journals_not_synced(void);
+
 #endif

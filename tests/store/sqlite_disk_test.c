@@ -123,6 +123,23 @@ static void test_commits_are_not_synced_if_that_is_asked_for(void **state)
     setting_end(&setting);
 }
 
+/* It would be rolled back, and the file be as empty as when it was new. */
+static void test_the_journal_of_a_new_file_cannot_come_back(void **state)
+{
+    (void)state;
+    for (int durability = BATCH_SQLITE_FULL; durability <= BATCH_SQLITE_MAY_LOSE_LAST_COMMITS;
+         durability++) {
+        struct setting setting;
+        unsigned journals = faulty_disk_journals();
+        unsigned not_synced = faulty_disk_journals_not_synced();
+        setting_begin(&setting, (batch_sqlite_durability)durability);
+        assert_int_equal(add_to_all(&setting).status, BATCH_OK);
+        assert_true(faulty_disk_journals() > journals);
+        assert_int_equal(faulty_disk_journals_not_synced(), not_synced);
+        setting_end(&setting);
+    }
+}
+
 static void test_a_disk_without_wal_mode_is_refused(void **state)
 {
     (void)state;
@@ -304,7 +321,7 @@ static void test_saves_go_well_again_when_there_is_room_again(void **state)
 static void test_a_write_that_fails_before_commit_stores_nothing(void **state)
 {
     (void)state;
-    enum { LARGE_SIZE = 3 * STATE_SIZE };
+    enum { LARGE_SIZE = 10 * STATE_SIZE };
     struct setting setting;
     setting_begin(&setting, BATCH_SQLITE_FULL);
     batch_options options = text_options(setting.store, 0);
@@ -366,6 +383,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_group_is_one_commit_and_one_sync),
         cmocka_unit_test(test_commits_are_not_synced_if_that_is_asked_for),
+        cmocka_unit_test(test_the_journal_of_a_new_file_cannot_come_back),
         cmocka_unit_test(test_a_disk_without_wal_mode_is_refused),
         cmocka_unit_test(test_the_log_does_not_grow_for_ever),
         cmocka_unit_test(test_a_snapshot_that_makes_the_log_grow_stops_nobody),

@@ -233,6 +233,25 @@ static void test_a_table_that_is_gone_refuses_all_and_may_come_back(void **state
     assert_int_equal(count_stored(setting, 2), KEYS);
 }
 
+/* ---- The order ------------------------------------------------------------------------------ */
+
+/* Neighbours in the index are written one after the other, whichever order they came in. */
+static void test_a_group_is_written_in_the_order_of_its_keys(void **state)
+{
+    struct setting *setting = *state;
+    static const char mixed[KEYS + 1] = "ifagchebd";
+    sqlite_file_execute(&setting->file, "CREATE TRIGGER t AFTER INSERT ON batch "
+                                        "BEGIN INSERT INTO note VALUES (new.key); END");
+    for (size_t i = 0; i < KEYS; i++)
+        request_init(&setting->requests[i], &mixed[i], 1, 1);
+    requests_run(setting->processor, setting->requests, KEYS);
+    assert_int_equal(count_notes(setting), KEYS);
+    assert_int_equal(sqlite_file_number(&setting->file,
+                                        "SELECT count(*) FROM note a JOIN note b "
+                                        "ON b.rowid = a.rowid + 1 WHERE b.key < a.key"),
+                     0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +272,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_a_table_that_is_gone_refuses_all_and_may_come_back,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_group_is_written_in_the_order_of_its_keys, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests_name("SQLite: refusals", tests, NULL, NULL);
 }
