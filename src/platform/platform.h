@@ -43,10 +43,11 @@ void batch__lock_wake_one(struct batch__lock *lock);
 void batch__lock_wake_all(struct batch__lock *lock);
 void batch__lock_wait(struct batch__lock *lock, uint64_t until_ns);
 
-/* A thread, with all signals blocked in it. `name` has at most 15 bytes. The struct stays where it
- * is until the thread is joined. */
+/* A thread, with all signals blocked in it. `name` has at most 15 bytes. It and the struct stay
+ * where they are until the thread is joined. */
 struct batch__thread {
     pthread_t id;
+    const char *name;
     void (*body)(void *arg);
     void *arg;
 };

@@ -134,6 +134,9 @@ void batch__lock_wait(struct batch__lock *lock, uint64_t until_ns)
 static void *thread_main(void *arg)
 {
     const struct batch__thread *thread = arg;
+#ifdef __linux__
+    pthread_setname_np(pthread_self(), thread->name); /* others would have to go through /proc */
+#endif
     thread->body(thread->arg);
     return NULL;
 }
@@ -141,6 +144,7 @@ static void *thread_main(void *arg)
 bool batch__thread_start(struct batch__thread *thread, const char *name, void (*body)(void *arg),
                          void *arg)
 {
+    thread->name = name;
     thread->body = body;
     thread->arg = arg;
 
@@ -149,14 +153,7 @@ bool batch__thread_start(struct batch__thread *thread, const char *name, void (*
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int error = pthread_create(&thread->id, NULL, thread_main, thread);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error != 0)
-        return false;
-#ifdef __linux__
-    pthread_setname_np(thread->id, name);
-#else
-    (void)name;
-#endif
-    return true;
+    return error == 0;
 }
 
 void batch__thread_join(struct batch__thread *thread)

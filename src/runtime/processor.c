@@ -261,8 +261,10 @@ static void begin_stopping(batch_processor *processor)
 {
     processor->state = BATCH__STOPPING;
     batch__store_seq_cst(&processor->xis_stopping, 1);
-    while (batch__load_acquire(&processor->xgroup_submitters) != 0)
-        batch__thread_yield(); /* they do not block: not for long */
+    /* seq_cst, not acquire: or the look might come before the store, and miss a submitter that has
+     * not seen it. They do not block: not for long. */
+    while (batch__load_seq_cst(&processor->xgroup_submitters) != 0)
+        batch__thread_yield();
     signal_stop(processor);
 }
 
