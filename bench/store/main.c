@@ -1,0 +1,96 @@
+/* main.c: measure what a store does for many operations on few keys, with and without libbatch.
+ *
+ * Counters are read at both ends of the measured time, while operations go on; what is under way
+ * when it ends is answered and verified, but not measured.
+ */
+#include "bench.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* Every counter is what the answers say: no operation that was answered BATCH_OK is missing, and
+ * none was applied that was answered otherwise. */
+static bool verify(struct target *target, const struct tally *answered)
+{
+    uint64_t sum;
+    if (!target->sum(target, &sum))
+        return false;
+    uint64_t ok = answered->xanswered[-BATCH_OK];
+    uint64_t unknown = answered->xanswered[-BATCH_UNKNOWN];
+    if (sum >= ok && sum <= ok + unknown)
+        return true;
+    say("%" PRIu64 " operations are in the store, but %" PRIu64
+        " were answered BATCH_OK and %" PRIu64 " BATCH_UNKNOWN",
+        sum, ok, unknown);
+    return false;
+}
+
+static uint64_t cpu_ns(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
+}
+
+/* While the queue of the beginning is still being worked off, times say how long this program has
+ * run, and nothing else: leave them out. */
+static void drop_times_of_the_beginning(struct tally *counted, const struct tally *begin,
+                                        uint32_t outstanding)
+{
+    uint64_t answered = 0;
+    for (int i = 0; i < BATCH_STATUS_COUNT; i++)
+        answered += begin->xanswered[i];
+    if (answered < outstanding)
+        memset(counted->xlatency, 0, sizeof counted->xlatency);
+}
+
+static bool measure(const struct settings *settings, struct target *target)
+{
+    struct runner *runner = runner_start(settings, target);
+    if (runner == NULL)
+        return false;
+    struct tally begin, end, all;
+    report_wait(runner, "warming up", settings->warm_up_ns);
+    uint64_t begin_ns = batch_now_ns();
+    runner->read(runner, &begin);
+    begin.cpu_ns = cpu_ns();
+    report_wait(runner, mode_names[settings->mode], settings->time_ns);
+    uint64_t time_ns = batch_now_ns() - begin_ns;
+    runner->read(runner, &end);
+    end.cpu_ns = cpu_ns();
+    tally_subtract(&end, &begin);
+    drop_times_of_the_beginning(&end, &begin, settings->outstanding);
+
+    runner->stop(runner);
+    runner->read(runner, &all);
+    runner->free(runner);
+    bool is_verified = verify(target, &all);
+    report_print(settings, target, &end, time_ns, is_verified);
+    return is_verified;
+}
+
+int main(int argc, char **argv)
+{
+    struct settings settings;
+    switch (options_read(&settings, argc, argv)) {
+    case OPTIONS_RUN:
+        break;
+    case OPTIONS_HELP:
+        return 0;
+    case OPTIONS_WRONG:
+        return 2;
+    }
+    struct target *target = target_open(&settings);
+    if (target == NULL)
+        return 2;
+    if (settings.sessions == 0)
+        settings.sessions = target->sessions[settings.mode];
+    bool is_right = false;
+    if (settings.mode == MODE_DIRECT && target->direct_refusal != NULL)
+        say("--mode direct: %s", target->direct_refusal);
+    else
+        is_right = target->prepare(target) && measure(&settings, target);
+    target->close(target);
+    return is_right ? 0 : 1;
+}

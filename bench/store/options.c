@@ -1,0 +1,183 @@
+/* options.c: the command line. */
+#include "bench.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+const char *const mode_names[] = {"none", "direct", "single", "grouped"};
+
+static const char help[] =
+    "bench/store: operations a second on a store, with libbatch and without\n"
+    "\n"
+    "usage: store --store S --mode M [--keys K] [--outstanding N] [--seconds T] [...]\n"
+    "\n"
+    "  --store memory             the store in memory\n"
+    "  --store sqlite:PATH        a SQLite file, created if missing\n"
+    "  --store postgres:CONNINFO  a PostgreSQL server: what libpq takes, host=... or a URI\n"
+    "                             All rows are in the table " BENCH_TABLE
+    ", made anew and dropped.\n"
+    "\n"
+    "  --mode grouped             libbatch as it is: one commit for all keys that are ready\n"
+    "  --mode single              libbatch with one key for each commit\n"
+    "  --mode direct              no libbatch: a pool of connections, and for each operation a\n"
+    "                             transaction that reads, changes and writes its row\n"
+    "  --direct-by lock|version   how direct keeps operations apart on PostgreSQL: SELECT ... FOR\n"
+    "                             UPDATE, or UPDATE ... WHERE version = (default: lock for fewer\n"
+    "                             than 128 keys, else version)\n"
+    "\n"
+    "  --keys K         keys, taken at random (10000; at most 10000000)\n"
+    "  --outstanding N  operations that are under way at any time (100000); direct has as many\n"
+    "                   under way as sessions, and the others wait in its queue\n"
+    "  --seconds T      how long to measure (5), and --warm-up T before that (1)\n"
+    "  --size BYTES     of a state, its counter included (64; 8 to 1048576)\n"
+    "  --sessions N     connections (default: what was best for the store and mode)\n"
+    "  --window-ms W    window of a batch, 1 to 60000; default none: BATCH_WINDOW_NONE\n"
+    "  --group-max N    keys in one commit of grouped (default: that of libbatch)\n"
+    "  --help           this text\n"
+    "\n"
+    "Prints one line of JSON. A row is a key saved once, for all its operations in a batch; "
+    "latency\n"
+    "is from submit to answer (of one operation in 64 when 4096 or more are outstanding), and "
+    "null\n"
+    "if not every operation had been answered once when measuring began: the queue was too long\n"
+    "for the run. At the end the counters in the store are added up: \"verified\" says that they\n"
+    "are the operations that were answered BATCH_OK; if not, exits 1.\n"
+    "\n"
+    "try:  store --store sqlite:/tmp/bench.db --mode direct\n"
+    "      store --store sqlite:/tmp/bench.db --mode grouped\n";
+
+static enum options_result wrong(const char *option, const char *value, const char *what)
+{
+    fprintf(stderr, "bench/store: %s %s: %s\ntry: store --help\n", option, value, what);
+    return OPTIONS_WRONG;
+}
+
+static enum options_result read_number(const char *option, const char *text, uint32_t min,
+                                       uint32_t max, uint32_t *ret_number)
+{
+    char range[64];
+    snprintf(range, sizeof range, "give a number from %u to %u", min, max);
+    errno = 0;
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || number < min ||
+        number > max)
+        return wrong(option, text, range);
+    *ret_number = (uint32_t)number;
+    return OPTIONS_RUN;
+}
+
+static enum options_result read_seconds(const char *option, const char *text, double min,
+                                        uint64_t *ret_ns)
+{
+    char *end;
+    double seconds = strtod(text, &end);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || !(seconds >= min && seconds <= 86400))
+        return wrong(option, text, "give a number of seconds, such as 5 or 0.5");
+    *ret_ns = (uint64_t)(seconds * 1e9);
+    return OPTIONS_RUN;
+}
+
+static enum options_result read_mode(struct settings *settings, const char *value)
+{
+    for (int mode = MODE_DIRECT; mode <= MODE_GROUPED; mode++) {
+        if (strcmp(value, mode_names[mode]) == 0) {
+            settings->mode = (enum mode)mode;
+            return OPTIONS_RUN;
+        }
+    }
+    return wrong("--mode", value, "write direct, single or grouped");
+}
+
+static enum options_result read_direct_by(struct settings *settings, const char *value)
+{
+    settings->direct_by = strcmp(value, "lock") == 0      ? BY_LOCK
+                          : strcmp(value, "version") == 0 ? BY_VERSION
+                                                          : BY_DEFAULT;
+    return settings->direct_by != BY_DEFAULT ? OPTIONS_RUN
+                                             : wrong("--direct-by", value, "write lock or version");
+}
+
+static enum options_result read_window(struct settings *settings, const char *value)
+{
+    uint32_t ms = 0;
+    enum options_result result = read_number("--window-ms", value, 1, 60000, &ms);
+    settings->window_ns = (uint64_t)ms * 1000000;
+    return result;
+}
+
+static enum options_result read_option(struct settings *settings, int option, const char *value)
+{
+    switch (option) {
+    case 's':
+        settings->store = value;
+        return OPTIONS_RUN;
+    case 'm':
+        return read_mode(settings, value);
+    case 'd':
+        return read_direct_by(settings, value);
+    case 'k':
+        return read_number("--keys", value, 1, KEYS_MAX, &settings->keys);
+    case 'o':
+        return read_number("--outstanding", value, 1, 100000000, &settings->outstanding);
+    case 't':
+        return read_seconds("--seconds", value, 0.001, &settings->time_ns);
+    case 'u':
+        return read_seconds("--warm-up", value, 0, &settings->warm_up_ns);
+    case 'b':
+        return read_number("--size", value, STATE_SIZE_MIN, STATE_SIZE_MAX, &settings->size);
+    case 'c':
+        return read_number("--sessions", value, 1, 1024, &settings->sessions);
+    case 'w':
+        return read_window(settings, value);
+    case 'g':
+        return read_number("--group-max", value, 1, 65536, &settings->group_max);
+    case 'h':
+        fputs(help, stdout);
+        return OPTIONS_HELP;
+    default: /* getopt has said what is wrong */
+        fputs("try: store --help\n", stderr);
+        return OPTIONS_WRONG;
+    }
+}
+
+enum options_result options_read(struct settings *settings, int argc, char **argv)
+{
+    static const struct option known[] = {{"store", required_argument, NULL, 's'},
+                                          {"mode", required_argument, NULL, 'm'},
+                                          {"direct-by", required_argument, NULL, 'd'},
+                                          {"keys", required_argument, NULL, 'k'},
+                                          {"outstanding", required_argument, NULL, 'o'},
+                                          {"seconds", required_argument, NULL, 't'},
+                                          {"warm-up", required_argument, NULL, 'u'},
+                                          {"size", required_argument, NULL, 'b'},
+                                          {"sessions", required_argument, NULL, 'c'},
+                                          {"window-ms", required_argument, NULL, 'w'},
+                                          {"group-max", required_argument, NULL, 'g'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
+    *settings = (struct settings){.keys = 10000,
+                                  .outstanding = 100000,
+                                  .size = 64,
+                                  .window_ns = BATCH_WINDOW_NONE,
+                                  .warm_up_ns = 1000000000,
+                                  .time_ns = 5000000000};
+    int option;
+    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        enum options_result result = read_option(settings, option, optarg);
+        if (result != OPTIONS_RUN)
+            return result;
+    }
+    if (optind < argc)
+        return wrong("argument", argv[optind], "not understood");
+    if (settings->store == NULL || settings->mode == MODE_NONE) {
+        fputs("bench/store: say which store and which mode:\n"
+              "  store --store sqlite:/tmp/bench.db --mode grouped\n"
+              "try: store --help\n",
+              stderr);
+        return OPTIONS_WRONG;
+    }
+    return OPTIONS_RUN;
+}
