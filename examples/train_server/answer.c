@@ -35,6 +35,7 @@ void answer_keep_train(struct request *request, struct train *train)
 {
     size_t size = 0;
     const char *json = train_encode(train, &size);
+    free(request->json); /* the batch was run before, and is run again */
     request->json = json != NULL ? malloc(size + 1) : NULL;
     if (request->json != NULL) {
         memcpy(request->json, json, size);
@@ -50,22 +51,30 @@ static struct answer answer_train(struct request *request)
     return (struct answer){200, "application/json", request->json, request->json_size, false};
 }
 
-/* What has failed, and what is known of the booking. */
-static const char *failure(const struct request *request, bool retry_later)
+/* Was nothing changed, and may the same request succeed soon? CONFLICT is one of these: it means
+ * that another server has won each time, not that the client has done anything wrong. */
+static bool may_be_sent_again(int status)
 {
-    if (request->target.kind == TARGET_TRAIN)
-        return "The train could not be read";
-    if (batch_may_be_applied(request->status))
-        return "The booking may or may not have been saved; look at the train before you try again";
-    return retry_later ? "Nothing was changed. Try again later" : "Nothing was changed";
+    return status == BATCH_BUSY || status == BATCH_STOPPED || status == BATCH_CONFLICT;
 }
 
 static struct answer answer_failure(struct request *request)
 {
-    bool retry_later = request->status == BATCH_BUSY || request->status == BATCH_STOPPED;
-    int size = snprintf(request->body, sizeof request->body, "%s: %s\n",
-                        failure(request, retry_later), request->message);
-    struct answer answer = answer_body(request, retry_later ? 503 : 500, (size_t)size);
+    unsigned http_status = 500;
+    const char *what = "Nothing was changed";
+    bool retry_later = may_be_sent_again(request->status);
+    if (request->target.kind == TARGET_TRAIN) {
+        http_status = retry_later ? 503 : 500;
+        what = "The train could not be read";
+    } else if (batch_may_be_applied(request->status)) {
+        http_status = 504;
+        what = "The booking may or may not have been saved; look at the train before you try again";
+    } else if (retry_later) {
+        http_status = 503;
+        what = "Nothing was changed. Try again later";
+    }
+    int size = snprintf(request->body, sizeof request->body, "%s: %s\n", what, request->message);
+    struct answer answer = answer_body(request, http_status, (size_t)size);
     answer.retry_later = retry_later;
     return answer;
 }

@@ -17,7 +17,13 @@ struct answer {
 /* Keep a train as JSON for the answer to a request for TARGET_TRAIN. */
 void answer_keep_train(struct request *request, struct train *train);
 
-/* The answer to a request that was served. A booking answered 200 says "TRAIN SEAT PERSON\n", the
+/* The answer to a request that was served. What went wrong is one of three, for clients, balancers
+ * and audits to go by:
+ *   503  nothing was changed, and the same request may be sent again: a limit is reached, the
+ *        server is stopping, or other servers won every time on this train (BATCH_CONFLICT)
+ *   504  nobody knows if the booking was saved (BATCH_UNKNOWN)
+ *   500  nothing was changed, and the same request would fail again as far as anybody knows
+ * A booking answered 200 says "TRAIN SEAT PERSON\n", the
  * names as target_escape writes them. May use request->body. */
 struct answer answer_make(struct request *request);
 

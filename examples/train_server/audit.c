@@ -1,29 +1,34 @@
-/* audit.c: train-audit: does the file hold what the server answered?
+/* audit.c: train-audit: does the store hold what the servers answered?
  *
  * Reads the answers 200 that clients recorded, "TRAIN SEAT PERSON" a line with names as the server
- * escapes them, and the trains in the SQLite file, and looks for: answers that are not in the file,
- * seats that were sold to two persons, persons with two seats in a train. With --all, also for
- * seats in the file that nobody was told of (after a kill there may be some, after SIGTERM none).
- */
-#include <sqlite3.h>
+ * escapes them, and the stored trains, and looks for: answers that are not stored, seats that were
+ * sold to two persons, persons with two seats in a train. With --all, also for stored seats that
+ * nobody was told of (after a kill there may be some, after SIGTERM none). */
+#include <batch/batch.h>
+
+#include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "stored.h"
 #include "target.h"
 #include "train_codec.h"
 
 static const char help[] =
-    "train-audit: does the file hold what train-server answered?\n"
+    "train-audit: does the store hold what train-server answered?\n"
     "\n"
-    "usage: train-audit [--all] sqlite:PATH ANSWERS...\n"
+    "usage: train-audit [--all] [--table NAME] [--key-column NAME] [--state-column NAME]\n"
+    "                   STORE ANSWERS...\n"
     "\n"
+    "  STORE    sqlite:PATH or postgres:CONNINFO, as the server was told, and so its table\n"
     "  ANSWERS  files with the bodies of answers 200 to /book: \"TRAIN SEAT PERSON\", one a line\n"
-    "  --all    every seat in the file must have been answered too\n"
+    "  --all    every stored seat must have been answered too\n"
     "\n"
-    "Exit 0: every answer is in the file, and no seat is sold twice. 1: not so. 2: cannot tell.\n";
+    "Exit 0: every answer is stored, and no seat is sold twice. 1: not so. 2: cannot tell.\n";
 
-/* One answer, or one taken seat of the file. The names are escaped. */
+/* One answer, or one taken seat of the store. The names are escaped. */
 struct seat {
     char *train; /* the start of an allocation that holds `person` too */
     const char *person;
@@ -101,8 +106,8 @@ static void seats_free(struct seats *seats)
 static void read_answers(struct seats *seats, const char *path)
 {
     FILE *file = fopen(path, "r");
-    if (file == NULL) {
-        perror(path);
+    if (file == NULL) { /* its name may be the rest of a conninfo that is not quoted */
+        fprintf(stderr, "train-audit: a file of answers cannot be read: %s\n", strerror(errno));
         exit(2);
     }
     char *line = NULL;
@@ -134,13 +139,11 @@ static struct seat seat_make(const void *train, size_t train_size, const struct 
     return (struct seat){text, person, number};
 }
 
-static void read_row(struct seats *seats, sqlite3_stmt *row)
+static void read_train(const void *name, size_t name_size, const void *json, size_t json_size,
+                       void *arg)
 {
-    const void *name = sqlite3_column_blob(row, 0);
-    size_t name_size = (size_t)sqlite3_column_bytes(row, 0);
     struct train train;
-    const char *wrong =
-        train_decode(&train, sqlite3_column_blob(row, 1), (size_t)sqlite3_column_bytes(row, 1), 0);
+    const char *wrong = train_decode(&train, json, json_size, 0);
     if (wrong != NULL) {
         fprintf(stderr, "train-audit: train %.*s: %s\n", (int)name_size, (const char *)name, wrong);
         exit(2);
@@ -148,28 +151,21 @@ static void read_row(struct seats *seats, sqlite3_stmt *row)
     for (uint32_t i = 0; i < train.seats_size; i++) {
         const struct train_seat *seat = &train.seats[i];
         if (seat->person != NULL)
-            seats_add(seats, seat_make(name, name_size, seat, i + 1));
+            seats_add(arg, seat_make(name, name_size, seat, i + 1));
     }
     train_release(&train);
 }
 
-static void read_file(struct seats *seats, const char *path)
+static void read_store(struct seats *seats, const struct store_options *options)
 {
-    sqlite3 *database = NULL;
-    sqlite3_stmt *row = NULL;
-    int code = sqlite3_open_v2(path, &database, SQLITE_OPEN_READWRITE, NULL);
-    if (code == SQLITE_OK)
-        code = sqlite3_prepare_v2(database, "SELECT key, state FROM batch", -1, &row, NULL);
-    while (code == SQLITE_OK && (code = sqlite3_step(row)) == SQLITE_ROW) {
-        read_row(seats, row);
-        code = SQLITE_OK;
-    }
-    if (code != SQLITE_DONE) {
-        fprintf(stderr, "train-audit: %s: %s\n", path, sqlite3_errmsg(database));
+    char error[BATCH_MESSAGE_SIZE];
+    bool read = options->kind == STORE_POSTGRES
+                    ? stored_read_postgres(options, read_train, seats, error)
+                    : stored_read_sqlite(options, read_train, seats, error);
+    if (!read) {
+        fprintf(stderr, "train-audit: %s\n", error);
         exit(2);
     }
-    sqlite3_finalize(row);
-    sqlite3_close(database);
 }
 
 /* How many of `some` are not in `all`; both sorted. Shows the first few. */
@@ -198,7 +194,7 @@ static size_t count_sold_twice(const struct seats *answers)
     return twice;
 }
 
-/* Persons with two seats in a train of the file. Sorts by person. */
+/* Persons with two seats in a stored train. Sorts by person. */
 static size_t count_persons_twice(struct seats *taken)
 {
     size_t twice = 0;
@@ -208,32 +204,60 @@ static size_t count_persons_twice(struct seats *taken)
     return twice;
 }
 
+/* Read the options. Returns where STORE is in argv; 0: --help; -1: wrong. */
+static int read_options(struct store_options *store, bool *ret_all, int argc, char **argv)
+{
+    static const struct option known[] = {
+        {"all", no_argument, NULL, 'a'},
+        {"help", no_argument, NULL, 'h'},
+        STORE_OPTIONS_LONG,
+        {NULL, 0, NULL, 0},
+    };
+    *store = (struct store_options){.kind = STORE_NONE};
+    *ret_all = false;
+    opterr = 0; /* what is wrong may be a part of a conninfo */
+    int option;
+    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        const char **name = store_options_name(store, option);
+        if (name != NULL)
+            *name = optarg;
+        else if (option == 'a')
+            *ret_all = true;
+        else
+            return option == 'h' ? 0 : -1;
+    }
+    bool known_store = argc >= optind + 2 && store_options_read(store, argv[optind]) == NULL &&
+                       store_options_complete(store) == NULL;
+    return known_store ? optind : -1;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-        fputs(help, stdout);
-        return 0;
+    struct store_options store;
+    bool all;
+    int first = read_options(&store, &all, argc, argv);
+    if (first <= 0) {
+        fputs(help, first == 0 ? stdout : stderr);
+        return first == 0 ? 0 : 2;
     }
-    int first = argc > 1 && strcmp(argv[1], "--all") == 0 ? 2 : 1;
-    static const char prefix[] = "sqlite:";
-    if (argc < first + 2 || strncmp(argv[first], prefix, strlen(prefix)) != 0) {
-        fputs(help, stderr);
-        return 2;
-    }
+    const char *place = store.kind == STORE_SQLITE ? "file" : "table";
     struct seats answers = {NULL, 0, 0};
     struct seats taken = {NULL, 0, 0};
     for (int i = first + 1; i < argc; i++)
         read_answers(&answers, argv[i]);
-    read_file(&taken, argv[first] + strlen(prefix));
+    read_store(&taken, &store);
     seats_sort(&answers);
     seats_sort(&taken);
-    size_t missing = count_missing(&answers, &taken, "answered 200, not in the file");
-    size_t untold = first == 2 ? count_missing(&taken, &answers, "in the file, not answered") : 0;
+    size_t missing = count_missing(&answers, &taken, "answered 200, not stored");
+    size_t untold = all ? count_missing(&taken, &answers, "stored, not answered") : 0;
     size_t twice = count_sold_twice(&answers);
     size_t persons = count_persons_twice(&taken);
     printf("%zu bookings answered 200: ", answers.size);
-    printf(missing == 0 ? "all in the file" : "%zu MISSING in the file", missing);
-    printf("; %zu seats taken in the file; seats sold twice: %zu\n", taken.size, twice);
+    if (missing == 0)
+        printf("all in the %s", place);
+    else
+        printf("%zu MISSING in the %s", missing, place);
+    printf("; %zu seats taken in the %s; seats sold twice: %zu\n", taken.size, place, twice);
     if (persons > 0)
         printf("persons with two seats in a train: %zu\n", persons);
     seats_free(&answers);

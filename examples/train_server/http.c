@@ -25,14 +25,9 @@
 #include <time.h>
 
 #include "answer.h"
+#include "health.h"
 #include "listener.h"
 #include "loop.h"
-
-/* Loops. Two move all the bytes that two cores can, as measured; without libbatch each waits for
- * its transaction, so there are more. */
-#define THREADS          2
-#define THREADS_BLOCKING 8
-#define THREADS_MAX      8
 
 /* Bytes for the headers of one request and of its answer; more is answered 414 or 431. Kept small:
  * libmicrohttpd clears all of it after each request. */
@@ -46,9 +41,11 @@
 
 struct http {
     struct service *service;
-    struct loop *loops[THREADS_MAX];
+    struct health *health;
+    struct loop **loops;
     unsigned loops_size;
     unsigned port;
+    atomic_bool xleaving;
     atomic_bool xstopping;
     atomic_uint_fast64_t xok;
     atomic_uint_fast64_t xrefused;
@@ -71,9 +68,10 @@ static void count(struct http *http, unsigned http_status)
     atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
-static enum MHD_Result send_answer(struct http *http, struct MHD_Connection *connection,
+static enum MHD_Result send_answer(struct http *http, const struct request *request,
                                    struct answer answer)
 {
+    bool is_health = request->target.kind == TARGET_HEALTH;
     /* The body is the request's, which outlives the answer; it is only read. */
     struct MHD_Response *response = MHD_create_response_from_buffer(
         answer.body_size, (void *)(uintptr_t)answer.body, MHD_RESPMEM_PERSISTENT);
@@ -83,19 +81,28 @@ static enum MHD_Result send_answer(struct http *http, struct MHD_Connection *con
     if (answer.retry_later)
         MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
     if (answer.http_status == MHD_HTTP_METHOD_NOT_ALLOWED)
-        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, MHD_HTTP_METHOD_GET);
-    if (atomic_load_explicit(&http->xstopping, memory_order_relaxed))
+        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, is_health ? "GET, HEAD" : "GET");
+    if (atomic_load_explicit(&http->xleaving, memory_order_relaxed))
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
-    enum MHD_Result result = MHD_queue_response(connection, answer.http_status, response);
+    enum MHD_Result result = MHD_queue_response(request->connection, answer.http_status, response);
     MHD_destroy_response(response);
-    count(http, answer.http_status);
+    if (!is_health)
+        count(http, answer.http_status);
     return result;
 }
 
 static enum MHD_Result send_sentence(struct http *http, struct request *request,
                                      unsigned http_status, const char *sentence)
 {
-    return send_answer(http, request->connection, answer_sentence(request, http_status, sentence));
+    return send_answer(http, request, answer_sentence(request, http_status, sentence));
+}
+
+/* The answer to a request that was served. */
+static enum MHD_Result send_outcome(struct http *http, struct request *request)
+{
+    if (request->target.kind == TARGET_BOOK)
+        health_note(http->health, request);
+    return send_answer(http, request, answer_make(request));
 }
 
 /* ---- One request ----------------------------------------------------------------------------- */
@@ -124,15 +131,38 @@ static bool has_body(struct MHD_Connection *connection)
                                        MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL;
 }
 
+static enum MHD_Result send_health(struct http *http, struct request *request)
+{
+    const char *trouble =
+        atomic_load(&http->xleaving) ? "The server is stopping." : health_trouble(http->health);
+    struct answer answer =
+        answer_sentence(request, trouble != NULL ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK,
+                        trouble != NULL ? trouble : "ok");
+    answer.retry_later = trouble != NULL;
+    return send_answer(http, request, answer);
+}
+
 /* The request is here. Answer it, or give it to the service. */
 static enum MHD_Result request_serve(struct http *http, struct request *request)
 {
-    if (request->target.kind == TARGET_UNKNOWN) {
+    switch (request->target.kind) {
+    case TARGET_UNKNOWN:
         return send_sentence(http, request, MHD_HTTP_NOT_FOUND,
-                             "No such page. There is /book?train=T&person=P&seat=N and /trains/T.");
-    }
-    if (request->target.kind == TARGET_INVALID)
+                             "No such page. There is /book?train=T&person=P&seat=N, /trains/T and"
+                             " /health.");
+    case TARGET_INVALID:
         return send_sentence(http, request, MHD_HTTP_BAD_REQUEST, request->target.wrong);
+    case TARGET_HEALTH:
+        return send_health(http, request);
+    case TARGET_BOOK:
+    case TARGET_TRAIN:
+        break;
+    }
+    if (http->service->names_are_text && !target_train_is_text(&request->target)) {
+        return send_sentence(http, request, MHD_HTTP_BAD_REQUEST,
+                             "The name of the train is not UTF-8 without NUL, which is all that"
+                             " the table can hold.");
+    }
     request->step = REQUEST_SERVED;
     request->counted = true;
     /* seq_cst, as http_stop and http_close do it the other way round: one of us sees the other. */
@@ -147,7 +177,7 @@ static enum MHD_Result request_serve(struct http *http, struct request *request)
     } else {
         http->service->serve(http->service, request);
     }
-    return send_answer(http, request->connection, answer_make(request));
+    return send_outcome(http, request);
 }
 
 static void request_answered(struct request *request)
@@ -162,6 +192,7 @@ static enum MHD_Result request_handle(void *arg, struct MHD_Connection *connecti
 {
     struct http *http = loop_owner(arg);
     struct request *request = *context;
+    (void)connection;
     (void)url;
     (void)version;
     (void)upload_data;
@@ -169,13 +200,14 @@ static enum MHD_Result request_handle(void *arg, struct MHD_Connection *connecti
     if (request == NULL)
         return MHD_NO; /* no memory: close the connection */
     if (request->step == REQUEST_SERVED)
-        return send_answer(http, connection, answer_make(request));
-    bool unexpected = has_body(connection);
+        return send_outcome(http, request);
+    bool unexpected = has_body(request->connection);
     if (request->step == REQUEST_HEADERS && !unexpected) {
         request->step = REQUEST_WHOLE; /* an answer to the first call would end the connection */
         return MHD_YES;
     }
-    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0)
+    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
+        !(strcmp(method, MHD_HTTP_METHOD_HEAD) == 0 && request->target.kind == TARGET_HEALTH))
         return send_sentence(http, request, MHD_HTTP_METHOD_NOT_ALLOWED, "Use GET.");
     if (unexpected) {
         return send_sentence(http, request, MHD_HTTP_BAD_REQUEST,
@@ -223,12 +255,11 @@ static unsigned connections_max(void)
                                              : (unsigned)limit.rlim_cur / 2;
 }
 
-static bool loops_open(struct http *http, int listener)
+static bool loops_open(struct http *http, int listener, unsigned threads)
 {
-    unsigned count = http->service->answers_later ? THREADS : THREADS_BLOCKING;
     const struct loop_options options = {
         .listener = listener,
-        .connections_max = connections_max() / count,
+        .connections_max = connections_max() / threads,
         .memory_size = CONNECTION_MEMORY_SIZE,
         .timeout_s = CONNECTION_TIMEOUT_S,
         .owner = http,
@@ -236,8 +267,9 @@ static bool loops_open(struct http *http, int listener)
         .handle = request_handle,
         .end = request_end,
     };
-    while (http->loops_size < count) {
-        struct loop *loop = loop_open(&options);
+    http->loops = calloc(threads, sizeof(struct loop *));
+    while (http->loops_size < threads) {
+        struct loop *loop = http->loops != NULL ? loop_open(&options) : NULL;
         if (loop == NULL) {
             fputs("train-server: libmicrohttpd does not start: out of memory or files\n", stderr);
             return false;
@@ -247,15 +279,16 @@ static bool loops_open(struct http *http, int listener)
     return true;
 }
 
-static struct http *http_new(struct service *service)
+static struct http *http_new(const struct http_options *options)
 {
     struct http *http = calloc(1, sizeof *http);
     if (http == NULL) {
         fputs("train-server: out of memory\n", stderr);
         return NULL;
     }
-    http->service = service;
-    service->answered = request_answered;
+    http->service = options->service;
+    http->service->answered = request_answered;
+    http->health = options->health;
     pthread_mutex_init(&http->mutex, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
@@ -269,20 +302,21 @@ static void http_free(struct http *http)
 {
     for (unsigned i = 0; i < http->loops_size; i++)
         loop_close(http->loops[i]);
+    free(http->loops);
     pthread_cond_destroy(&http->none_unanswered);
     pthread_mutex_destroy(&http->mutex);
     free(http);
 }
 
-struct http *http_open(const char *address, const char *port, struct service *service)
+struct http *http_open(const struct http_options *options)
 {
-    int listener = listener_open(address, port);
+    int listener = listener_open(options->address, options->port);
     if (listener < 0)
         return NULL;
-    struct http *http = http_new(service);
+    struct http *http = http_new(options);
     if (http != NULL) {
         http->port = listener_port(listener);
-        if (!loops_open(http, listener)) {
+        if (!loops_open(http, listener, options->threads)) {
             http_free(http);
             http = NULL;
         }
@@ -306,8 +340,14 @@ struct http_totals http_totals(const struct http *http)
     };
 }
 
+void http_leave(struct http *http)
+{
+    atomic_store(&http->xleaving, true);
+}
+
 void http_stop(struct http *http)
 {
+    http_leave(http);
     atomic_store(&http->xstopping, true);
     for (unsigned i = 0; i < http->loops_size; i++)
         loop_quiesce(http->loops[i]);

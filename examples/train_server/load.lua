@@ -1,26 +1,26 @@
 -- load.lua: bookings for train-server, for wrk. Each request is a new booking, to be answered
--- 200: request i of a thread books the next free seat of its train i mod TRAINS, for a person who
--- books nothing else. Once all seats of the trains are sold, the next generation of trains follows.
--- Threads have trains of their own.
+-- 200: booking n takes the next free seat of train n mod TRAINS, for a person who books nothing
+-- else. Once all seats of the trains are sold, the next generation of trains follows.
 --
---   wrk -t2 -c1000 -d5s --latency -s load.lua http://127.0.0.1:8080 -- [trains=50] [seats=30]
---       [run=NAME] [record=PREFIX]
+--   wrk -t2 -c1000 -d5s --latency -s load.lua http://127.0.0.1:8080 -- [trains=100] [seats=30]
+--       [threads=2] [run=NAME] [record=PREFIX]
 --
---   trains  that a thread books at a time (100 in all, with -t2)
---   seats   of each train, as the server was told
---   run     a part of all names, so that one file can be loaded twice; default: the time
---   record  write the bodies of all answers 200 to PREFIX.<thread>, for train-audit; takes some of
---           wrk's time
+--   trains   that are booked at a time, by all threads together
+--   seats    of each train, as the server was told
+--   threads  of wrk, as -t says
+--   run      a part of all names, so that one store can be loaded twice; default: the time
+--   record   write the bodies of all answers 200 to PREFIX.<thread>, for train-audit; takes some
+--            of wrk's time
 
-local threads = 0
+local started = 0
 
 function setup(thread)
-   thread:set("id", threads)
-   threads = threads + 1
+   thread:set("id", started)
+   started = started + 1
 end
 
 function init(args)
-   local options = { trains = 50, seats = 30, run = os.time() }
+   local options = { trains = 100, seats = 30, threads = 2, run = os.time() }
    for _, arg in ipairs(args) do
       local name, value = arg:match("^(%w+)=(.*)$")
       if not name then
@@ -28,20 +28,23 @@ function init(args)
       end
       options[name] = tonumber(value) or value
    end
-   trains, seats = options.trains, options.seats
-   name = options.run .. "-" .. id .. "-"
+   if id >= options.threads then
+      error("load.lua: wrk has more threads than threads=" .. options.threads)
+   end
+   trains, seats, threads = options.trains, options.seats, options.threads
+   name = options.run .. "-"
    tail = " HTTP/1.1\r\nHost: " .. wrk.host .. "\r\n\r\n"
-   i = 0
+   n = id -- threads take turns
    if options.record then
       record(options.record .. "." .. id)
    end
 end
 
 function request()
-   local round = math.floor(i / trains)
-   local text = "GET /book?train=" .. name .. i % trains .. "-" .. math.floor(round / seats) ..
-      "&person=" .. name .. i .. "&seat=" .. 1 + round % seats .. tail
-   i = i + 1
+   local round = math.floor(n / trains)
+   local text = "GET /book?train=" .. name .. n % trains .. "-" .. math.floor(round / seats) ..
+      "&person=" .. name .. n .. "&seat=" .. 1 + round % seats .. tail
+   n = n + threads
    return text
 end
 

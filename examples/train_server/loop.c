@@ -14,12 +14,19 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+/* Connections that are resumed at a time. A batch answers many: while their answers are sent, one
+ * by one, those who were answered first already ask again, and the window of their next batch
+ * should begin. So the loop looks at what has come in after every few. */
+#define RESUMED_MAX 64
+
 struct loop {
     struct MHD_Daemon *daemon;
     void *owner;
     pthread_t thread;
-    bool listens; /* the thread's */
-    int wake;     /* an eventfd */
+    bool listens;                 /* this and the next two are the thread's */
+    struct request *resume_first; /* taken from xanswered, the first one first */
+    struct request **resume_last; /* where the next one is put */
+    int wake;                     /* an eventfd */
     atomic_bool xquiesce;
     atomic_bool xclose;
     _Atomic(struct request *) xanswered; /* to be resumed, the last one first */
@@ -43,19 +50,34 @@ void loop_resume(struct loop *loop, struct request *request)
         wake(loop);
 }
 
-/* Resume what was answered, in the order of the answers. */
-static void resume_answered(struct loop *loop)
+/* Take over what was answered, in the order of the answers. */
+static void take_answered(struct loop *loop)
 {
     struct request *last = atomic_exchange_explicit(&loop->xanswered, NULL, memory_order_acquire);
+    if (last == NULL)
+        return;
     struct request *first = NULL;
+    struct request **end = &last->next_answered;
     while (last != NULL) {
         struct request *next = last->next_answered;
         last->next_answered = first;
         first = last;
         last = next;
     }
-    for (; first != NULL; first = first->next_answered)
-        MHD_resume_connection(first->connection); /* request and connection stay until MHD_run */
+    *loop->resume_last = first;
+    loop->resume_last = end;
+}
+
+/* Resume up to so many connections; MHD_run does the rest. */
+static void resume(struct loop *loop, unsigned count)
+{
+    while (loop->resume_first != NULL && count-- > 0) {
+        struct request *request = loop->resume_first;
+        loop->resume_first = request->next_answered;
+        MHD_resume_connection(request->connection);
+    }
+    if (loop->resume_first == NULL)
+        loop->resume_last = &loop->resume_first;
 }
 
 /* Wait until there is something to do. */
@@ -78,15 +100,18 @@ static void *run(void *arg)
     struct loop *loop = arg;
     int events = MHD_get_daemon_info(loop->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
     while (!atomic_load_explicit(&loop->xclose, memory_order_acquire)) {
-        wait_for_work(loop, events);
-        resume_answered(loop);
+        if (loop->resume_first == NULL)
+            wait_for_work(loop, events);
+        take_answered(loop);
+        resume(loop, RESUMED_MAX);
         if (loop->listens && atomic_load_explicit(&loop->xquiesce, memory_order_acquire)) {
             close(MHD_quiesce_daemon(loop->daemon));
             loop->listens = false;
         }
         MHD_run(loop->daemon);
     }
-    resume_answered(loop); /* a daemon must not be stopped with suspended connections */
+    take_answered(loop); /* a daemon must not be stopped with suspended connections */
+    resume(loop, UINT_MAX);
     MHD_run(loop->daemon);
     return NULL;
 }
@@ -135,6 +160,7 @@ struct loop *loop_open(const struct loop_options *options)
         return NULL;
     loop->owner = options->owner;
     loop->listens = true;
+    loop->resume_last = &loop->resume_first;
     if (!start(loop, options)) {
         free(loop);
         return NULL;

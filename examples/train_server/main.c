@@ -9,12 +9,18 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "health.h"
 #include "http.h"
 #include "options.h"
 #include "status_line.h"
 
 #define SECOND_NS UINT64_C(1000000000)
+
+/* Threads of the HTTP server. Two move all the bytes that two cores can, as measured. Without
+ * libbatch each waits for its transaction: then there are as many as sessions. */
+#define THREADS 2
 
 /* To send the last answers to clients that are slow to take them. */
 #define SEND_TIMEOUT_NS (5 * SECOND_NS)
@@ -40,6 +46,15 @@ static void run(const sigset_t *signals, struct status_line *line, const struct 
     }
 }
 
+/* Let balancers find out at /health before anything is refused. A second signal ends it. */
+static void leave(const sigset_t *signals, struct http *http, uint64_t drain_ns)
+{
+    uint64_t until_ns = batch_now_ns() + drain_ns;
+    http_leave(http);
+    while (batch_now_ns() < until_ns && !stop_is_asked(signals, until_ns)) {
+    }
+}
+
 /* False: a second signal asked to give up. */
 static bool finish(const sigset_t *signals, struct http *http, struct service *service)
 {
@@ -52,6 +67,44 @@ static bool finish(const sigset_t *signals, struct http *http, struct service *s
         }
     }
     return true;
+}
+
+/* Say where it listens. */
+static void greet(const struct options *options, const struct http *http)
+{
+    bool is_v6 = strchr(options->address, ':') != NULL;
+    printf("listening on http://%s%s%s:%u\n", is_v6 ? "[" : "", options->address, is_v6 ? "]" : "",
+           http_port(http));
+    fflush(stdout);
+}
+
+/* Serve until a signal; the service has no more to do then. The exit code. */
+static int serve(const struct options *options, const sigset_t *signals, struct service *service,
+                 struct health *health)
+{
+    struct http *http = http_open(&(struct http_options){
+        .address = options->address,
+        .port = options->port,
+        .service = service,
+        .health = health,
+        .threads = service->answers_later ? THREADS : options->sessions,
+    });
+    if (http == NULL) {
+        service->stop(service, BATCH_FOREVER);
+        return 1;
+    }
+    greet(options, http);
+    struct status_line line;
+    status_line_begin(&line);
+    run(signals, &line, http, service);
+    leave(signals, http, options->drain_ms * (SECOND_NS / 1000));
+    if (!finish(signals, http, service))
+        _exit(1); /* at once: threads are at work */
+    struct http_totals answered = http_close(http, SEND_TIMEOUT_NS);
+    struct service_totals totals;
+    service->totals(service, &totals);
+    status_line_end(&line, &answered, &totals);
+    return 0;
 }
 
 int main(int argc, char **argv)
@@ -70,26 +123,15 @@ int main(int argc, char **argv)
     struct service *service = options.direct ? direct_open(&options) : batched_open(&options);
     if (service == NULL)
         return 1;
-    struct http *http = http_open(options.address, options.port, service);
-    if (http == NULL) {
+    struct health *health = health_open(service, options.window_ms * (SECOND_NS / 1000));
+    if (health == NULL) {
+        fputs("train-server: out of memory or threads\n", stderr);
         service->stop(service, BATCH_FOREVER);
         service->close(service);
         return 1;
     }
-    bool is_v6 = strchr(options.address, ':') != NULL;
-    printf("listening on http://%s%s%s:%u\n", is_v6 ? "[" : "", options.address, is_v6 ? "]" : "",
-           http_port(http));
-    fflush(stdout);
-
-    struct status_line line;
-    status_line_begin(&line);
-    run(&signals, &line, http, service);
-    if (!finish(&signals, http, service))
-        return 1;
-    struct http_totals answered = http_close(http, SEND_TIMEOUT_NS);
-    struct service_totals totals;
-    service->totals(service, &totals);
+    int code = serve(&options, &signals, service, health);
+    health_close(health);
     service->close(service);
-    status_line_end(&line, &answered, &totals);
-    return 0;
+    return code;
 }

@@ -5,12 +5,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "store_options.h"
+
 struct options {
-    const char *store_path; /* of the SQLite file */
-    char address[64];       /* to listen on, "127.0.0.1" or "::1" */
+    struct store_options store;
+    char address[64]; /* to listen on, "127.0.0.1" or "::1" */
     char port[8];
     uint32_t window_ms;
-    uint32_t seats; /* of a train that was never saved */
+    uint32_t sessions; /* connections to the store */
+    uint32_t drain_ms; /* between the signal to stop and the stop */
+    uint32_t replays;  /* of a batch, after conflicts */
+    uint32_t cache;    /* trains kept in memory between batches */
+    uint32_t seats;    /* of a train that was never saved */
     bool direct;
 };
 

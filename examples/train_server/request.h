@@ -54,6 +54,8 @@ struct service_totals {
 
 /* Somebody who serves requests: batched.c or direct.c. Embedded first in a struct of its own. */
 struct service {
+    bool names_are_text; /* of trains: only UTF-8 without NUL can be stored */
+
     /* Does serve() return before the outcome is there? Then it calls `answered` once it is, on a
      * thread of its own, maybe before serve() returns. */
     bool answers_later;
@@ -61,6 +63,10 @@ struct service {
 
     /* Serve a request for TARGET_BOOK or TARGET_TRAIN: fill the outcome. Any thread. */
     void (*serve)(struct service *service, struct request *request);
+
+    /* Read something from the store, as serve() would. False: it cannot be read, or the service has
+     * stopped. Blocks; one thread, not one of the HTTP server. */
+    bool (*probe)(struct service *service);
 
     void (*totals)(struct service *service, struct service_totals *ret_totals);
 
@@ -74,7 +80,7 @@ struct service {
 
 struct options;
 
-/* Each opens a service on options->store_path. NULL: it said why on standard error. */
+/* Each opens a service on options->store. NULL: it said why on standard error. */
 struct service *batched_open(const struct options *options);
 struct service *direct_open(const struct options *options);
 

@@ -187,6 +187,8 @@ void target_parse(struct target *target, const char *uri)
     if (span_is(path, "/book")) {
         target->kind = TARGET_BOOK;
         target->wrong = read_book(target, at);
+    } else if (span_is(path, "/health")) {
+        target->kind = TARGET_HEALTH;
     } else if (path.size >= strlen(trains) && memcmp(path.at, trains, strlen(trains)) == 0) {
         struct span name = {path.at + strlen(trains), path.size - strlen(trains)};
         target->kind = TARGET_TRAIN;
@@ -194,6 +196,12 @@ void target_parse(struct target *target, const char *uri)
     }
     if (target->wrong != NULL)
         target->kind = TARGET_INVALID;
+}
+
+bool target_train_is_text(const struct target *target)
+{
+    return memchr(target->train, '\0', target->train_size) == NULL &&
+           is_utf8(target->train, target->train_size);
 }
 
 static bool is_plain(char c)

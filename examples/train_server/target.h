@@ -5,6 +5,7 @@
 #ifndef TARGET_H
 #define TARGET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,7 @@
 enum target_kind {
     TARGET_BOOK,    /* /book?train=T&person=P&seat=N */
     TARGET_TRAIN,   /* /trains/T */
+    TARGET_HEALTH,  /* /health */
     TARGET_INVALID, /* one of these, but wrong: see `wrong` */
     TARGET_UNKNOWN  /* no such path */
 };
@@ -30,6 +32,9 @@ struct target {
 
 /* Read a raw target. `uri` may be NULL. Fills everything but the unused bytes of the names. */
 void target_parse(struct target *target, const char *uri);
+
+/* Is the train's name UTF-8 without NUL, so that a column of text can hold it? */
+bool target_train_is_text(const struct target *target);
 
 /* Write `name` with all but letters, digits and "-._~" as "%XX", no NUL behind. `ret_text` has room
  * for 3 * name_size bytes. Returns the bytes written. */

@@ -22,8 +22,10 @@ struct member {
     char text[1500];
 };
 
-/* A booking is a number: two follow each other for each seat, and SEATS seats for each train. */
+/* A booking is a number: two follow each other for each seat; seats that follow each other are in
+ * `trains` different trains; and each train has SEATS of them. */
 struct crowd {
+    uint64_t trains;
     struct member *members;
     size_t members_size;
     FILE *answers;
@@ -47,6 +49,7 @@ struct crowd *crowd_make(size_t connections, FILE *answers)
     }
     if (crowd == NULL || crowd->members == NULL || crowd->again == NULL)
         rig_fail("memory");
+    crowd->trains = 1;
     crowd->members_size = connections;
     crowd->answers = answers;
     return crowd;
@@ -57,6 +60,11 @@ void crowd_free(struct crowd *crowd)
     free(crowd->members);
     free(crowd->again);
     free(crowd);
+}
+
+void crowd_spread(struct crowd *crowd, uint64_t trains)
+{
+    crowd->trains = trains;
 }
 
 struct crowd_counts crowd_counts(const struct crowd *crowd)
@@ -70,12 +78,13 @@ static void member_send(struct crowd *crowd, struct member *member)
         member->booking = crowd->again[--crowd->again_size];
     else
         member->booking = crowd->booking_next++;
-    uint64_t seat = member->booking / 2;
+    uint64_t round = member->booking / 2 / crowd->trains;
+    uint64_t train = round / SEATS * crowd->trains + member->booking / 2 % crowd->trains;
     char request[256];
     int size = snprintf(request, sizeof request,
                         "GET /book?train=t%lu&person=p%lu&seat=%lu HTTP/1.1\r\nHost: test\r\n\r\n",
-                        (unsigned long)(seat / SEATS), (unsigned long)member->booking,
-                        (unsigned long)(1 + seat % SEATS));
+                        (unsigned long)train, (unsigned long)member->booking,
+                        (unsigned long)(1 + round % SEATS));
     member->size = 0;
     member->waits = true;
     crowd->waiting++;
@@ -111,8 +120,8 @@ static void member_take(struct crowd *crowd, struct member *member, int status, 
             rig_fail("answers");
     } else if (status == 400) {
         crowd->counts.refused++;
-    } else if (status == 503) {
-        crowd->counts.busy++;
+    } else if (status == 503 || status == 504) {
+        *(status == 503 ? &crowd->counts.busy : &crowd->counts.unknown) += 1;
         crowd->again[crowd->again_size++] = member->booking;
     } else {
         crowd->counts.other++;
@@ -168,12 +177,18 @@ static void crowd_wait(struct crowd *crowd)
 
 void crowd_book(struct crowd *crowd, const struct server *server, uint64_t answers_max)
 {
+    crowd_book_at(crowd, server, 1, answers_max);
+}
+
+void crowd_book_at(struct crowd *crowd, const struct server *servers, size_t servers_size,
+                   uint64_t answers_max)
+{
     crowd->epoll = epoll_create1(EPOLL_CLOEXEC);
     crowd->sends = true;
     crowd->open = crowd->members_size;
     for (size_t i = 0; i < crowd->members_size; i++) {
         struct member *member = &crowd->members[i];
-        member->connection = connection_open(server);
+        member->connection = connection_open(&servers[i % servers_size]);
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = member};
         if (epoll_ctl(crowd->epoll, EPOLL_CTL_ADD, member->connection, &event) != 0)
             rig_fail("epoll");

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "rig.h"
+#include "storage.h"
 
 struct fixture {
     struct folder folder;
@@ -25,7 +25,7 @@ static int start(void **state, const char *const *options)
     struct fixture *fixture = calloc(1, sizeof *fixture);
     if (fixture == NULL)
         return -1;
-    folder_make(&fixture->folder);
+    storage_folder(&fixture->folder);
     server_start(&fixture->server, TRAIN_SERVER, &fixture->folder, options);
     *state = fixture;
     return 0;
@@ -120,9 +120,20 @@ static void invalid_bookings(void **state)
     assert_asked(fixture, "/trains/t", 200, "{\"Seats\":[\"\",\"\",\"\",\"\"]}\n");
 }
 
-static void names_may_hold_any_bytes(void **state)
+static void assert_names_are_text(struct fixture *fixture)
 {
-    struct fixture *fixture = *state;
+    assert_asked(fixture, "/book?train=a%00b&person=p&seat=1", 400, "UTF-8");
+    assert_asked(fixture, "/trains/a%00b", 400, "UTF-8");
+    assert_asked(fixture, "/book?train=%ff/&person=p&seat=2", 400, "UTF-8");
+    assert_asked(fixture, "/trains/%ff", 400, "UTF-8");
+    assert_asked(fixture, "/book?train=a%22%5c%0a&person=a%00%22%5c%0a&seat=1", 200,
+                 "a%22%5C%0A 1 a%00%22%5C%0A\n");
+    assert_asked(fixture, "/trains/a%22%5c%0a", 200,
+                 "{\"Seats\":[\"a\\u0000\\\"\\\\\\n\",\"\",\"\",\"\"]}\n");
+}
+
+static void assert_names_are_any_bytes(struct fixture *fixture)
+{
     assert_asked(fixture, "/book?train=a%00b&person=a%00%22%5c%0a&seat=1", 200,
                  "a%00b 1 a%00%22%5C%0A\n");
     assert_asked(fixture, "/book?train=a&person=p&seat=1", 200, "a 1 p\n");
@@ -131,6 +142,14 @@ static void names_may_hold_any_bytes(void **state)
     assert_asked(fixture, "/book?train=%ff/&person=%f0%9f%9a%82&seat=2", 200,
                  "%FF%2F 2 %F0%9F%9A%82\n");
     assert_asked(fixture, "/trains/%ff/", 200, "\"\xf0\x9f\x9a\x82\"");
+}
+
+static void names_may_hold_what_the_store_can_keep(void **state)
+{
+    if (storage_is_text)
+        assert_names_are_text(*state);
+    else
+        assert_names_are_any_bytes(*state);
 }
 
 /* Two people, one seat, at once: one of them gets it. */
@@ -181,6 +200,26 @@ static void what_is_booked_is_there_after_a_restart(void **state)
     assert_asked(fixture, "/trains/r", 200, "{\"Seats\":[\"\",\"ann\",\"\",\"\"]}\n");
     assert_asked(fixture, "/trains/s", 200,
                  "{\"Seats\":[\"p0\",\"p1\",\"p2\",\"p3\",\"\",\"\",\"\"]}\n");
+}
+
+/* ---- Health ---------------------------------------------------------------------------------- */
+
+/* As balancers ask: GET or HEAD, by HTTP 1.0 or 1.1, with a Host or without. */
+static void health_is_told_to_balancers(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_asked(fixture, "/health", 200, "ok\n");
+    assert_asked_raw(fixture, "GET /health HTTP/1.0\r\n\r\n", 200);
+    assert_string_equal(fixture->answered.body, "ok\n");
+    assert_asked_raw(fixture, "GET /health?x=1 HTTP/1.1\r\nHost: t\r\nUser-Agent: u\r\n\r\n", 200);
+    /* An answer to HEAD has no body, so the rig does not find the answer whole. */
+    assert_asked_raw(fixture, "HEAD /health HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n", 0);
+    assert_memory_equal(fixture->answered.head, "HTTP/1.1 200 ", 13);
+    assert_non_null(strstr(fixture->answered.head, "\r\nContent-Length: 3\r\n"));
+    assert_int_equal(fixture->answered.body_size, 0);
+    assert_asked_raw(fixture, "POST /health HTTP/1.1\r\nHost: t\r\n\r\n", 405);
+    assert_non_null(strstr(fixture->answered.head, "Allow: GET, HEAD\r\n"));
+    assert_asked(fixture, "/health/", 404, "/health");
 }
 
 /* ---- HTTP ------------------------------------------------------------------------------------ */
@@ -400,9 +439,11 @@ static void the_help_names_every_option(void **state)
     (void)state;
     char output[8192];
     assert_int_equal(run_server((const char *const[]){"--help", NULL}, output, sizeof output), 0);
-    static const char *const options[] = {"--store", "--listen", "--window-ms",
-                                          "--seats", "--direct", "sqlite:PATH",
-                                          "SIGTERM", "/book",    "/trains/T"};
+    static const char *const options[] = {
+        "--store",        "--listen",         "--window-ms", "--seats",     "--sessions",
+        "--replays",      "--cache",          "--direct",    "--table",     "--key-column",
+        "--state-column", "--version-column", "postgres:",   "sqlite:PATH", "SIGTERM",
+        "/book",          "/trains/T",        "GET /health"};
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
         assert_non_null(strstr(output, options[i]));
 }
@@ -428,6 +469,10 @@ static void wrong_command_lines_are_refused(void **state)
         {STORE, LISTEN, "--window-ms", "5001", NULL},
         {STORE, LISTEN, "--seats", "0", NULL},
         {STORE, LISTEN, "--seats", "1001", NULL},
+        {STORE, LISTEN, "--sessions", "0", NULL},
+        {STORE, LISTEN, "--replays", "1001", NULL},
+        {STORE, LISTEN, "--cache", "-1", NULL},
+        {STORE, LISTEN, "--table", "", NULL},
         {STORE, LISTEN, "--nonsense", NULL},
         {STORE, LISTEN, "nonsense", NULL},
     };
@@ -463,9 +508,10 @@ int main(void)
         ON_BOTH(a_booking_is_answered_and_kept),
         ON_BOTH(the_rules_of_booking),
         ON_BOTH(invalid_bookings),
-        ON_BOTH(names_may_hold_any_bytes),
+        ON_BOTH(names_may_hold_what_the_store_can_keep),
         ON_BOTH(a_contested_seat_goes_to_one),
         ON_BOTH(what_is_booked_is_there_after_a_restart),
+        ON_BOTH(health_is_told_to_balancers),
         ON_BOTH(other_paths_are_404),
         ON_BOTH(other_methods_are_405),
         ON_BOTH(a_body_is_refused),
@@ -482,5 +528,5 @@ int main(void)
         cmocka_unit_test(the_help_names_every_option),
         cmocka_unit_test(wrong_command_lines_are_refused),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, storage_begin, storage_end);
 }

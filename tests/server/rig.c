@@ -130,6 +130,23 @@ int server_end(struct server *server, int signal, char *ret_output, size_t outpu
     return program_end(server->pid, server->output, ret_output, output_size);
 }
 
+void server_wait_for(const struct server *server, const char *part)
+{
+    char line[256] = "";
+    size_t size = 0;
+    while (read(server->output, line + size, 1) == 1) {
+        if (line[size] != '\n' && size < sizeof line - 1) {
+            size++;
+            continue;
+        }
+        line[size] = '\0';
+        if (strstr(line, part) != NULL)
+            return;
+        size = 0;
+    }
+    rig_fail("the server has ended");
+}
+
 /* ---- Requests -------------------------------------------------------------------------------- */
 
 int connection_open(const struct server *server)

@@ -15,7 +15,7 @@ _Noreturn void rig_fail(const char *what);
 /* A temporary folder of its own; and remove it with all that is in it. */
 struct folder {
     char path[64];
-    char store[96];   /* "sqlite:" and a file in it */
+    char store[320];  /* "sqlite:" and a file in it; tests may put another store here */
     char answers[96]; /* another file in it */
 };
 void folder_make(struct folder *folder);
@@ -30,6 +30,9 @@ struct server {
 /* Start `program` on folder->store with more options, ended by NULL; return once it listens. */
 void server_start(struct server *server, const char *program, const struct folder *folder,
                   const char *const *options);
+
+/* Read what the server prints until a line has `part`. */
+void server_wait_for(const struct server *server, const char *part);
 
 /* Send a signal and wait until it has ended. Returns its exit code, or minus the signal that ended
  * it. `ret_output`, if not NULL, gets the last of what it printed. */

@@ -154,6 +154,33 @@ static void escaping_is_undone_by_reading(void **state)
     assert_memory_equal(uri, "aZ09-._~", 8);
 }
 
+static void health_is_a_page(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("/health").kind, TARGET_HEALTH);
+    assert_int_equal(parse("/health?from=haproxy").kind, TARGET_HEALTH);
+    assert_int_equal(parse("/health/").kind, TARGET_UNKNOWN);
+    assert_int_equal(parse("/healthy").kind, TARGET_UNKNOWN);
+}
+
+static void a_name_that_a_column_of_text_can_hold(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *uri;
+        bool is_text;
+    } cases[] = {
+        {"/trains/berlin", true}, {"/trains/%f0%9f%9a%82", true},   {"/trains/a%22%5c%0a", true},
+        {"/trains/a%00b", false}, {"/trains/%ff", false},           {"/trains/%c0%80", false},
+        {"/trains/a%00", false},  {"/trains/%ed%a0%80%20x", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct target target = parse(cases[i].uri);
+        assert_int_equal(target.kind, TARGET_TRAIN);
+        assert_int_equal(target_train_is_text(&target), cases[i].is_text);
+    }
+}
+
 /* Mutations of a good target: no byte sequence does harm, and what is accepted is within limits. */
 static void any_bytes_are_read_safely(void **state)
 {
@@ -225,16 +252,32 @@ static void a_failed_batch_is_said_whatever_the_train_said(void **state)
         request->status = BATCH_SAVE_FAILED;
         assert_answer(request, 500, "Nothing was changed: the reason");
         request->status = BATCH_CONFLICT;
-        assert_answer(request, 500, "Nothing was changed: the reason");
+        assert_answer(request, 503, "Nothing was changed. Try again later: the reason");
         request->status = BATCH_LOAD_FAILED;
         assert_answer(request, 500, "Nothing was changed: the reason");
         request->status = BATCH_UNKNOWN;
-        assert_answer(request, 500, "may or may not have been saved");
+        assert_answer(request, 504, "may or may not have been saved");
         request->status = BATCH_BUSY;
         assert_answer(request, 503, "Try again later: the reason");
         request->status = BATCH_STOPPED;
         assert_answer(request, 503, "Try again later: the reason");
     }
+    free(request);
+}
+
+/* A look saves nothing, so there is nothing that nobody knows. */
+static void a_look_that_fails_is_said(void **state)
+{
+    (void)state;
+    struct request *request = new_request("/trains/t");
+    request->status = BATCH_LOAD_FAILED;
+    assert_answer(request, 500, "could not be read: the reason");
+    request->status = BATCH_UNKNOWN;
+    assert_answer(request, 500, "could not be read: the reason");
+    request->status = BATCH_BUSY;
+    assert_answer(request, 503, "could not be read: the reason");
+    request->status = BATCH_CONFLICT;
+    assert_answer(request, 503, "could not be read: the reason");
     free(request);
 }
 
@@ -254,7 +297,7 @@ static void the_longest_answers_fit(void **state)
     assert_true(answer.body_size <= sizeof request->body);
     memset(request->message, 'x', sizeof request->message - 1);
     request->status = BATCH_UNKNOWN;
-    assert_answer(request, 500, "xxx\n");
+    assert_answer(request, 504, "xxx\n");
     free(request);
 }
 
@@ -270,9 +313,12 @@ int main(void)
         cmocka_unit_test(names_have_limits),
         cmocka_unit_test(a_seat_too_large_for_any_train_is_for_the_train_to_refuse),
         cmocka_unit_test(escaping_is_undone_by_reading),
+        cmocka_unit_test(health_is_a_page),
+        cmocka_unit_test(a_name_that_a_column_of_text_can_hold),
         cmocka_unit_test(any_bytes_are_read_safely),
         cmocka_unit_test(each_answer_of_the_train_has_a_status_and_a_sentence),
         cmocka_unit_test(a_failed_batch_is_said_whatever_the_train_said),
+        cmocka_unit_test(a_look_that_fails_is_said),
         cmocka_unit_test(the_longest_answers_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,219 @@
+/* /health, and what people are told, while the PostgreSQL server behind it is away, stands still or
+ * takes no writes, and afterwards. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "storage_database.h"
+
+struct fixture {
+    struct folder folder;
+    struct server server;
+    struct answered answered;
+};
+
+static int start(void **state, const char *const *options)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    if (fixture == NULL)
+        return -1;
+    storage_folder(&fixture->folder);
+    server_start(&fixture->server, TRAIN_SERVER, &fixture->folder, options);
+    *state = fixture;
+    return 0;
+}
+
+static int start_batched(void **state)
+{
+    static const char *const options[] = {"--window-ms", "5", NULL};
+    return start(state, options);
+}
+
+static int start_direct(void **state)
+{
+    static const char *const options[] = {"--direct", NULL};
+    return start(state, options);
+}
+
+static int stop(void **state)
+{
+    struct fixture *fixture = *state;
+    int code = server_end(&fixture->server, SIGTERM, NULL, 0);
+    folder_remove(&fixture->folder);
+    free(fixture);
+    return code;
+}
+
+/* Ask until the answer is so; `target` has a %d if each time must be another. */
+static void ask_until(struct fixture *fixture, const char *target, int status, const char *part)
+{
+    struct timespec pause = {0, 20000000};
+    struct answered *answered = &fixture->answered;
+    for (int i = 0; i < 3000; i++) {
+        char text[128];
+        snprintf(text, sizeof text, target, i);
+        if (ask(&fixture->server, text, answered) == status && strstr(answered->body, part) != NULL)
+            return;
+        nanosleep(&pause, NULL);
+    }
+    fail_msg("%s: still %d \"%s\"", target, answered->status, answered->body);
+}
+
+static void assert_retry_later(const struct answered *answered)
+{
+    assert_non_null(strstr(answered->head, "\r\nRetry-After: 1\r\n"));
+}
+
+static void a_database_that_goes_away_and_comes_back(void **state)
+{
+    struct fixture *fixture = *state;
+    ask_until(fixture, "/health", 200, "ok\n");
+    assert_int_equal(ask(&fixture->server, "/book?train=t&person=a&seat=1", &fixture->answered),
+                     200);
+    postgres_server_kill(&storage_database);
+    ask_until(fixture, "/health", 503, "The store cannot be read.");
+    assert_retry_later(&fixture->answered);
+    postgres_server_start(&storage_database);
+    ask_until(fixture, "/health", 200, "ok\n");
+    ask_until(fixture, "/book?train=t&person=a&seat=1", 200, "t 1 a\n");
+    ask_until(fixture, "/book?train=t&person=b&seat=2", 200, "t 2 b\n");
+}
+
+static void a_database_that_stands_still(void **state)
+{
+    struct fixture *fixture = *state;
+    ask_until(fixture, "/health", 200, "ok\n");
+    postgres_server_pause(&storage_database);
+    ask_until(fixture, "/health", 503, "The store cannot be read.");
+    postgres_server_resume(&storage_database);
+    ask_until(fixture, "/health", 200, "ok\n");
+    ask_until(fixture, "/book?train=t&person=a&seat=1", 200, "t 1 a\n");
+}
+
+static void refuse_writes(const char *key)
+{
+    char sql[512];
+    postgres_server_execute(
+        &storage_database, "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+                           " $$ BEGIN RAISE EXCEPTION 'the disk is on fire'; END $$");
+    snprintf(sql, sizeof sql,
+             "CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON train FOR EACH ROW"
+             " WHEN (NEW.key LIKE '%s') EXECUTE FUNCTION refuse()",
+             key);
+    postgres_server_execute(&storage_database, sql);
+}
+
+static void a_database_that_takes_no_writes(void **state)
+{
+    struct fixture *fixture = *state;
+    refuse_writes("%");
+    struct timespec pause = {0, 20000000};
+    for (int i = 0; ask(&fixture->server, "/health", &fixture->answered) == 200; i++) {
+        char target[64];
+        if (i >= 3000)
+            fail_msg("still healthy");
+        snprintf(target, sizeof target, "/book?train=t%d&person=a&seat=1", i % 3);
+        assert_int_equal(ask(&fixture->server, target, &fixture->answered), 500);
+        assert_non_null(strstr(fixture->answered.body, "the disk is on fire"));
+        nanosleep(&pause, NULL);
+    }
+    assert_string_equal(fixture->answered.body, "Nothing can be saved.\n");
+    postgres_server_execute(&storage_database, "DROP TRIGGER refuse ON train");
+    assert_int_equal(ask(&fixture->server, "/book?train=t&person=a&seat=1", &fixture->answered),
+                     200);
+    assert_int_equal(ask(&fixture->server, "/health", &fixture->answered), 200);
+}
+
+/* Trains that cannot be saved are their own trouble, as long as others can. */
+static void one_bad_train_is_no_bad_server(void **state)
+{
+    struct fixture *fixture = *state;
+    refuse_writes("bad");
+    struct timespec begin;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    int i = 0;
+    do {
+        char target[64];
+        assert_int_equal(
+            ask(&fixture->server, "/book?train=bad&person=a&seat=1", &fixture->answered), 500);
+        assert_int_equal(ask(&fixture->server, "/health", &fixture->answered), 200);
+        snprintf(target, sizeof target, "/book?train=good%d&person=a&seat=1", i++);
+        assert_int_equal(ask(&fixture->server, target, &fixture->answered), 200);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while (now.tv_sec < begin.tv_sec + 5);
+}
+
+/* A server that cannot end, because its database stands still, says so to whoever still has a
+ * connection; and keeps its word to those whom it took on before. */
+static void a_server_that_stops_is_not_healthy_and_takes_nothing_on(void **state)
+{
+    (void)state;
+    static const char *const options[] = {"--window-ms", "5", NULL};
+    static const char book[] = "GET /book?train=t&person=a&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n";
+    static const char late[] = "GET /book?train=t&person=b&seat=2 HTTP/1.1\r\nHost: t\r\n\r\n";
+    static const char health[] = "GET /health HTTP/1.1\r\nHost: t\r\n\r\n";
+    struct fixture fixture;
+    struct answered *answered = &fixture.answered;
+    struct timespec pause = {0, 20000000};
+    storage_folder(&fixture.folder);
+    server_start(&fixture.server, TRAIN_SERVER, &fixture.folder, options);
+    int booking = connection_open(&fixture.server);
+    int lasting[2] = {connection_open(&fixture.server), connection_open(&fixture.server)};
+    for (int i = 0; i < 2; i++) { /* so that they are accepted */
+        connection_send(lasting[i], health, strlen(health));
+        connection_read(lasting[i], answered);
+        assert_int_equal(answered->status, 200);
+    }
+    postgres_server_pause(&storage_database);
+    connection_send(booking, book, strlen(book));
+    server_wait_for(&fixture.server, " 1 waiting");
+    kill(fixture.server.pid, SIGTERM);
+    do { /* "stopping" closes the connection, so it is said once */
+        connection_send(lasting[0], health, strlen(health));
+        connection_read(lasting[0], answered);
+        nanosleep(&pause, NULL);
+    } while (answered->status == 200);
+    assert_int_equal(answered->status, 503);
+    assert_string_equal(answered->body, "The server is stopping.\n");
+    connection_send(lasting[1], late, strlen(late));
+    connection_read(lasting[1], answered);
+    assert_int_equal(answered->status, 503);
+    assert_retry_later(answered);
+    assert_non_null(strstr(answered->body, "Nothing was changed. Try again later"));
+    postgres_server_resume(&storage_database);
+    connection_read(booking, answered);
+    assert_int_equal(answered->status, 200);
+    assert_int_equal(server_end(&fixture.server, 0, NULL, 0), 0);
+    close(booking);
+    close(lasting[0]);
+    close(lasting[1]);
+    folder_remove(&fixture.folder);
+}
+
+#define ON_BOTH(test)                                                                              \
+    {#test " (batched)", test, start_batched, stop, NULL},                                         \
+    {                                                                                              \
+#test " (direct)", test, start_direct, stop, NULL                                          \
+    }
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_BOTH(a_database_that_goes_away_and_comes_back),
+        ON_BOTH(a_database_that_stands_still),
+        ON_BOTH(a_database_that_takes_no_writes),
+        ON_BOTH(one_bad_train_is_no_bad_server),
+        cmocka_unit_test(a_server_that_stops_is_not_healthy_and_takes_nothing_on),
+    };
+    return cmocka_run_group_tests(tests, storage_begin, storage_end);
+}

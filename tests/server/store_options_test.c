@@ -1,0 +1,99 @@
+/* What --store and the names of table and columns mean, and the SQL that is made of them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "store_options.h"
+
+static struct store_options read_store(const char *text)
+{
+    struct store_options options = {.kind = STORE_NONE};
+    assert_null(store_options_read(&options, text));
+    return options;
+}
+
+static void a_file_or_a_database(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum store_kind kind;
+        const char *where;
+    } cases[] = {
+        {"sqlite:trains.db", STORE_SQLITE, "trains.db"},
+        {"sqlite:/a b/postgres:x", STORE_SQLITE, "/a b/postgres:x"},
+        {"postgres:host=a,b dbname=trains", STORE_POSTGRES, "host=a,b dbname=trains"},
+        {"postgres:postgresql://a/trains", STORE_POSTGRES, "postgresql://a/trains"},
+        {"postgres://a/trains", STORE_POSTGRES, "postgres://a/trains"},
+        {"postgresql://a/trains", STORE_POSTGRES, "postgresql://a/trains"},
+        {"postgres:", STORE_POSTGRES, ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct store_options options = read_store(cases[i].text);
+        assert_int_equal(options.kind, cases[i].kind);
+        assert_string_equal(options.where, cases[i].where);
+    }
+}
+
+static void what_is_wrong_is_said_without_a_password(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"",        "sqlite:",   "sqlite::memory:",
+                                        "secret",  "pg:secret", "mysql://u:secret@h/d",
+                                        "trains",  "postgres",  "host=a password=secret",
+                                        "SQLITE:x"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct store_options options = {.kind = STORE_NONE};
+        const char *said = store_options_read(&options, wrong[i]);
+        assert_non_null(said);
+        assert_null(strstr(said, "secret"));
+    }
+}
+
+static void each_kind_has_its_names_and_others_may_be_given(void **state)
+{
+    (void)state;
+    struct store_options options = read_store("sqlite:x");
+    assert_null(store_options_complete(&options));
+    assert_string_equal(options.table, "batch");
+    assert_string_equal(options.version_column, "version");
+    options = read_store("postgres:");
+    *store_options_name(&options, 'S') = "json";
+    assert_null(store_options_complete(&options));
+    assert_string_equal(options.table, "train");
+    assert_string_equal(options.key_column, "key");
+    assert_string_equal(options.version_column, "ver");
+    assert_string_equal(options.state_column, "json");
+    *store_options_name(&options, 'T') = "";
+    assert_non_null(store_options_complete(&options));
+    assert_null(store_options_name(&options, 'x'));
+}
+
+static void names_are_quoted(void **state)
+{
+    (void)state;
+    struct store_options options = read_store("postgres:");
+    options.table = "a \"b\"; DROP";
+    options.key_column = "%s";
+    assert_null(store_options_complete(&options));
+    char *sql = store_options_sql(&options, "SELECT %s, 100 % 7, '%d' FROM %t WHERE %k = $1 %");
+    assert_string_equal(sql, "SELECT \"state\", 100 % 7, '%d' FROM \"a \"\"b\"\"; DROP\""
+                             " WHERE \"%s\" = $1 %");
+    free(sql);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_file_or_a_database),
+        cmocka_unit_test(what_is_wrong_is_said_without_a_password),
+        cmocka_unit_test(each_kind_has_its_names_and_others_may_be_given),
+        cmocka_unit_test(names_are_quoted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
