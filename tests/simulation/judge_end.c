@@ -1,0 +1,139 @@
+/* judge_end.c: the rest of judge.c: ends of a batch, of a turn, and of everything. */
+#include "simulation.h"
+
+/* ---- The end of a batch --------------------------------------------------------------------- */
+
+void sim_judge_record(struct sim *sim, struct sim_node *node, struct batch__batch *batch)
+{
+    struct sim_judged *key = &node->keys[sim_key_of(batch)];
+    sim_must(sim, key->stage == SIM_ANSWERED, "a record of one that is %s", sim_stage_name(key));
+    sim_must(sim, batch->ran.count == key->ran_size, "a record of %u operations, not %u",
+             (unsigned)batch->ran.count, key->ran_size);
+    sim_must(sim, batch->changed == key->changed, "a record of %u changes, not %u",
+             (unsigned)batch->changed, key->changed);
+    sim_must(sim, batch->replays == key->replays, "a record of %u replays, not %u", batch->replays,
+             key->replays);
+    sim_must(sim, (batch->save_ns != 0) == (key->changed > 0), "a record with a save that was not");
+    sim_must(sim, batch->loaded_ns >= batch->load_ns, "a load that ends before it begins");
+    sim_must(sim, batch->saved_ns >= batch->save_ns, "a save that ends before it begins");
+    key->stage = key->is_loaded ? SIM_REPORTED : SIM_IDLE;
+    key->ran_size = 0;
+    key->again_size = key->again_at = 0;
+    key->free_ns = sim->now_ns + node->elapsed_ns;
+}
+
+/* After a conflict, or because nothing changed on a kept resource. */
+static bool is_dropped_to_run_again(struct sim *sim, const struct sim_node *node,
+                                    struct sim_judged *key, const struct batch__batch *batch)
+{
+    bool is_conflict = key->stage == SIM_SAVED && key->told == BATCH_CONFLICT;
+    bool is_look = key->stage == SIM_OPEN && key->is_kept && key->changed == 0;
+    if (key->ran_size == 0 || (!is_conflict && !is_look))
+        return false;
+    if (is_conflict) {
+        sim_must(sim, key->replays < node->core.config.replays_max, "a batch runs again too often");
+        sim_must(sim, key->told_ns < batch->deadline_ns, "a batch runs again too late");
+        key->replays++;
+        sim_saw(sim, SIM_EVENT_replay);
+    } else {
+        sim_saw(sim, SIM_EVENT_looked_again);
+    }
+    for (uint32_t i = 0; i < key->ran_size; i++)
+        key->again[i] = key->ran[i];
+    key->again_size = key->ran_size;
+    key->again_at = 0;
+    key->ran_size = 0;
+    key->changed = 0;
+    key->is_loaded = false;
+    key->is_kept = false;
+    key->stage = SIM_DROPPED;
+    return true;
+}
+
+void sim_judge_release(struct sim *sim, struct sim_node *node, struct batch__batch *batch)
+{
+    struct sim_judged *key = &node->keys[sim_key_of(batch)];
+    sim_must(sim, key->is_loaded, "a release of what was not loaded");
+    if (is_dropped_to_run_again(sim, node, key, batch))
+        return;
+    bool is_left = (key->stage == SIM_OPEN || key->stage == SIM_RERUN) && key->ran_size == 0;
+    for (; is_left && key->again_at < key->again_size; key->again_at++) {
+        struct sim_op *op = &sim->ops[key->again[key->again_at]];
+        sim_must(sim, op->is_canceled, "%c does not run again", sim_op_letter(op->number));
+        op->has_left = true;
+        sim_saw(sim, SIM_EVENT_replay_left);
+    }
+    sim_must(sim, is_left || key->stage == SIM_REPORTED, "a release of one that is %s",
+             sim_stage_name(key));
+    if (is_left) {
+        sim_saw(sim, SIM_EVENT_batch_left);
+        key->free_ns = sim->now_ns + node->elapsed_ns;
+    }
+    key->stage = SIM_IDLE;
+    key->is_loaded = false;
+    key->again_size = key->again_at = 0;
+}
+
+/* ---- The end of a turn ---------------------------------------------------------------------- */
+
+void sim_judge_turn(struct sim *sim, struct sim_node *node)
+{
+    const struct batch__core *core = &node->core;
+    uint32_t taken = (uint32_t)__builtin_popcountll(node->taken);
+    sim_must(sim, core->ops == taken, "the core counts %u operations, not %u", (unsigned)core->ops,
+             taken);
+    sim_must(sim, node->pending == node->taken, "an operation was answered before it was taken");
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < sim->config->keys_size; i++)
+        kept += node->keys[i].stage == SIM_REPORTED;
+    sim_must(sim, core->kept_size == kept, "%u resources are kept, not %u",
+             (unsigned)core->kept_size, kept);
+    sim_must(sim, kept <= core->config.kept_max, "%u resources are kept", kept);
+    sim_must(sim, kept == 0 || node->state == SIM_UP, "a resource is kept after stop");
+}
+
+/* ---- Nothing is left to happen -------------------------------------------------------------- */
+
+void sim_judge_rest(struct sim *sim)
+{
+    for (uint32_t i = 0; i < sim->config->nodes_size; i++) {
+        const struct sim_node *node = &sim->nodes[i];
+        if (node->state == SIM_DOWN)
+            continue;
+        sim_must(sim, node->pending == 0, "%c is never answered",
+                 sim_op_letter((uint32_t)__builtin_ctzll(node->pending)));
+        uint32_t kept = 0;
+        for (uint32_t k = 0; k < sim->config->keys_size; k++) {
+            const struct sim_judged *key = &node->keys[k];
+            kept += key->stage == SIM_REPORTED;
+            sim_must(sim, key->waiting == 0, "somebody still waits");
+        }
+        sim_must(sim, node->core.table.count == kept, "%u keys are left",
+                 (unsigned)node->core.table.count);
+    }
+}
+
+static void count(struct sim *sim, enum sim_outcome outcome, uint64_t set)
+{
+    sim->tally->outcomes[outcome] += (uint64_t)__builtin_popcountll(set);
+}
+
+void sim_judge_end(struct sim *sim)
+{
+    for (uint32_t i = 0; i < sim->config->nodes_size; i++)
+        sim_must(sim, sim->nodes[i].state == SIM_DOWN, "node %u does not come to an end", i + 1);
+    uint64_t stored = sim->stored;
+    uint64_t maybe = sim->unknown | sim->died;
+    uint64_t told = sim->ok | sim->ok_unchanged | sim->refused;
+    uint64_t all = sim_bit(sim->ops_size) - 1;
+    sim_must(sim, (sim->ok & ~stored) == 0, "told OK, and not stored");
+    sim_must(sim, (stored & ~(sim->ok | maybe)) == 0, "stored, and not told so");
+    sim_must(sim, (told | maybe) == all, "an operation got lost");
+    sim_must(sim, (told & maybe) == 0 && (sim->unknown & sim->died) == 0, "two answers to one");
+    count(sim, SIM_OUTCOME_ok, sim->ok);
+    count(sim, SIM_OUTCOME_ok_unchanged, sim->ok_unchanged);
+    count(sim, SIM_OUTCOME_unknown_applied, sim->unknown & stored);
+    count(sim, SIM_OUTCOME_unknown_not_applied, sim->unknown & ~stored);
+    count(sim, SIM_OUTCOME_died_applied, sim->died & stored);
+    count(sim, SIM_OUTCOME_died_not_applied, sim->died & ~stored);
+}

@@ -1,0 +1,167 @@
+# The mistakes of the core: in a copy of its files these words are replaced by those. Each text must
+# be there exactly once, so that a change of the core cannot make a mistake vanish unseen. What the
+# mistakes are is said in controls.h.
+function(make_mistake file right wrong)
+    string(FIND "${text_${file}}" "${right}" first)
+    string(FIND "${text_${file}}" "${right}" last REVERSE)
+    if(first EQUAL -1 OR NOT first EQUAL last)
+        message(FATAL_ERROR "mistakes.cmake: not exactly once in src/core/${file}.c: ${right}")
+    endif()
+    string(REPLACE "${right}" "${wrong}" text "${text_${file}}")
+    set(text_${file} "${text}" PARENT_SCOPE)
+endfunction()
+
+set(mistaken again batch core early step sweep)
+foreach(file IN LISTS mistaken)
+    set(path "${batch_SOURCE_DIR}/src/core/${file}.c")
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${path}")
+    file(READ "${path}" text_${file})
+endforeach()
+
+# Submit.
+make_mistake(core
+    [[    batch__ops_push(&batch->waiting, op);]]
+    [[    if (SIM_MISTAKE(fifo_broken) && batch->waiting.head != NULL) {
+        op->private_next = batch->waiting.head;
+        batch->waiting.head = op;
+        batch->waiting.count++;
+    } else
+        batch__ops_push(&batch->waiting, op);]])
+make_mistake(core
+    [[core->ops >= core->config.ops_waiting_max]]
+    [[core->ops >= core->config.ops_waiting_max + SIM_MISTAKE(limit_ignored)]])
+make_mistake(core
+    [[    if (batch == NULL)
+        batch__answer(core, op, BATCH_NO_MEMORY);]]
+    [[    if (batch == NULL && SIM_MISTAKE(no_memory_not_told))
+        core->ops--;
+    else if (batch == NULL)
+        batch__answer(core, op, BATCH_NO_MEMORY);]])
+make_mistake(batch
+    [[if (batch->key_size > BATCH__KEY_INLINE)]]
+    [[if (batch->key_size > BATCH__KEY_INLINE && !SIM_MISTAKE(key_memory_lost))]])
+make_mistake(early
+    [[    default:
+        return 0;]]
+    [[    default:
+        return SIM_MISTAKE(refused_at_rest) ? save_ns : 0;]])
+
+# Cancel and expiry.
+make_mistake(sweep
+    [[            batch__answer(core, op, status);
+            continue;]]
+    [[            batch__answer(core, op, status);
+            if (!SIM_MISTAKE(canceled_told_twice))
+                continue;]])
+make_mistake(sweep
+    [[            batch->phase = BATCH__ENDED;]]
+    [[            batch->phase = SIM_MISTAKE(loaded_for_nobody) ? BATCH__BEGUN : BATCH__ENDED;]])
+make_mistake(step
+    [[    int status = batch__op_refusal(op, core->now_ns);]]
+    [[    int status = batch__op_refusal(op, core->now_ns);
+    if (SIM_MISTAKE(expired_runs) && status == BATCH_EXPIRED)
+        status = BATCH_OK;]])
+make_mistake(step
+    [[if (batch__op_is_canceled(op)) {]]
+    [[if (batch__op_is_canceled(op) && !SIM_MISTAKE(canceled_runs_again)) {]])
+
+# Load, window, save.
+make_mistake(core
+    [[    batch->ran = batch__ops_take(ops);]]
+    [[    if (SIM_MISTAKE(load_error_answers_one))
+        batch__ops_push(&batch->ran, batch__ops_pop(ops));
+    else
+        batch->ran = batch__ops_take(ops);]])
+make_mistake(core
+    [[        first_load_failed(core, batch);
+    batch__todo_push(core, batch);]]
+    [[        first_load_failed(core, batch);
+    if (!SIM_MISTAKE(loaded_not_noticed) || batch->phase != BATCH__OPEN)
+        batch__todo_push(core, batch);]])
+make_mistake(core
+    [[    uint64_t window_ns = core->due.first != NULL ?]]
+    [[    uint64_t window_ns = core->due.first != NULL && !SIM_MISTAKE(window_never_closes) ?]])
+make_mistake(core
+    [[sum_or_max(core->now_ns, core->config.window_ns)]]
+    [[sum_or_max(core->now_ns, core->config.window_ns >> SIM_MISTAKE(window_closes_early)
+                                       << SIM_MISTAKE(window_too_long))]])
+make_mistake(core
+    [[    batch->deadline_ns = sum_or_max(]]
+    [[    if (!SIM_MISTAKE(deadline_of_another) || batch->deadline_ns == 0)
+        batch->deadline_ns = sum_or_max(]])
+make_mistake(step
+    [[    else
+        batch->phase = batch->changed > 0 ? BATCH__CLOSED : BATCH__ANSWER;]]
+    [[    else if (SIM_MISTAKE(no_save_after_change) && batch->changed < batch->ran.count)
+        batch->phase = BATCH__ANSWER;
+    else
+        batch->phase = batch->changed > 0 || SIM_MISTAKE(save_without_change) ? BATCH__CLOSED
+                                                                              : BATCH__ANSWER;]])
+
+# The outcome.
+make_mistake(core
+    [[        batch->status = (int8_t)status;]]
+    [[        batch->status = (int8_t)status;
+        if (SIM_MISTAKE(unknown_told_as_failed) && status == BATCH_UNKNOWN)
+            batch->status = BATCH_SAVE_FAILED;
+        if (SIM_MISTAKE(failed_told_as_ok) && status == BATCH_SAVE_FAILED)
+            batch->status = BATCH_OK;
+        if (SIM_MISTAKE(conflict_told_as_failed) && status == BATCH_CONFLICT)
+            batch->status = BATCH_SAVE_FAILED;
+        if (SIM_MISTAKE(canceled_after_run) && batch->ran.count > 1 &&
+            batch__op_is_canceled(batch->ran.head))
+            batch__answer(core, batch__ops_pop(&batch->ran), BATCH_CANCELED);]])
+make_mistake(step
+    [[    todo_pop(core);
+    if (batch->waiting.count > 0) {]]
+    [[    todo_pop(core);
+    if (SIM_MISTAKE(stop_forgets_waiting) && core->is_stopping && batch->waiting.count > 0) {
+        core->ops -= batch->waiting.count;
+        batch->waiting.count = 0;
+        batch->waiting.head = NULL;
+        batch__waiting_remove(&core->waiting, batch);
+    }
+    if (batch->waiting.count > 0) {]])
+
+# Replays and kept resources.
+make_mistake(core
+    [[status == BATCH_CONFLICT && batch__may_replay(core, batch)]]
+    [[(status == BATCH_CONFLICT || (SIM_MISTAKE(unknown_replayed) && status == BATCH_UNKNOWN)) &&
+        batch__may_replay(core, batch)]])
+make_mistake(again
+    [[batch->replays < core->config.replays_max]]
+    [[batch->replays < core->config.replays_max + SIM_MISTAKE(replay_without_limit)]])
+make_mistake(again
+    [[    batch->again = batch__ops_take(&batch->ran);]]
+    [[    batch->again = batch__ops_take(&batch->ran);
+    if (SIM_MISTAKE(replay_out_of_order) && batch->again.count > 1)
+        batch__ops_push(&batch->again, batch__ops_pop(&batch->again));]])
+make_mistake(again
+    [[    batch->phase = BATCH__DROP;]]
+    [[    batch->phase = SIM_MISTAKE(replay_on_old_resource) ? BATCH__RERUN : BATCH__DROP;]])
+make_mistake(step
+    [[batch->changed == 0 && batch->is_kept]]
+    [[batch->changed == 0 && batch->is_kept && !SIM_MISTAKE(kept_not_looked_at)]])
+make_mistake(again
+    [[batch->is_loaded && batch->status == BATCH_OK]]
+    [[batch->is_loaded && (batch->status == BATCH_OK || SIM_MISTAKE(kept_after_failed_save))]])
+make_mistake(step
+    [[if (batch->is_loaded && core->is_stopping) {]]
+    [[if (batch->is_loaded && core->is_stopping && !SIM_MISTAKE(kept_after_stop)) {]])
+make_mistake(again
+    [[batch__keep_at_most(core, core->config.kept_max - 1);]]
+    [[batch__keep_at_most(core, core->config.kept_max - !SIM_MISTAKE(kept_without_limit));]])
+
+set(mistaken_sources)
+foreach(file IN LISTS mistaken)
+    set(path "${CMAKE_CURRENT_BINARY_DIR}/mistaken/${file}.c")
+    set(before)
+    if(EXISTS "${path}")
+        file(READ "${path}" before)
+    endif()
+    set(text "#include \"controls.h\"\n${text_${file}}")
+    if(NOT text STREQUAL before)
+        file(WRITE "${path}" "${text}")
+    endif()
+    list(APPEND mistaken_sources "${path}")
+endforeach()
