@@ -1,0 +1,435 @@
+/* stop_scenarios.c: submit.c, call.c and processor.c against stop and cancel. The processor and its
+ * shards are made as batch_processor_start makes them; only the worker's thread is a few lines of
+ * ours, so that there are few enough steps to go through all their orders. */
+#include "scenarios.h"
+
+#include "core/op.h"
+#include "platform/atomics.h"
+#include "runtime/processor.h"
+
+#include <string.h>
+
+enum { SHARDS = 2, OPS = 3 };
+
+static batch_processor *processor;
+static struct batch__shard *shards[SHARDS];
+static batch_op ops[OPS];
+static bool is_accepted[OPS]; /* each written by its submitter */
+static uint32_t answers[OPS];
+static batch_call *call;
+static bool is_call_taken;
+
+static batch_verdict run(void *resource, void *arg)
+{
+    (void)resource;
+    (void)arg;
+    return BATCH_UNCHANGED;
+}
+
+static void done(batch_op *op, const batch_result *result)
+{
+    (void)op;
+    (void)result;
+}
+
+static bool is_own_thread(void *arg)
+{
+    (void)arg;
+    return false;
+}
+
+static void make(uint32_t count)
+{
+    batch_options given = BATCH_OPTIONS_INIT;
+    given.shards = count;
+    given.sessions = 0;
+    batch_options options;
+    explorer_check(batch__options_take(&options, &given, NULL) == BATCH_OK);
+    processor = batch__allocate(&options, sizeof *processor);
+    memset(processor, 0, sizeof *processor);
+    processor->options = options;
+    processor->shards = shards;
+    explorer_check(batch__lock_init(&processor->lock));
+    explorer_check(batch__io_queue_init(&processor->io_queue, 0));
+    explorer_check(batch__hub_init(&processor->hub, &options.allocator, is_own_thread, NULL) ==
+                   BATCH_OK);
+    for (uint32_t i = 0; i < count; i++) {
+        shards[i] = batch__shard_new(processor);
+        explorer_check(shards[i] != NULL);
+        explorer_name(&shards[i]->inbox.xops, i == 0 ? "xops" : "xops of the other");
+        explorer_name(&shards[i]->inbox.xsignals, i == 0 ? "xsignals" : "xsignals of the other");
+        explorer_name(&shards[i]->inbox.xrest, i == 0 ? "xrest" : "xrest of the other");
+        explorer_name(&shards[i]->inbox.lock, i == 0 ? "inbox lock" : "inbox lock of the other");
+    }
+    explorer_name(&processor->xis_stopping, "xis_stopping");
+    explorer_name(&processor->xgroup_submitters, "xgroup_submitters");
+    explorer_name(&processor->xfinishers, "xfinishers");
+    explorer_name(&processor->lock, "processor lock");
+    for (int i = 0; i < OPS; i++) {
+        ops[i] = (batch_op)BATCH_OP_INIT;
+        ops[i].run = run;
+        ops[i].done = done;
+        is_accepted[i] = false;
+        answers[i] = 0;
+    }
+    is_call_taken = false;
+}
+
+/* Keys: of the first shard or of the second. The processor's hash key is zero here. */
+static void give_keys(const char *keys)
+{
+    for (int i = 0; i < OPS; i++) {
+        ops[i].key = keys + i;
+        ops[i].key_size = 1;
+    }
+}
+
+static void start(uint32_t count, void (*body)(void *arg))
+{
+    processor->shards_left = processor->threads_left = count;
+    for (uint32_t i = 0; i < count; i++)
+        explorer_check(batch__thread_start(&shards[i]->thread, "worker", body, shards[i]));
+}
+
+static void answer_all(batch_op *first)
+{
+    batch_op *next;
+    for (batch_op *op = first; op != NULL; op = next) {
+        next = op->private_next;
+        explorer_check(op->private_state == BATCH__OP_ACCEPTED);
+        answers[op - ops]++;
+    }
+}
+
+static void end_answered(void)
+{
+    for (int i = 0; i < OPS; i++)
+        explorer_check(answers[i] == (is_accepted[i] ? 1 : 0));
+}
+
+/* ---- Submit against stop -------------------------------------------------------------------- */
+
+/* A worker that answers what it is given, until it is told to stop. */
+static void worker(void *arg)
+{
+    struct batch__shard *shard = arg;
+    for (;;) {
+        uint32_t signals = batch__inbox_take_signals_sc(&shard->inbox);
+        batch_op *first = batch__inbox_take_ops_sc(&shard->inbox, false);
+        answer_all(first);
+        if ((signals & BATCH__SIGNAL_STOP) != 0)
+            break;
+        if (first == NULL)
+            batch__inbox_rest_sc(&shard->inbox, BATCH__ASLEEP, UINT64_MAX);
+    }
+    answer_all(batch__inbox_take_ops_sc(&shard->inbox, true));
+    batch__processor_worker_ended(processor);
+}
+
+/* As it is, but looks only when it is told to stop: fewer steps. */
+static void lazy_worker(void *arg)
+{
+    struct batch__shard *shard = arg;
+    while ((batch__inbox_take_signals_sc(&shard->inbox) & BATCH__SIGNAL_STOP) == 0)
+        batch__inbox_rest_sc(&shard->inbox, BATCH__NAPPING, UINT64_MAX);
+    answer_all(batch__inbox_take_ops_sc(&shard->inbox, true));
+    batch__processor_worker_ended(processor);
+}
+
+static void begin_submit(void)
+{
+    make(1);
+    give_keys("aaa");
+    explorer_want(3);
+    start(1, worker);
+}
+
+static void submit_two(void)
+{
+    is_accepted[0] = batch_submit(processor, &ops[0]) == BATCH_OK;
+    is_accepted[1] = batch_submit(processor, &ops[1]) == BATCH_OK;
+    explorer_check(is_accepted[0] || !is_accepted[1]);
+    explorer_saw(is_accepted[0] + is_accepted[1]);
+}
+
+static void submit_one(void)
+{
+    is_accepted[0] = batch_submit(processor, &ops[0]) == BATCH_OK;
+    explorer_saw(is_accepted[0]);
+}
+
+static void stop_it(void)
+{
+    explorer_check(batch_processor_stop(processor, BATCH_FOREVER) == 0);
+}
+
+static void begin_submit_many(void)
+{
+    make(2);
+    give_keys("aac");
+    explorer_want(3);
+    start(2, lazy_worker);
+}
+
+/* All or none, though they go to two shards. */
+static void submit_many(void)
+{
+    batch_op *const some[] = {&ops[0], &ops[1], &ops[2]};
+    bool is_done = batch_submit_many(processor, some, OPS) == BATCH_OK;
+    for (int i = 0; i < OPS; i++)
+        is_accepted[i] = is_done;
+    explorer_saw(is_done);
+}
+
+static void end_two_shards(void)
+{
+    explorer_check(ops[0].private_hash >> 31 != ops[2].private_hash >> 31 || !is_accepted[0]);
+    end_answered();
+}
+
+/* ---- Cancel --------------------------------------------------------------------------------- */
+
+static uint32_t cancels; /* that the worker waits for */
+
+/* Whoever is canceled while it waits is answered, and here nobody is answered otherwise. */
+static void canceling_worker(void *arg)
+{
+    struct batch__shard *shard = arg;
+    batch_op *waiting[OPS];
+    uint32_t waiting_size = 0;
+    uint32_t answered = 0;
+    while (answered < cancels) {
+        uint32_t signals = batch__inbox_take_signals_sc(&shard->inbox);
+        batch_op *first = batch__inbox_take_ops_sc(&shard->inbox, false);
+        for (batch_op *op = first; op != NULL; op = op->private_next)
+            waiting[waiting_size++] = op;
+        if ((signals & BATCH__SIGNAL_CANCEL) != 0) {
+            for (uint32_t i = 0; i < waiting_size; i++) {
+                uint32_t *its_answers = &answers[waiting[i] - ops];
+                if (*its_answers == 0 && batch__op_is_canceled(waiting[i])) {
+                    ++*its_answers;
+                    answered++;
+                }
+            }
+        }
+        if (signals == 0 && first == NULL)
+            batch__inbox_rest_sc(&shard->inbox, BATCH__ASLEEP, UINT64_MAX);
+    }
+    batch__processor_worker_ended(processor);
+}
+
+static void begin_cancel_of(uint32_t count)
+{
+    make(1);
+    cancels = count;
+    give_keys("aaa");
+    is_accepted[0] = batch_submit(processor, &ops[0]) == BATCH_OK;
+    start(1, canceling_worker);
+}
+
+static void begin_cancel_one(void)
+{
+    begin_cancel_of(1);
+}
+
+static void begin_cancel(void)
+{
+    begin_cancel_of(2);
+}
+
+static void cancel_first(void)
+{
+    explorer_check(batch_cancel(processor, &ops[0]) == BATCH_OK);
+}
+
+static void submit_and_cancel(void)
+{
+    is_accepted[1] = batch_submit(processor, &ops[1]) == BATCH_OK;
+    explorer_check(is_accepted[1]);
+    explorer_check(batch_cancel(processor, &ops[1]) == BATCH_OK);
+}
+
+static void end_canceled(void)
+{
+    stop_it();
+    explorer_check(answers[0] + answers[1] == cancels);
+}
+
+/* ---- Finish against stop -------------------------------------------------------------------- */
+
+static void finish_call(void)
+{
+    call->store_code = 7;
+    batch_call_finish(call, BATCH_SAVE_FAILED);
+}
+
+static void calling_worker(void *arg)
+{
+    struct batch__shard *shard = arg;
+    bool is_told = false;
+    while (!is_told || !is_call_taken) {
+        uint32_t signals = batch__inbox_take_signals_sc(&shard->inbox);
+        batch_call *taken = batch__inbox_take_calls_sc(&shard->inbox);
+        is_told = is_told || (signals & BATCH__SIGNAL_STOP) != 0;
+        if (taken != NULL) {
+            explorer_check(taken == call && taken->next == NULL);
+            explorer_check(taken->status == BATCH_SAVE_FAILED && taken->store_code == 7);
+            is_call_taken = true;
+        }
+        if (signals == 0 && taken == NULL)
+            batch__inbox_rest_sc(&shard->inbox, BATCH__ASLEEP, UINT64_MAX);
+    }
+    batch__processor_worker_ended(processor);
+}
+
+static void begin_finish(void)
+{
+    make(1);
+    call = batch__allocate(&processor->options, batch__call_size(0));
+    memset(call, 0, sizeof *call);
+    batch__call_begin(call, shards[0]);
+    batch__call_hand_over(call, BATCH__STAGE_SAVE);
+    start(1, calling_worker);
+}
+
+/* What batch_processor_free releases; the store's thread may be about to return. */
+static void stop_and_free(void)
+{
+    stop_it();
+    batch_options options = processor->options;
+    batch__release(&options, call);
+    batch__shard_free(shards[0]);
+    batch__hub_destroy(&processor->hub);
+    batch__io_queue_destroy(&processor->io_queue);
+    batch__lock_destroy(&processor->lock);
+    batch__release(&options, processor);
+}
+
+static void end_finish(void)
+{
+    explorer_check(is_call_taken);
+}
+
+/* ---- Leaving a store ------------------------------------------------------------------------ */
+
+static batch_store store;
+static uint64_t store_state;
+static bool is_closed;
+
+static void close_store(batch_store *closed)
+{
+    (void)closed;
+    store_state = 2;
+    is_closed = true;
+}
+
+static void begin_store(void)
+{
+    store = (batch_store)BATCH_STORE_INIT;
+    store.close = close_store;
+    store_state = 0;
+    is_closed = false;
+    batch__store_use(&store);
+    batch__store_use(&store);
+    explorer_want(3);
+}
+
+static void leave_store(void)
+{
+    batch__store_leave(&store);
+}
+
+static void use_and_leave_store(void)
+{
+    store_state = 1; /* what a session does to it */
+    batch__store_leave(&store);
+}
+
+static void close_if_left(void)
+{
+    int status = batch_store_close(&store);
+    explorer_check(status == BATCH_OK || status == BATCH_BUSY);
+    explorer_check(is_closed == (status == BATCH_OK));
+    explorer_saw(status == BATCH_OK);
+}
+
+static void end_store(void)
+{
+    explorer_check(is_closed || batch_store_close(&store) == BATCH_OK);
+}
+
+/* ---- Counters ------------------------------------------------------------------------------- */
+
+static struct batch__counters counters;
+static struct batch__group_counters group_counters;
+
+static void begin_counters(void)
+{
+    memset(&counters, 0, sizeof counters);
+    memset(&group_counters, 0, sizeof group_counters);
+    explorer_want(3);
+}
+
+static void count_ops(void)
+{
+    for (int i = 0; i < 2; i++) {
+        batch__counters_accepted(&counters, 1);
+        batch__counters_answered(&counters, BATCH_OK, 1);
+    }
+}
+
+/* Never more answers than operations. */
+static void read_counters(void)
+{
+    batch_stats stats = BATCH_STATS_INIT;
+    const struct batch__counters *all = &counters;
+    struct batch__shared_counts shared = {0, 0, 0};
+    explorer_check(batch__stats_collect(&stats, &all, 1, &group_counters, &shared) == BATCH_OK);
+    explorer_check(stats.operations_waiting <= 2);
+    explorer_saw(stats.operations_waiting > 0);
+}
+
+static void end_nothing(void)
+{
+}
+
+const struct explorer_scenario stop_scenarios[] = {
+    {.name = "stop-submit",
+     .begin = begin_submit,
+     .threads = {submit_one, stop_it},
+     .end = end_answered},
+    {.name = "stop-submit-two",
+     .begin = begin_submit,
+     .threads = {submit_two, stop_it},
+     .end = end_answered,
+     .runs = 100000,
+     .whims = 1},
+    {.name = "stop-submit-many",
+     .begin = begin_submit_many,
+     .threads = {submit_many, stop_it},
+     .end = end_two_shards},
+    {.name = "cancel",
+     .begin = begin_cancel_one,
+     .threads = {cancel_first},
+     .end = end_canceled},
+    {.name = "cancel-two",
+     .begin = begin_cancel,
+     .threads = {cancel_first, submit_and_cancel},
+     .end = end_canceled,
+     .runs = 100000,
+     .whims = 1},
+    {.name = "stop-finish",
+     .begin = begin_finish,
+     .threads = {finish_call, stop_and_free},
+     .end = end_finish},
+    {.name = "store-close",
+     .begin = begin_store,
+     .threads = {leave_store, use_and_leave_store, close_if_left},
+     .end = end_store},
+    {.name = "counters",
+     .begin = begin_counters,
+     .threads = {count_ops, read_counters},
+     .end = end_nothing,
+     .runs = 400},
+};
+const size_t stop_scenarios_size = sizeof stop_scenarios / sizeof *stop_scenarios;
