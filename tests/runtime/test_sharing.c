@@ -32,10 +32,15 @@ static void loads_that_hang_hold_up_no_save(void **state)
         rig.options.ops_max = 2; /* the second operation ends the batch */
         rig_start(&rig);
         struct job first, second;
+        struct gate running;
+        gate_init(&running);
+        gate_close(&running);
         job_init(&first, &rig, "open", 1);
         job_init(&second, &rig, "open", 1);
+        first.gate = &running;
         job_submit(&first);
-        rig_settle(&rig);
+        gate_await(&running, 1); /* so it has been loaded */
+        gate_open(&running);
         gate_close(&rig.load_gate);
         struct many *many = malloc(sizeof *many);
         assert_non_null(many);
@@ -56,6 +61,7 @@ static void loads_that_hang_hold_up_no_save(void **state)
             assert_int_equal(job_wait(&many->jobs[i]), BATCH_OK);
         rig_free(&rig);
         rig_destroy(&rig);
+        gate_destroy(&running);
         free(many);
     }
 }
