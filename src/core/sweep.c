@@ -63,14 +63,17 @@ uint64_t batch__sweep_due_ns(const struct batch__core *core)
 
 void batch__sweep_if_due(struct batch__core *core)
 {
+    /* What was canceled and does not wait has begun or is answered; unless it is about to begin in
+     * an open batch, where it may find no place and have to wait again. */
+    bool is_sweep_wanted = core->is_sweep_wanted && core->todo_first != NULL;
     if (core->waiting.first == NULL) {
-        core->is_sweep_wanted = false; /* what was canceled has begun or is answered */
+        core->is_sweep_wanted = is_sweep_wanted;
         core->start_by_min_ns = UINT64_MAX;
         return;
     }
     if (batch__sweep_due_ns(core) > core->now_ns)
         return;
-    core->is_sweep_wanted = false;
+    core->is_sweep_wanted = is_sweep_wanted;
     core->start_by_min_ns = UINT64_MAX;
     uint64_t looked_at = 0;
     for (struct batch__batch *batch = core->waiting.first, *next; batch != NULL; batch = next) {

@@ -130,6 +130,23 @@ static void operations_behind_a_save_are_canceled_and_expire_at_once(void **stat
     trace_end(t);
 }
 
+static void canceled_when_about_to_run_and_then_without_a_place_it_is_not_left_waiting(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.ops_max = 1});
+    trace_submit(t, "a", "AB");
+    trace_hold(t);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_cancel(t, "B"); /* in an open batch, which A will fill */
+    trace_go(t);
+    trace_at(t, 1);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  0] a: run A\n"
+                    "[  0] a: save, closed by size\n"
+                    "[  0] done B CANCELED\n");
+    trace_end(t);
+}
+
 static void everybody_behind_a_save_leaves_and_the_key_is_forgotten(void **state)
 {
     (void)state;
@@ -390,6 +407,8 @@ int main(void)
         cmocka_unit_test(a_waiting_operation_is_answered_as_soon_as_it_is_canceled),
         cmocka_unit_test(a_waiting_operation_is_answered_as_soon_as_it_expires),
         cmocka_unit_test(operations_behind_a_save_are_canceled_and_expire_at_once),
+        cmocka_unit_test(
+            canceled_when_about_to_run_and_then_without_a_place_it_is_not_left_waiting),
         cmocka_unit_test(everybody_behind_a_save_leaves_and_the_key_is_forgotten),
         cmocka_unit_test(cancel_after_an_operation_ran_changes_nothing),
         cmocka_unit_test(canceled_twice_it_is_answered_once),
