@@ -20,6 +20,8 @@
     X(canceled_told_twice, "core: a canceled operation is answered, and waits on")                 \
     X(canceled_after_run, "core: an operation that ran is told CANCELED")                          \
     X(canceled_runs_again, "core: a canceled operation runs again after a conflict")               \
+    X(canceled_not_noticed, "core: nobody looks for the canceled among those who wait")            \
+    X(canceled_and_forgotten, "core: not for one who then finds no place in his batch either")     \
     X(unknown_told_as_failed, "core: UNKNOWN is told as SAVE_FAILED")                              \
     X(failed_told_as_ok, "core: SAVE_FAILED is told as OK")                                        \
     X(conflict_told_as_failed, "core: CONFLICT is told as SAVE_FAILED")                            \
@@ -44,6 +46,7 @@
     X(key_memory_lost, "core: the memory of a long key is not given back")                         \
     X(limit_ignored, "core: one more operation is taken than may wait")                            \
     X(loaded_not_noticed, "core: a batch is not looked at when its load has ended")                \
+    X(waiting_not_joining, "core: who waited for the load finds the window closed")                \
     X(loaded_for_nobody, "core: a batch is loaded though all have left")                           \
     X(refused_at_rest, "core: a key at rest is judged by how long saves take")                     \
     X(deadline_of_another, "core: the deadline is counted from the batch before")

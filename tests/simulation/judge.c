@@ -66,15 +66,38 @@ static bool is_over(const struct sim *sim, const struct sim_judged *key)
 
 /* ---- Submit --------------------------------------------------------------------------------- */
 
-/* May it be told that it would have to wait too long? A key at rest is never judged. */
-static bool may_be_hopeless(const struct sim_node *node, const struct sim_judged *key,
-                            const struct sim_op *op)
+static void mean_add(uint64_t *mean_ns, uint64_t time_ns)
 {
-    if (!node->core.config.refuses_early || op->op.start_by_ns == 0 || !node->has_saved)
-        return false;
-    if (key->stage == SIM_OPEN || key->stage == SIM_SAVED)
-        return !node->is_clean; /* it may have been closed, or be run again */
-    return key->stage == SIM_SAVING || (key->stage >= SIM_DROPPED && key->stage <= SIM_RERUN);
+    *mean_ns = *mean_ns == 0 ? time_ns : *mean_ns - *mean_ns / 8 + time_ns / 8;
+}
+
+static uint64_t rest_of(uint64_t all_ns, uint64_t since_ns)
+{
+    return all_ns > since_ns ? all_ns - since_ns : 0;
+}
+
+/* How long it must wait at the least, as the node knows saves and loads; a key at rest, or open, is
+ * never judged. */
+static uint64_t wait_ns(const struct sim_node *node, const struct sim_judged *key, uint64_t now_ns)
+{
+    uint64_t next_load_ns = node->core.config.kept_max > 0 ? 0 : node->load_mean_ns;
+    if (key->stage == SIM_SAVING)
+        return rest_of(node->save_mean_ns, now_ns - key->save_ns) + next_load_ns;
+    if (key->stage == SIM_RELOADING)
+        return rest_of(node->load_mean_ns, now_ns - key->load_ns) + node->save_mean_ns +
+               next_load_ns;
+    return 0;
+}
+
+/* Is it told that it would have to wait too long? While actions are to be taken it depends on them:
+ * then it may be. */
+static bool is_hopeless(const struct sim_node *node, const struct sim_judged *key,
+                        struct sim_op *op, uint64_t now_ns)
+{
+    bool may_be = node->core.config.refuses_early && op->op.start_by_ns != 0 &&
+                  node->save_mean_ns != 0 && key->stage != SIM_IDLE;
+    op->may_be_hopeless = may_be && !node->is_clean;
+    return may_be && node->is_clean && wait_ns(node, key, now_ns) > op->op.start_by_ns - now_ns;
 }
 
 static int refusal_of(struct sim_node *node, const struct sim_judged *key, struct sim_op *op,
@@ -94,8 +117,8 @@ static int refusal_of(struct sim_node *node, const struct sim_judged *key, struc
     if (is_full && node->is_clean)
         return BATCH_BUSY;
     op->may_be_full = is_full;
-    op->may_be_hopeless = may_be_hopeless(node, key, op);
-    return BATCH_OK;
+    op->is_hopeless = is_hopeless(node, key, op, now_ns);
+    return op->is_hopeless ? BATCH_BUSY : BATCH_OK;
 }
 
 void sim_judge_submit(struct sim *sim, struct sim_node *node, struct sim_op *op, uint64_t now_ns)
@@ -105,6 +128,8 @@ void sim_judge_submit(struct sim *sim, struct sim_node *node, struct sim_op *op,
     op->accepted_ns = now_ns > node->core.now_ns ? now_ns : node->core.now_ns;
     op->must_be = (int8_t)refusal_of(node, key, op, op->accepted_ns);
     node->taken |= sim_bit(op->number);
+    if (op->op.start_by_ns != 0)
+        node->impatient |= sim_bit(op->number);
     if (op->must_be == BATCH_OK)
         key->waiting |= sim_bit(op->number);
 }
@@ -118,25 +143,31 @@ static void begin(struct sim_judged *key)
     key->is_loaded = false;
     key->is_kept = false;
     key->told = BATCH_OK;
+    key->load_ns = key->loaded_ns = key->save_ns = key->first_wait_ns = 0;
 }
 
 void sim_judge_load(struct sim *sim, struct sim_node *node, struct batch__batch *batch)
 {
     struct sim_judged *key = judged_of(node, batch);
     const char *name = sim_key_name(sim, sim_key_of(batch));
+    sim_must(sim, batch->deadline_ns == batch->begun_ns + node->core.config.deadline_ns,
+             "the deadline of %s is that of another batch", name);
     key->load_floor = sim->rows[sim_key_of(batch)].told;
     if (key->stage == SIM_DROPPED) {
         key->stage = SIM_RELOADING;
+        key->load_ns = node->core.now_ns;
         return;
     }
     sim_must(sim, is_over(sim, key) && key->stage != SIM_REPORTED, "%s is loaded while it is %s",
              name, sim_stage_name(key));
     sim_must(sim, key->waiting != 0 && batch->waiting.count > 0, "%s is loaded for nobody", name);
     begin(key);
+    key->load_ns = node->core.now_ns;
     key->stage = SIM_LOADING;
 }
 
-void sim_judge_loaded(struct sim *sim, struct sim_node *node, uint32_t number, int status)
+void sim_judge_loaded(struct sim *sim, struct sim_node *node, uint32_t number, int status,
+                      uint64_t now_ns)
 {
     struct sim_judged *key = &node->keys[number];
     bool is_again = key->stage == SIM_RELOADING;
@@ -149,6 +180,10 @@ void sim_judge_loaded(struct sim *sim, struct sim_node *node, uint32_t number, i
         key->stage = is_again ? SIM_RERUN : SIM_OPEN;
     if (!key->is_loaded && !is_again)
         key->doomed = key->waiting;
+    key->joining = key->is_loaded && !is_again ? key->waiting : 0;
+    key->flushes = node->flushes;
+    key->loaded_ns = now_ns > node->core.now_ns ? now_ns : node->core.now_ns;
+    mean_add(&node->load_mean_ns, key->loaded_ns - key->load_ns);
 }
 
 /* ---- Run ------------------------------------------------------------------------------------ */
@@ -212,6 +247,8 @@ void sim_judge_run(struct sim *sim, struct sim_node *node, struct batch__batch *
              sim_op_letter(key->last_run - 1U));
     sim_must(sim, key->ran_size < node->core.config.ops_max, "%c is too many for a batch",
              letter(op));
+    if (key->ran_size == 0)
+        key->first_wait_ns = node->core.now_ns - op->accepted_ns;
     key->waiting &= ~bit;
     key->last_run = (uint8_t)(op->number + 1);
     op->has_run = true;
@@ -234,6 +271,8 @@ static void reason_must_be_true(struct sim *sim, const struct sim_node *node,
         break;
     case BATCH_CLOSED_BY_STORE:
         sim_must(sim, !has_window, "%s is closed by the store, but has a window", name);
+        sim_must(sim, node->flushes != key->flushes, "%s is closed, but the store is not free",
+                 name);
         break;
     case BATCH_CLOSED_BY_SIZE:
         sim_must(sim, key->ran_size == node->core.config.ops_max, "%s is not full", name);
@@ -244,9 +283,21 @@ static void reason_must_be_true(struct sim *sim, const struct sim_node *node,
     case BATCH_CLOSED_BY_ERROR:
         sim_wrong(sim, "%s is closed by no error", name);
     }
-    sim_must(sim, batch->deadline_ns >= begun_ns + node->core.config.deadline_ns,
+    sim_must(sim, batch->begun_ns >= begun_ns, "%s begins before its first operation", name);
+    sim_must(sim, batch->deadline_ns == batch->begun_ns + node->core.config.deadline_ns,
              "the deadline of %s is that of another batch", name);
     sim_saw(sim, SIM_EVENT_closed_by_window + (enum sim_event)batch->close_reason);
+}
+
+/* Who waited when it was loaded is in this batch, unless it is full. */
+void sim_judge_close(struct sim *sim, const struct sim_node *node, struct sim_judged *key)
+{
+    uint64_t left = key->joining & key->waiting;
+    for (; left != 0 && key->ran_size < node->core.config.ops_max; left &= left - 1) {
+        const struct sim_op *op = &sim->ops[__builtin_ctzll(left)];
+        sim_must(sim, has_left(op), "%c waited for this batch, and is not in it", letter(op));
+    }
+    key->joining = 0;
 }
 
 void sim_judge_save(struct sim *sim, struct sim_node *node, struct batch__batch *batch)
@@ -258,8 +309,11 @@ void sim_judge_save(struct sim *sim, struct sim_node *node, struct batch__batch 
     sim_must(sim, key->stage == SIM_OPEN || key->stage == SIM_RERUN, "%s is saved while it is %s",
              name, sim_stage_name(key));
     sim_must(sim, key->changed > 0, "%s is saved, but not changed", name);
-    if (key->again_size == 0)
+    if (key->again_size == 0) {
         reason_must_be_true(sim, node, key, batch);
+        sim_judge_close(sim, node, key);
+    }
+    key->save_ns = node->core.now_ns;
     key->stage = SIM_SAVING;
 }
 
@@ -295,7 +349,7 @@ void sim_judge_saved(struct sim *sim, struct sim_node *node, uint32_t number, in
     key->stage = SIM_SAVED;
     key->told = (int8_t)status;
     key->told_ns = now_ns > node->core.now_ns ? now_ns : node->core.now_ns;
-    node->has_saved = true;
+    mean_add(&node->save_mean_ns, key->told_ns - key->save_ns);
 }
 
 /* ---- Answers -------------------------------------------------------------------------------- */
@@ -376,7 +430,7 @@ static enum sim_outcome outcome_of(const struct sim_op *op, int status)
     case BATCH_STOPPED:
         return SIM_OUTCOME_stopped;
     case BATCH_BUSY:
-        return op->may_be_hopeless ? SIM_OUTCOME_busy_early : SIM_OUTCOME_busy;
+        return op->is_hopeless || op->may_be_hopeless ? SIM_OUTCOME_busy_early : SIM_OUTCOME_busy;
     case BATCH_LOAD_FAILED:
         return SIM_OUTCOME_load_failed;
     case BATCH_SAVE_FAILED:
@@ -470,8 +524,13 @@ static void answer_batch(struct sim *sim, struct sim_node *node, const struct ba
              (unsigned)action->count);
     const struct sim_op *left = next_of_batch(sim, key, is_failed, answers);
     sim_must(sim, left == NULL, "%c is left out", letter(left));
-    if (is_failed)
+    if (is_failed) {
+        sim_must(sim, batch->close_reason == BATCH_CLOSED_BY_ERROR, "a load failed, and it is %u",
+                 batch->close_reason);
         sim_saw(sim, SIM_EVENT_closed_by_error);
+    } else if (key->stage == SIM_OPEN) {
+        sim_judge_close(sim, node, key);
+    }
     key->told = (int8_t)status;
     key->stage = SIM_ANSWERED;
     key->ran_size = (uint8_t)answers;

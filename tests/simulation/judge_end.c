@@ -13,13 +13,19 @@ void sim_judge_record(struct sim *sim, struct sim_node *node, struct batch__batc
              (unsigned)batch->changed, key->changed);
     sim_must(sim, batch->replays == key->replays, "a record of %u replays, not %u", batch->replays,
              key->replays);
-    sim_must(sim, (batch->save_ns != 0) == (key->changed > 0), "a record with a save that was not");
-    sim_must(sim, batch->loaded_ns >= batch->load_ns, "a load that ends before it begins");
-    sim_must(sim, batch->saved_ns >= batch->save_ns, "a save that ends before it begins");
+    sim_must(sim, batch->is_kept == key->is_kept, "a record with a load that was skipped or not");
+    sim_must(sim, batch->load_ns == key->load_ns && batch->loaded_ns == key->loaded_ns,
+             "a record with the times of another load");
+    sim_must(sim, batch->save_ns == key->save_ns, "a record with the time of another save");
+    sim_must(sim, batch->saved_ns == (key->save_ns != 0 ? key->told_ns : 0),
+             "a record with the time of another save");
+    sim_must(sim, batch->first_wait_ns == key->first_wait_ns, "a record with another first wait");
     key->stage = key->is_loaded ? SIM_REPORTED : SIM_IDLE;
     key->ran_size = 0;
     key->again_size = key->again_at = 0;
     key->free_ns = sim->now_ns + node->elapsed_ns;
+    key->joining = key->waiting; /* if it is kept */
+    key->flushes = node->flushes;
 }
 
 /* After a conflict, or because nothing changed on a kept resource. */
@@ -36,6 +42,7 @@ static bool is_dropped_to_run_again(struct sim *sim, const struct sim_node *node
         key->replays++;
         sim_saw(sim, SIM_EVENT_replay);
     } else {
+        sim_judge_close(sim, node, key);
         sim_saw(sim, SIM_EVENT_looked_again);
     }
     for (uint32_t i = 0; i < key->ran_size; i++)
@@ -44,6 +51,7 @@ static bool is_dropped_to_run_again(struct sim *sim, const struct sim_node *node
     key->again_at = 0;
     key->ran_size = 0;
     key->changed = 0;
+    key->save_ns = 0;
     key->is_loaded = false;
     key->is_kept = false;
     key->stage = SIM_DROPPED;
@@ -76,8 +84,45 @@ void sim_judge_release(struct sim *sim, struct sim_node *node, struct batch__bat
 
 /* ---- The end of a turn ---------------------------------------------------------------------- */
 
+/* Who is canceled or late is told so as soon as sweeps may come: a microsecond later for each that
+ * waits. So the core must ask to be woken for it. */
+static void must_be_woken(struct sim *sim, const struct sim_node *node, uint64_t waiting)
+{
+    uint64_t now_ns = sim_node_now(sim, node);
+    uint64_t due_ns = SIM_NEVER;
+    for (uint64_t left = waiting & node->impatient; left != 0; left &= left - 1) {
+        const struct sim_op *op = &sim->ops[__builtin_ctzll(left)];
+        if (op->is_canceled && !node->is_cancel_wanted)
+            due_ns = now_ns;
+        else if (op->op.start_by_ns != 0 && op->op.start_by_ns + 1 < due_ns)
+            due_ns = op->op.start_by_ns + 1;
+    }
+    if (due_ns == SIM_NEVER)
+        return;
+    due_ns = due_ns > now_ns ? due_ns : now_ns;
+    sim_must(sim, batch__core_deadline_ns(&node->core) <= due_ns + SIM_OPS * SIM_US,
+             "nobody is told in time that he is canceled or late");
+}
+
+static void keys_must_be_at_it(struct sim *sim, const struct sim_node *node)
+{
+    uint64_t waiting = 0;
+    for (uint32_t i = 0; i < sim->config->keys_size; i++) {
+        const struct sim_judged *key = &node->keys[i];
+        waiting |= key->waiting;
+        if (key->stage != SIM_OPEN)
+            continue;
+        sim_must(sim, key->waiting == 0, "%s is open, and somebody waits", sim_key_name(sim, i));
+        sim_must(sim, node->state == SIM_UP, "%s is open after stop", sim_key_name(sim, i));
+        sim_must(sim, key->ran_size < node->core.config.ops_max, "%s is open, and full",
+                 sim_key_name(sim, i));
+    }
+    must_be_woken(sim, node, waiting);
+}
+
 void sim_judge_turn(struct sim *sim, struct sim_node *node)
 {
+    keys_must_be_at_it(sim, node);
     const struct batch__core *core = &node->core;
     uint32_t taken = (uint32_t)__builtin_popcountll(node->taken);
     sim_must(sim, core->ops == taken, "the core counts %u operations, not %u", (unsigned)core->ops,

@@ -56,6 +56,13 @@ make_mistake(sweep
 make_mistake(sweep
     [[            batch->phase = BATCH__ENDED;]]
     [[            batch->phase = SIM_MISTAKE(loaded_for_nobody) ? BATCH__BEGUN : BATCH__ENDED;]])
+make_mistake(core
+    [[    core->is_sweep_wanted = true;]]
+    [[    core->is_sweep_wanted = !SIM_MISTAKE(canceled_not_noticed);]])
+make_mistake(sweep
+    [[core->is_sweep_wanted && core->todo_first != NULL;]]
+    [[core->is_sweep_wanted && core->todo_first != NULL &&
+                           !SIM_MISTAKE(canceled_and_forgotten);]])
 make_mistake(step
     [[    int status = batch__op_refusal(op, core->now_ns);]]
     [[    int status = batch__op_refusal(op, core->now_ns);
@@ -78,6 +85,23 @@ make_mistake(core
     [[        first_load_failed(core, batch);
     if (!SIM_MISTAKE(loaded_not_noticed) || batch->phase != BATCH__OPEN)
         batch__todo_push(core, batch);]])
+make_mistake(core
+    [[    batch->joining = batch->waiting.count;
+    batch__waiting_remove(&core->waiting, batch);
+    if (!has_window(core))
+        batch__due_push(&core->due, batch);
+    batch->phase = BATCH__OPEN;
+}
+
+void]]
+    [[    batch->joining = SIM_MISTAKE(waiting_not_joining) ? 0 : batch->waiting.count;
+    batch__waiting_remove(&core->waiting, batch);
+    if (!has_window(core))
+        batch__due_push(&core->due, batch);
+    batch->phase = BATCH__OPEN;
+}
+
+void]])
 make_mistake(core
     [[    uint64_t window_ns = core->due.first != NULL ?]]
     [[    uint64_t window_ns = core->due.first != NULL && !SIM_MISTAKE(window_never_closes) ?]])

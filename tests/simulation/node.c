@@ -183,6 +183,7 @@ void sim_node_cancel(struct sim *sim, struct sim_node *node, uint32_t number)
         return;
     sim_saw(sim, SIM_EVENT_cancel);
     op->is_canceled = true;
+    node->impatient |= sim_bit(number);
     op->op.private_canceled = !SIM_MISTAKE(cancel_signal_late);
     node->is_cancel_wanted = true;
     if (node->due_ns > sim->now_ns)
@@ -276,7 +277,7 @@ void sim_node_told(struct sim *sim, struct sim_node *node, const struct sim_call
                         resource->hash != 0;
         if (call->status == BATCH_OK && !is_stale)
             *resource = call->log;
-        sim_judge_loaded(sim, node, call->key, call->status);
+        sim_judge_loaded(sim, node, call->key, call->status, now_ns);
         batch__core_loaded(&node->core, call->batch, call->status, now_ns);
     }
 }
@@ -342,6 +343,7 @@ static void expire(struct sim *sim, struct sim_node *node)
     bool is_natural = node->core.config.window_ns == BATCH_WINDOW_NONE;
     if (is_natural && node->core.due.first != NULL) {
         uint64_t calls_max = sim->config->is_calm ? UINT64_MAX : node->luck >> 16 & 3;
+        node->flushes += calls_max > 0;
         batch__core_flush(&node->core, calls_max, event_ns(sim, node));
         after_event(sim, node);
     }

@@ -72,7 +72,7 @@ static void configure(struct sim_config *config, struct weights *weights, struct
         return;
 
     struct batch__core_config *core = &config->core;
-    core->ops_max = percent(chance, 30) ? 1 + below(chance, 4) : UINT32_MAX;
+    core->ops_max = percent(chance, 40) ? 1 + below(chance, 4) : UINT32_MAX;
     core->ops_waiting_max = percent(chance, 20) ? 1 + below(chance, 12) : UINT32_MAX;
     core->key_ops_waiting_max = percent(chance, 20) ? 1 + below(chance, 5) : UINT32_MAX;
     core->replays_max = percent(chance, 60) ? below(chance, 4) : 0;
@@ -140,7 +140,7 @@ static void fill_other(struct sim_item *item, const struct sim_config *config,
     item->kind = (uint8_t)kind;
     item->node = (uint8_t)((luck & 0xFF) % config->nodes_size);
     item->key = (uint8_t)((luck >> 8 & 0xFF) % config->keys_size);
-    item->target = (uint8_t)((luck >> 16 & 0xFF) % 6);
+    item->target = (uint8_t)((luck >> 16 & 0xFF) % 4);
     item->after = (luck >> 60 & 1) != 0 ? (uint8_t)(luck >> 61) : 0;
     item->luck = luck | 1;
     bool is_long = kind == SIM_CRASH ? (luck >> 24 & 0xFF) < 12 : (luck >> 24 & 0xFF) < 64;

@@ -241,6 +241,7 @@ struct sim_op {
     bool lacks_memory;    /* an allocation fails when it is taken */
     bool may_lack_memory; /* one failed */
     bool may_be_full;     /* its key's limit may be reached; it depends on actions not taken */
+    bool is_hopeless;     /* it would only expire, and is told so */
     bool may_be_hopeless; /* its key was being saved, and it cannot wait long */
     bool is_canceled;
     bool has_run;
@@ -272,9 +273,12 @@ struct sim_judged {
     bool is_kept; /* not loaded for this batch */
     uint8_t replays;
     uint8_t ran_size, again_size, again_at, changed;
-    uint8_t last_run;    /* number + 1 */
-    uint64_t told_ns;    /* … and when */
-    uint64_t free_ns;    /* when its last batch ended, by the world's time */
+    uint8_t last_run; /* number + 1 */
+    uint64_t told_ns; /* … and when */
+    uint64_t free_ns; /* when its last batch ended, by the world's time */
+    uint64_t load_ns, loaded_ns, save_ns, first_wait_ns; /* as its record must have them */
+    uint64_t joining;    /* the set of those that waited when it was loaded */
+    uint32_t flushes;    /* of its node, when it was opened */
     uint32_t load_floor; /* somebody had been told so much when its load began */
     uint64_t waiting;    /* the set of those that are accepted and have not begun */
     uint64_t doomed;     /* the set of those that waited for a load that failed */
@@ -288,21 +292,23 @@ struct sim_node {
     struct batch__core core;
     enum sim_node_state state;
     bool is_stop_wanted, is_cancel_wanted;
-    bool is_clean;       /* all actions have been taken since the last event */
-    bool has_saved;      /* so it knows how long that takes */
-    uint64_t offset_ns;  /* its clock is so far ahead of the world's time */
-    uint64_t elapsed_ns; /* in this turn */
-    uint64_t awake_ns;   /* busy or paused until then, by the world's time */
-    uint64_t due_ns;     /* something is due then; calls apart */
-    uint64_t restart_ns; /* while it is down; SIM_NEVER: for good */
+    bool is_clean;                       /* all actions have been taken since the last event */
+    uint64_t load_mean_ns, save_mean_ns; /* of late: each new time counts for an eighth */
+    uint64_t offset_ns;                  /* its clock is so far ahead of the world's time */
+    uint64_t elapsed_ns;                 /* in this turn */
+    uint64_t awake_ns;                   /* busy or paused until then, by the world's time */
+    uint64_t due_ns;                     /* something is due then; calls apart */
+    uint64_t restart_ns;                 /* while it is down; SIM_NEVER: for good */
     uint64_t turns;
     uint64_t luck;                   /* of this turn */
     uint8_t cancel_op, cancel_after; /* steps until somebody cancels this one; 0: nobody does */
     uint8_t stop_after;              /* likewise */
     uint8_t inbox[SIM_OPS];
     uint32_t inbox_size;
-    uint64_t pending; /* the set of those accepted and not answered */
-    uint64_t taken;   /* the set of those the core has, of these */
+    uint32_t flushes;   /* times that the store was free to take a batch */
+    uint64_t impatient; /* the set of those that may be canceled or have a start_by_ns */
+    uint64_t pending;   /* the set of those accepted and not answered */
+    uint64_t taken;     /* the set of those the core has, of these */
     struct sim_judged keys[SIM_KEYS];
 
     /* Its memory. */
@@ -446,12 +452,14 @@ void sim_store_delete(struct sim *sim, uint32_t key);
 
 void sim_judge_submit(struct sim *sim, struct sim_node *node, struct sim_op *op, uint64_t now_ns);
 void sim_judge_load(struct sim *sim, struct sim_node *node, struct batch__batch *batch);
-void sim_judge_loaded(struct sim *sim, struct sim_node *node, uint32_t key, int status);
+void sim_judge_loaded(struct sim *sim, struct sim_node *node, uint32_t key, int status,
+                      uint64_t now_ns);
 void sim_judge_run(struct sim *sim, struct sim_node *node, struct batch__batch *batch,
                    struct sim_op *op);
 void sim_judge_save(struct sim *sim, struct sim_node *node, struct batch__batch *batch);
 void sim_judge_saved(struct sim *sim, struct sim_node *node, uint32_t key, int status,
                      uint64_t now_ns);
+void sim_judge_close(struct sim *sim, const struct sim_node *node, struct sim_judged *key);
 void sim_judge_done(struct sim *sim, struct sim_node *node, const struct batch__action *action);
 void sim_judge_record(struct sim *sim, struct sim_node *node, struct batch__batch *batch);
 void sim_judge_release(struct sim *sim, struct sim_node *node, struct batch__batch *batch);
