@@ -70,8 +70,8 @@ static uint32_t choices_size;
 
 /* ---- Failure -------------------------------------------------------------------------------- */
 
-static const char *const kind_names[] = {"begin", "load", "store",  "update", "take",  "give",
-                                         "wait",  "return", "wake", "yield",  "join", "end"};
+static const char *const kind_names[] = {"begin", "load",   "store", "update", "take", "give",
+                                         "wait",  "return", "wake",  "yield",  "join", "end"};
 
 static void print_trace(void)
 {
@@ -103,7 +103,8 @@ void explorer_fail(const char *format, ...)
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     uint32_t thread = current;
-    if (engine.must_find != NULL && strncmp(text, engine.must_find, strlen(engine.must_find)) == 0) {
+    if (engine.must_find != NULL &&
+        strncmp(text, engine.must_find, strlen(engine.must_find)) == 0) {
         printf("%s: found in execution %llu: thread %u: %s\n", engine.scenario->name,
                (unsigned long long)(engine.executions + engine.cut + 1), thread, text);
         exit(0);
@@ -426,9 +427,8 @@ static int ready_to_join(uint32_t thread, const volatile void *place)
 
 void engine_join(uint32_t thread)
 {
-    engine_pause((struct step){.kind = STEP_JOIN,
-                               .place = &threads[thread].has_ended,
-                               .readiness = ready_to_join});
+    engine_pause((struct step){
+        .kind = STEP_JOIN, .place = &threads[thread].has_ended, .readiness = ready_to_join});
     memory_join(thread);
 }
 
@@ -482,4 +482,3 @@ void engine_execute(void)
     if (how == 1)
         engine.executions++;
 }
-

@@ -28,11 +28,10 @@ static void explore(uint64_t seed, uint64_t runs)
         engine.seed = seed + i;
         engine_execute();
     }
-    printf("%s: %llu executions%s, %llu cut short, %.1f steps each, %.2f s\n", engine.scenario->name,
-           (unsigned long long)engine.executions, runs == 0 ? ", all there are" : " at random",
-           (unsigned long long)engine.cut,
-           (double)engine.steps / (double)(engine.executions + engine.cut),
-           seconds() - start);
+    printf("%s: %llu executions%s, %llu cut short, %.1f steps each, %.2f s\n",
+           engine.scenario->name, (unsigned long long)engine.executions,
+           runs == 0 ? ", all there are" : " at random", (unsigned long long)engine.cut,
+           (double)engine.steps / (double)(engine.executions + engine.cut), seconds() - start);
     if ((engine.wanted & ~engine.seen) != 0)
         explorer_fail("wrong: what should occur does not: bits %x", engine.wanted & ~engine.seen);
 }

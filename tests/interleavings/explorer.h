@@ -10,9 +10,11 @@
  *
  * Orders, exhaustive (`runs` is 0). Depth first through all choices, starting each execution anew.
  * Sleep sets leave out executions that differ only in the order of steps that commute: those on
- * different places, and two loads of one place of which one is not sequentially consistent. No
- * bound on preemptions, none on anything: what ends is proven for the model and the scenario.
- * Executions that turn out to be like an earlier one are cut short and counted apart.
+ * different places, and two loads of one place of which one is not sequentially consistent. What a
+ * thread does to a lock that it has, and the begin and end of threads, are no choices: nobody can
+ * be in the way. No bound on preemptions nor on anything else: what has run to its end is shown
+ * for the scenario, as far as the model goes. Executions that turn out to be like an earlier one
+ * are cut short and counted apart.
  *
  * Orders, random (`runs` is not 0). Who goes on is drawn, and so is, for each execution, how
  * readily threads are switched and how often loads are late. The seed is printed with a failure and

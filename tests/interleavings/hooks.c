@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-
-
 void __tsan_init(void);
 void __tsan_func_entry(void *address);
 void __tsan_func_exit(void);
@@ -95,8 +93,8 @@ int explorer_memcmp(const void *a, const void *b, size_t size)
  * consistent. */
 static enum order order_of(int number)
 {
-    static const enum order orders[] = {ORDER_RELAXED, ORDER_ACQUIRE, ORDER_ACQUIRE, ORDER_RELEASE,
-                                        ORDER_ACQ_REL, ORDER_SEQ_CST};
+    static const enum order orders[] = {ORDER_RELAXED, ORDER_ACQUIRE, ORDER_ACQUIRE,
+                                        ORDER_RELEASE, ORDER_ACQ_REL, ORDER_SEQ_CST};
     return orders[number & 7];
 }
 

@@ -7,9 +7,9 @@
 #include <string.h>
 
 enum {
-    STORES = 8,             /* remembered for each place */
-    PLACES = 8192,          /* powers of two */
-    CELLS = 65536,          /* of eight bytes */
+    STORES = 8,    /* remembered for each place */
+    PLACES = 8192, /* powers of two */
+    CELLS = 65536, /* of eight bytes */
     CELL_BYTES = 8,
     FREED_MAX = 64
 };
@@ -23,8 +23,8 @@ struct store {
 struct place {
     const volatile void *at;
     uint32_t generation;
-    uint32_t next;     /* index of the next store; that of the oldest is at least next - STORES */
-    uint32_t strict;   /* the newest store that a sequentially consistent access wrote or read */
+    uint32_t next;       /* index of the next store; that of the oldest is at least next - STORES */
+    uint32_t strict;     /* the newest store that a sequentially consistent access wrote or read */
     bool is_overwritten; /* plainly */
     struct store stores[STORES];
 };
@@ -192,8 +192,7 @@ static void overwrite(uintptr_t at)
         place->is_overwritten = true;
 }
 
-static const char *const access_names[ACCESSES] = {"read", "write", "atomic load",
-                                                   "atomic store"};
+static const char *const access_names[ACCESSES] = {"read", "write", "atomic load", "atomic store"};
 
 static void check_freed(uintptr_t at, size_t size, enum access access)
 {

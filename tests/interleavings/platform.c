@@ -5,11 +5,7 @@
 
 #include <string.h>
 
-enum {
-    ARENA_SIZE = 4 * 1024 * 1024,
-    ARENA_ALIGNMENT = 64,
-    NOBODY = EXPLORER_THREADS
-};
+enum { ARENA_SIZE = 4 * 1024 * 1024, ARENA_ALIGNMENT = 64, NOBODY = EXPLORER_THREADS };
 
 /* ---- Memory: each piece is used once, so that whoever uses it after its release is seen ------ */
 

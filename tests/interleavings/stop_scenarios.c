@@ -356,6 +356,7 @@ static void close_if_left(void)
 static void end_store(void)
 {
     explorer_check(is_closed || batch_store_close(&store) == BATCH_OK);
+    explorer_check(store_state == 2);
 }
 
 /* ---- Counters ------------------------------------------------------------------------------- */
@@ -408,10 +409,7 @@ const struct explorer_scenario stop_scenarios[] = {
      .begin = begin_submit_many,
      .threads = {submit_many, stop_it},
      .end = end_two_shards},
-    {.name = "cancel",
-     .begin = begin_cancel_one,
-     .threads = {cancel_first},
-     .end = end_canceled},
+    {.name = "cancel", .begin = begin_cancel_one, .threads = {cancel_first}, .end = end_canceled},
     {.name = "cancel-two",
      .begin = begin_cancel,
      .threads = {cancel_first, submit_and_cancel},

@@ -6,12 +6,7 @@
 #include <batch/batch.h>
 #include <batch/store.h>
 
-enum {
-    OPS = 5,
-    KEYS = 2,
-    RESULT_BITS = 16,
-    WINDOW_NS = 1000000
-};
+enum { OPS = 5, KEYS = 2, RESULT_BITS = 16, WINDOW_NS = 1000000 };
 
 static batch_processor *processor;
 static batch_op ops[OPS];
