@@ -115,6 +115,9 @@ static int remove_entry(const char *path, const struct stat *status, int kind, s
 static const char keeper_script[] =
     "read -r line\n"
     "pid=$(head -n 1 \"$1/data/postmaster.pid\" 2>/dev/null)\n"
+    "while [ \"${pid#-}\" != \"$pid\" ] && [ \"/proc/${pid#-}/cwd\" -ef \"$1/data\" ]; do\n"
+    "    sleep 0.1\n" /* what initdb had begun ends by itself */
+    "done\n"
     "if [ -n \"$pid\" ] && grep -qF \"$1/data\" \"/proc/$pid/cmdline\" 2>/dev/null; then\n"
     "    family=\n"
     "    for status in $(grep -lsx \"PPid:[[:space:]]*$pid\" /proc/[0-9]*/status); do\n"
@@ -123,9 +126,15 @@ static const char keeper_script[] =
     "    done\n"
     "    kill -QUIT $pid\n"
     "    kill -CONT $family $pid\n"
-    "    while kill -0 $family $pid; do sleep 0.1; done\n"
+    "    for one in $family $pid; do\n"
+    "        while grep -qs '^State:[[:space:]]*[^XZ]' /proc/$one/status; do sleep 0.1; done\n"
+    "    done\n"
     "fi 2>/dev/null\n"
-    "rm -rf \"$1\"\n";
+    "tries=0\n"
+    "until rm -rf \"$1\" || [ $tries -gt 100 ]; do\n"
+    "    tries=$((tries + 1))\n"
+    "    sleep 0.1\n"
+    "done\n";
 
 static void keeper_start(struct postgres_server *server)
 {

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,10 +78,9 @@ static void test_it_asks_for_its_password(void **state)
     postgres_server_destroy(&server);
 }
 
-/* A program that starts a server, tells where, and is killed while the server is paused. */
-static void test_it_goes_with_a_test_that_is_killed(void **state)
+/* A program that starts a server, tells where, and is killed while that works, or is paused. */
+static void check_killed(bool is_paused)
 {
-    (void)state;
     int ends[2];
     assert_int_equal(pipe(ends), 0);
     pid_t pid = fork();
@@ -88,7 +88,11 @@ static void test_it_goes_with_a_test_that_is_killed(void **state)
     struct postgres_server server;
     if (pid == 0) {
         postgres_server_init(&server, NULL, false);
-        postgres_server_pause(&server);
+        for (int i = 0; i < 4; i++)
+            PQsendQuery(postgres_server_connect(&server),
+                        "create temp table t as select generate_series(1, 100000000)");
+        if (is_paused)
+            postgres_server_pause(&server);
         if (write(ends[1], &server, sizeof server) != sizeof server)
             _exit(1);
         pause();
@@ -105,6 +109,18 @@ static void test_it_goes_with_a_test_that_is_killed(void **state)
     close(ends[1]);
 }
 
+static void test_it_goes_with_a_test_that_is_killed(void **state)
+{
+    (void)state;
+    check_killed(false);
+}
+
+static void test_it_goes_with_a_test_that_is_killed_while_it_is_paused(void **state)
+{
+    (void)state;
+    check_killed(true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -112,6 +128,7 @@ int main(void)
         cmocka_unit_test(test_a_paused_server_answers_once_it_is_resumed),
         cmocka_unit_test(test_it_asks_for_its_password),
         cmocka_unit_test(test_it_goes_with_a_test_that_is_killed),
+        cmocka_unit_test(test_it_goes_with_a_test_that_is_killed_while_it_is_paused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
