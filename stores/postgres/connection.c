@@ -52,11 +52,10 @@ static void attempt_failed(struct batch__postgres_session *session)
 static void attempt_refused(struct batch__postgres_session *session)
 {
     session->error_code = 0;
-    batch__postgres_one_line(session->error_text, sizeof session->error_text,
-                             session->conn != NULL ? PQerrorMessage(session->conn)
-                                                   : "no memory for a connection");
-    batch__postgres_conninfo_hide(&session->store->conninfo, session->error_text,
-                                  sizeof session->error_text);
+    batch__postgres_conninfo_hide(&session->store->conninfo,
+                                  session->conn != NULL ? PQerrorMessage(session->conn)
+                                                        : "no memory for a connection",
+                                  session->error_text, sizeof session->error_text);
     attempt_failed(session);
 }
 

@@ -150,18 +150,21 @@ void batch__postgres_conninfo_destroy(struct batch__postgres_conninfo *conninfo)
     PQconninfoFree(conninfo->options);
 }
 
-void batch__postgres_conninfo_hide(const struct batch__postgres_conninfo *conninfo, char *text,
-                                   size_t text_size)
+/* The whole text is searched: a value that is long, or has line feeds, would not be found once the
+ * text is one short line. */
+void batch__postgres_conninfo_hide(const struct batch__postgres_conninfo *conninfo,
+                                   const char *text, char *ret_text, size_t text_size)
 {
     enum { SECRET_MIN = 4 }; /* shorter ones would be found in any text */
     static const char *const known[] = {"host", "hostaddr", "port", "user", "dbname"};
+    batch__postgres_one_line(ret_text, text_size, text);
     for (const PQconninfoOption *option = conninfo->options; option->keyword != NULL; option++) {
         bool is_known = false;
         for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
             is_known |= strcmp(option->keyword, known[i]) == 0;
         if (!is_known && option->val != NULL && strlen(option->val) >= SECRET_MIN &&
             strstr(text, option->val) != NULL)
-            snprintf(text, text_size,
+            snprintf(ret_text, text_size,
                      "libpq refuses the value of %.32s in conninfo (it is not repeated here, as it "
                      "may be a password)",
                      option->keyword);

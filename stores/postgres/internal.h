@@ -200,9 +200,10 @@ int batch__postgres_conninfo_init(struct batch__postgres_conninfo *conninfo, con
                                   batch_result *reterr);
 void batch__postgres_conninfo_destroy(struct batch__postgres_conninfo *conninfo);
 
-/* Take out of a message what may be a password, because it is a value of the string. */
-void batch__postgres_conninfo_hide(const struct batch__postgres_conninfo *conninfo, char *text,
-                                   size_t text_size);
+/* Copy a text of libpq as one line; but what may be a password, because it is a value of the
+ * string, is not told. */
+void batch__postgres_conninfo_hide(const struct batch__postgres_conninfo *conninfo,
+                                   const char *text, char *ret_text, size_t text_size);
 
 /* Begin to connect to a host. `address` overrides where its name leads; for the connection that
  * cancels, which any session will do for. NULL: no memory. */

@@ -221,6 +221,12 @@ static void test_a_server_without_connections_left(void **state)
 
 #define CANARY "Canary-7315"
 
+/* As long as a message may be. */
+#define HUNDRED                                                                                    \
+    "--------------------------------------------------------------------------------------------" \
+    "--"                                                                                           \
+    "------"
+
 static void check_no_canary(const char *conninfo, const char *message)
 {
     if (strstr(message, CANARY) != NULL || strstr(message, "7315") != NULL)
@@ -316,6 +322,24 @@ static void test_no_message_holds_a_password(void **state)
     }
 }
 
+/* A message is one line and not long. What is left there of a longer value, or of one with several
+ * blanks, is a part of a password too. */
+static void test_no_message_holds_a_part_of_a_long_password(void **state)
+{
+    (void)state;
+    static const char *const conninfos[] = {
+        "host=127.0.0.1 port=1 sslmode=" CANARY HUNDRED HUNDRED HUNDRED,
+        "host=127.0.0.1 port=1 sslmode='" CANARY "  behind two blanks'",
+        "host=127.0.0.1 port=1 sslmode='" CANARY "\nin two lines'",
+    };
+    for (size_t i = 0; i < sizeof conninfos / sizeof conninfos[0]; i++) {
+        batch_result error;
+        char sqlstate[6];
+        assert_int_equal(scene_refused(conninfos[i], NULL, &error, sqlstate), BATCH_STORE_FAILED);
+        check_no_canary(conninfos[i], error.message);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +352,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_server_without_connections_left, scene_set_up),
         cmocka_unit_test_setup(test_the_right_password_and_a_wrong_one, scene_set_up),
         cmocka_unit_test_setup(test_no_message_holds_a_password, scene_set_up),
+        cmocka_unit_test_setup(test_no_message_holds_a_part_of_a_long_password, scene_set_up),
     };
     return cmocka_run_group_tests(tests, scene_server_set_up, scene_server_tear_down);
 }
