@@ -4,9 +4,13 @@
 
 /* ---- Chance --------------------------------------------------------------------------------- */
 
-/* SplitMix64. */
+/* What the bytes say, as far as they go; then SplitMix64. */
 static uint64_t chance(struct history *h)
 {
+    if (h->bytes_size > 0) {
+        h->bytes_size--;
+        return *h->bytes++ * UINT64_C(0x0101010101010101); /* from 0 to UINT64_MAX */
+    }
     uint64_t z = h->random += UINT64_C(0x9E3779B97F4A7C15);
     z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
     z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
@@ -21,6 +25,12 @@ static uint32_t below(struct history *h, uint32_t limit)
 static bool percent(struct history *h, uint32_t percents)
 {
     return below(h, 100) < percents;
+}
+
+/* Were there bytes to say how it goes, and all have been used? */
+static bool is_told_all(const struct history *h)
+{
+    return h->bytes != NULL && h->bytes_size == 0;
 }
 
 /* Is it time for this mistake? The first few chances are let pass. */
@@ -290,7 +300,7 @@ static void wild_event(struct history *h)
 
 static void wild(struct history *h)
 {
-    for (uint32_t steps = h->ops_size * 4; steps > 0; steps--) {
+    for (uint32_t steps = h->ops_size * 4; steps > 0 && !is_told_all(h); steps--) {
         wild_event(h);
         if (h->is_taken_at_once || percent(h, 60))
             take_actions(h, UINT32_MAX);
@@ -350,7 +360,7 @@ static bool do_what_is_due(struct history *h, uint64_t until_ns)
 
 static void calm(struct history *h)
 {
-    while (h->submitted < h->ops_size) {
+    while (h->submitted < h->ops_size && !is_told_all(h)) {
         uint64_t until_ns = h->now_ns + (percent(h, 50) ? 0 : below(h, 60) * US);
         while (do_what_is_due(h, until_ns))
             ;
@@ -446,13 +456,11 @@ static void live(struct history *h)
         history_wrong(h, "%u blocks of memory are left", (unsigned)h->memory.live);
 }
 
-const char *history_run(struct history *h, uint64_t seed, enum history_mistake mistake,
-                        struct history_tally *tally)
+/* Live, with all but `bytes` and `mistake` all zero. */
+static const char *run_history(struct history *h, uint64_t seed, struct history_tally *tally)
 {
     jmp_buf on_error;
-    memset(h, 0, sizeof *h);
     h->random = seed;
-    h->mistake = mistake;
     h->tally = tally;
     h->on_error = &on_error;
     tally->histories++;
@@ -466,4 +474,21 @@ const char *history_run(struct history *h, uint64_t seed, enum history_mistake m
         return NULL;
     trace_memory_release(&h->memory);
     return h->error;
+}
+
+const char *history_run(struct history *h, uint64_t seed, enum history_mistake mistake,
+                        struct history_tally *tally)
+{
+    memset(h, 0, sizeof *h);
+    h->mistake = mistake;
+    return run_history(h, seed, tally);
+}
+
+const char *history_run_bytes(struct history *h, const uint8_t *bytes, size_t bytes_size,
+                              struct history_tally *tally)
+{
+    memset(h, 0, sizeof *h);
+    h->bytes = bytes;
+    h->bytes_size = bytes_size;
+    return run_history(h, 0, tally);
 }

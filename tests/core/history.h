@@ -144,6 +144,8 @@ struct history_call {
 
 struct history {
     uint64_t random;
+    const uint8_t *bytes; /* what is left of what was given; NULL: none were */
+    size_t bytes_size;
     enum history_mistake mistake;
     bool is_mistaken; /* once is enough */
 
@@ -177,6 +179,11 @@ struct history {
 /* Run the history of a seed. NULL if all is well, else what is wrong, valid until the next call. */
 const char *history_run(struct history *h, uint64_t seed, enum history_mistake mistake,
                         struct history_tally *tally);
+
+/* Run the history in which each choice is one of these bytes, for a fuzzer. It comes to rest when
+ * they are used up. */
+const char *history_run_bytes(struct history *h, const uint8_t *bytes, size_t bytes_size,
+                              struct history_tally *tally);
 
 /* model.c: told of each step, before the core for events, after it for actions. */
 __attribute__((noreturn, format(printf, 2, 3))) void history_wrong(struct history *h,

@@ -1,0 +1,276 @@
+/* http.c: what train-server reads that strangers write: the target of a request, and its command
+ * line, of which a connection string must be repeated to nobody. The first byte chooses.
+ */
+#include "fuzz.h"
+
+#include "answer.h"
+#include "options.h"
+#include "store_options.h"
+
+#include <getopt.h>
+
+enum { SUBJECT_TARGET, SUBJECT_NAMES, SUBJECT_OPTIONS, SUBJECT_NAME_IN_SQL, SUBJECTS };
+
+static uint64_t subjects[SUBJECTS];
+static uint64_t kinds[TARGET_UNKNOWN + 1];
+static uint64_t stores_hidden;
+
+/* ---- Answers -------------------------------------------------------------------------------- */
+
+static void expect_answer(struct request *request)
+{
+    struct answer answer = answer_make(request);
+    unsigned http = answer.http_status;
+    fuzz_expect(http == 200 || http == 400 || http == 500 || http == 503 || http == 504);
+    fuzz_expect(request->status == BATCH_OK || http >= 500);
+    fuzz_expect((http == 504) ==
+                (request->status == BATCH_UNKNOWN && request->target.kind == TARGET_BOOK));
+    fuzz_expect(answer.body_size > 0 && answer.body[answer.body_size - 1] == '\n');
+    fuzz_expect(answer.body == request->json || answer.body_size <= sizeof request->body);
+    fuzz_expect(!answer.retry_later || http == 503);
+    for (size_t i = 0; i + 1 < answer.body_size; i++)
+        fuzz_expect(answer.body[i] != '\n'); /* one line */
+}
+
+/* Whatever became of it. */
+static void expect_answers(const struct target *target, struct fuzz_bytes *bytes)
+{
+    static struct request request;
+    static const enum train_answer last = TRAIN_NO_MEMORY;
+    memset(&request, 0xDD, sizeof request);
+    request.target = *target;
+    request.json = NULL;
+    memset(request.message, 'm', sizeof request.message - 1); /* the longest */
+    request.message[sizeof request.message - 1] = '\0';
+    for (int status = 0; status < BATCH_STATUS_COUNT; status++) {
+        request.status = -status;
+        request.answer = (enum train_answer)(fuzz_byte(bytes) % ((unsigned)last + 1));
+        expect_answer(&request);
+    }
+    struct train train;
+    fuzz_expect(train_init(&train, 1 + fuzz_byte(bytes)));
+    if (target->kind == TARGET_BOOK)
+        train_book(&train, target->seat, target->person, target->person_size);
+    answer_keep_train(&request, &train);
+    request.status = BATCH_OK;
+    request.answer = TRAIN_BOOKED;
+    expect_answer(&request);
+    free(request.json);
+    train_release(&train);
+}
+
+/* ---- Targets -------------------------------------------------------------------------------- */
+
+static void expect_same(const struct target *target, const struct target *again)
+{
+    fuzz_expect(again->kind == target->kind);
+    fuzz_expect(again->train_size == target->train_size);
+    fuzz_expect(memcmp(again->train, target->train, target->train_size) == 0);
+    if (target->kind != TARGET_BOOK)
+        return;
+    fuzz_expect(again->seat == target->seat);
+    fuzz_expect(again->person_size == target->person_size);
+    fuzz_expect(memcmp(again->person, target->person, target->person_size) == 0);
+}
+
+/* Written as a target again, it says the same. */
+static void expect_round_trip(const struct target *target)
+{
+    char uri[3 * (TARGET_TRAIN_MAX + TARGET_PERSON_MAX) + 64];
+    bool is_book = target->kind == TARGET_BOOK;
+    size_t at = (size_t)sprintf(uri, "%s", is_book ? "/book?train=" : "/trains/");
+    at += target_escape(uri + at, target->train, target->train_size);
+    if (is_book) {
+        at += (size_t)sprintf(uri + at, "&seat=%u&person=", (unsigned)target->seat);
+        at += target_escape(uri + at, target->person, target->person_size);
+    }
+    uri[at] = '\0';
+    for (size_t i = 0; i < at; i++)
+        fuzz_expect(uri[i] > ' ' && uri[i] <= '~');
+    struct target again;
+    target_parse(&again, uri);
+    expect_same(target, &again);
+}
+
+static void expect_target(const struct target *target, struct fuzz_bytes *bytes)
+{
+    kinds[target->kind]++;
+    fuzz_expect((target->kind == TARGET_INVALID) == (target->wrong != NULL));
+    fuzz_expect(target->train_size <= TARGET_TRAIN_MAX);
+    fuzz_expect(target->person_size <= TARGET_PERSON_MAX);
+    if (target->kind != TARGET_BOOK && target->kind != TARGET_TRAIN)
+        return;
+    fuzz_expect(target->train_size > 0);
+    fuzz_expect(target_train_is_text(target) ==
+                (fuzz_is_utf8(target->train, target->train_size) &&
+                 memchr(target->train, '\0', target->train_size) == NULL));
+    if (target->kind == TARGET_BOOK) {
+        fuzz_expect(target->person_size > 0);
+        fuzz_expect(fuzz_is_utf8(target->person, target->person_size));
+    }
+    expect_round_trip(target);
+    expect_answers(target, bytes);
+}
+
+static void try_target(struct fuzz_bytes *bytes)
+{
+    size_t size;
+    char *uri = fuzz_take(bytes, bytes->left, true, &size);
+    struct target target;
+    memset(&target, 0xDD, sizeof target);
+    target_parse(&target, uri);
+    expect_target(&target, bytes);
+    free(uri);
+}
+
+/* Any bytes as names: they come through, or are refused for a reason that is known. */
+static void try_names(struct fuzz_bytes *bytes)
+{
+    struct target target = {.kind = TARGET_BOOK};
+    size_t size;
+    target.seat = fuzz_byte(bytes);
+    char *train = fuzz_take(bytes, 1 + fuzz_byte(bytes) % TARGET_TRAIN_MAX, false, &size);
+    memcpy(target.train, train, size);
+    target.train_size = size;
+    char *person = fuzz_take(bytes, 1 + fuzz_byte(bytes) % TARGET_PERSON_MAX, false, &size);
+    memcpy(target.person, person, size);
+    target.person_size = size;
+    if (target.train_size > 0 && size > 0 && fuzz_is_utf8(person, size))
+        expect_round_trip(&target);
+    free(train);
+    free(person);
+}
+
+/* ---- The command line ----------------------------------------------------------------------- */
+
+enum { ARGUMENTS_MAX = 12, OUTPUT_SIZE = 8192 };
+
+struct said {
+    enum options_result result;
+    struct options options;
+    char text[OUTPUT_SIZE];
+};
+
+/* What options_read says on either output. getopt_long moves the arguments about, so `arguments`
+ * is copied. */
+static void read_options(char **arguments, int arguments_size, struct said *ret_said)
+{
+    char *moved[ARGUMENTS_MAX + 1];
+    memcpy(moved, arguments, (size_t)arguments_size * sizeof *moved);
+    moved[arguments_size] = NULL;
+    memset(ret_said, 0, sizeof *ret_said);
+    FILE *out = stdout;
+    FILE *err = stderr;
+    stdout = stderr = fmemopen(ret_said->text, sizeof ret_said->text - 1, "w");
+    fuzz_expect(stdout != NULL);
+    optind = 0;
+    ret_said->result = options_read(&ret_said->options, arguments_size, moved);
+    fclose(stdout);
+    stdout = out;
+    stderr = err;
+}
+
+static void expect_options(const struct options *options)
+{
+    fuzz_expect(options->store.kind != STORE_NONE && options->store.where != NULL);
+    fuzz_expect(options->store.table[0] != '\0' && options->store.state_column[0] != '\0');
+    fuzz_expect(options->store.key_column[0] != '\0' && options->store.version_column[0] != '\0');
+    fuzz_expect(options->address[0] != '\0' && strlen(options->address) < sizeof options->address);
+    fuzz_expect(strtoul(options->port, NULL, 10) <= 65535);
+    fuzz_expect(options->window_ms <= 5000 && options->drain_ms <= 60000);
+    fuzz_expect(options->sessions >= 1 && options->sessions <= 256);
+    fuzz_expect(options->seats >= 1 && options->seats <= TRAIN_SEATS_MAX);
+}
+
+/* The conninfo without what makes it a URI. */
+static char *secret_of(const char *where)
+{
+    static const char *const schemes[] = {"postgres://", "postgresql://"};
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        if (strncmp(where, schemes[i], strlen(schemes[i])) == 0)
+            where += strlen(schemes[i]);
+    }
+    return (char *)(uintptr_t)where; /* an argument, which is not const */
+}
+
+/* With other letters in the conninfo it says the same. */
+static void expect_hidden(char **arguments, int arguments_size, const struct said *said)
+{
+    if (said->options.store.kind != STORE_POSTGRES)
+        return;
+    static struct said again;
+    char *secret = secret_of(said->options.store.where);
+    stores_hidden += secret[0] != '\0';
+    memset(secret, 'Z', strlen(secret));
+    read_options(arguments, arguments_size, &again);
+    fuzz_expect(again.options.store.kind == STORE_POSTGRES);
+    fuzz_expect(again.result == said->result);
+    fuzz_expect(strcmp(again.text, said->text) == 0);
+}
+
+static void try_options(struct fuzz_bytes *bytes)
+{
+    static struct said said;
+    char name[] = "train-server";
+    char *arguments[ARGUMENTS_MAX + 1] = {name};
+    int size = 1;
+    while (size < ARGUMENTS_MAX && bytes->left > 0) {
+        size_t unused;
+        arguments[size++] = fuzz_take(bytes, bytes->left, true, &unused);
+    }
+    arguments[size] = NULL;
+    read_options(arguments, size, &said);
+    if (said.result == OPTIONS_RUN)
+        expect_options(&said.options);
+    else
+        fuzz_expect(said.text[0] != '\0');
+    expect_hidden(arguments, size, &said);
+    for (int i = 1; i < size; i++)
+        free(arguments[i]);
+}
+
+/* ---- Names in SQL --------------------------------------------------------------------------- */
+
+/* A name in quotes ends where it should, whatever is in it. */
+static void try_name_in_sql(struct fuzz_bytes *bytes)
+{
+    size_t size;
+    char *name = fuzz_take(bytes, bytes->left, true, &size);
+    struct store_options options = {STORE_SQLITE, NULL, name, name, name, name};
+    char *sql = store_options_sql(&options, "<%t>");
+    fuzz_expect(sql != NULL);
+    const char *at = sql + 2;
+    fuzz_expect(memcmp(sql, "<\"", 2) == 0);
+    for (size_t i = 0; i < size; i++) {
+        fuzz_expect(*at == name[i]);
+        at += name[i] == '"' ? 1 : 0;
+        fuzz_expect(*at++ == name[i]);
+    }
+    fuzz_expect(strcmp(at, "\">") == 0);
+    free(sql);
+    free(name);
+}
+
+/* ---- All ------------------------------------------------------------------------------------ */
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t bytes_size)
+{
+    static void (*const tries[SUBJECTS])(struct fuzz_bytes * bytes) = {
+        try_target, try_names, try_options, try_name_in_sql};
+    struct fuzz_bytes left = {bytes, bytes_size};
+    unsigned subject = fuzz_byte(&left) % SUBJECTS;
+    subjects[subject]++;
+    tries[subject](&left);
+    return 0;
+}
+
+bool fuzz_is_complete(void)
+{
+    bool is_complete = stores_hidden > 0;
+    for (size_t i = 0; i < SUBJECTS; i++)
+        is_complete &= subjects[i] > 0;
+    for (size_t i = 0; i <= TARGET_UNKNOWN; i++)
+        is_complete &= kinds[i] > 0;
+    printf("%s\n", is_complete ? "all was tried" : "something was never tried");
+    return is_complete;
+}
