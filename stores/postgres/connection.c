@@ -59,6 +59,15 @@ static void attempt_refused(struct batch__postgres_session *session)
     attempt_failed(session);
 }
 
+/* By what has been said, or else by what libpq says. */
+static void attempt_ended(struct batch__postgres_session *session)
+{
+    if (session->error_text[0] != '\0')
+        attempt_failed(session);
+    else
+        attempt_refused(session);
+}
+
 /* Say that it takes too long, if nothing else has been said. */
 static void describe_late(struct batch__postgres_session *session)
 {
@@ -148,7 +157,7 @@ static void go_on_setting_up(struct batch__postgres_session *session,
     if (!session->step_is_sent) {
         session->error_text[0] = '\0';
         if (!batch__postgres_step_send(session)) {
-            attempt_refused(session);
+            attempt_ended(session);
             return;
         }
         session->step_is_sent = true;
@@ -164,10 +173,7 @@ static void go_on_setting_up(struct batch__postgres_session *session,
     if (PQisBusy(session->conn) != 0)
         return;
     if (!end_step(session)) {
-        if (session->error_text[0] == '\0')
-            attempt_refused(session);
-        else
-            attempt_failed(session);
+        attempt_ended(session);
         return;
     }
     if (session->step == BATCH__POSTGRES_STEPS)

@@ -117,14 +117,21 @@ static uint64_t connect_ns(const struct batch__postgres_conninfo *conninfo,
     return (uint64_t)seconds * 1000 * BATCH__POSTGRES_MS;
 }
 
+/* There is no other sign of it. (The words of libpq are English unless the program has called
+ * setlocale; then it is taken for a string that is not valid.) */
+static bool is_memory_short(const PQconninfoOption *options, const char *error)
+{
+    return options == NULL && (error == NULL || strstr(error, "out of memory") != NULL);
+}
+
 int batch__postgres_conninfo_init(struct batch__postgres_conninfo *conninfo, const char *text,
                                   batch_result *reterr)
 {
     char *error = NULL;
     *conninfo = (struct batch__postgres_conninfo){.options = PQconninfoParse(text, &error)};
-    bool is_memory = conninfo->options == NULL && error == NULL;
+    bool is_short = is_memory_short(conninfo->options, error);
     PQfreemem(error); /* it may repeat a part of the string */
-    if (is_memory)
+    if (is_short)
         return batch__postgres_fail(reterr, BATCH_NO_MEMORY, 0, "no memory for conninfo");
     if (conninfo->options == NULL)
         return invalid(reterr, "conninfo is not a connection string of libpq (it is not repeated "

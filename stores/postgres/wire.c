@@ -6,6 +6,8 @@
  *   - libpq still holds a part of what is to be sent: no Sync, nothing is stored (NOT_SENT).
  *   - An error that leaves the connection in use: rolled back (ERROR).
  *   - ReadyForQuery without an error: committed (DONE).
+ *   - An error in libpq's own words, without a SQLSTATE: it had no memory to read the answer, and
+ *     says nothing of what the server did (DOUBT).
  *   - The connection ends in between, also with words of the server (a shutdown, a pooler's own
  *     errors): it may have been committed (DOUBT).
  *   - A warning that does not come from a function (those have a context): when the server stops
@@ -31,6 +33,11 @@ static bool is_severe(const PGresult *result)
 {
     const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
     return severity != NULL && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
+}
+
+static bool is_of_server(const PGresult *result)
+{
+    return PQresultErrorField(result, PG_DIAG_SQLSTATE) != NULL;
 }
 
 void batch__postgres_on_notice(void *opened, const PGresult *notice)
@@ -215,7 +222,7 @@ static void receive(struct receiving *receiving, PGresult *result)
         break;
     default:
         receiving->has_error = true;
-        receiving->is_lost |= is_severe(result);
+        receiving->is_lost |= is_severe(result) || !is_of_server(result);
         batch__postgres_describe(result, &receiving->answer->trouble);
         break;
     }
