@@ -34,8 +34,8 @@ void batch__run_again(struct batch__batch *batch)
 
 bool batch__may_keep(const struct batch__core *core, const struct batch__batch *batch)
 {
-    return core->config.kept_max > 0 && batch->is_loaded && batch->status == BATCH_OK &&
-           !core->is_stopping;
+    batch__check(batch->is_loaded);
+    return core->config.kept_max > 0 && batch->status == BATCH_OK && !core->is_stopping;
 }
 
 void batch__keep(struct batch__core *core, struct batch__batch *batch)

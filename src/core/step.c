@@ -255,16 +255,11 @@ bool batch__core_next(struct batch__core *core, struct batch__action *ret_action
 {
     batch__check(core->running == NULL);
     while (core->todo_first != NULL) {
-        switch (step(core, core->todo_first, ret_action)) {
-        case STEP_ACTION:
+        enum step next = step(core, core->todo_first, ret_action);
+        if (next == STEP_ACTION)
             return true;
-        case STEP_REST:
+        if (next == STEP_REST)
             todo_pop(core);
-            break;
-        case STEP_AGAIN:
-        case STEP_GONE:
-            break;
-        }
     }
     if (core->answers.count == 0)
         return false;

@@ -129,7 +129,7 @@ static void kept_resources_need_no_load(void **state)
 {
     (void)state;
     struct trace *t = saving(&(struct trace_options){
-        .refuses_early = true, .kept_max = 9, .deadline_ms = 10000, .load_ms = 20});
+        .refuses_early = true, .kept_max = 1, .deadline_ms = 10000, .load_ms = 20});
     submit_by(t, "a", "B", 1399);
     submit_by(t, "a", "C", 1400);
     trace_expect(t, "[1000] done B BUSY\n");
@@ -151,6 +151,58 @@ static void a_replay_means_a_load_and_a_save_more(void **state)
     trace_end(t);
 }
 
+/* The same 440 ms, whichever step of the replay it is in, but for the time that has gone by. */
+static void a_replay_is_judged_in_each_of_its_steps(void **state)
+{
+    (void)state;
+    static const struct trace_options options = {
+        .refuses_early = true, .replays_max = 1, .deadline_ms = 10000, .load_ms = 20};
+    struct trace *t = saving(&options);
+    trace_at(t, 1400);
+    trace_hold(t);
+    trace_saved(t, "a", BATCH_CONFLICT);
+    assert_int_equal(trace_batch(t, "a")->phase, BATCH__DROP);
+    submit_by(t, "a", "B", 1839);
+    submit_by(t, "a", "C", 1840);
+    trace_go(t);
+    trace_at(t, 1405); /* it loads */
+    submit_by(t, "a", "D", 1839);
+    submit_by(t, "a", "E", 1840);
+    trace_expect(t, "[1400] a: release\n"
+                    "[1400] a: load\n"
+                    "[1400] done B BUSY\n"
+                    "[1405] done D BUSY\n");
+    trace_hold(t);
+    trace_loaded(t, "a", BATCH_OK);
+    t->calls_size = 0;
+    assert_int_equal(trace_batch(t, "a")->phase, BATCH__RERUN);
+    uint64_t wait_ms = (t->core.save_mean_ns + t->core.load_mean_ns) / TRACE_MS;
+    submit_by(t, "a", "F", 1405 + wait_ms);
+    submit_by(t, "a", "G", 1405 + wait_ms + 1);
+    trace_go(t);
+    trace_expect(t, "[1405] a: run A\n"
+                    "[1405] a: save, closed by window\n"
+                    "[1405] done F BUSY\n");
+    trace_end(t);
+}
+
+static void a_load_of_a_replay_that_takes_longer_than_ever_leaves_the_save(void **state)
+{
+    (void)state;
+    struct trace *t = saving(&(struct trace_options){
+        .refuses_early = true, .replays_max = 1, .deadline_ms = 10000, .load_ms = 20});
+    trace_at(t, 1400);
+    t->options.load_ms = 0;
+    trace_saved(t, "a", BATCH_CONFLICT);
+    trace_at(t, 1500);
+    submit_by(t, "a", "B", 1919);
+    submit_by(t, "a", "C", 1920);
+    trace_expect(t, "[1400] a: release\n"
+                    "[1400] a: load\n"
+                    "[1500] done B BUSY\n");
+    trace_end(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +216,8 @@ int main(void)
         cmocka_unit_test(a_new_save_time_counts_for_an_eighth),
         cmocka_unit_test(kept_resources_need_no_load),
         cmocka_unit_test(a_replay_means_a_load_and_a_save_more),
+        cmocka_unit_test(a_replay_is_judged_in_each_of_its_steps),
+        cmocka_unit_test(a_load_of_a_replay_that_takes_longer_than_ever_leaves_the_save),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -291,6 +291,45 @@ static void stop_that_comes_just_before_it_is_kept_drops_it_too(void **state)
     trace_end(t);
 }
 
+/* It was not loaded, so no load has a time, and the deadline of the one that comes is its own. */
+static void the_times_of_an_earlier_batch_are_not_its_own(void **state)
+{
+    (void)state;
+    struct trace *t = kept(&(struct trace_options){
+        .kept_max = 2, .deadline_ms = 1000, .load_ms = 10, .show_deadline = false});
+    t->options.show_deadline = true;
+    trace_op(t, 'B')->verdict = BATCH_UNCHANGED;
+    trace_at(t, 500);
+    trace_submit(t, "a", "B");
+    assert_int_equal(trace_batch(t, "a")->load_ns, 0);
+    assert_int_equal(trace_batch(t, "a")->loaded_ns, 0);
+    trace_at(t, 605);
+    trace_expect(t, "[500] a: run B\n"
+                    "[600] a: release\n"
+                    "[600] a: load, deadline 1500\n");
+    trace_end(t);
+}
+
+static void those_who_waited_join_though_the_first_takes_longer_than_the_window(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&keeps_two);
+    trace_submit(t, "a", "A");
+    trace_at(t, 100);
+    trace_op(t, 'B')->takes_ms = 150;
+    trace_submit(t, "a", "BC");
+    trace_at(t, 110);
+    trace_saved(t, "a", BATCH_OK);
+    trace_expect(t, "[  0] a: load\n"
+                    "[ 10] a: run A\n"
+                    "[100] a: save, closed by window\n"
+                    "[110] a: done A OK\n"
+                    "[110] a: run B\n"
+                    "[260] a: run C\n"
+                    "[260] a: save, closed by window\n");
+    trace_end(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +347,8 @@ int main(void)
         cmocka_unit_test(natural_batching_closes_a_batch_that_skipped_its_load),
         cmocka_unit_test(stop_drops_what_is_kept),
         cmocka_unit_test(stop_that_comes_just_before_it_is_kept_drops_it_too),
+        cmocka_unit_test(the_times_of_an_earlier_batch_are_not_its_own),
+        cmocka_unit_test(those_who_waited_join_though_the_first_takes_longer_than_the_window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,6 +74,22 @@ static void an_operation_that_is_canceled_makes_room(void **state)
     trace_end(t);
 }
 
+/* The outcome is known and DONE has not been taken: they are not answered yet. */
+static void those_who_are_about_to_be_answered_still_count(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.key_ops_waiting_max = 2, .load_ms = 1});
+    trace_submit(t, "a", "AB");
+    trace_at(t, 100);
+    trace_hold(t);
+    trace_saved(t, "a", BATCH_OK);
+    trace_submit(t, "a", "C");
+    trace_go(t);
+    assert_int_equal(t->answered_as[-BATCH_BUSY], 1);
+    assert_int_equal(t->answered_as[-BATCH_OK], 2);
+    trace_end(t);
+}
+
 /* ---- Memory --------------------------------------------------------------------------------- */
 
 enum { ROUNDS = 4, KEYS = 100 };
@@ -192,6 +208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(more_operations_than_may_wait_in_all_are_told_busy),
         cmocka_unit_test(more_operations_than_may_wait_on_one_key_are_told_busy),
+        cmocka_unit_test(those_who_are_about_to_be_answered_still_count),
         cmocka_unit_test(an_operation_that_is_canceled_makes_room),
         cmocka_unit_test(when_one_allocation_fails_that_operation_is_told_and_nothing_is_lost),
         cmocka_unit_test(when_memory_is_at_its_end_operations_are_told_and_nothing_is_lost),

@@ -109,6 +109,30 @@ static void an_object_larger_than_a_slab_is_possible(void **state)
     assert_int_equal(memory.live, 0);
 }
 
+static void slabs_double_up_to_two_megabytes(void **state)
+{
+    struct fixture *f = *state;
+    size_t before = f->pool.slab_bytes;
+    struct batch__batch *taken = NULL;
+    for (uint64_t slabs = 0; slabs < 10;) {
+        struct batch__batch *batch = batch__pool_take(&f->pool, "a", 1, 1);
+        batch->todo_next = taken;
+        taken = batch;
+        if (f->memory.taken == slabs)
+            continue;
+        slabs = f->memory.taken;
+        size_t expected = before * 2 < 2097152 ? before * 2 : 2097152;
+        assert_int_equal(f->pool.slab_bytes, expected);
+        before = expected;
+    }
+    assert_int_equal(before, 2097152);
+    while (taken != NULL) {
+        struct batch__batch *next = taken->todo_next;
+        batch__pool_give(&f->pool, taken);
+        taken = next;
+    }
+}
+
 static void without_memory_for_object_or_key_nothing_is_taken(void **state)
 {
     struct fixture *f = *state;
@@ -246,6 +270,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(objects_do_not_overlap_and_are_used_again, set_up,
                                         tear_down),
         cmocka_unit_test(an_object_larger_than_a_slab_is_possible),
+        cmocka_unit_test_setup_teardown(slabs_double_up_to_two_megabytes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_memory_for_object_or_key_nothing_is_taken, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(keys_of_every_length_are_kept_whole, set_up, tear_down),

@@ -87,6 +87,22 @@ static void it_grows_and_finds_all_at_most_half_full(void **state)
     assert_int_equal(f->memory.live, 1); /* the smaller ones were given back */
 }
 
+/* An entry stands at home unless somebody else does, and the table grows for the one that would
+ * make it more than half full. */
+static void entries_stand_at_home_and_half_full_is_not_too_full(void **state)
+{
+    struct fixture *f = *state;
+    static struct batch__batch batches[33];
+    static char keys[33][8];
+    for (uint32_t i = 0; i < 33; i++) {
+        snprintf(keys[i], sizeof keys[i], "%u", (unsigned)i);
+        make(&batches[i], keys[i], 2 * i);
+        add(f, &batches[i]);
+        assert_int_equal(f->table.size, i < 32 ? 64 : 128);
+        assert_ptr_equal(f->table.slots[2 * i].batch, &batches[i]);
+    }
+}
+
 static void without_memory_it_fills_to_seven_eighths_and_then_says_no(void **state)
 {
     struct fixture *f = *state;
@@ -114,6 +130,21 @@ static void without_memory_it_fills_to_seven_eighths_and_then_says_no(void **sta
     assert_int_equal(f->table.size, 128);
     assert_null(find(f, &batches[10]));
     assert_ptr_equal(find(f, &batches[55]), &batches[55]);
+}
+
+/* Hashes have 32 bits, so a larger table would not be used. Only its size and count are looked
+ * at before that. */
+static void it_does_not_grow_beyond_what_a_hash_can_tell(void **state)
+{
+    struct fixture *f = *state;
+    f->table.size = UINT64_C(1) << 31;
+    f->table.count = f->table.size / 2;
+    assert_true(batch__table_reserve(&f->table));
+    f->table.count = f->table.size / 8 * 7;
+    assert_false(batch__table_reserve(&f->table));
+    assert_int_equal(f->memory.taken, 0);
+    f->table.size = 0;
+    f->table.count = 0;
 }
 
 /* Every way to remove one of a run that goes over the end of the slots, with homes that lie at its
@@ -183,8 +214,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(keys_with_one_hash_are_told_apart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(it_grows_and_finds_all_at_most_half_full, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(entries_stand_at_home_and_half_full_is_not_too_full, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(without_memory_it_fills_to_seven_eighths_and_then_says_no,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(it_does_not_grow_beyond_what_a_hash_can_tell, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(removal_closes_the_hole_in_a_run_over_the_end, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_random_walk_agrees_with_the_model, set_up, tear_down),

@@ -214,6 +214,45 @@ static void many_windows_that_end_together_may_end_in_lots(void **state)
     trace_end(t);
 }
 
+static void lots_of_one_are_the_smallest(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1, .expire_max = 1});
+    trace_submit(t, "a", "A");
+    trace_submit(t, "b", "B");
+    trace_at(t, 1);
+    trace_late(t, 120);
+    trace_expire(t);
+    assert_int_equal(t->saves, 1);
+    trace_expire(t);
+    assert_int_equal(t->saves, 2);
+    trace_end(t);
+}
+
+/* The sum would be 0, one more than the end of time. */
+static void a_deadline_one_beyond_the_end_of_time_is_the_end(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(NULL);
+    trace_at(t, 1);
+    t->core.config.deadline_ns = UINT64_MAX - t->now_ns + 1;
+    trace_submit(t, "a", "A");
+    assert_true(trace_batch(t, "a")->deadline_ns == UINT64_MAX);
+    trace_end(t);
+}
+
+static void a_batch_in_which_nothing_ran_has_no_first_wait(void **state)
+{
+    (void)state;
+    struct trace *t = trace_new(NULL);
+    trace_submit(t, "a", "A");
+    trace_hold(t);
+    trace_loaded(t, "a", BATCH_LOAD_FAILED);
+    assert_int_equal(trace_batch(t, "a")->first_wait_ns, 0);
+    trace_go(t);
+    trace_end(t);
+}
+
 static void calling_expire_too_early_or_too_often_is_harmless(void **state)
 {
     (void)state;
@@ -397,6 +436,9 @@ int main(void)
         cmocka_unit_test(an_operation_that_ran_needs_no_expire_for_its_start_by),
         cmocka_unit_test(those_who_have_run_in_time_leave_no_start_by_to_wake_for),
         cmocka_unit_test(many_windows_that_end_together_may_end_in_lots),
+        cmocka_unit_test(lots_of_one_are_the_smallest),
+        cmocka_unit_test(a_deadline_one_beyond_the_end_of_time_is_the_end),
+        cmocka_unit_test(a_batch_in_which_nothing_ran_has_no_first_wait),
         cmocka_unit_test(calling_expire_too_early_or_too_often_is_harmless),
         cmocka_unit_test(an_event_with_an_earlier_time_does_not_turn_the_clock_back),
         cmocka_unit_test(ten_thousand_waiting_are_looked_through_once_in_ten_milliseconds),

@@ -167,8 +167,8 @@ make_mistake(step
     [[batch->changed == 0 && batch->is_kept]]
     [[batch->changed == 0 && batch->is_kept && !SIM_MISTAKE(kept_not_looked_at)]])
 make_mistake(again
-    [[batch->is_loaded && batch->status == BATCH_OK]]
-    [[batch->is_loaded && (batch->status == BATCH_OK || SIM_MISTAKE(kept_after_failed_save))]])
+    [[batch->status == BATCH_OK]]
+    [[(batch->status == BATCH_OK || SIM_MISTAKE(kept_after_failed_save))]])
 make_mistake(step
     [[if (batch->is_loaded && core->is_stopping) {]]
     [[if (batch->is_loaded && core->is_stopping && !SIM_MISTAKE(kept_after_stop)) {]])

@@ -1,0 +1,241 @@
+/* The whole-state check: each relation is broken by hand, and the check says which. Without this, a
+ * check that finds nothing would look like a core that does nothing wrong. */
+#include "trace.h"
+
+#include "core/parts.h"
+
+/* A batch in every phase that can be seen from outside, and nothing on `todo`. */
+struct scene {
+    struct trace *t;
+    struct batch__core *core;
+    struct batch__batch *kept, *open, *saving, *loading, *reloading;
+    batch_op extra;
+};
+
+static void scene_set(struct scene *s)
+{
+    static const struct trace_options options = {
+        .kept_max = 2, .replays_max = 1, .ops_max = 9, .ops_waiting_max = 99};
+    struct trace *t = trace_new(&options);
+    *s = (struct scene){.t = t, .core = &t->core};
+    static const char *const keys[] = {"kept", "saving", "reloading"};
+    static const char *const names[] = {"K", "S", "R"};
+    for (size_t i = 0; i < 3; i++) {
+        trace_submit(t, keys[i], names[i]);
+        trace_loaded(t, keys[i], BATCH_OK);
+    }
+    trace_at(t, 100);
+    trace_saved(t, "kept", BATCH_OK);
+    trace_saved(t, "reloading", BATCH_CONFLICT);
+    trace_submit(t, "open", "O");
+    trace_loaded(t, "open", BATCH_OK);
+    trace_at(t, 110);
+    trace_op(t, 'L')->op.start_by_ns = 150 * TRACE_MS;
+    trace_submit(t, "loading", "LM");
+    trace_submit(t, "saving", "T");
+    s->kept = trace_batch(t, "kept");
+    s->open = trace_batch(t, "open");
+    s->saving = trace_batch(t, "saving");
+    s->loading = trace_batch(t, "loading");
+    s->reloading = trace_batch(t, "reloading");
+    assert_int_equal(s->kept->phase, BATCH__KEPT);
+    assert_int_equal(s->open->phase, BATCH__OPEN);
+    assert_int_equal(s->saving->phase, BATCH__SAVING);
+    assert_int_equal(s->loading->phase, BATCH__LOADING);
+    assert_int_equal(s->reloading->phase, BATCH__RELOADING);
+}
+
+/* What is broken cannot be brought to an end. */
+static void scene_end(struct scene *s)
+{
+    trace_memory_release(&s->t->memory);
+    free(s->t);
+}
+
+#define NONE ((struct batch__ops){NULL, NULL, 0})
+
+/* What is done to the scene, and what the check must say then. */
+#define OPS_MAP(X)                                                                                 \
+    X(s->loading->waiting.count = 1, "count <= ops->count")                                        \
+    X(s->loading->waiting.count = 3, "count == ops->count")                                        \
+    X(s->loading->waiting.tail = s->loading->waiting.head, "last == ops->tail")                    \
+    X(s->open->ran.count = 2, "count == ops->count")                                               \
+    X(s->saving->ran.count = 2, "count == ops->count")                                             \
+    X(s->reloading->again.count = 2, "count == ops->count")                                        \
+    X(s->core->answers.count = 1, "count == ops->count")                                           \
+    X(s->loading->joining = 3, "batch->joining <= batch->waiting.count")                           \
+    X(s->loading->in_waiting = false, "batch->in_waiting == is_listed")                            \
+    X(s->open->in_waiting = true, "batch->in_waiting == is_listed")                                \
+    X(s->core->start_by_min_ns = UINT64_MAX, "core->start_by_min_ns <= batch->start_by_min_ns")    \
+    X(trace_op(s->t, 'M')->op.start_by_ns = 1, "op->start_by_ns >= batch->start_by_min_ns")        \
+    X(s->core->ops++, "ops == core->ops")                                                          \
+    X(s->core->config.ops_waiting_max = 4, "core->ops <= core->config.ops_waiting_max")
+
+#define PHASE_MAP(X)                                                                               \
+    X(s->open->phase = BATCH__POOLED, "batch->phase > BATCH__POOLED")                              \
+    X(s->open->phase = BATCH__KEPT + 1, "batch->phase <= BATCH__KEPT")                             \
+    X(s->open->is_loaded = false, ": batch->is_loaded")                                            \
+    X(s->saving->is_loaded = false, ": batch->is_loaded")                                          \
+    X(s->kept->is_loaded = false, ": batch->is_loaded")                                            \
+    X(s->loading->is_loaded = true, "!batch->is_loaded")                                           \
+    X(s->reloading->is_loaded = true, "!batch->is_loaded")                                         \
+    X(batch__ops_push(&s->open->again, &s->extra), "batch->again.count == 0 || may_run_again")     \
+    X(batch__ops_push(&s->kept->again, &s->extra), "batch->again.count == 0 || may_run_again")     \
+    X(s->open->replays = 2, "batch->replays <= core->config.replays_max")                          \
+    X(s->reloading->is_kept = true, "!batch->is_kept")                                             \
+    X(s->reloading->in_due = true, "!batch->in_due")                                               \
+    X(batch__ops_push(&s->reloading->ran, &s->extra), "batch->ran.count == 0 || batch->phase")     \
+    X(s->reloading->again = NONE, "batch->again.count > 0 || batch->phase")                        \
+    X(s->open->changed = 2, "batch->changed <= batch->ran.count")                                  \
+    X(s->core->config.ops_max = 0, "batch->ran.count <= core->config.ops_max")                     \
+    X(s->saving->in_due = true, "batch->phase <= BATCH__OPEN")                                     \
+    X(s->saving->changed = 0, "batch->changed > 0")                                                \
+    X((batch__todo_push(s->core, s->saving), s->saving->phase = BATCH__CLOSED,                     \
+       s->saving->changed = 0),                                                                    \
+      "batch->changed > 0")                                                                        \
+    X(batch__todo_push(s->core, s->kept), "!batch->in_todo")                                       \
+    X((batch__ops_push(&s->kept->waiting, &s->extra), s->kept->in_waiting = true),                 \
+      "batch->waiting.count == 0")
+
+/* What has something to do and is not on `todo` would be forgotten. */
+#define TODO_MAP(X)                                                                                \
+    X(batch__ops_push(&s->open->waiting, &s->extra), "must_act")                                   \
+    X((s->open->ran = NONE, s->open->changed = 0), "must_act")                                     \
+    X(s->open->in_due = false, "must_act")                                                         \
+    X(s->core->is_stopping = true, "must_act")                                                     \
+    X(s->saving->phase = BATCH__CLOSED, "must_act")                                                \
+    X(s->loading->phase = BATCH__BEGUN, "must_act")                                                \
+    X(s->core->todo_first = s->saving, "batch->in_todo")                                           \
+    X((batch__todo_push(s->core, s->open), s->core->todo_last = NULL), "batch == core->todo_last") \
+    X((batch__todo_push(s->core, s->open), s->open->todo_next = s->open), "count <= expected")     \
+    X(s->open->in_todo = true, "count == expected")                                                \
+    X((s->core->running = &s->extra, s->core->ops++), "core->todo_first != NULL")                  \
+    X((s->core->running = &s->extra, s->core->ops++, batch__todo_push(s->core, s->saving)),        \
+      "core->todo_first->phase == BATCH__OPEN")
+
+#define LIST_MAP(X)                                                                                \
+    X(s->loading->in_due = false, "batch->in_due")                                                 \
+    X(s->core->due.first->due.previous = s->kept, "batch->due.previous == previous")               \
+    X(s->core->due.last->due.previous = NULL, "batch->due.previous == previous")                   \
+    X(s->core->due.last->closes_ns = 1, "batch->closes_ns >= before_ns")                           \
+    X(s->core->due.last = NULL, "core->due.last == previous")                                      \
+    X(s->core->due = (struct batch__list){0}, "count == expected")                                 \
+    X((s->saving->waiting = NONE, s->saving->in_waiting = false, s->core->ops--),                  \
+      "batch->in_waiting")                                                                         \
+    X(s->core->waiting.first->waiters.previous = s->kept, "batch->waiters.previous == previous")   \
+    X(s->core->waiting.last->waiters.previous = NULL, "batch->waiters.previous == previous")       \
+    X(s->core->waiting.last = NULL, "core->waiting.last == previous")                              \
+    X(s->core->waiting = (struct batch__list){0}, "count == expected")                             \
+    X(s->core->kept.first = s->open, "batch->phase == BATCH__KEPT")                                \
+    X(s->kept->due.previous = s->open, "batch->due.previous == previous")                          \
+    X(s->core->kept.last = NULL, "core->kept.last == previous")                                    \
+    X(s->core->kept = (struct batch__list){0}, "count == expected")                                \
+    X(s->core->kept_size = 2, "count == core->kept_size")                                          \
+    X(s->core->config.kept_max = 0, "count <= core->config.kept_max")                              \
+    X((batch__todo_push(s->core, s->open), s->core->is_stopping = true), "!core->is_stopping")     \
+    X(s->open->hash ^= 1U << 31, "slot->hash == batch->hash")                                      \
+    X(misplace(s), "batch__table_find")                                                            \
+    X(s->core->table.count++, "batches == core->table.count")
+
+#define BREAK_MAP(X) OPS_MAP(X) PHASE_MAP(X) TODO_MAP(X) LIST_MAP(X)
+
+#define TEXT(broken, text) text,
+static const char *const texts[] = {BREAK_MAP(TEXT)};
+#undef TEXT
+
+/* Where nobody who looks for it comes by: behind an empty slot. */
+static void misplace(struct scene *s)
+{
+    struct batch__table *table = &s->core->table;
+    uint64_t mask = table->size - 1;
+    uint64_t from = s->open->hash & mask;
+    while (table->slots[from].batch != s->open)
+        from = (from + 1) & mask;
+    uint64_t to = (from + table->size / 2) & mask;
+    while (table->slots[to].batch != NULL)
+        to = (to + 1) & mask;
+    table->slots[to] = table->slots[from];
+    table->slots[from] = (struct batch__slot){NULL, 0};
+}
+
+static void damage(struct scene *s, size_t which)
+{
+    size_t i = 0;
+#define APPLY(broken, text)                                                                        \
+    if (which == i++) {                                                                            \
+        broken;                                                                                    \
+        return;                                                                                    \
+    }
+    BREAK_MAP(APPLY)
+#undef APPLY
+}
+
+/* What a panic says; an empty text if there is none. */
+static const char *panic_of_check(struct scene *s)
+{
+    jmp_buf jump;
+    trace_catch_panic(&jump);
+    if (setjmp(jump) == 0) {
+        batch__core_check(s->core);
+        trace_catch_panic(NULL);
+        return "";
+    }
+    trace_catch_panic(NULL);
+    return trace_panic_text();
+}
+
+static void what_is_right_is_let_pass(void **state)
+{
+    (void)state;
+    struct scene s;
+    scene_set(&s);
+    assert_string_equal(panic_of_check(&s), "");
+    trace_end(s.t);
+}
+
+static void every_relation_that_is_broken_is_found(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct scene s;
+        scene_set(&s);
+        damage(&s, i);
+        const char *panic = panic_of_check(&s);
+        if (strstr(panic, texts[i]) == NULL)
+            fail_msg("damage %zu: found '%s' instead of '%s'", i, panic, texts[i]);
+        scene_end(&s);
+    }
+}
+
+/* An object that is free, or a phase that there is not, has nothing to do. */
+static void a_batch_in_no_phase_is_not_stepped(void **state)
+{
+    (void)state;
+    static const uint8_t phases[] = {BATCH__POOLED, BATCH__KEPT + 1};
+    for (size_t i = 0; i < 2; i++) {
+        struct scene s;
+        jmp_buf jump;
+        scene_set(&s);
+        batch__todo_push(s.core, s.open);
+        s.open->phase = phases[i];
+        trace_catch_panic(&jump);
+        if (setjmp(jump) == 0) {
+            struct batch__action action;
+            batch__core_next(s.core, &action);
+            fail_msg("it was stepped");
+        }
+        trace_catch_panic(NULL);
+        assert_non_null(strstr(trace_panic_text(), "a pooled batch has something to do"));
+        scene_end(&s);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_right_is_let_pass),
+        cmocka_unit_test(every_relation_that_is_broken_is_found),
+        cmocka_unit_test(a_batch_in_no_phase_is_not_stepped),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

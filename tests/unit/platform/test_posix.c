@@ -1,0 +1,136 @@
+/* What the platform says when the system says no, and what it does with large memory. The linker
+ * puts the functions of this file between libbatch and the system. */
+#include "platform/platform.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/types.h>
+
+#include <cmocka.h>
+
+static int interruptions, random_bytes_max, is_random_refused;
+static int is_attribute_refused, is_condition_refused, is_mutex_refused, conditions;
+
+ssize_t __wrap_getrandom(void *bytes, size_t size, unsigned flags);
+int __real_pthread_condattr_init(pthread_condattr_t *attributes);
+int __wrap_pthread_condattr_init(pthread_condattr_t *attributes);
+int __real_pthread_cond_init(pthread_cond_t *condition, const pthread_condattr_t *attributes);
+int __wrap_pthread_cond_init(pthread_cond_t *condition, const pthread_condattr_t *attributes);
+int __real_pthread_cond_destroy(pthread_cond_t *condition);
+int __wrap_pthread_cond_destroy(pthread_cond_t *condition);
+int __real_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes);
+int __wrap_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes);
+
+ssize_t __wrap_getrandom(void *bytes, size_t size, unsigned flags)
+{
+    (void)flags;
+    if (interruptions > 0) {
+        interruptions--;
+        errno = EINTR;
+        return -1;
+    }
+    if (is_random_refused) {
+        errno = ENOSYS;
+        return -1;
+    }
+    if (size > (size_t)random_bytes_max)
+        size = (size_t)random_bytes_max;
+    memset(bytes, 7, size);
+    return (ssize_t)size;
+}
+
+int __wrap_pthread_condattr_init(pthread_condattr_t *attributes)
+{
+    return is_attribute_refused ? ENOMEM : __real_pthread_condattr_init(attributes);
+}
+
+int __wrap_pthread_cond_init(pthread_cond_t *condition, const pthread_condattr_t *attributes)
+{
+    if (is_condition_refused)
+        return EAGAIN;
+    conditions++;
+    return __real_pthread_cond_init(condition, attributes);
+}
+
+int __wrap_pthread_cond_destroy(pthread_cond_t *condition)
+{
+    conditions--;
+    return __real_pthread_cond_destroy(condition);
+}
+
+int __wrap_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes)
+{
+    return is_mutex_refused ? EAGAIN : __real_pthread_mutex_init(mutex, attributes);
+}
+
+static void randomness_comes_whole_though_in_pieces_and_interrupted(void **state)
+{
+    (void)state;
+    unsigned char bytes[10] = {0};
+    random_bytes_max = 3;
+    interruptions = 2;
+    assert_true(batch__random(bytes, 9));
+    for (size_t i = 0; i < 9; i++)
+        assert_int_equal(bytes[i], 7);
+    assert_int_equal(bytes[9], 0);
+    assert_int_equal(interruptions, 0);
+}
+
+static void without_randomness_it_says_so(void **state)
+{
+    (void)state;
+    unsigned char bytes[8];
+    is_random_refused = 1;
+    assert_false(batch__random(bytes, sizeof bytes));
+    is_random_refused = 0;
+}
+
+static void a_lock_that_cannot_be_made_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    int *const refusals[] = {&is_attribute_refused, &is_condition_refused, &is_mutex_refused};
+    struct batch__lock lock;
+    for (size_t i = 0; i < 3; i++) {
+        *refusals[i] = 1;
+        assert_false(batch__lock_init(&lock));
+        assert_int_equal(conditions, 0);
+        *refusals[i] = 0;
+    }
+    assert_true(batch__lock_init(&lock));
+    batch__lock_destroy(&lock);
+    assert_int_equal(conditions, 0);
+}
+
+/* A system may not have huge pages; the memory is there all the same, every byte of it. */
+static void large_memory_is_aligned_for_huge_pages(void **state)
+{
+    (void)state;
+    enum { HUGE = 2 * 1024 * 1024 };
+    static const size_t sizes[] = {HUGE / 2 + 1, HUGE, HUGE + 1, 3 * HUGE - 1};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        unsigned char *memory = batch__memory_allocate(sizes[i]);
+        assert_non_null(memory);
+        assert_int_equal((uintptr_t)memory % HUGE, 0);
+        memset(memory, 1, sizes[i]);
+        batch__memory_release(memory);
+    }
+    assert_null(batch__memory_allocate(SIZE_MAX / 2));
+    void *volatile small = batch__memory_allocate(100);
+    assert_non_null(small);
+    batch__memory_release(small);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(randomness_comes_whole_though_in_pieces_and_interrupted),
+        cmocka_unit_test(without_randomness_it_says_so),
+        cmocka_unit_test(a_lock_that_cannot_be_made_leaves_nothing_behind),
+        cmocka_unit_test(large_memory_is_aligned_for_huge_pages),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
