@@ -112,6 +112,41 @@ static void test_a_session_moves_to_the_next_host(void **state)
     scene_store_end(store);
 }
 
+/* Refused before anybody is asked. */
+static void test_lists_of_hosts_that_do_not_fit_together(void **state)
+{
+    (void)state;
+    char many[256] = "host=127.0.0.1", sqlstate[6];
+    batch_result error;
+    for (int i = 0; i < 32; i++)
+        strcat(many, ",a");
+    const char *const conninfos[] = {"host=127.0.0.1,127.0.0.1 hostaddr=127.0.0.1",
+                                     "host=127.0.0.1 port=1,2", "host=user@127.0.0.1", many};
+    for (size_t i = 0; i < sizeof conninfos / sizeof conninfos[0]; i++)
+        assert_int_equal(scene_refused(conninfos[i], NULL, &error, sqlstate), BATCH_INVALID);
+}
+
+static void test_a_service_that_there_is_not(void **state)
+{
+    (void)state;
+    batch_result error;
+    char sqlstate[6];
+    assert_int_equal(scene_refused("service=nobody_knows_it", NULL, &error, sqlstate),
+                     BATCH_STORE_FAILED);
+}
+
+/* Less than two seconds would be none, and more than there are nanoseconds for would wrap. */
+static void test_a_connect_timeout_out_of_all_bounds(void **state)
+{
+    struct postgres_server *server = *state;
+    static const char *const timeouts[] = {"1", "2000000000"};
+    for (size_t i = 0; i < 2; i++) {
+        char conninfo[POSTGRES_CONNINFO_SIZE + 64];
+        snprintf(conninfo, sizeof conninfo, "%s connect_timeout=%s", server->conninfo, timeouts[i]);
+        check_it_works(conninfo);
+    }
+}
+
 static void test_nobody_answers(void **state)
 {
     (void)state;
@@ -347,6 +382,9 @@ int main(void)
         cmocka_unit_test_setup(test_a_black_hole_as_first_host_is_passed_over, scene_set_up),
         cmocka_unit_test_setup(test_a_host_that_takes_no_writes_is_passed_over, scene_set_up),
         cmocka_unit_test_setup(test_a_session_moves_to_the_next_host, scene_set_up),
+        cmocka_unit_test_setup(test_lists_of_hosts_that_do_not_fit_together, scene_set_up),
+        cmocka_unit_test_setup(test_a_service_that_there_is_not, scene_set_up),
+        cmocka_unit_test_setup(test_a_connect_timeout_out_of_all_bounds, scene_set_up),
         cmocka_unit_test_setup(test_nobody_answers, scene_set_up),
         cmocka_unit_test_setup(test_opening_does_not_wait_for_ever, scene_set_up),
         cmocka_unit_test_setup(test_a_server_without_connections_left, scene_set_up),

@@ -386,6 +386,9 @@ static void test_arguments_that_are_not_valid(void **state)
     table.durability = (batch_postgres_durability)99;
     assert_int_equal(scene_refused(server->conninfo, &table, &error, sqlstate), BATCH_INVALID);
     table.durability = BATCH_POSTGRES_ON;
+    table.table = "";
+    assert_int_equal(scene_refused(server->conninfo, &table, &error, sqlstate), BATCH_INVALID);
+    table.table = NULL;
     table.size = 1;
     assert_int_equal(scene_refused(server->conninfo, &table, &error, sqlstate), BATCH_INVALID);
     assert_int_equal(batch_postgres_open(NULL, server->conninfo, NULL, NULL), BATCH_INVALID);
@@ -442,6 +445,42 @@ static void test_synchronous_commit_is_set(void **state)
     }
 }
 
+/* ---- A table that changes while it is used -------------------------------------------------- */
+
+static void test_a_table_that_goes_away_and_comes_back(void **state)
+{
+    struct postgres_server *server = *state;
+    batch_store *store = scene_store(server, NULL, NULL);
+    batch_options options = number_options(store, 1);
+    batch_processor *processor = processor_start(&options);
+    assert_int_equal(number_add(processor, "key", 3, 1), 1);
+    scene_sql(server, "alter table batch rename to away");
+    struct request request;
+    request_init(&request, "key", 3, 1);
+    assert_int_equal(request_run(processor, &request), BATCH_LOAD_FAILED);
+    scene_sql(server, "alter table away rename to batch");
+    assert_int_equal(number_add(processor, "key", 3, 1), 2);
+    processor_end(processor);
+    scene_store_end(store);
+}
+
+/* The statements that were prepared for the old type are void. */
+static void test_a_column_that_gets_another_type(void **state)
+{
+    struct postgres_server *server = *state;
+    batch_postgres_options table = scene_text_table(server, "changing");
+    batch_store *store = scene_store(server, NULL, &table);
+    batch_options options = text_options(store, 1);
+    batch_processor *processor = processor_start(&options);
+    text_set(processor, "key", 3, "{\"n\": 1}", 8);
+    scene_sql(server, "alter table changing alter state type jsonb using state::jsonb");
+    expect_text(processor, "key", "{\"n\": 1}");
+    text_set(processor, "key", 3, "{\"n\": 2}", 8);
+    expect_text(processor, "key", "{\"n\": 2}");
+    processor_end(processor);
+    scene_store_end(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -460,6 +499,8 @@ int main(void)
         cmocka_unit_test_setup(test_an_unlogged_table_if_commits_may_be_lost, scene_set_up),
         cmocka_unit_test_setup(test_a_server_without_fsync, scene_set_up),
         cmocka_unit_test_setup(test_synchronous_commit_is_set, scene_set_up),
+        cmocka_unit_test_setup(test_a_table_that_goes_away_and_comes_back, scene_set_up),
+        cmocka_unit_test_setup(test_a_column_that_gets_another_type, scene_set_up),
     };
     return cmocka_run_group_tests(tests, scene_server_set_up, scene_server_tear_down);
 }

@@ -1,0 +1,69 @@
+#include "refused.h"
+
+#include <stdlib.h>
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+char *__real_strdup(const char *text);
+char *__wrap_strdup(const char *text);
+char *__real_strndup(const char *text, size_t size);
+char *__wrap_strndup(const char *text, size_t size);
+
+/* Which of the requests from here on is refused, from 1; 0 or less: none. Any thread. */
+static int refused_one;
+
+static bool is_refused(void)
+{
+    return __atomic_fetch_sub(&refused_one, 1, __ATOMIC_SEQ_CST) == 1;
+}
+
+bool refuse(int number)
+{
+    return __atomic_exchange_n(&refused_one, number, __ATOMIC_SEQ_CST) <= 0;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return is_refused() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return is_refused() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *memory, size_t size)
+{
+    return is_refused() ? NULL : __real_realloc(memory, size);
+}
+
+char *__wrap_strdup(const char *text)
+{
+    return is_refused() ? NULL : __real_strdup(text);
+}
+
+char *__wrap_strndup(const char *text, size_t size)
+{
+    return is_refused() ? NULL : __real_strndup(text, size);
+}
+
+static void *own_allocate(size_t size, void *arg)
+{
+    (void)arg;
+    return __real_malloc(size);
+}
+
+static void own_release(void *memory, void *arg)
+{
+    (void)arg;
+    free(memory);
+}
+
+batch_allocator refused_not(void)
+{
+    return (batch_allocator){own_allocate, own_release, NULL};
+}
