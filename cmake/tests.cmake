@@ -3,7 +3,7 @@
 #
 # A cmocka program that CTest runs, linked with libbatch. INTERNAL links the static libraries, in
 # which internal symbols can be reached, and adds src/ to the include path. Labels that ./check
-# knows: release-only (not under sanitizers), tsan-only (only under ThreadSanitizer).
+# knows: release-only (not under sanitizers), asan-only, tsan-only (only under that one).
 batch_find_module(cmocka batch_cmocka)
 
 function(batch_add_test name)

@@ -117,11 +117,13 @@ static uint64_t connect_ns(const struct batch__postgres_conninfo *conninfo,
     return (uint64_t)seconds * 1000 * BATCH__POSTGRES_MS;
 }
 
-/* There is no other sign of it. (The words of libpq are English unless the program has called
- * setlocale; then it is taken for a string that is not valid.) */
+/* There is no other sign of it: libpq then says this and no more, while what it says of a string
+ * begins in another way, though it may repeat any part of it. (The words are English unless the
+ * program has called setlocale; then it is taken for a string that is not valid.) */
 static bool is_memory_short(const PQconninfoOption *options, const char *error)
 {
-    return options == NULL && (error == NULL || strstr(error, "out of memory") != NULL);
+    static const char words[] = "out of memory";
+    return options == NULL && (error == NULL || strncmp(error, words, sizeof words - 1) == 0);
 }
 
 int batch__postgres_conninfo_init(struct batch__postgres_conninfo *conninfo, const char *text,

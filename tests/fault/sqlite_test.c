@@ -20,6 +20,7 @@ struct file {
     char folder[64];
     char path[96];
     batch_store *store;
+    batch_sqlite_durability durability;
     bool is_held_up; /* writing behind the back takes a little longer */
     bool has_holder; /* a thread that does that now */
     pthread_t holder;
@@ -47,7 +48,9 @@ static void file_clear(struct ground *ground)
 static int file_open(struct ground *ground, batch_options *options, batch_result *reterr)
 {
     struct file *file = (struct file *)ground;
-    int status = batch_sqlite_open(&options->store, file->path, NULL, reterr);
+    batch_sqlite_options store_options = BATCH_SQLITE_OPTIONS_INIT;
+    store_options.durability = file->durability;
+    int status = batch_sqlite_open(&options->store, file->path, &store_options, reterr);
     file->store = options->store;
     return status;
 }
@@ -138,6 +141,11 @@ static void file_write(struct ground *ground, const void *key, size_t key_size, 
         hold_up((struct file *)ground);
 }
 
+static void set_careless(struct ground *ground)
+{
+    ((struct file *)ground)->durability = BATCH_SQLITE_MAY_LOSE_LAST_COMMITS;
+}
+
 /* Only a COMMIT that fails leaves a doubt. (Without memory for a text there is the code alone.) */
 static bool is_by_commit(const batch_result *result)
 {
@@ -175,6 +183,12 @@ int main(int argc, char **argv)
          .keys = 5,
          .shards = 1,
          .resource_size = 1200000,
+         .by_path = true},
+        {.name = "SQLite, which may lose the last commits",
+         .prepare = set_careless,
+         .ground = &file.ground,
+         .keys = 2,
+         .shards = 1,
          .by_path = true},
     };
     (void)argc;
