@@ -324,7 +324,7 @@ int main(int argc, char **argv)
     static struct kept around = {
         .ground = KEPT_GROUND("around"), .is_around = true, .lock = PTHREAD_MUTEX_INITIALIZER};
     around.ground.is_doubtful = is_by_save;
-    const struct scene scenes[] = {
+    struct scene scenes[] = {
         {.name = "functions",
          .ground = &rows.ground,
          .keys = 9,
@@ -358,7 +358,12 @@ int main(int argc, char **argv)
     };
     (void)argc;
     faults_init();
-    story_sweep(scenes, sizeof scenes / sizeof scenes[0]);
+    size_t scenes_size = sizeof scenes / sizeof scenes[0];
+    story_sweep(scenes, scenes_size);
+    /* The number of a call depends on which thread comes first, so one may be passed over. */
+    for (size_t i = 0; i < scenes_size; i++)
+        scenes[i].by_path = true;
+    story_sweep(scenes, scenes_size);
     sweep_behind();
     kept_clear(&memory.ground);
     kept_clear(&around.ground);
