@@ -37,35 +37,11 @@ static void test_a_store_is_opened_with_all_its_memory_or_not_at_all(void **stat
     scene_store_end(store);
 }
 
-/* Each request for memory that the first batch of a session makes, refused in turn. */
 static void test_a_batch_without_memory_is_told_so_and_stores_nothing(void **state)
 {
     struct postgres_server *server = *state;
     batch_store *store = scene_store(server, NULL, NULL);
-    char key[1000];
-    memset(key, 'k', sizeof key);
-    int64_t sum = 0;
-    int number = 0, refused = 0;
-    bool was_reached = true;
-    while (was_reached) {
-        batch_options options = number_options(store, 1);
-        options.allocator = refused_not();
-        batch_processor *processor = processor_start(&options);
-        struct request request;
-        request_init(&request, key, sizeof key, 1);
-        refuse(++number);
-        int status = request_run(processor, &request);
-        was_reached = refuse(0);
-        if (status == BATCH_OK)
-            sum++;
-        else
-            refused++;
-        assert_true(status == BATCH_OK || status == BATCH_LOAD_FAILED ||
-                    status == BATCH_SAVE_FAILED);
-        assert_int_equal(number_add(processor, key, sizeof key, 0), sum);
-        processor_end(processor);
-    }
-    assert_true(refused > 0);
+    refused_batches(store);
     scene_store_end(store);
 }
 

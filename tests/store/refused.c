@@ -1,6 +1,15 @@
 #include "refused.h"
 
+#include "driver.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
 
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
@@ -63,7 +72,31 @@ static void own_release(void *memory, void *arg)
     free(memory);
 }
 
-batch_allocator refused_not(void)
+void refused_batches(batch_store *store)
 {
-    return (batch_allocator){own_allocate, own_release, NULL};
+    char key[1000];
+    memset(key, 'k', sizeof key);
+    int64_t sum = 0;
+    int number = 0, refused = 0;
+    bool was_reached = true;
+    while (was_reached) {
+        batch_options options = number_options(store, 1);
+        /* The processor itself is refused nothing. */
+        options.allocator = (batch_allocator){own_allocate, own_release, NULL};
+        batch_processor *processor = processor_start(&options);
+        struct request request;
+        request_init(&request, key, sizeof key, 1);
+        refuse(++number);
+        int status = request_run(processor, &request);
+        was_reached = refuse(0);
+        if (status == BATCH_OK)
+            sum++;
+        else
+            refused++;
+        assert_true(status == BATCH_OK || status == BATCH_LOAD_FAILED ||
+                    status == BATCH_SAVE_FAILED);
+        assert_int_equal(number_add(processor, key, sizeof key, 0), sum);
+        processor_end(processor);
+    }
+    assert_true(refused > 0);
 }

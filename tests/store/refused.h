@@ -4,13 +4,14 @@
 #ifndef BATCH_TEST_STORE_REFUSED_H
 #define BATCH_TEST_STORE_REFUSED_H
 
-#include <batch/batch.h>
+#include <batch/store.h>
 
 /* Of the requests from here on, of any thread, refuse this one, from 1; 0: none. The return value:
  * the one before was reached. */
 bool refuse(int number);
 
-/* For a processor that is refused nothing. */
-batch_allocator refused_not(void);
+/* Each request for memory that the first batch of a session makes, refused in turn: a batch is told
+ * so and stores nothing, and the next one goes well. */
+void refused_batches(batch_store *store);
 
 #endif
