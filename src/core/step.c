@@ -43,10 +43,11 @@ static enum step act(struct batch__action *action, enum batch__action_kind kind,
     return STEP_ACTION;
 }
 
-static enum step step_begun(struct batch__core *core, struct batch__batch *batch,
-                            struct batch__action *action)
+/* For the first time (LOADING), or to run again (RELOADING). */
+static enum step step_load(struct batch__core *core, struct batch__batch *batch,
+                           enum batch__phase phase, struct batch__action *action)
 {
-    batch->phase = BATCH__LOADING;
+    batch->phase = (uint8_t)phase;
     batch->load_ns = core->now_ns;
     batch__deadline_set(core, batch);
     return act(action, BATCH__LOAD, batch);
@@ -128,15 +129,6 @@ static enum step step_drop(struct batch__batch *batch, struct batch__action *act
     batch->is_loaded = false;
     batch->phase = BATCH__RELOAD;
     return act(action, BATCH__FREE_RESOURCE, batch);
-}
-
-static enum step step_reload(struct batch__core *core, struct batch__batch *batch,
-                             struct batch__action *action)
-{
-    batch->phase = BATCH__RELOADING;
-    batch->load_ns = core->now_ns;
-    batch__deadline_set(core, batch);
-    return act(action, BATCH__LOAD, batch);
 }
 
 static enum step step_rerun(struct batch__core *core, struct batch__batch *batch,
@@ -221,7 +213,7 @@ static enum step step(struct batch__core *core, struct batch__batch *batch,
 {
     switch ((enum batch__phase)batch->phase) {
     case BATCH__BEGUN:
-        return step_begun(core, batch, action);
+        return step_load(core, batch, BATCH__LOADING, action);
     case BATCH__OPEN:
         return step_open(core, batch, action);
     case BATCH__CLOSED:
@@ -229,7 +221,7 @@ static enum step step(struct batch__core *core, struct batch__batch *batch,
     case BATCH__DROP:
         return step_drop(batch, action);
     case BATCH__RELOAD:
-        return step_reload(core, batch, action);
+        return step_load(core, batch, BATCH__RELOADING, action);
     case BATCH__RERUN:
         return step_rerun(core, batch, action);
     case BATCH__ANSWER:
