@@ -5,6 +5,11 @@
 
 enum { SIZE_MIN = 64 };
 
+/* As many slots as hashes can tell apart, or as an allocation can have where pointers are short. */
+static const uint64_t SLOTS_MAX = SIZE_MAX / sizeof(struct batch__slot) < UINT32_MAX
+                                      ? SIZE_MAX / sizeof(struct batch__slot)
+                                      : UINT32_MAX;
+
 void batch__table_init(struct batch__table *table, const batch_allocator *allocator)
 {
     *table = (struct batch__table){*allocator, NULL, 0, 0};
@@ -39,13 +44,13 @@ static void put(struct batch__table *table, struct batch__batch *batch, uint32_t
 static bool grow(struct batch__table *table)
 {
     uint64_t size = table->size == 0 ? SIZE_MIN : table->size * 2;
-    if (size > UINT32_MAX)
+    if (size > SLOTS_MAX)
         return false;
-    struct batch__slot *slots =
-        table->allocator.allocate(size * sizeof *slots, table->allocator.arg);
+    size_t bytes = (size_t)size * sizeof(struct batch__slot);
+    struct batch__slot *slots = table->allocator.allocate(bytes, table->allocator.arg);
     if (slots == NULL)
         return false;
-    memset(slots, 0, size * sizeof *slots);
+    memset(slots, 0, bytes);
 
     struct batch__table before = *table;
     table->slots = slots;
