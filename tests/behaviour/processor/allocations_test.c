@@ -1,0 +1,220 @@
+/* allocations_test.c: once warm, no operation costs an allocation: neither from the processor's
+ * allocator nor, behind its back, from malloc. The calls to malloc of everything that is linked
+ * into this program, the library included, go through the wrappers below (the linker's --wrap). */
+#include "rig.h"
+
+#include <stdatomic.h>
+
+static atomic_uint_fast64_t mallocs;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
+int __real_posix_memalign(void **ret_memory, size_t alignment, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+int __wrap_posix_memalign(void **ret_memory, size_t alignment, size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+    atomic_fetch_add(&mallocs, 1);
+    return __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    atomic_fetch_add(&mallocs, 1);
+    return __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *memory, size_t size)
+{
+    atomic_fetch_add(&mallocs, 1);
+    return __real_realloc(memory, size);
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+    atomic_fetch_add(&mallocs, 1);
+    return __real_aligned_alloc(alignment, size);
+}
+
+int __wrap_posix_memalign(void **ret_memory, size_t alignment, size_t size)
+{
+    atomic_fetch_add(&mallocs, 1);
+    return __real_posix_memalign(ret_memory, alignment, size);
+}
+
+/* ---- A load that goes round ----------------------------------------------------------------- */
+
+enum { OPS = 1000, KEYS = 100 };
+
+struct wheel {
+    batch_processor *processor;
+    batch_op ops[OPS];
+    batch_op *all[OPS];
+    char keys[KEYS][40];
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    unsigned left; /* under lock */
+};
+
+static batch_verdict add(void *resource, void *arg)
+{
+    (void)arg;
+    ++*(int64_t *)resource;
+    return BATCH_CHANGED;
+}
+
+static void count_down(batch_op *op, const batch_result *result)
+{
+    struct wheel *wheel = op->arg;
+    MUST(result->status == BATCH_OK);
+    pthread_mutex_lock(&wheel->lock);
+    if (--wheel->left == 0)
+        pthread_cond_signal(&wheel->changed);
+    pthread_mutex_unlock(&wheel->lock);
+}
+
+static void wheel_init(struct wheel *wheel, batch_processor *processor, size_t key_size)
+{
+    memset(wheel, 0, sizeof *wheel);
+    wheel->processor = processor;
+    MUST(pthread_mutex_init(&wheel->lock, NULL) == 0);
+    MUST(pthread_cond_init(&wheel->changed, NULL) == 0);
+    for (int i = 0; i < KEYS; i++)
+        snprintf(wheel->keys[i], sizeof wheel->keys[i], "%038d", i);
+    for (int i = 0; i < OPS; i++) {
+        wheel->ops[i] = (batch_op)BATCH_OP_INIT;
+        wheel->ops[i].key = wheel->keys[i % KEYS] + 38 - key_size;
+        wheel->ops[i].key_size = key_size;
+        wheel->ops[i].run = add;
+        wheel->ops[i].done = count_down;
+        wheel->ops[i].arg = wheel;
+        wheel->all[i] = &wheel->ops[i];
+    }
+}
+
+/* Every operation once: half of them alone, half together. */
+static void wheel_turn(struct wheel *wheel)
+{
+    wheel->left = OPS;
+    for (int i = 0; i < OPS / 2; i++)
+        MUST(batch_submit(wheel->processor, &wheel->ops[i]) == BATCH_OK);
+    MUST(batch_submit_many(wheel->processor, wheel->all + OPS / 2, OPS / 2) == BATCH_OK);
+    pthread_mutex_lock(&wheel->lock);
+    while (wheel->left > 0)
+        pthread_cond_wait(&wheel->changed, &wheel->lock);
+    pthread_mutex_unlock(&wheel->lock);
+}
+
+static void run_a_few(struct wheel *wheel)
+{
+    for (int i = 0; i < 10; i++)
+        MUST(batch_run(wheel->processor, &wheel->ops[i], NULL) == BATCH_OK);
+}
+
+static void count_allocations(enum rig_kind kind, uint32_t sessions, uint32_t shards,
+                              uint64_t window_ns, unsigned turns)
+{
+    struct rig rig;
+    rig_init(&rig, kind);
+    rig.options.sessions = sessions;
+    rig.options.shards = shards;
+    rig.options.window_ns = window_ns;
+    rig_start(&rig);
+    struct wheel *wheel = malloc(sizeof *wheel);
+    wheel_init(wheel, rig.processor, 20);
+    wheel_turn(wheel);
+    run_a_few(wheel);
+
+    rig.memory.taken = 0;
+    atomic_store(&mallocs, 0);
+    for (unsigned i = 0; i < turns; i++)
+        wheel_turn(wheel);
+    run_a_few(wheel);
+    assert_int_equal(rig.memory.taken, 0);
+    /* The memory store's sessions make a buffer each when they first load what is stored. */
+    assert_in_range(atomic_load(&mallocs), 0, sessions);
+
+    pthread_cond_destroy(&wheel->changed);
+    pthread_mutex_destroy(&wheel->lock);
+    free(wheel);
+    rig_end(&rig);
+}
+
+static void no_allocation_for_each_operation(void **state)
+{
+    (void)state;
+    count_allocations(RIG_STORE, 0, 1, BATCH_WINDOW_NONE, 1000); /* a million operations */
+    count_allocations(RIG_STORE, 2, 2, BATCH_WINDOW_NONE, 100);
+    count_allocations(RIG_FUNCTIONS, 1, 1, BATCH_WINDOW_NONE, 50);
+    count_allocations(RIG_BARE, 1, 1, BATCH_WINDOW_NONE, 100);
+    count_allocations(RIG_STORE, 2, 1, 1 * MS, 50);
+}
+
+/* ---- Controls: the counters count ----------------------------------------------------------- */
+
+static batch_verdict add_and_allocate(void *resource, void *arg)
+{
+    void *volatile memory = malloc(16); /* volatile: not to be optimized away */
+    free(memory);
+    return add(resource, arg);
+}
+
+static void counters_see_an_allocation_in_an_operation(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_STORE);
+    rig_start(&rig);
+    struct wheel *wheel = malloc(sizeof *wheel);
+    wheel_init(wheel, rig.processor, 20);
+    for (int i = 0; i < OPS; i++)
+        wheel->ops[i].run = add_and_allocate;
+    wheel_turn(wheel);
+    atomic_store(&mallocs, 0);
+    wheel_turn(wheel);
+    assert_true(atomic_load(&mallocs) >= OPS);
+    pthread_cond_destroy(&wheel->changed);
+    pthread_mutex_destroy(&wheel->lock);
+    free(wheel);
+    rig_end(&rig);
+}
+
+/* A key longer than what a batch has room for is copied: once for a batch, not for an operation. */
+static void long_key_costs_one_allocation_for_each_batch(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_STORE);
+    rig_start(&rig);
+    struct wheel *wheel = malloc(sizeof *wheel);
+    wheel_init(wheel, rig.processor, 38);
+    wheel_turn(wheel);
+    uint64_t batches = rig_stats(&rig).batches;
+    rig.memory.taken = 0;
+    for (int i = 0; i < 20; i++)
+        wheel_turn(wheel);
+    rig_stop(&rig);
+    batches = rig_stats(&rig).batches - batches;
+    assert_in_range(rig.memory.taken, 1, batches);
+    pthread_cond_destroy(&wheel->changed);
+    pthread_mutex_destroy(&wheel->lock);
+    free(wheel);
+    rig_free(&rig);
+    rig_destroy(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_allocation_for_each_operation),
+        cmocka_unit_test(counters_see_an_allocation_in_an_operation),
+        cmocka_unit_test(long_key_costs_one_allocation_for_each_batch),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

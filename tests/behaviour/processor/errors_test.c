@@ -1,0 +1,375 @@
+/* errors_test.c: what a store says of a call, and what the owners of operations are told. */
+#include "rig.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- Outcomes ------------------------------------------------------------------------------- */
+
+/* What a function or store may return, and what the batch is told. */
+struct outcome {
+    int returned;
+    int load_told;
+    int save_told;
+};
+
+static const struct outcome outcomes[] = {
+    {BATCH_OK, BATCH_OK, BATCH_OK},
+    {BATCH_LOAD_FAILED, BATCH_LOAD_FAILED, BATCH_UNKNOWN},
+    {BATCH_SAVE_FAILED, BATCH_LOAD_FAILED, BATCH_SAVE_FAILED},
+    {BATCH_CONFLICT, BATCH_LOAD_FAILED, BATCH_CONFLICT},
+    {BATCH_UNKNOWN, BATCH_LOAD_FAILED, BATCH_UNKNOWN},
+    {BATCH_CANCELED, BATCH_LOAD_FAILED, BATCH_UNKNOWN},
+    {BATCH_STOPPED, BATCH_LOAD_FAILED, BATCH_UNKNOWN},
+    {BATCH_BUSY, BATCH_LOAD_FAILED, BATCH_UNKNOWN},
+    {BATCH_NO_MEMORY, BATCH_LOAD_FAILED, BATCH_UNKNOWN},
+    {BATCH_EXPIRED, BATCH_LOAD_FAILED, BATCH_UNKNOWN},
+    {1, BATCH_LOAD_FAILED, BATCH_UNKNOWN},
+    {77, BATCH_LOAD_FAILED, BATCH_UNKNOWN},
+    {256, BATCH_LOAD_FAILED, BATCH_UNKNOWN},  /* 0 in its last byte */
+    {-248, BATCH_LOAD_FAILED, BATCH_UNKNOWN}, /* BATCH_SAVE_FAILED in its last byte */
+    {-1000, BATCH_LOAD_FAILED, BATCH_UNKNOWN},
+};
+enum { OUTCOMES = sizeof outcomes / sizeof outcomes[0] };
+
+static void check_outcomes(enum rig_kind kind, uint32_t sessions)
+{
+    struct rig rig;
+    rig_init(&rig, kind);
+    rig.options.sessions = sessions;
+    rig_start(&rig);
+    for (int i = 0; i < OUTCOMES; i++) {
+        struct job job;
+        rig_fault(&rig, outcomes[i].returned, BATCH_OK, 0, NULL);
+        job_init(&job, &rig, "k", 1);
+        assert_int_equal(job_run(&job), outcomes[i].load_told);
+        assert_int_equal(job.result.status, outcomes[i].load_told);
+        assert_int_equal(job.runs, outcomes[i].load_told == BATCH_OK);
+        rig_fault(&rig, BATCH_OK, outcomes[i].returned, 0, NULL);
+        job_init(&job, &rig, "k", 1);
+        assert_int_equal(job_run(&job), outcomes[i].save_told);
+        assert_int_equal(job.runs, 1);
+        assert_true(job.result.changed);
+        assert_int_equal(job.result.batch_operations, 1);
+    }
+    rig_end(&rig);
+}
+
+static void whatever_a_store_returns_becomes_one_of_four_outcomes(void **state)
+{
+    (void)state;
+    check_outcomes(RIG_FUNCTIONS, 0);
+    check_outcomes(RIG_FUNCTIONS, 1);
+    check_outcomes(RIG_STORE, 0);
+    check_outcomes(RIG_STORE, 2);
+}
+
+/* ---- Messages ------------------------------------------------------------------------------- */
+
+static void expect_message(int load_status, int save_status, const char *message)
+{
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig_fault(&rig, load_status, save_status, -42, "the reason");
+    rig_start(&rig);
+    batch_subscription *subscription = NULL;
+    assert_int_equal(batch_metrics_subscribe(rig.processor, NULL, &subscription), BATCH_OK);
+    struct job job;
+    job_init(&job, &rig, "account-7", 1);
+    int status = job_run(&job);
+    assert_int_equal(status, load_status != BATCH_OK ? load_status : save_status);
+    assert_int_equal(job.result.store_code, -42);
+    assert_string_equal(job.result.message, message);
+    batch_metric metric;
+    assert_int_equal(batch_metrics_next(subscription, BATCH_FOREVER, &metric), BATCH_OK);
+    assert_int_equal(metric.status, status);
+    assert_int_equal(metric.store_code, -42);
+    assert_string_equal(metric.error, message);
+    batch_metrics_unsubscribe(subscription);
+    rig_end(&rig);
+}
+
+static void messages_have_stage_key_and_the_stores_code_and_text(void **state)
+{
+    (void)state;
+    expect_message(BATCH_LOAD_FAILED, BATCH_OK, "could not load key 'account-7': the reason");
+    expect_message(BATCH_OK, BATCH_SAVE_FAILED, "could not save key 'account-7': the reason");
+    expect_message(BATCH_OK, BATCH_CONFLICT,
+                   "somebody else saved meanwhile, not applied: key 'account-7': the reason");
+    expect_message(BATCH_OK, BATCH_UNKNOWN,
+                   "may or may not have saved key 'account-7': the reason");
+}
+
+static void failure_without_a_text_still_has_a_message(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig_fault(&rig, BATCH_OK, BATCH_SAVE_FAILED, 0, NULL);
+    rig_start(&rig);
+    struct job job;
+    job_init(&job, &rig, "k", 1);
+    assert_int_equal(job_run(&job), BATCH_SAVE_FAILED);
+    assert_string_equal(job.result.message, "could not save key 'k'");
+    assert_int_equal(job.result.store_code, 0);
+    rig_fault(&rig, BATCH_OK, BATCH_SAVE_FAILED, 9, NULL);
+    job_init(&job, &rig, "k", 1);
+    assert_int_equal(job_run(&job), BATCH_SAVE_FAILED);
+    assert_string_equal(job.result.message, "could not save key 'k'");
+    assert_int_equal(job.result.store_code, 9);
+    rig_end(&rig);
+}
+
+static void long_text_is_cut(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    char text[5000];
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    rig_fault(&rig, BATCH_OK, BATCH_SAVE_FAILED, 1, text);
+    rig_start(&rig);
+    struct job job;
+    job_init(&job, &rig, "k", 1);
+    assert_int_equal(job_run(&job), BATCH_SAVE_FAILED);
+    const char *begin = "could not save key 'k': xxx";
+    assert_memory_equal(job.result.message, begin, strlen(begin));
+    assert_int_equal(strlen(job.result.message), BATCH_MESSAGE_SIZE - 1);
+    rig_end(&rig);
+}
+
+static void expect_key_shown(struct rig *rig, const void *key, size_t key_size, const char *shown)
+{
+    struct job job;
+    job_init_bytes(&job, rig, key, key_size, 1);
+    assert_int_equal(job_run(&job), BATCH_SAVE_FAILED);
+    char message[BATCH_MESSAGE_SIZE];
+    snprintf(message, sizeof message, "could not save key '%s'", shown);
+    assert_string_equal(job.result.message, message);
+}
+
+static void keys_are_shown_readably(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig_fault(&rig, BATCH_OK, BATCH_SAVE_FAILED, 0, NULL);
+    rig_start(&rig);
+    expect_key_shown(&rig, NULL, 0, "");
+    expect_key_shown(&rig, "train 7 / Wrocław", 18, "train 7 / Wroc\\xc5\\x82aw");
+    expect_key_shown(&rig, "\0", 1, "\\x00");
+    expect_key_shown(&rig, "a\nb\x1b\x7f\xff", 6, "a\\x0ab\\x1b\\x7f\\xff");
+    expect_key_shown(&rig, "it's \\ %s %n", 12, "it\\x27s \\x5c %s %n");
+    const char *digits = "0123456789012345678901234567890123456789012345678901234567890";
+    char cut[64];
+    snprintf(cut, sizeof cut, "%.48s", digits);
+    expect_key_shown(&rig, digits, 48, cut);
+    char *longest = malloc(BATCH_KEY_SIZE_MAX);
+    memset(longest, 'k', BATCH_KEY_SIZE_MAX);
+    struct job job;
+    job_init_bytes(&job, &rig, longest, BATCH_KEY_SIZE_MAX, 1);
+    assert_int_equal(job_run(&job), BATCH_SAVE_FAILED);
+    assert_non_null(strstr(job.result.message, "kkkk...'"));
+    assert_in_range(strlen(job.result.message), 50, 100);
+    memset(longest, 0xff, BATCH_KEY_SIZE_MAX); /* longer than a message when written out */
+    job_init_bytes(&job, &rig, longest, BATCH_KEY_SIZE_MAX, 1);
+    assert_int_equal(job_run(&job), BATCH_SAVE_FAILED);
+    assert_non_null(strstr(job.result.message, "\\xff\\xff...'"));
+    free(longest);
+    rig_end(&rig);
+}
+
+/* ---- Errors that belong to nobody ----------------------------------------------------------- */
+
+static int load_with_a_warning(batch_call *call, void *resource, void *arg)
+{
+    (void)resource;
+    (void)arg;
+    batch_call_set_error(call, 1, "first thought");
+    batch_call_set_error(call, 2, "the replica is slow");
+    return BATCH_OK;
+}
+
+static int refuse_to_save(batch_call *call, void *resource, void *arg)
+{
+    (void)call;
+    (void)resource;
+    (void)arg;
+    return BATCH_SAVE_FAILED;
+}
+
+static void error_of_a_load_that_went_well_is_not_told_of_the_save(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig.options.load = load_with_a_warning;
+    rig.options.save = refuse_to_save;
+    rig.options.release = NULL;
+    rig_start(&rig);
+    struct job job;
+    job_init(&job, &rig, "k", 1);
+    assert_int_equal(job_run(&job), BATCH_SAVE_FAILED);
+    assert_string_equal(job.result.message, "could not save key 'k'");
+    assert_int_equal(job.result.store_code, 0);
+    rig_end(&rig);
+}
+
+static void error_of_a_load_that_nobody_waits_for_is_freed(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig_fault(&rig, BATCH_LOAD_FAILED, BATCH_OK, 1, "nobody hears this");
+    rig_start(&rig);
+    gate_close(&rig.load_gate);
+    struct job job;
+    job_init(&job, &rig, "k", 1);
+    job_submit(&job);
+    gate_await(&rig.load_gate, 1);
+    batch_cancel(rig.processor, &job.op);
+    assert_int_equal(job_wait(&job), BATCH_CANCELED);
+    gate_open(&rig.load_gate);
+    rig_end(&rig); /* finds a leak */
+}
+
+/* ---- Codecs --------------------------------------------------------------------------------- */
+
+struct coding {
+    int decode_status;
+    int encode_status;
+    uint32_t releases;
+};
+
+static int decode(void *resource, const void *bytes, size_t bytes_size, void *arg)
+{
+    const struct coding *coding = arg;
+    if (bytes != NULL)
+        memcpy(resource, bytes, bytes_size);
+    return coding->decode_status;
+}
+
+static int encode(void *resource, const void **ret_bytes, size_t *ret_bytes_size, void *arg)
+{
+    const struct coding *coding = arg;
+    *ret_bytes = resource;
+    *ret_bytes_size = sizeof(int64_t);
+    return coding->encode_status;
+}
+
+static void release(void *resource, void *arg)
+{
+    struct coding *coding = arg;
+    (void)resource;
+    coding->releases++;
+}
+
+static void check_codec(int decode_status, int encode_status, int told, int code,
+                        const char *message, uint32_t releases)
+{
+    struct rig rig;
+    rig_init(&rig, RIG_STORE);
+    struct coding coding = {decode_status, encode_status, 0};
+    batch_codec codec = {sizeof codec, decode, encode, release, &coding};
+    rig.options.codec = &codec;
+    rig_start(&rig);
+    struct job job;
+    job_init(&job, &rig, "k", 1);
+    assert_int_equal(job_run(&job), told);
+    assert_int_equal(job.result.store_code, code);
+    assert_string_equal(job.result.message, message);
+    rig_stop(&rig);
+    assert_int_equal(coding.releases, releases);
+    assert_int_equal(rig_stored(&rig, "k"), told == BATCH_OK);
+    rig_free(&rig);
+    rig_destroy(&rig);
+}
+
+static void codec_that_fails_fails_the_load_or_the_save(void **state)
+{
+    (void)state;
+    check_codec(BATCH_OK, BATCH_OK, BATCH_OK, 0, "done", 1);
+    check_codec(-71, BATCH_OK, BATCH_LOAD_FAILED, -71,
+                "could not load key 'k': the codec could not decode the stored state", 0);
+    check_codec(BATCH_OK, -72, BATCH_SAVE_FAILED, -72,
+                "could not save key 'k': the codec could not encode the resource", 1);
+}
+
+static void stored_state_of_another_size_cannot_be_loaded_without_a_codec(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_STORE);
+    assert_int_equal(batch_memory_write(rig.inner, "k", 1, "abc", 3), BATCH_OK);
+    rig_start(&rig);
+    struct job job;
+    job_init(&job, &rig, "k", 1);
+    assert_int_equal(job_run(&job), BATCH_LOAD_FAILED);
+    assert_non_null(strstr(job.result.message, "has 3 bytes, but resource_size is 8"));
+    rig_end(&rig);
+}
+
+/* ---- Misuse --------------------------------------------------------------------------------- */
+
+static int finish_early(batch_call *call, void *resource, void *arg)
+{
+    (void)resource;
+    (void)arg;
+    batch_call_finish(call, BATCH_OK);
+    return BATCH_OK; /* and it is finished again with this */
+}
+
+static batch_verdict do_nothing(void *resource, void *arg)
+{
+    (void)resource;
+    (void)arg;
+    return BATCH_UNCHANGED;
+}
+
+static void misuse(void)
+{
+    batch_options options = BATCH_OPTIONS_INIT;
+    options.load = finish_early;
+    options.sessions = 0;
+    options.window_ns = BATCH_WINDOW_NONE;
+    batch_processor *processor = NULL;
+    MUST(batch_processor_start(&processor, &options, NULL) == BATCH_OK);
+    batch_op op = BATCH_OP_INIT;
+    op.run = do_nothing;
+    batch_run(processor, &op, NULL);
+}
+
+static void call_finished_twice_aborts(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        signal(SIGABRT, SIG_DFL); /* cmocka's handler would take it for a failed test */
+        misuse();
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(call_finished_twice_aborts), /* first: it forks */
+        cmocka_unit_test(whatever_a_store_returns_becomes_one_of_four_outcomes),
+        cmocka_unit_test(messages_have_stage_key_and_the_stores_code_and_text),
+        cmocka_unit_test(failure_without_a_text_still_has_a_message),
+        cmocka_unit_test(long_text_is_cut),
+        cmocka_unit_test(keys_are_shown_readably),
+        cmocka_unit_test(error_of_a_load_that_went_well_is_not_told_of_the_save),
+        cmocka_unit_test(error_of_a_load_that_nobody_waits_for_is_freed),
+        cmocka_unit_test(codec_that_fails_fails_the_load_or_the_save),
+        cmocka_unit_test(stored_state_of_another_size_cannot_be_loaded_without_a_codec),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

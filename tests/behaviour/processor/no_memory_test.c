@@ -1,0 +1,173 @@
+/* no_memory_test.c: one allocation fails, the first, the second, and so on until none is left to
+ * fail: from start to free, every status is a clean one, every operation is answered once, nothing
+ * leaks, and afterwards the processor works. */
+#include "rig.h"
+
+enum { JOBS = 40, TOO_MANY = 2000 };
+
+struct story {
+    struct rig rig;
+    struct job jobs[JOBS];
+    char keys[JOBS][64];
+    batch_op *ops[JOBS];
+    bool is_accepted[JOBS];
+};
+
+static void name_keys(struct story *story)
+{
+    for (int i = 0; i < JOBS; i++) /* every other one too long to be kept inline */
+        snprintf(story->keys[i], sizeof story->keys[i], i % 2 == 0 ? "%d" : "%050d", i);
+}
+
+static bool is_clean(int status)
+{
+    return status == BATCH_OK || status == BATCH_NO_MEMORY;
+}
+
+/* Start, or see that it failed cleanly. */
+static bool begin(struct story *story)
+{
+    batch_result error;
+    memset(&error, 0, sizeof error);
+    int status = batch_processor_start(&story->rig.processor, &story->rig.options, &error);
+    assert_true(is_clean(status));
+    if (status == BATCH_OK)
+        return true;
+    assert_int_equal(error.status, status);
+    assert_true(error.message[0] != '\0');
+    assert_null(story->rig.processor);
+    return false;
+}
+
+static void submit_all(struct story *story)
+{
+    struct rig *rig = &story->rig;
+    for (int i = 0; i < JOBS; i++) {
+        job_init(&story->jobs[i], rig, story->keys[i], 1);
+        story->ops[i] = &story->jobs[i].op;
+        story->is_accepted[i] = true;
+    }
+    for (int i = 0; i < JOBS / 2; i++) {
+        int status = batch_submit(rig->processor, story->ops[i]);
+        assert_int_equal(status, BATCH_OK); /* submit itself allocates nothing */
+    }
+    assert_int_equal(batch_submit_many(rig->processor, story->ops + JOBS / 2, JOBS / 2), BATCH_OK);
+    batch_cancel(rig->processor, story->ops[JOBS - 1]);
+}
+
+static void watch(struct story *story, batch_subscription **ret_subscription)
+{
+    *ret_subscription = NULL;
+    int status = batch_metrics_subscribe(story->rig.processor, NULL, ret_subscription);
+    assert_true(is_clean(status));
+    assert_int_equal(status == BATCH_OK, *ret_subscription != NULL);
+}
+
+static void check_answers(struct story *story)
+{
+    int64_t stored = 0;
+    uint32_t ok = 0;
+    for (int i = 0; i < JOBS; i++) {
+        struct job *job = &story->jobs[i];
+        assert_int_equal(job->answers, 1);
+        int status = job->result.status;
+        assert_true(is_clean(status) || status == BATCH_CANCELED || status == BATCH_LOAD_FAILED ||
+                    status == BATCH_SAVE_FAILED);
+        ok += status == BATCH_OK;
+        stored += rig_stored(&story->rig, story->keys[i]);
+        if (status == BATCH_NO_MEMORY)
+            assert_int_equal(job->runs, 0);
+    }
+    if (story->rig.options.resource_size > 0)
+        assert_int_equal(stored, ok);
+}
+
+/* True if it went to its end with no allocation left to fail. */
+static bool tell(enum rig_kind kind, uint32_t sessions, uint64_t fail_at, bool fails_from_there)
+{
+    struct story *story = calloc(1, sizeof *story);
+    struct rig *rig = &story->rig;
+    name_keys(story);
+    rig_init(rig, kind);
+    rig->options.sessions = sessions;
+    rig->options.shards = 2;
+    rig->fault_key = "4"; /* one fails, with a text to be kept */
+    rig_fault(rig, BATCH_OK, BATCH_SAVE_FAILED, 9, "the disk is full");
+    rig->memory.fail_at = fail_at;
+    rig->memory.fails_from_there = fails_from_there;
+    if (begin(story)) {
+        batch_subscription *subscription;
+        watch(story, &subscription);
+        submit_all(story);
+        for (int i = 0; i < JOBS; i++)
+            job_wait(&story->jobs[i]);
+        pthread_mutex_lock(&rig->memory.lock);
+        rig->memory.fails_from_there = false; /* memory comes back */
+        pthread_mutex_unlock(&rig->memory.lock);
+        rig_fault(rig, BATCH_OK, BATCH_OK, 0, NULL);
+        check_answers(story);
+        struct job again;
+        job_init(&again, rig, "again", 1);
+        int status = job_run(&again);
+        assert_true(is_clean(status));
+        rig_stop(rig);
+        batch_metrics_unsubscribe(subscription);
+        rig_free(rig);
+    }
+    bool is_clean_pass = rig->memory.taken < fail_at;
+    rig_destroy(rig); /* finds leaks */
+    free(story);
+    return is_clean_pass;
+}
+
+static void sweep(enum rig_kind kind, uint32_t sessions, bool fails_from_there)
+{
+    uint64_t fail_at = 1;
+    while (!tell(kind, sessions, fail_at, fails_from_there)) {
+        fail_at++;
+        assert_true(fail_at < TOO_MANY);
+    }
+    assert_true(fail_at > 10); /* it did fail many times */
+}
+
+static void any_one_allocation_may_fail(void **state)
+{
+    (void)state;
+    sweep(RIG_FUNCTIONS, 1, false);
+    sweep(RIG_STORE, 2, false);
+    sweep(RIG_STORE, 0, false);
+}
+
+static void all_allocations_from_any_one_on_may_fail(void **state)
+{
+    (void)state;
+    sweep(RIG_FUNCTIONS, 1, true);
+    sweep(RIG_STORE, 2, true);
+    sweep(RIG_STORE, 0, true);
+}
+
+static void operation_refused_for_memory_says_so_and_the_next_may_go_well(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig_start(&rig);
+    rig.memory.fail_at = rig.memory.taken + 1;
+    struct job job;
+    job_init(&job, &rig, "k", 1);
+    assert_int_equal(job_run(&job), BATCH_NO_MEMORY);
+    assert_string_equal(job.result.message, batch_status_text(BATCH_NO_MEMORY));
+    assert_int_equal(rig_loads(&rig), 0);
+    assert_int_equal(job_run(&job), BATCH_OK);
+    rig_end(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_one_allocation_may_fail),
+        cmocka_unit_test(all_allocations_from_any_one_on_may_fail),
+        cmocka_unit_test(operation_refused_for_memory_says_so_and_the_next_may_go_well),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,298 @@
+/* options_test.c: what batch_processor_start refuses, and what it says and leaves then. */
+#include "rig.h"
+
+/* Starting must fail, with this message, and touch nothing else. */
+static void expect_invalid(const batch_options *options, const char *message)
+{
+    batch_processor *const untouched = (batch_processor *)(void *)&untouched;
+    batch_processor *processor = untouched;
+    batch_result error;
+    memset(&error, 0xff, sizeof error);
+    assert_int_equal(batch_processor_start(&processor, options, &error), BATCH_INVALID);
+    assert_ptr_equal(processor, untouched);
+    assert_int_equal(error.status, BATCH_INVALID);
+    assert_int_equal(error.store_code, 0);
+    assert_int_equal(error.batch_operations, 0);
+    assert_false(error.changed);
+    assert_string_equal(error.message, message);
+    assert_int_equal(batch_processor_start(&processor, options, NULL), BATCH_INVALID);
+}
+
+static void numbers_out_of_range_are_refused(void **state)
+{
+    (void)state;
+    batch_options options = BATCH_OPTIONS_INIT;
+    options.sessions = 1025;
+    expect_invalid(&options, "options: sessions is over 1,024");
+    options = (batch_options)BATCH_OPTIONS_INIT;
+    options.shards = 257;
+    expect_invalid(&options, "options: shards is over 256");
+    options = (batch_options)BATCH_OPTIONS_INIT;
+    options.resource_size = 16 * 1024 * 1024 + 1;
+    expect_invalid(&options, "options: resource_size is over 16 MiB");
+    options = (batch_options)BATCH_OPTIONS_INIT;
+    options.group_max = 65537;
+    expect_invalid(&options, "options: group_max is over 65,536");
+}
+
+static void deadline_shorter_than_the_window_is_refused(void **state)
+{
+    (void)state;
+    batch_options options = BATCH_OPTIONS_INIT;
+    options.window_ns = 10 * MS;
+    options.deadline_ns = 10 * MS - 1;
+    expect_invalid(&options,
+                   "options: deadline_ns is shorter than window_ns: every save would be late");
+    options.window_ns = 0; /* 100 ms */
+    expect_invalid(&options,
+                   "options: deadline_ns is shorter than window_ns: every save would be late");
+}
+
+static void size_and_pointers_are_looked_at(void **state)
+{
+    (void)state;
+    batch_processor *processor = NULL;
+    batch_options options = BATCH_OPTIONS_INIT;
+    batch_result error;
+    assert_int_equal(batch_processor_start(NULL, &options, &error), BATCH_INVALID);
+    assert_string_equal(error.message, "ret_processor is NULL");
+    assert_int_equal(batch_processor_start(&processor, NULL, &error), BATCH_INVALID);
+    assert_string_equal(error.message, "options is NULL");
+    memset(&options, 0, sizeof options);
+    assert_int_equal(batch_processor_start(&processor, &options, &error), BATCH_INVALID);
+    assert_non_null(strstr(error.message, "options.size is 0, not "));
+    assert_non_null(strstr(error.message, "BATCH_OPTIONS_INIT"));
+    assert_null(processor);
+}
+
+static void *take(size_t size, void *arg)
+{
+    (void)arg;
+    return malloc(size);
+}
+
+static void give(void *memory, void *arg)
+{
+    (void)arg;
+    free(memory);
+}
+
+static void half_an_allocator_is_refused(void **state)
+{
+    (void)state;
+    batch_options options = BATCH_OPTIONS_INIT;
+    options.allocator.allocate = take;
+    expect_invalid(&options, "options: allocator has one of its two functions");
+    options.allocator = (batch_allocator){NULL, give, NULL};
+    expect_invalid(&options, "options: allocator has one of its two functions");
+}
+
+/* ---- Stores and codecs ---------------------------------------------------------------------- */
+
+static int load_nothing(batch_call *call, void *resource, void *arg)
+{
+    (void)call;
+    (void)resource;
+    (void)arg;
+    return BATCH_OK;
+}
+
+static void release_nothing(void *resource, void *arg)
+{
+    (void)resource;
+    (void)arg;
+}
+
+static void store_and_functions_exclude_each_other(void **state)
+{
+    (void)state;
+    const char *message =
+        "options: load, save and release are instead of a store: set one or the other";
+    batch_options options = BATCH_OPTIONS_INIT;
+    assert_int_equal(batch_memory_open(&options.store), BATCH_OK);
+    options.load = load_nothing;
+    expect_invalid(&options, message);
+    options.load = NULL;
+    options.save = load_nothing;
+    expect_invalid(&options, message);
+    options.save = NULL;
+    options.release = release_nothing;
+    expect_invalid(&options, message);
+    assert_int_equal(batch_store_close(options.store), BATCH_OK); /* refused: not in use */
+}
+
+static void store_that_lacks_something_is_refused(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_STORE);
+    const char *message =
+        "options: store lacks a function, its name or its size: start from BATCH_STORE_INIT";
+#define EXPECT_NEEDED(member, none)                                                                \
+    do {                                                                                           \
+        batch_store whole = rig.store;                                                             \
+        rig.store.member = none;                                                                   \
+        expect_invalid(&rig.options, message);                                                     \
+        rig.store = whole;                                                                         \
+    } while (0)
+    EXPECT_NEEDED(size, 0);
+    EXPECT_NEEDED(name, NULL);
+    EXPECT_NEEDED(session_open, NULL);
+    EXPECT_NEEDED(session_close, NULL);
+    EXPECT_NEEDED(load, NULL);
+    EXPECT_NEEDED(save, NULL);
+    EXPECT_NEEDED(close, NULL);
+#undef EXPECT_NEEDED
+    rig_destroy(&rig);
+}
+
+static int decode(void *resource, const void *bytes, size_t bytes_size, void *arg)
+{
+    (void)resource;
+    (void)bytes;
+    (void)bytes_size;
+    (void)arg;
+    return BATCH_OK;
+}
+
+static int encode(void *resource, const void **ret_bytes, size_t *ret_bytes_size, void *arg)
+{
+    (void)arg;
+    *ret_bytes = resource;
+    *ret_bytes_size = sizeof(int64_t);
+    return BATCH_OK;
+}
+
+static void codec_is_for_a_store_and_needs_both_ways(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_STORE);
+    batch_codec codec = {sizeof codec, decode, encode, NULL, NULL};
+    rig.options.codec = &codec;
+    const char *message = "options: codec lacks its size, decode or encode";
+    codec.size = 0;
+    expect_invalid(&rig.options, message);
+    codec.size = sizeof codec;
+    codec.decode = NULL;
+    expect_invalid(&rig.options, message);
+    codec.decode = decode;
+    codec.encode = NULL;
+    expect_invalid(&rig.options, message);
+    codec.encode = encode;
+    rig.options.store = NULL;
+    expect_invalid(&rig.options, "options: codec is for a store, and there is none");
+    rig.options.store = &rig.store;
+    rig_start(&rig);
+    rig_end(&rig);
+}
+
+/* ---- Sessions ------------------------------------------------------------------------------- */
+
+static void session_that_cannot_be_opened_fails_the_start_and_closes_the_others(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_STORE);
+    rig.options.sessions = 3;
+    rig.open_status = BATCH_STORE_FAILED;
+    rig.open_failures_after = 2;
+    rig.fault_code = 111;
+    rig.fault_text = "connection refused";
+    batch_processor *processor = NULL;
+    batch_result error;
+    assert_int_equal(batch_processor_start(&processor, &rig.options, &error), BATCH_STORE_FAILED);
+    assert_null(processor);
+    assert_int_equal(error.status, BATCH_STORE_FAILED);
+    assert_int_equal(error.store_code, 111);
+    assert_string_equal(error.message, "connection refused");
+    assert_int_equal(rig.sessions_opened, 2);
+    assert_int_equal(rig.sessions_closed, 2);
+    assert_int_equal(batch_processor_start(&processor, &rig.options, NULL), BATCH_STORE_FAILED);
+
+    rig.open_failures_after = 0; /* with no text from the store */
+    rig.open_status = BATCH_NO_MEMORY;
+    rig.fault_code = 0;
+    rig.fault_text = NULL;
+    rig.sessions_opened = rig.sessions_closed = 0;
+    assert_int_equal(batch_processor_start(&processor, &rig.options, &error), BATCH_NO_MEMORY);
+    assert_int_equal(error.status, BATCH_NO_MEMORY);
+    assert_string_equal(error.message, "store rig could not open a session");
+    rig_destroy(&rig);
+}
+
+static void each_session_thread_has_a_session_and_each_worker_without_them(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_STORE);
+    rig.options.sessions = 5;
+    rig.options.shards = 2;
+    rig_start(&rig);
+    assert_int_equal(rig.sessions_opened, 5);
+    rig_stop(&rig);
+    rig_free(&rig);
+    rig_destroy(&rig);
+
+    rig_init(&rig, RIG_STORE);
+    rig.options.sessions = 0;
+    rig.options.shards = 3;
+    rig_start(&rig);
+    assert_int_equal(rig.sessions_opened, 3);
+    rig_end(&rig);
+}
+
+static void the_most_shards_work(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig.options.sessions = 0;
+    rig.options.shards = 256;
+    rig_start(&rig);
+    enum { KEYS = 1000 };
+    struct job *jobs = calloc(KEYS, sizeof *jobs);
+    char(*keys)[8] = calloc(KEYS, sizeof *keys);
+    for (int i = 0; i < KEYS; i++) {
+        snprintf(keys[i], sizeof keys[i], "%d", i);
+        job_init(&jobs[i], &rig, keys[i], 1);
+        job_submit(&jobs[i]);
+    }
+    for (int i = 0; i < KEYS; i++)
+        assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
+    rig_end(&rig);
+    free(keys);
+    free(jobs);
+}
+
+static void options_may_be_gone_after_the_start(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_STORE);
+    batch_codec codec = {sizeof codec, decode, encode, NULL, NULL};
+    rig.options.codec = &codec;
+    rig_start(&rig);
+    memset(&rig.options, 0xff, sizeof rig.options);
+    memset(&codec, 0xff, sizeof codec);
+    rig_add(&rig, "k", 1);
+    rig_end(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_out_of_range_are_refused),
+        cmocka_unit_test(deadline_shorter_than_the_window_is_refused),
+        cmocka_unit_test(size_and_pointers_are_looked_at),
+        cmocka_unit_test(half_an_allocator_is_refused),
+        cmocka_unit_test(store_and_functions_exclude_each_other),
+        cmocka_unit_test(store_that_lacks_something_is_refused),
+        cmocka_unit_test(codec_is_for_a_store_and_needs_both_ways),
+        cmocka_unit_test(session_that_cannot_be_opened_fails_the_start_and_closes_the_others),
+        cmocka_unit_test(each_session_thread_has_a_session_and_each_worker_without_them),
+        cmocka_unit_test(the_most_shards_work),
+        cmocka_unit_test(options_may_be_gone_after_the_start),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,377 @@
+/* submit_test.c: submit_many, operations that are not valid or in use, and limits. */
+#include "rig.h"
+
+/* ---- submit_many ---------------------------------------------------------------------------- */
+
+static void all_of_many_are_run_in_order_over_several_shards(void **state)
+{
+    (void)state;
+    enum { JOBS = 500, KEYS = 7 };
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig.options.shards = 3;
+    rig_start(&rig);
+    static const char *const keys[KEYS] = {"a", "b", "c", "d", "e", "f", "g"};
+    struct job *jobs = calloc(JOBS, sizeof *jobs);
+    batch_op *ops[JOBS];
+    for (int i = 0; i < JOBS; i++) {
+        job_init(&jobs[i], &rig, keys[i % KEYS], 1);
+        ops[i] = &jobs[i].op;
+    }
+    assert_int_equal(batch_submit_many(rig.processor, ops, JOBS), BATCH_OK);
+    memset(ops, 0xff, sizeof ops); /* the array may be reused */
+    for (int i = 0; i < JOBS; i++) {
+        assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
+        assert_int_equal(jobs[i].seen, i / KEYS + 1);
+    }
+    rig_end(&rig);
+    free(jobs);
+}
+
+/* Nothing of a refused group is in use afterwards: it can be submitted whole. */
+static void expect_none_taken(struct rig *rig, struct job *jobs, batch_op **ops, size_t count)
+{
+    rig_add(rig, "other", 1);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(jobs[i].runs + jobs[i].answers, 0);
+        ops[i] = &jobs[i].op;
+    }
+    assert_int_equal(batch_submit_many(rig->processor, ops, count), BATCH_OK);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
+}
+
+enum { GROUP = 9 };
+
+static void start_group(struct rig *rig, struct job *jobs, batch_op **ops)
+{
+    static const char *const keys[GROUP] = {"a", "b", "c", "d", "e", "f", "g", "h", "i"};
+    rig_init(rig, RIG_FUNCTIONS);
+    rig->options.shards = 3;
+    rig_start(rig);
+    for (int i = 0; i < GROUP; i++) {
+        job_init(&jobs[i], rig, keys[i], 1);
+        ops[i] = &jobs[i].op;
+    }
+}
+
+static void one_invalid_operation_refuses_all_of_many(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct job jobs[GROUP];
+    batch_op *ops[GROUP];
+    start_group(&rig, jobs, ops);
+    for (int bad = 0; bad < GROUP; bad += 4) {
+        ops[bad] = NULL;
+        assert_int_equal(batch_submit_many(rig.processor, ops, GROUP), BATCH_INVALID);
+        ops[bad] = &jobs[bad].op;
+        batch_op whole = jobs[bad].op;
+        jobs[bad].op.run = NULL;
+        assert_int_equal(batch_submit_many(rig.processor, ops, GROUP), BATCH_INVALID);
+        jobs[bad].op = whole;
+        jobs[bad].op.done = NULL;
+        assert_int_equal(batch_submit_many(rig.processor, ops, GROUP), BATCH_INVALID);
+        jobs[bad].op = whole;
+        jobs[bad].op.key_size = BATCH_KEY_SIZE_MAX + 1;
+        assert_int_equal(batch_submit_many(rig.processor, ops, GROUP), BATCH_INVALID);
+        jobs[bad].op = whole;
+    }
+    expect_none_taken(&rig, jobs, ops, GROUP);
+    rig_end(&rig);
+}
+
+static void operation_given_twice_refuses_all_of_many(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct job jobs[GROUP];
+    batch_op *ops[GROUP];
+    start_group(&rig, jobs, ops);
+    ops[GROUP - 1] = &jobs[2].op;
+    assert_int_equal(batch_submit_many(rig.processor, ops, GROUP), BATCH_INVALID);
+    ops[GROUP - 1] = &jobs[GROUP - 1].op;
+    ops[1] = &jobs[0].op;
+    assert_int_equal(batch_submit_many(rig.processor, ops, GROUP), BATCH_INVALID);
+    expect_none_taken(&rig, jobs, ops, GROUP);
+    rig_end(&rig);
+}
+
+static void operation_in_use_refuses_all_of_many_and_is_still_answered(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct job jobs[GROUP];
+    batch_op *ops[GROUP];
+    start_group(&rig, jobs, ops);
+    gate_close(&rig.load_gate);
+    job_submit(&jobs[4]);
+    assert_int_equal(batch_submit_many(rig.processor, ops, GROUP), BATCH_INVALID);
+    gate_open(&rig.load_gate);
+    assert_int_equal(job_wait(&jobs[4]), BATCH_OK);
+    job_init(&jobs[4], &rig, "e", 1);
+    expect_none_taken(&rig, jobs, ops, GROUP);
+    rig_end(&rig);
+}
+
+/* ---- Operations that are refused ------------------------------------------------------------ */
+
+static void operation_that_is_not_valid_is_refused(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig_start(&rig);
+    struct job job;
+    job_init(&job, &rig, "k", 1);
+    batch_op whole = job.op;
+    job.op.run = NULL;
+    assert_int_equal(job_run(&job), BATCH_INVALID);
+    assert_string_equal(job.result.message, batch_status_text(BATCH_INVALID));
+    assert_int_equal(batch_submit(rig.processor, &job.op), BATCH_INVALID);
+    job.op = whole;
+    job.op.done = NULL;
+    assert_int_equal(batch_submit(rig.processor, &job.op), BATCH_INVALID);
+    assert_int_equal(job_run(&job), BATCH_OK); /* done is for submit */
+    job.op = whole;
+    job.op.key = NULL;
+    assert_int_equal(job_run(&job), BATCH_INVALID);
+    job.op.key = "k";
+    job.op.key_size = BATCH_KEY_SIZE_MAX + 1;
+    assert_int_equal(job_run(&job), BATCH_INVALID);
+    rig_end(&rig);
+}
+
+static void operation_in_use_is_refused_and_is_still_answered_once(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig_start(&rig);
+    gate_close(&rig.load_gate);
+    struct job job;
+    job_init(&job, &rig, "k", 1);
+    job_submit(&job);
+    gate_await(&rig.load_gate, 1);
+    assert_int_equal(batch_submit(rig.processor, &job.op), BATCH_INVALID);
+    assert_int_equal(batch_run(rig.processor, &job.op, NULL), BATCH_INVALID);
+    gate_open(&rig.load_gate);
+    assert_int_equal(job_wait(&job), BATCH_OK);
+    rig_stop(&rig);
+    assert_int_equal(job.answers, 1);
+    assert_int_equal(rig_stored(&rig, "k"), 1);
+    rig_free(&rig);
+    rig_destroy(&rig);
+}
+
+static void submit_once_more(struct job *job, const batch_result *result)
+{
+    MUST(result->status == BATCH_OK);
+    if (++*(int *)job->arg < 100)
+        MUST(batch_submit(job->rig->processor, &job->op) == BATCH_OK);
+}
+
+static void operation_may_be_submitted_again_from_its_own_done(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig_start(&rig);
+    struct job job;
+    int times = 0;
+    job_init(&job, &rig, "k", 1);
+    job.on_done = submit_once_more;
+    job.arg = &times;
+    job_submit(&job);
+    pthread_mutex_lock(&rig.lock);
+    while (rig.answered < 100)
+        pthread_cond_wait(&rig.changed, &rig.lock);
+    pthread_mutex_unlock(&rig.lock);
+    assert_int_equal(rig_stored(&rig, "k"), 100);
+    rig_end(&rig);
+}
+
+struct freed {
+    batch_op op; /* first */
+    struct gate *freed;
+};
+
+static batch_verdict say_unchanged(void *resource, void *arg)
+{
+    (void)resource;
+    (void)arg;
+    return BATCH_UNCHANGED;
+}
+
+static void free_itself(batch_op *op, const batch_result *result)
+{
+    struct gate *gate = ((struct freed *)(void *)op)->freed;
+    MUST(result->status == BATCH_OK);
+    free(op);
+    gate_pass(gate);
+}
+
+static void operation_may_be_freed_in_its_own_done(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig_start(&rig);
+    struct gate gate;
+    gate_init(&gate);
+    gate_close(&rig.load_gate);
+    for (int i = 0; i < 50; i++) {
+        struct freed *freed = calloc(1, sizeof *freed);
+        freed->freed = &gate;
+        freed->op.key = "k";
+        freed->op.key_size = 1;
+        freed->op.run = say_unchanged;
+        freed->op.done = free_itself;
+        assert_int_equal(batch_submit(rig.processor, &freed->op), BATCH_OK);
+    }
+    gate_open(&rig.load_gate);
+    rig_end(&rig);
+    assert_int_equal(gate.arrived, 50);
+    gate_destroy(&gate);
+}
+
+/* ---- Limits --------------------------------------------------------------------------------- */
+
+static void full_processor_answers_busy_and_says_so_at_once_later(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig.options.ops_waiting_max = 3;
+    rig_start(&rig);
+    struct gate gate;
+    gate_init(&gate);
+    gate_close(&gate);
+    struct job first, within[2], over[2];
+    job_init(&first, &rig, "k", 1);
+    first.gate = &gate;
+    job_submit(&first);
+    gate_await(&gate, 1); /* the worker stands there: it cannot refuse yet */
+    for (int i = 0; i < 2; i++) {
+        job_init(&within[i], &rig, "l", 1);
+        job_submit(&within[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        job_init(&over[i], &rig, "m", 1);
+        job_submit(&over[i]);
+    }
+    gate_close(&rig.save_gate);
+    gate_open(&gate);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(job_wait(&over[i]), BATCH_BUSY); /* the one way: to `done` */
+    int status;
+    do {
+        job_init(&over[0], &rig, "m", 1);
+        status = batch_submit(rig.processor, &over[0].op);
+        if (status == BATCH_OK)
+            assert_int_equal(job_wait(&over[0]), BATCH_BUSY);
+    } while (status == BATCH_OK);
+    assert_int_equal(status, BATCH_BUSY); /* the other way: from submit */
+    assert_int_equal(job_run(&over[0]), BATCH_BUSY);
+    batch_op *ops[] = {&over[0].op, &over[1].op};
+    assert_int_equal(batch_submit_many(rig.processor, ops, 2), BATCH_BUSY);
+    gate_open(&rig.save_gate);
+    assert_int_equal(job_wait(&first), BATCH_OK);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(job_wait(&within[i]), BATCH_OK);
+    do { /* there is room again, and submit comes to know of it */
+        job_init(&over[0], &rig, "m", 1);
+        status = job_run(&over[0]);
+    } while (status == BATCH_BUSY);
+    assert_int_equal(status, BATCH_OK);
+    assert_int_equal(rig_stored(&rig, "m"), 1);
+    rig_end(&rig);
+    gate_destroy(&gate);
+}
+
+static void full_key_answers_busy_and_leaves_other_keys_alone(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig.options.key_ops_waiting_max = 2;
+    rig.options.sessions = 2;
+    rig_start(&rig);
+    gate_close(&rig.load_gate);
+    struct job jobs[4];
+    for (int i = 0; i < 4; i++) {
+        job_init(&jobs[i], &rig, "k", 1);
+        job_submit(&jobs[i]);
+    }
+    assert_int_equal(job_wait(&jobs[2]), BATCH_BUSY);
+    assert_int_equal(job_wait(&jobs[3]), BATCH_BUSY);
+    assert_int_equal(jobs[3].runs, 0);
+    assert_string_equal(jobs[3].result.message, batch_status_text(BATCH_BUSY));
+    struct job other;
+    job_init(&other, &rig, "l", 1);
+    job_submit(&other);
+    struct runner runner;
+    struct job blocked;
+    job_init(&blocked, &rig, "k", 1);
+    runner_start(&runner, &blocked);
+    assert_int_equal(runner_join(&runner), BATCH_BUSY); /* batch_run is told in the same way */
+    gate_open(&rig.load_gate);
+    assert_int_equal(job_wait(&jobs[0]), BATCH_OK);
+    assert_int_equal(job_wait(&jobs[1]), BATCH_OK);
+    assert_int_equal(job_wait(&other), BATCH_OK);
+    rig_add(&rig, "k", 1);
+    assert_int_equal(rig_stored(&rig, "k"), 3);
+    rig_end(&rig);
+}
+
+static void batch_that_has_ops_max_closes(void **state)
+{
+    (void)state;
+    enum { JOBS = 25 };
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig.options.window_ns = LONG_NS;
+    rig.options.ops_max = 10;
+    rig_start(&rig);
+    batch_subscription *subscription = NULL;
+    assert_int_equal(batch_metrics_subscribe(rig.processor, NULL, &subscription), BATCH_OK);
+    struct job jobs[JOBS];
+    for (int i = 0; i < JOBS; i++) {
+        job_init(&jobs[i], &rig, "k", 1);
+        job_submit(&jobs[i]);
+    }
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(job_wait(&jobs[i]), BATCH_OK); /* long before the window ends */
+        assert_int_equal(jobs[i].result.batch_operations, 10);
+    }
+    rig_stop(&rig);
+    assert_int_equal(jobs[20].result.batch_operations, 5);
+    batch_metric metric;
+    int reasons[] = {BATCH_CLOSED_BY_SIZE, BATCH_CLOSED_BY_SIZE, BATCH_CLOSED_BY_STOP};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(batch_metrics_next(subscription, 0, &metric), BATCH_OK);
+        assert_int_equal(metric.close_reason, reasons[i]);
+    }
+    assert_int_equal(rig_loads(&rig), 3);
+    batch_metrics_unsubscribe(subscription);
+    rig_free(&rig);
+    rig_destroy(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_of_many_are_run_in_order_over_several_shards),
+        cmocka_unit_test(one_invalid_operation_refuses_all_of_many),
+        cmocka_unit_test(operation_given_twice_refuses_all_of_many),
+        cmocka_unit_test(operation_in_use_refuses_all_of_many_and_is_still_answered),
+        cmocka_unit_test(operation_that_is_not_valid_is_refused),
+        cmocka_unit_test(operation_in_use_is_refused_and_is_still_answered_once),
+        cmocka_unit_test(operation_may_be_submitted_again_from_its_own_done),
+        cmocka_unit_test(operation_may_be_freed_in_its_own_done),
+        cmocka_unit_test(full_processor_answers_busy_and_says_so_at_once_later),
+        cmocka_unit_test(full_key_answers_busy_and_leaves_other_keys_alone),
+        cmocka_unit_test(batch_that_has_ops_max_closes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,483 @@
+/* symptoms_test.c: what other batchers get wrong, each named for the symptom it must not have here:
+ * lost and late answers, overtaking, hangs and crashes around stop. */
+#include "rig.h"
+
+/* ---- Answers and stop ----------------------------------------------------------------------- */
+
+static void *stop_for_ever(void *arg)
+{
+    struct rig *rig = arg;
+    MUST(batch_processor_stop(rig->processor, BATCH_FOREVER) == 0);
+    return NULL;
+}
+
+/* Until a stop has begun, seen from outside. */
+static void await_stopping(struct rig *rig)
+{
+    for (;;) {
+        struct job job;
+        job_init(&job, rig, "", 0);
+        job.op.start_by_ns = 1;
+        if (batch_submit(rig->processor, &job.op) == BATCH_STOPPED)
+            return;
+        if (job_wait(&job) == BATCH_STOPPED)
+            return;
+    }
+}
+
+static void operation_waiting_while_its_key_saves_is_answered_before_stop_returns(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig_start(&rig);
+    gate_close(&rig.save_gate);
+    struct job first, waiting[3];
+    job_init(&first, &rig, "k", 1);
+    job_submit(&first);
+    gate_await(&rig.save_gate, 1);
+    for (int i = 0; i < 3; i++) {
+        job_init(&waiting[i], &rig, "k", 1);
+        job_submit(&waiting[i]);
+    }
+    pthread_t stopper = thread_start(stop_for_ever, &rig);
+    await_stopping(&rig);
+    assert_false(job_is_answered(&first));
+    gate_open(&rig.save_gate);
+    thread_join(stopper);
+    rig_stop(&rig); /* from here on the rig aborts on any callback */
+    assert_int_equal(first.result.status, BATCH_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(waiting[i].answers, 1);
+        assert_int_equal(waiting[i].result.status, BATCH_OK);
+    }
+    assert_int_equal(rig_stored(&rig, "k"), 4);
+    rig_free(&rig);
+    rig_destroy(&rig);
+}
+
+static void open_window_is_ended_by_stop(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig.options.window_ns = LONG_NS;
+    rig_start(&rig);
+    batch_subscription *subscription = NULL;
+    assert_int_equal(batch_metrics_subscribe(rig.processor, NULL, &subscription), BATCH_OK);
+    struct job job;
+    job_init(&job, &rig, "k", 1);
+    job_submit(&job);
+    rig_stop(&rig);
+    assert_int_equal(job.result.status, BATCH_OK);
+    assert_int_equal(rig_stored(&rig, "k"), 1);
+    batch_metric metric;
+    assert_int_equal(batch_metrics_next(subscription, 0, &metric), BATCH_OK);
+    assert_int_equal(metric.close_reason, BATCH_CLOSED_BY_STOP);
+    batch_metrics_unsubscribe(subscription);
+    rig_free(&rig);
+    rig_destroy(&rig);
+}
+
+enum { RUNNERS = 6 };
+
+struct racer {
+    struct rig *rig;
+    pthread_t thread;
+    uint64_t ok;
+};
+
+static void *run_until_stopped(void *arg)
+{
+    struct racer *racer = arg;
+    for (;;) {
+        struct job job;
+        job_init(&job, racer->rig, "k", 1);
+        int status = job_run(&job);
+        if (status == BATCH_STOPPED) {
+            MUST(job.runs == 0);
+            return NULL;
+        }
+        MUST(status == BATCH_OK);
+        MUST(job.runs == 1);
+        racer->ok++;
+    }
+}
+
+static void run_racing_stop_is_done_or_refused(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 30; round++) {
+        struct rig rig;
+        rig_init(&rig, RIG_FUNCTIONS);
+        rig.options.sessions = (uint32_t)round % 2;
+        rig_start(&rig);
+        struct racer racers[RUNNERS];
+        for (int i = 0; i < RUNNERS; i++) {
+            racers[i] = (struct racer){.rig = &rig};
+            racers[i].thread = thread_start(run_until_stopped, &racers[i]);
+        }
+        rig_add(&rig, "k", 1);
+        assert_int_equal(batch_processor_stop(rig.processor, BATCH_FOREVER), 0);
+        uint64_t ok = 1;
+        for (int i = 0; i < RUNNERS; i++) {
+            thread_join(racers[i].thread);
+            ok += racers[i].ok;
+        }
+        assert_int_equal(rig_stored(&rig, "k"), (int64_t)ok); /* none lost, none twice */
+        assert_int_equal(rig_stats(&rig).operations_answered[0], ok);
+        rig_end(&rig);
+    }
+}
+
+static void run_after_stop_is_refused(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig_start(&rig);
+    rig_stop(&rig);
+    struct job job;
+    job_init(&job, &rig, "k", 1);
+    assert_int_equal(job_run(&job), BATCH_STOPPED);
+    assert_int_equal(job.result.status, BATCH_STOPPED);
+    assert_string_equal(job.result.message, batch_status_text(BATCH_STOPPED));
+    assert_int_equal(batch_submit(rig.processor, &job.op), BATCH_STOPPED);
+    batch_op *ops[] = {&job.op};
+    assert_int_equal(batch_submit_many(rig.processor, ops, 1), BATCH_STOPPED);
+    assert_int_equal(batch_cancel(rig.processor, &job.op), BATCH_OK);
+    assert_int_equal(job.runs + job.answers, 0);
+    rig_free(&rig);
+    rig_destroy(&rig);
+}
+
+static void second_stop_says_the_same(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig_start(&rig);
+    rig_add(&rig, "k", 1);
+    assert_int_equal(batch_processor_stop(rig.processor, BATCH_FOREVER), 0);
+    assert_int_equal(batch_processor_stop(rig.processor, BATCH_FOREVER), 0);
+    assert_int_equal(batch_processor_stop(rig.processor, 0), 0);
+    rig_end(&rig);
+}
+
+static void stops_from_many_threads_all_wait_for_the_end(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig_start(&rig);
+    gate_close(&rig.save_gate);
+    struct job job;
+    job_init(&job, &rig, "k", 1);
+    job_submit(&job);
+    gate_await(&rig.save_gate, 1);
+    pthread_t stoppers[RUNNERS];
+    for (int i = 0; i < RUNNERS; i++)
+        stoppers[i] = thread_start(stop_for_ever, &rig);
+    await_stopping(&rig);
+    gate_open(&rig.save_gate);
+    for (int i = 0; i < RUNNERS; i++)
+        thread_join(stoppers[i]);
+    assert_int_equal(job.result.status, BATCH_OK);
+    rig_end(&rig);
+}
+
+/* ---- Deadlocks ------------------------------------------------------------------------------ */
+
+struct inside {
+    int run_same, run_other, submit_same, submit_other;
+    int64_t stop;
+    int free;
+    batch_op ops[4];
+};
+
+static batch_verdict do_nothing(void *resource, void *arg)
+{
+    (void)resource;
+    (void)arg;
+    return BATCH_UNCHANGED;
+}
+
+static void ignore(batch_op *op, const batch_result *result)
+{
+    (void)op;
+    MUST(result->status == BATCH_OK);
+}
+
+static void call_from_inside(struct job *job)
+{
+    struct inside *inside = job->arg;
+    for (int i = 0; i < 4; i++) {
+        inside->ops[i] = (batch_op)BATCH_OP_INIT;
+        inside->ops[i].key = i % 2 == 0 ? job->op.key : "another";
+        inside->ops[i].key_size = i % 2 == 0 ? job->op.key_size : 7;
+        inside->ops[i].run = do_nothing;
+        inside->ops[i].done = ignore;
+    }
+    batch_processor *processor = job->rig->processor;
+    inside->run_same = batch_run(processor, &inside->ops[0], NULL);
+    inside->run_other = batch_run(processor, &inside->ops[1], NULL);
+    inside->submit_same = batch_submit(processor, &inside->ops[2]);
+    inside->submit_other = batch_submit(processor, &inside->ops[3]);
+    inside->stop = batch_processor_stop(processor, BATCH_FOREVER);
+    inside->free = batch_processor_free(processor);
+}
+
+static void call_from_done(struct job *job, const batch_result *result)
+{
+    (void)result;
+    call_from_inside(job);
+}
+
+static void check_inside(const struct inside *inside)
+{
+    assert_int_equal(inside->run_same, BATCH_DEADLOCK);
+    assert_int_equal(inside->run_other, BATCH_DEADLOCK);
+    assert_int_equal(inside->submit_same, BATCH_OK);
+    assert_int_equal(inside->submit_other, BATCH_OK);
+    assert_int_equal(inside->stop, BATCH_DEADLOCK);
+    assert_int_equal(inside->free, BATCH_DEADLOCK);
+}
+
+static void run_inside_an_operation_says_deadlock_and_submit_is_allowed(void **state)
+{
+    (void)state;
+    for (uint32_t sessions = 0; sessions < 2; sessions++) {
+        struct rig rig;
+        rig_init(&rig, RIG_FUNCTIONS);
+        rig.options.sessions = sessions;
+        rig.options.shards = 2;
+        rig_start(&rig);
+        struct inside in_run, in_done;
+        struct job job;
+        job_init(&job, &rig, "k", 1);
+        job.on_run = call_from_inside;
+        job.arg = &in_run;
+        job_submit(&job);
+        assert_int_equal(job_wait(&job), BATCH_OK);
+        check_inside(&in_run);
+        job_init(&job, &rig, "k", 1);
+        job.on_done = call_from_done;
+        job.arg = &in_done;
+        job_submit(&job);
+        assert_int_equal(job_wait(&job), BATCH_OK);
+        check_inside(&in_done);
+        rig_end(&rig);
+    }
+}
+
+/* ---- Loads ---------------------------------------------------------------------------------- */
+
+enum { MANY = 200 };
+
+static void submit_behind_a_load(struct rig *rig, struct job *jobs, size_t count)
+{
+    gate_close(&rig->load_gate);
+    for (size_t i = 0; i < count; i++) {
+        job_init(&jobs[i], rig, "k", 1);
+        job_submit(&jobs[i]);
+    }
+    gate_await(&rig->load_gate, 1);
+    rig_settle(rig);
+}
+
+static void operations_waiting_for_a_long_load_all_join_its_batch(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig.options.window_ns = 1 * MS;
+    rig.options.deadline_ns = LONG_NS;
+    rig_start(&rig);
+    struct job jobs[MANY];
+    submit_behind_a_load(&rig, jobs, MANY);
+    uint64_t late_ns = batch_now_ns() + 5 * rig.options.window_ns;
+    while (batch_now_ns() < late_ns)
+        continue; /* the window has passed long before the load ends */
+    gate_open(&rig.load_gate);
+    for (size_t i = 0; i < MANY; i++) {
+        assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
+        assert_int_equal(jobs[i].result.batch_operations, MANY);
+    }
+    assert_int_equal(rig_loads(&rig), 1);
+    assert_int_equal(rig_saves(&rig), 1);
+    rig_end(&rig);
+}
+
+static void failed_load_answers_everyone_who_waits_for_it(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig_fault(&rig, BATCH_LOAD_FAILED, BATCH_OK, 7, "no route");
+    rig_start(&rig);
+    struct job jobs[MANY];
+    submit_behind_a_load(&rig, jobs, MANY);
+    gate_open(&rig.load_gate);
+    for (size_t i = 0; i < MANY; i++) {
+        assert_int_equal(job_wait(&jobs[i]), BATCH_LOAD_FAILED);
+        assert_int_equal(jobs[i].runs, 0);
+        assert_int_equal(jobs[i].result.store_code, 7);
+        assert_int_equal(jobs[i].result.batch_operations, 0);
+        assert_false(jobs[i].result.changed);
+    }
+    assert_int_equal(rig_loads(&rig), 1);
+    rig_fault(&rig, BATCH_OK, BATCH_OK, 0, NULL);
+    rig_add(&rig, "k", 1); /* a new batch, loaded again */
+    assert_int_equal(rig_loads(&rig), 2);
+    assert_int_equal(rig_stored(&rig, "k"), 1);
+    rig_end(&rig);
+}
+
+/* ---- Canceled and expired ------------------------------------------------------------------- */
+
+static void operation_canceled_before_its_turn_opens_no_batch(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig_start(&rig);
+    struct gate gate;
+    gate_init(&gate);
+    gate_close(&gate);
+    struct job blocker, canceled;
+    job_init(&blocker, &rig, "a", 1);
+    blocker.gate = &gate;
+    job_submit(&blocker);
+    gate_await(&gate, 1); /* the worker stands there */
+    job_init(&canceled, &rig, "b", 1);
+    job_submit(&canceled);
+    assert_int_equal(batch_cancel(rig.processor, &canceled.op), BATCH_OK);
+    gate_open(&gate);
+    assert_int_equal(job_wait(&canceled), BATCH_CANCELED);
+    rig_stop(&rig);
+    assert_int_equal(blocker.result.status, BATCH_OK);
+    assert_int_equal(canceled.runs, 0);
+    assert_int_equal(rig_loads(&rig), 1);
+    assert_int_equal(rig_stats(&rig).batches, 1);
+    rig_free(&rig);
+    rig_destroy(&rig);
+    gate_destroy(&gate);
+}
+
+static void operation_that_comes_too_late_opens_no_batch(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig_start(&rig);
+    struct job job;
+    job_init(&job, &rig, "k", 1);
+    job.op.start_by_ns = batch_now_ns() - 1;
+    job_submit(&job);
+    assert_int_equal(job_wait(&job), BATCH_EXPIRED);
+    assert_int_equal(job.runs, 0);
+    assert_int_equal(rig_loads(&rig), 0);
+    assert_int_equal(rig_stats(&rig).batches, 0);
+    rig_end(&rig);
+}
+
+static void canceled_operation_does_not_shorten_the_next_ones_window(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig.options.window_ns = 30 * MS;
+    rig_start(&rig);
+    batch_subscription *subscription = NULL;
+    assert_int_equal(batch_metrics_subscribe(rig.processor, NULL, &subscription), BATCH_OK);
+    gate_close(&rig.load_gate);
+    struct job canceled, next;
+    job_init(&canceled, &rig, "k", 1);
+    job_submit(&canceled);
+    gate_await(&rig.load_gate, 1);
+    batch_cancel(rig.processor, &canceled.op);
+    assert_int_equal(job_wait(&canceled), BATCH_CANCELED);
+    uint64_t before_ns = batch_now_ns();
+    job_init(&next, &rig, "k", 1);
+    job_submit(&next);
+    gate_open(&rig.load_gate);
+    assert_int_equal(job_wait(&next), BATCH_OK);
+    batch_metric metric;
+    assert_int_equal(batch_metrics_next(subscription, BATCH_FOREVER, &metric), BATCH_OK);
+    assert_true(metric.start_ns >= before_ns);
+    assert_int_equal(metric.close_reason, BATCH_CLOSED_BY_WINDOW);
+    assert_true(metric.total_ns >= rig.options.window_ns);
+    batch_metrics_unsubscribe(subscription);
+    rig_end(&rig);
+}
+
+static void batch_that_all_have_left_runs_saves_and_reports_nothing(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig_start(&rig);
+    struct job jobs[3];
+    submit_behind_a_load(&rig, jobs, 3);
+    for (int i = 0; i < 3; i++)
+        batch_cancel(rig.processor, &jobs[i].op);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(job_wait(&jobs[i]), BATCH_CANCELED); /* before the load has ended */
+    gate_open(&rig.load_gate);
+    rig_stop(&rig);
+    assert_int_equal(rig.releases, 1);
+    assert_int_equal(rig.saves, 0);
+    assert_int_equal(rig_stats(&rig).batches, 0);
+    rig_free(&rig);
+    rig_destroy(&rig);
+}
+
+/* ---- Order ---------------------------------------------------------------------------------- */
+
+static void waiting_operations_do_not_overtake_each_other(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, RIG_FUNCTIONS);
+    rig.options.ops_max = 3;
+    rig_start(&rig);
+    enum { JOBS = 20 };
+    struct job jobs[JOBS];
+    gate_close(&rig.save_gate);
+    for (int i = 0; i < JOBS; i++) {
+        job_init(&jobs[i], &rig, "k", 1);
+        job_submit(&jobs[i]);
+        if (i == 0)
+            gate_await(&rig.save_gate, 1);
+    }
+    gate_open(&rig.save_gate);
+    for (int i = 0; i < JOBS; i++)
+        assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
+    for (int i = 1; i < JOBS; i++) {
+        assert_true(jobs[i].ran_as > jobs[i - 1].ran_as);
+        assert_true(jobs[i].answered_as > jobs[i - 1].answered_as);
+        assert_int_equal(jobs[i].seen, i + 1);
+    }
+    rig_end(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(operation_waiting_while_its_key_saves_is_answered_before_stop_returns),
+        cmocka_unit_test(open_window_is_ended_by_stop),
+        cmocka_unit_test(run_racing_stop_is_done_or_refused),
+        cmocka_unit_test(run_after_stop_is_refused),
+        cmocka_unit_test(second_stop_says_the_same),
+        cmocka_unit_test(stops_from_many_threads_all_wait_for_the_end),
+        cmocka_unit_test(run_inside_an_operation_says_deadlock_and_submit_is_allowed),
+        cmocka_unit_test(operations_waiting_for_a_long_load_all_join_its_batch),
+        cmocka_unit_test(failed_load_answers_everyone_who_waits_for_it),
+        cmocka_unit_test(operation_canceled_before_its_turn_opens_no_batch),
+        cmocka_unit_test(operation_that_comes_too_late_opens_no_batch),
+        cmocka_unit_test(canceled_operation_does_not_shorten_the_next_ones_window),
+        cmocka_unit_test(batch_that_all_have_left_runs_saves_and_reports_nothing),
+        cmocka_unit_test(waiting_operations_do_not_overtake_each_other),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

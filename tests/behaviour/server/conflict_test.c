@@ -1,0 +1,124 @@
+/* Several servers on the same trains, and nothing in front of them that sends a train's bookings to
+ * one of them: what one saves makes the others load and book again, nobody is told, nothing is lost
+ * and no seat is sold twice. Without replays, people are told to try again. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "http_clients.h"
+#include "storage.h"
+
+#define SERVERS     2
+#define CONNECTIONS 200 /* for each server */
+#define TRAINS      10
+
+/* Book until there were `answers_max` answers, and `busy_min` 503 among them, or ten times as many
+ * answers. Everything that was answered is stored, and nothing else. */
+static struct crowd_counts book_at_several(const char *const *options, uint64_t answers_max,
+                                           uint64_t busy_min)
+{
+    struct folder folder;
+    struct server servers[SERVERS];
+    char output[512];
+    storage_folder(&folder);
+    FILE *answers = fopen(folder.answers, "w");
+    assert_non_null(answers);
+    struct crowd *crowd = crowd_make((size_t)SERVERS * CONNECTIONS, answers);
+    crowd_spread(crowd, TRAINS);
+    for (size_t i = 0; i < SERVERS; i++)
+        server_start(&servers[i], TRAIN_SERVER, &folder, options);
+    for (int round = 0; round < 10 && (round == 0 || crowd_counts(crowd).busy < busy_min);
+         round++) {
+        crowd_book_at(crowd, servers, SERVERS, answers_max);
+        crowd_finish(crowd);
+    }
+    for (size_t i = 0; i < SERVERS; i++) {
+        assert_int_equal(server_end(&servers[i], SIGTERM, output, sizeof output), 0);
+        print_message("%s", output);
+    }
+    fclose(answers);
+    const char *arguments[] = {TRAIN_AUDIT, "--all", folder.store, folder.answers, NULL};
+    int code = program_run(arguments, output, sizeof output);
+    print_message("%s", output);
+    assert_int_equal(code, 0);
+    struct crowd_counts counts = crowd_counts(crowd);
+    crowd_free(crowd);
+    folder_remove(&folder);
+    assert_true(counts.refused >= 100); /* people did compete */
+    assert_int_equal(counts.unknown + counts.other + counts.lost, 0);
+    return counts;
+}
+
+static void servers_that_share_trains_book_again_and_tell_nobody(void **state)
+{
+    (void)state;
+    static const char *const options[] = {"--window-ms", "20", NULL};
+    struct crowd_counts counts = book_at_several(options, 10000, 0);
+    assert_int_equal(counts.busy, 0);
+    assert_true(counts.ok >= 3000);
+}
+
+static void so_do_servers_that_keep_trains_in_memory(void **state)
+{
+    (void)state;
+    static const char *const options[] = {"--window-ms", "20", "--cache", "1000", NULL};
+    struct crowd_counts counts = book_at_several(options, 5000, 0);
+    assert_int_equal(counts.busy, 0);
+    assert_true(counts.ok >= 1500);
+}
+
+/* Also the proof that the servers of the test above do get into each other's way. */
+static void without_replays_who_comes_second_is_told_to_try_again(void **state)
+{
+    (void)state;
+    static const char *const options[] = {"--window-ms", "20", "--replays", "0", NULL};
+    struct crowd_counts counts = book_at_several(options, 2000, 1);
+    assert_true(counts.busy >= 1);
+    assert_true(counts.ok >= 500);
+}
+
+static void a_server_without_libbatch_may_share_them_too(void **state)
+{
+    (void)state;
+    static const char *const batched[] = {"--window-ms", "5", NULL};
+    static const char *const direct[] = {"--direct", NULL};
+    struct folder folder;
+    struct server servers[2];
+    char output[512];
+    storage_folder(&folder);
+    FILE *answers = fopen(folder.answers, "w");
+    assert_non_null(answers);
+    struct crowd *crowd = crowd_make(40, answers);
+    crowd_spread(crowd, TRAINS);
+    server_start(&servers[0], TRAIN_SERVER, &folder, batched);
+    server_start(&servers[1], TRAIN_SERVER, &folder, direct);
+    crowd_book_at(crowd, servers, 2, 1000);
+    crowd_finish(crowd);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(server_end(&servers[i], SIGTERM, NULL, 0), 0);
+    fclose(answers);
+    const char *arguments[] = {TRAIN_AUDIT, "--all", folder.store, folder.answers, NULL};
+    int code = program_run(arguments, output, sizeof output);
+    print_message("%s", output);
+    assert_int_equal(code, 0);
+    struct crowd_counts counts = crowd_counts(crowd);
+    crowd_free(crowd);
+    folder_remove(&folder);
+    assert_int_equal(counts.unknown + counts.other + counts.lost, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(servers_that_share_trains_book_again_and_tell_nobody),
+        cmocka_unit_test(so_do_servers_that_keep_trains_in_memory),
+        cmocka_unit_test(without_replays_who_comes_second_is_told_to_try_again),
+        cmocka_unit_test(a_server_without_libbatch_may_share_them_too),
+    };
+    return cmocka_run_group_tests(tests, storage_begin, storage_end);
+}

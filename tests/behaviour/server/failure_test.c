@@ -1,0 +1,137 @@
+/* What a client is told when its train cannot be loaded or saved: the truth, also if its booking
+ * was refused in a batch that failed. The file fails by a trigger, or by what is stored in it. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#include "server_harness.h"
+
+static void execute(const struct folder *folder, const char *sql)
+{
+    sqlite3 *database;
+    assert_int_equal(sqlite3_open(folder->store + strlen("sqlite:"), &database), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(database, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(database);
+}
+
+static void send_booking(int connection, const char *train, const char *person)
+{
+    char request[128];
+    int size =
+        snprintf(request, sizeof request,
+                 "GET /book?train=%s&person=%s&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n", train, person);
+    connection_send(connection, request, (size_t)size);
+}
+
+static void assert_answer(int connection, int status, const char *part)
+{
+    struct answered answered;
+    connection_read(connection, &answered);
+    assert_int_equal(answered.status, status);
+    assert_non_null(strstr(answered.body, part));
+}
+
+/* Of three bookings at once, two for a train that cannot be saved and one for another, the first
+ * two fail, whichever of them would have had the seat. */
+static void a_failed_save(const char *const *options)
+{
+    struct folder folder;
+    struct server server;
+    struct answered answered;
+    folder_make(&folder);
+    server_start(&server, TRAIN_SERVER, &folder, options);
+    execute(&folder,
+            "CREATE TRIGGER refuse BEFORE INSERT ON batch WHEN NEW.key = CAST('bad' AS BLOB)"
+            " BEGIN SELECT RAISE(ABORT, 'the disk is on fire'); END");
+    int ann = connection_open(&server);
+    int bob = connection_open(&server);
+    int cid = connection_open(&server);
+    send_booking(ann, "bad", "ann");
+    send_booking(bob, "bad", "bob");
+    send_booking(cid, "good", "cid");
+    assert_answer(ann, 500, "Nothing was changed");
+    assert_answer(bob, 500, "the disk is on fire");
+    assert_answer(cid, 200, "good 1 cid");
+    assert_int_equal(ask(&server, "/trains/bad", &answered), 200);
+    assert_null(strstr(answered.body, "ann"));
+    assert_null(strstr(answered.body, "bob"));
+
+    /* And when the disk is well again, all goes on. */
+    execute(&folder, "DROP TRIGGER refuse");
+    send_booking(ann, "bad", "ann");
+    assert_answer(ann, 200, "bad 1 ann");
+    close(ann);
+    close(bob);
+    close(cid);
+    assert_int_equal(server_end(&server, SIGTERM, NULL, 0), 0);
+    folder_remove(&folder);
+}
+
+static void damaged_trains(const char *const *options)
+{
+    struct folder folder;
+    struct server server;
+    struct answered answered;
+    folder_make(&folder);
+    server_start(&server, TRAIN_SERVER, &folder, options);
+    execute(&folder, "INSERT INTO batch VALUES (CAST('text' AS BLOB), 1, CAST('no JSON' AS BLOB)),"
+                     " (CAST('empty' AS BLOB), 1, x''),"
+                     " (CAST('more' AS BLOB), 1,"
+                     "  CAST('{\"Name\":\"x\",\"Seats\":[\"\",\"bob\"]}' AS BLOB))");
+    assert_int_equal(ask(&server, "/book?train=text&person=ann&seat=1", &answered), 500);
+    assert_non_null(strstr(answered.body, "Nothing was changed"));
+    assert_int_equal(ask(&server, "/trains/text", &answered), 500);
+    assert_int_equal(ask(&server, "/book?train=empty&person=ann&seat=1", &answered), 500);
+    assert_int_equal(ask(&server, "/book?train=more&person=ann&seat=2", &answered), 400);
+    assert_int_equal(ask(&server, "/book?train=more&person=ann&seat=1", &answered), 200);
+    assert_int_equal(ask(&server, "/trains/more", &answered), 200);
+    assert_string_equal(answered.body, "{\"Seats\":[\"ann\",\"bob\"]}\n");
+    assert_int_equal(server_end(&server, SIGTERM, NULL, 0), 0);
+    folder_remove(&folder);
+}
+
+static const char *const batched[] = {"--window-ms", "50", NULL};
+static const char *const direct[] = {"--direct", NULL};
+
+static void a_save_that_fails_is_told_to_all_of_its_batch_and_nobody_else(void **state)
+{
+    (void)state;
+    a_failed_save(batched);
+}
+
+static void a_save_that_fails_is_told_directly(void **state)
+{
+    (void)state;
+    a_failed_save(direct);
+}
+
+static void a_damaged_train_is_an_error_and_no_empty_train(void **state)
+{
+    (void)state;
+    damaged_trains(batched);
+}
+
+static void a_damaged_train_is_an_error_directly(void **state)
+{
+    (void)state;
+    damaged_trains(direct);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_save_that_fails_is_told_to_all_of_its_batch_and_nobody_else),
+        cmocka_unit_test(a_save_that_fails_is_told_directly),
+        cmocka_unit_test(a_damaged_train_is_an_error_and_no_empty_train),
+        cmocka_unit_test(a_damaged_train_is_an_error_directly),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

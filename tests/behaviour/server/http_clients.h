@@ -1,0 +1,50 @@
+/* http_clients.h: many people who book seats at once, on as many connections as asked, from one
+ * thread.
+ *
+ * For each seat two persons compete: whoever is answered 200 has it. Each connection sends a
+ * booking, waits for its answer, and sends the next. All answers 200 are written to a file, as
+ * train-audit reads it. Bookings whose outcome is not known, or that were not made for now, are
+ * made again in the next round, as a careful client would. */
+#ifndef CROWD_H
+#define CROWD_H
+
+#include "server_harness.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+struct crowd;
+
+struct crowd_counts {
+    uint64_t ok;      /* answered 200 */
+    uint64_t refused; /* answered 400 */
+    uint64_t busy;    /* answered 503: nothing was changed */
+    uint64_t unknown; /* answered 504: may or may not be saved */
+    uint64_t other;   /* answered anything else */
+    uint64_t lost;    /* the connection ended before the answer */
+};
+
+/* `answers` is written to, and stays the caller's. People book in one train after the other. */
+struct crowd *crowd_make(size_t connections, FILE *answers);
+void crowd_free(struct crowd *crowd);
+
+/* From the beginning: book in so many trains at a time. */
+void crowd_spread(struct crowd *crowd, uint64_t trains);
+
+/* Connect, and book until `answers_max` more answers have come. The rest stays open and under way:
+ * this is the moment to end the server. Must be followed by crowd_drain or crowd_finish. With
+ * several servers, every one has an equal part of the connections. */
+void crowd_book(struct crowd *crowd, const struct server *server, uint64_t answers_max);
+void crowd_book_at(struct crowd *crowd, const struct server *servers, size_t servers_size,
+                   uint64_t answers_max);
+
+/* Send no more; take the answers that come until the server has closed every connection. */
+void crowd_drain(struct crowd *crowd);
+
+/* Send no more; take the answers to all that was sent, then close the connections. */
+void crowd_finish(struct crowd *crowd);
+
+/* Since it was made. */
+struct crowd_counts crowd_counts(const struct crowd *crowd);
+
+#endif

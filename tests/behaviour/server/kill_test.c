@@ -1,0 +1,90 @@
+/* kill -9 of the server under load, again and again on one file: every booking that was answered
+ * 200 is there afterwards, and no seat is sold twice. The same rig must find out a server that
+ * answers before it saves. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "http_clients.h"
+#include "storage.h"
+
+#define KILLS       50
+#define KILLS_EARLY 5
+#define CONNECTIONS 200
+
+static uint64_t random_next(uint64_t *seed)
+{
+    *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return *seed >> 33;
+}
+
+/* Kill `program` `kills` times under load. Returns what train-audit says at the end. */
+static int kill_often(const char *program, int kills, struct crowd_counts *ret_counts)
+{
+    static const char *const options[] = {"--window-ms", "10", NULL};
+    struct folder folder;
+    struct server server;
+    char output[512];
+    const char *chosen = getenv("TRAIN_SERVER_SEED");
+    uint64_t seed = chosen != NULL ? strtoull(chosen, NULL, 10) : 20261123;
+    storage_folder(&folder);
+    FILE *answers = fopen(folder.answers, "w");
+    assert_non_null(answers);
+    struct crowd *crowd = crowd_make(CONNECTIONS, answers);
+    for (int i = 0; i < kills; i++) {
+        server_start(&server, program, &folder, options);
+        crowd_book(crowd, &server, 1 + random_next(&seed) % 3000);
+        assert_int_equal(server_end(&server, SIGKILL, NULL, 0), -SIGKILL);
+        crowd_drain(crowd); /* also answers that were sent just before */
+    }
+    fclose(answers);
+
+    /* The server too must find its file in order. */
+    struct answered answered;
+    server_start(&server, program, &folder, options);
+    assert_int_equal(ask(&server, "/book?train=after&person=all&seat=1", &answered), 200);
+    assert_int_equal(server_end(&server, SIGTERM, NULL, 0), 0);
+
+    const char *arguments[] = {TRAIN_AUDIT, folder.store, folder.answers, NULL};
+    int code = program_run(arguments, output, sizeof output);
+    *ret_counts = crowd_counts(crowd);
+    print_message("%d kills: %s", kills, output);
+    print_message("%lu refused, %lu unknown when the server was killed\n",
+                  (unsigned long)ret_counts->refused, (unsigned long)ret_counts->lost);
+    crowd_free(crowd);
+    folder_remove(&folder);
+    return code;
+}
+
+static void every_200_survives_kill_9_and_no_seat_is_sold_twice(void **state)
+{
+    (void)state;
+    struct crowd_counts counts;
+    assert_int_equal(kill_often(TRAIN_SERVER, KILLS, &counts), 0);
+    assert_true(counts.ok >= 1000);
+    assert_true(counts.refused >= 500); /* people did compete */
+    assert_true(counts.lost >= KILLS);  /* and were under way when it was killed */
+    assert_int_equal(counts.other + counts.busy + counts.unknown, 0);
+}
+
+static void a_server_that_answers_before_it_saves_is_found_out(void **state)
+{
+    (void)state;
+    struct crowd_counts counts;
+    assert_int_equal(kill_often(TRAIN_SERVER_EARLY, KILLS_EARLY, &counts), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_200_survives_kill_9_and_no_seat_is_sold_twice),
+        cmocka_unit_test(a_server_that_answers_before_it_saves_is_found_out),
+    };
+    return cmocka_run_group_tests(tests, storage_begin, storage_end);
+}

@@ -1,0 +1,231 @@
+/* server_harness.c: see server_harness.h. */
+#include "server_harness.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+_Noreturn void rig_fail(const char *what)
+{
+    fprintf(stderr, "rig: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+/* ---- Folders --------------------------------------------------------------------------------- */
+
+void folder_make(struct folder *folder)
+{
+    snprintf(folder->path, sizeof folder->path, "/tmp/train-server-test-XXXXXX");
+    if (mkdtemp(folder->path) == NULL)
+        rig_fail(folder->path);
+    snprintf(folder->store, sizeof folder->store, "sqlite:%s/trains.db", folder->path);
+    snprintf(folder->answers, sizeof folder->answers, "%s/answers", folder->path);
+}
+
+static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *place)
+{
+    (void)status;
+    (void)kind;
+    (void)place;
+    return remove(path);
+}
+
+void folder_remove(const struct folder *folder)
+{
+    nftw(folder->path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* ---- Processes ------------------------------------------------------------------------------- */
+
+/* Start a program whose standard output is read from *ret_output. */
+static pid_t program_start(const char *const *arguments, int *ret_output)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        rig_fail("pipe");
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid < 0)
+        rig_fail("fork");
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent)
+            _exit(126);
+        dup2(ends[1], STDOUT_FILENO);
+        execv(arguments[0], (char **)(uintptr_t)arguments);
+        perror(arguments[0]);
+        _exit(127);
+    }
+    close(ends[1]);
+    *ret_output = ends[0];
+    return pid;
+}
+
+/* Read all there is to read, keep the last of it, wait for the end. */
+static int program_end(pid_t pid, int output, char *ret_output, size_t output_size)
+{
+    char text[8192];
+    size_t size = 0;
+    ssize_t got;
+    while ((got = read(output, text + size, sizeof text - size)) > 0) {
+        size += (size_t)got;
+        if (size == sizeof text) {
+            size /= 2;
+            memmove(text, text + size, size);
+        }
+    }
+    close(output);
+    if (ret_output != NULL) {
+        size_t kept = size < output_size ? size : output_size - 1;
+        memcpy(ret_output, text + size - kept, kept);
+        ret_output[kept] = '\0';
+    }
+    int status;
+    while (waitpid(pid, &status, 0) < 0) {
+        if (errno != EINTR)
+            rig_fail("waitpid");
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+int program_run(const char *const *arguments, char *ret_output, size_t output_size)
+{
+    int output;
+    pid_t pid = program_start(arguments, &output);
+    return program_end(pid, output, ret_output, output_size);
+}
+
+void server_start(struct server *server, const char *program, const struct folder *folder,
+                  const char *const *options)
+{
+    const char *arguments[16] = {program, "--store", folder->store, "--listen", "127.0.0.1:0"};
+    for (size_t i = 5; *options != NULL && i < 15; i++)
+        arguments[i] = *options++;
+    server->pid = program_start(arguments, &server->output);
+    char line[128];
+    size_t size = 0;
+    while (size < sizeof line - 1 && read(server->output, line + size, 1) == 1 &&
+           line[size] != '\n')
+        size++;
+    line[size] = '\0';
+    if (sscanf(line, "listening on http://127.0.0.1:%u", &server->port) != 1)
+        rig_fail("the server does not start");
+}
+
+int server_end(struct server *server, int signal, char *ret_output, size_t output_size)
+{
+    kill(server->pid, signal);
+    return program_end(server->pid, server->output, ret_output, output_size);
+}
+
+void server_wait_for(const struct server *server, const char *part)
+{
+    char line[256] = "";
+    size_t size = 0;
+    while (read(server->output, line + size, 1) == 1) {
+        if (line[size] != '\n' && size < sizeof line - 1) {
+            size++;
+            continue;
+        }
+        line[size] = '\0';
+        if (strstr(line, part) != NULL)
+            return;
+        size = 0;
+    }
+    rig_fail("the server has ended");
+}
+
+/* ---- Requests -------------------------------------------------------------------------------- */
+
+int connection_open(const struct server *server)
+{
+    int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)server->port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    if (connection < 0 || connect(connection, (struct sockaddr *)&address, sizeof address) != 0)
+        rig_fail("connect");
+    return connection;
+}
+
+void connection_send(int connection, const void *bytes, size_t size)
+{
+    const char *at = bytes;
+    while (size > 0) {
+        ssize_t sent = send(connection, at, size, MSG_NOSIGNAL);
+        if (sent <= 0)
+            return; /* the server has hung up: the answer will tell */
+        at += sent;
+        size -= (size_t)sent;
+    }
+}
+
+/* One byte, -1 at the end. */
+static int read_byte(int connection)
+{
+    unsigned char byte;
+    return recv(connection, &byte, 1, 0) == 1 ? byte : -1;
+}
+
+/* Read up to and with the empty line. False: the connection ended before. */
+static bool read_head(int connection, struct answered *answered)
+{
+    size_t size = 0;
+    int byte;
+    while (size < sizeof answered->head - 1 && (byte = read_byte(connection)) >= 0) {
+        answered->head[size++] = (char)byte;
+        answered->head[size] = '\0';
+        if (size >= 4 && memcmp(answered->head + size - 4, "\r\n\r\n", 4) == 0)
+            return true;
+    }
+    return false;
+}
+
+void connection_read(int connection, struct answered *answered)
+{
+    answered->status = 0;
+    answered->body_size = 0;
+    answered->head[0] = '\0';
+    answered->body[0] = '\0';
+    int status;
+    if (!read_head(connection, answered) || sscanf(answered->head, "HTTP/1.1 %d ", &status) != 1)
+        return;
+    const char *length = strcasestr(answered->head, "\r\nContent-Length: ");
+    size_t size = length != NULL ? strtoul(length + 18, NULL, 10) : 0;
+    for (; answered->body_size < size && size < sizeof answered->body; answered->body_size++) {
+        int byte = read_byte(connection);
+        if (byte < 0)
+            return;
+        answered->body[answered->body_size] = (char)byte;
+    }
+    answered->body[answered->body_size] = '\0';
+    answered->status = status;
+}
+
+void ask_raw(const struct server *server, const void *bytes, size_t size, struct answered *answered)
+{
+    int connection = connection_open(server);
+    connection_send(connection, bytes, size);
+    connection_read(connection, answered);
+    close(connection);
+}
+
+int ask(const struct server *server, const char *target, struct answered *answered)
+{
+    char request[4096];
+    int size = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: test\r\n\r\n", target);
+    ask_raw(server, request, (size_t)size, answered);
+    return answered->status;
+}

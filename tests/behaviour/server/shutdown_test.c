@@ -1,0 +1,215 @@
+/* SIGTERM under load, many connections, and that train-audit finds what is wrong. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "http_clients.h"
+#include "storage.h"
+
+static const char *const batched[] = {"--window-ms", "20", NULL};
+static const char *const direct[] = {"--direct", NULL};
+
+static int audit(const struct folder *folder, const char *option, char *output, size_t output_size)
+{
+    const char *arguments[] = {TRAIN_AUDIT, folder->store, folder->answers, NULL, NULL};
+    if (option != NULL) {
+        arguments[1] = option;
+        arguments[2] = folder->store;
+        arguments[3] = folder->answers;
+    }
+    return program_run(arguments, output, output_size);
+}
+
+/* Every accepted booking is answered: what is in the file and what was answered 200 is the same. */
+static void stop_under_load(const char *const *options)
+{
+    struct folder folder;
+    struct server server;
+    char output[512];
+    storage_folder(&folder);
+    FILE *answers = fopen(folder.answers, "w");
+    assert_non_null(answers);
+    struct crowd *crowd = crowd_make(300, answers);
+    for (int round = 0; round < 3; round++) {
+        server_start(&server, TRAIN_SERVER, &folder, options);
+        crowd_book(crowd, &server, 1000);
+        kill(server.pid, SIGTERM);
+        crowd_drain(crowd);
+        assert_int_equal(server_end(&server, SIGTERM, output, sizeof output), 0);
+        assert_non_null(strstr(output, "stopped: "));
+    }
+    struct crowd_counts counts = crowd_counts(crowd);
+    assert_true(counts.ok >= 1000);
+    assert_true(counts.refused >= 100);
+    assert_int_equal(counts.unknown + counts.other, 0);
+    fclose(answers);
+    int code = audit(&folder, "--all", output, sizeof output);
+    print_message("%s", output);
+    assert_int_equal(code, 0);
+    crowd_free(crowd);
+    folder_remove(&folder);
+}
+
+static void sigterm_answers_all_that_was_accepted(void **state)
+{
+    (void)state;
+    stop_under_load(batched);
+}
+
+static void sigterm_answers_all_that_was_accepted_directly(void **state)
+{
+    (void)state;
+    stop_under_load(direct);
+}
+
+static void a_booking_that_waits_for_its_window_is_answered_when_the_server_stops(void **state)
+{
+    (void)state;
+    static const char *const long_window[] = {"--window-ms", "5000", NULL};
+    static const char request[] = "GET /book?train=t&person=p&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n";
+    struct folder folder;
+    struct server server;
+    struct answered answered;
+    storage_folder(&folder);
+    server_start(&server, TRAIN_SERVER, &folder, long_window);
+    int idle = connection_open(&server);
+    int connection = connection_open(&server);
+    connection_send(connection, request, strlen(request));
+    server_wait_for(&server, " 1 waiting");
+    assert_int_equal(server_end(&server, SIGTERM, NULL, 0), 0);
+    connection_read(connection, &answered);
+    assert_int_equal(answered.status, 200);
+    assert_non_null(strstr(answered.head, "Connection: close"));
+    connection_read(idle, &answered);
+    assert_int_equal(answered.status, 0);
+    close(connection);
+    close(idle);
+    folder_remove(&folder);
+}
+
+/* A balancer must be able to find out before anything is refused. */
+static void a_server_that_drains_says_so_at_health_and_books_on(void **state)
+{
+    (void)state;
+    static const char *const drains[] = {"--window-ms", "0", "--drain-ms", "60000", NULL};
+    struct folder folder;
+    struct server server;
+    struct answered answered;
+    folder_make(&folder);
+    server_start(&server, TRAIN_SERVER, &folder, drains);
+    assert_int_equal(ask(&server, "/health", &answered), 200);
+    kill(server.pid, SIGTERM);
+    while (ask(&server, "/health", &answered) == 200) {
+    }
+    assert_int_equal(answered.status, 503);
+    assert_non_null(strstr(answered.body, "stopping"));
+    assert_int_equal(ask(&server, "/book?train=t&person=p&seat=1", &answered), 200);
+    assert_non_null(strstr(answered.head, "Connection: close"));
+    assert_int_equal(server_end(&server, SIGTERM, NULL, 0), 0); /* a second one: no longer */
+    folder_remove(&folder);
+}
+
+/* Ten thousand people at once, if this process may have so many files. */
+static void ten_thousand_connections(void **state)
+{
+    (void)state;
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    size_t connections = limit.rlim_cur > 10200 ? 10000 : (size_t)limit.rlim_cur - 200;
+    struct folder folder;
+    struct server server;
+    char output[512];
+    storage_folder(&folder);
+    FILE *answers = fopen(folder.answers, "w");
+    assert_non_null(answers);
+    struct crowd *crowd = crowd_make(connections, answers);
+    server_start(&server, TRAIN_SERVER, &folder, batched);
+    crowd_book(crowd, &server, 2 * connections);
+    crowd_finish(crowd);
+    assert_int_equal(server_end(&server, SIGTERM, output, sizeof output), 0);
+    struct crowd_counts counts = crowd_counts(crowd);
+    assert_int_equal(counts.busy + counts.unknown + counts.other + counts.lost, 0);
+    assert_true(counts.ok + counts.refused >= 2 * connections);
+    fclose(answers);
+    int code = audit(&folder, "--all", output, sizeof output);
+    print_message("%zu connections: %s", connections, output);
+    assert_int_equal(code, 0);
+    crowd_free(crowd);
+    folder_remove(&folder);
+}
+
+/* ---- The audit can fail ---------------------------------------------------------------------- */
+
+static void book_two_seats(struct folder *folder)
+{
+    struct server server;
+    struct answered answered;
+    storage_folder(folder);
+    server_start(&server, TRAIN_SERVER, folder, batched);
+    assert_int_equal(ask(&server, "/book?train=a%20b&person=ann&seat=1", &answered), 200);
+    assert_int_equal(ask(&server, "/book?train=a%20b&person=bob&seat=2", &answered), 200);
+    assert_int_equal(server_end(&server, SIGTERM, NULL, 0), 0);
+}
+
+static int audit_of(const struct folder *folder, const char *option, const char *answers,
+                    char *output, size_t output_size)
+{
+    FILE *file = fopen(folder->answers, "w");
+    assert_non_null(file);
+    fputs(answers, file);
+    fclose(file);
+    return audit(folder, option, output, output_size);
+}
+
+static void the_audit_finds_what_is_wrong(void **state)
+{
+    (void)state;
+    struct folder folder;
+    char output[512];
+    book_two_seats(&folder);
+    static const struct {
+        const char *option;
+        const char *answers;
+        int code;
+        const char *said;
+    } cases[] = {
+        {NULL, "a%20b 1 ann\na%20b 2 bob\n", 0, "2 bookings answered 200: all in the "},
+        {"--all", "a%20b 1 ann\na%20b 2 bob\n", 0, "seats sold twice: 0"},
+        {NULL, "a%20b 1 ann\na%20b 1 ann\n", 0, "1 bookings answered 200: all in the "},
+        {NULL, "a%20b 1 ann\nno-such 1 x\n", 1, "1 MISSING"},
+        {NULL, "a%20b 1 ann\na%20b 3 cid\n", 1, "1 MISSING"},
+        {NULL, "a%20b 1 ann\na%20b 1 bob\n", 1, "seats sold twice: 1"},
+        {NULL, "a%20b 1 bob\n", 1, "1 MISSING"},
+        {"--all", "a%20b 1 ann\n", 1, "stored, not answered: train a%20b, seat 2, bob"},
+        {NULL, "a%20b 1 ann\na%20b 3 cut", 0, "1 bookings answered 200: all in the "},
+        {NULL, "nonsense\n", 2, ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int code = audit_of(&folder, cases[i].option, cases[i].answers, output, sizeof output);
+        assert_int_equal(code, cases[i].code);
+        assert_non_null(strstr(output, cases[i].said));
+    }
+    folder_remove(&folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sigterm_answers_all_that_was_accepted),
+        cmocka_unit_test(sigterm_answers_all_that_was_accepted_directly),
+        cmocka_unit_test(a_booking_that_waits_for_its_window_is_answered_when_the_server_stops),
+        cmocka_unit_test(a_server_that_drains_says_so_at_health_and_books_on),
+        cmocka_unit_test(ten_thousand_connections),
+        cmocka_unit_test(the_audit_finds_what_is_wrong),
+    };
+    return cmocka_run_group_tests(tests, storage_begin, storage_end);
+}

@@ -1,0 +1,574 @@
+/* The PostgreSQL store: the server is killed, stopped, stands still, disappears behind the network,
+ * throws its sessions out, or asks to try again. What was answered must be true, and service must
+ * come back by itself. */
+#include "driver.h"
+#include "fault_proxy.h"
+#include "hooked_store.h"
+#include "postgres_case.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MS 1000000u
+
+/* Deadlines that tests must reach; a slow machine may not get to the point before, then with twice
+ * the time, up to this. */
+enum { DEADLINE_MS = 200, DEADLINE_MAX_MS = 30000 };
+
+/* A table of numbers, and a store on it through a proxy. One processor on it has all the time there
+ * is; another one is in a hurry. */
+struct scene {
+    struct postgres_server *server;
+    struct fault_proxy *proxy;
+    batch_store *store;
+    struct hooked_store hooked;
+    batch_processor *patient;
+    batch_processor *hurried;
+    atomic_bool is_armed; /* hooks do nothing before that */
+    atomic_bool is_met;   /* a hook has done its work */
+};
+
+static int set_up(void **state)
+{
+    static struct scene scene;
+    char conninfo[POSTGRES_CONNINFO_SIZE];
+    scene_set_up(state);
+    scene = (struct scene){.server = *state};
+    scene.proxy = fault_proxy_start(scene.server->port);
+    postgres_server_conninfo_at(scene.server, fault_proxy_port(scene.proxy), conninfo);
+    batch_postgres_options table = scene_text_table(scene.server, "numbers");
+    scene.store = scene_store(scene.server, conninfo, &table);
+    hooked_store_init(&scene.hooked, scene.store, &scene);
+    batch_options options = scene_number_options(scene.store, 1);
+    scene.patient = processor_start(&options);
+    *state = &scene;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct scene *scene = *state;
+    processor_end(scene->patient);
+    scene_store_end(scene->store);
+    fault_proxy_end(scene->proxy);
+    return 0;
+}
+
+static void hurried_start(struct scene *scene, uint64_t deadline_ms)
+{
+    batch_options options = scene_number_options(&scene->hooked.store, 1);
+    options.deadline_ns = deadline_ms * MS;
+    scene->hurried = processor_start(&options);
+}
+
+/* Add 1 on a processor. */
+static int add(batch_processor *processor, struct request *request)
+{
+    request_init(request, "key", 3, 1);
+    return request_run(processor, request);
+}
+
+static int64_t stored(struct scene *scene)
+{
+    return scene_number(scene->server, "select coalesce(max(state), '0')::bigint from numbers "
+                                       "where key = 'key'");
+}
+
+/* Add 1 with patience, until it goes well; what is not applied is tried again. The number then. */
+static int64_t add_until_ok(struct scene *scene)
+{
+    struct request request;
+    do {
+        add(scene->patient, &request);
+        if (request.result.status == BATCH_UNKNOWN)
+            fail_msg("unknown, with nothing wrong: %s", request.result.message);
+    } while (request.result.status != BATCH_OK);
+    return request.seen;
+}
+
+/* No session is at work any more. */
+static void wait_until_idle(struct scene *scene)
+{
+    scene_wait(scene->server, "sessions end what they do",
+               "select (count(*) = 0)::int from pg_stat_activity where state <> 'idle' "
+               "and backend_type = 'client backend' and pid <> pg_backend_pid()");
+}
+
+/* ---- Killed under load ---------------------------------------------------------------------- */
+
+enum { ADDERS = 4, ADDER_KEYS = 16 };
+
+struct load {
+    batch_processor *processor;
+    atomic_bool ends;
+    atomic_int ok[ADDER_KEYS];
+    atomic_int unknown[ADDER_KEYS];
+    atomic_int ok_all;
+    atomic_int not_ok;
+    atomic_uint next;
+};
+
+static void *adder_main(void *arg)
+{
+    struct load *load = arg;
+    while (!atomic_load(&load->ends)) {
+        unsigned number = atomic_fetch_add(&load->next, 1) % ADDER_KEYS;
+        char key[8];
+        int size = snprintf(key, sizeof key, "k%u", number);
+        struct request request;
+        request_init(&request, key, (size_t)size, 1);
+        int status = request_run(load->processor, &request);
+        if (status == BATCH_OK) {
+            atomic_fetch_add(&load->ok[number], 1);
+            atomic_fetch_add(&load->ok_all, 1);
+        } else {
+            if (status == BATCH_UNKNOWN)
+                atomic_fetch_add(&load->unknown[number], 1);
+            atomic_fetch_add(&load->not_ok, 1);
+            scene_rest();
+        }
+    }
+    return NULL;
+}
+
+static void wait_for_more(atomic_int *count, int more)
+{
+    int wanted = atomic_load(count) + more;
+    while (atomic_load(count) < wanted)
+        scene_rest();
+}
+
+static void check_numbers(struct scene *scene, struct load *load)
+{
+    int unknown = 0;
+    for (unsigned i = 0; i < ADDER_KEYS; i++) {
+        int64_t number = scene_number(scene->server,
+                                      "select coalesce(max(state::bigint), 0) from numbers "
+                                      "where key = 'k%u'",
+                                      i);
+        int64_t least = load->ok[i], most = load->ok[i] + load->unknown[i];
+        if (number < least || number > most)
+            fail_msg("key k%u is %ld: %ld additions were OK, %ld more unknown", i, (long)number,
+                     (long)least, (long)(most - least));
+        unknown += load->unknown[i];
+    }
+    print_message("%d additions OK, %d unknown, %d not applied\n", load->ok_all, unknown,
+                  load->not_ok - unknown);
+}
+
+/* Four callers add, while `disturb` is done again and again. */
+static void add_while(struct scene *scene, void (*disturb)(struct scene *scene), int times)
+{
+    static struct load load;
+    pthread_t adders[ADDERS];
+    memset(&load, 0, sizeof load);
+    batch_options options = scene_number_options(scene->store, 2);
+    options.deadline_ns = 2000 * MS;
+    load.processor = processor_start(&options);
+    fault_proxy_mark(scene->proxy);
+    for (size_t i = 0; i < ADDERS; i++)
+        assert_int_equal(pthread_create(&adders[i], NULL, adder_main, &load), 0);
+    for (int i = 0; i < times; i++) {
+        wait_for_more(&load.ok_all, 200);
+        disturb(scene);
+    }
+    wait_for_more(&load.ok_all, 200);
+    atomic_store(&load.ends, true);
+    for (size_t i = 0; i < ADDERS; i++)
+        pthread_join(adders[i], NULL);
+    processor_end(load.processor);
+    check_numbers(scene, &load);
+    assert_true(fault_proxy_connections(scene->proxy) >= (unsigned)times);
+}
+
+static void kill_and_start(struct scene *scene)
+{
+    postgres_server_kill(scene->server);
+    postgres_server_start(scene->server);
+}
+
+static void test_the_server_is_killed_under_load(void **state)
+{
+    add_while(*state, kill_and_start, 5);
+}
+
+static void stop_and_start(struct scene *scene)
+{
+    postgres_server_stop(scene->server);
+    postgres_server_start(scene->server);
+}
+
+static void test_the_server_is_stopped_under_load(void **state)
+{
+    add_while(*state, stop_and_start, 3);
+}
+
+static void terminate_all(struct scene *scene)
+{
+    scene_sql(scene->server, "select pg_terminate_backend(pid) from pg_stat_activity "
+                             "where backend_type = 'client backend' and pid <> pg_backend_pid()");
+}
+
+static void test_sessions_are_terminated_under_load(void **state)
+{
+    add_while(*state, terminate_all, 50);
+}
+
+static void reset_all(struct scene *scene)
+{
+    fault_proxy_reset_all(scene->proxy);
+}
+
+static void test_connections_are_reset_under_load(void **state)
+{
+    add_while(*state, reset_all, 50);
+}
+
+/* ---- A server that does not answer ---------------------------------------------------------- */
+
+/* Hooks; each does its work once, when it is armed. */
+static bool is_time(struct scene *scene)
+{
+    return atomic_load(&scene->is_armed) && !atomic_exchange(&scene->is_met, true);
+}
+
+static void pause_before(size_t calls_size, void *arg)
+{
+    (void)calls_size;
+    struct scene *scene = arg;
+    if (is_time(scene))
+        postgres_server_pause(scene->server);
+}
+
+static void hold_before(size_t calls_size, void *arg)
+{
+    (void)calls_size;
+    struct scene *scene = arg;
+    if (is_time(scene))
+        fault_proxy_hold(scene->proxy, true);
+}
+
+/* The connection is lost, and a new one meets the black hole. */
+static void reset_and_hold_before(size_t calls_size, void *arg)
+{
+    (void)calls_size;
+    struct scene *scene = arg;
+    if (is_time(scene)) {
+        fault_proxy_reset_all(scene->proxy);
+        fault_proxy_hold(scene->proxy, true);
+    }
+}
+
+static void let_go(struct scene *scene)
+{
+    postgres_server_resume(scene->server);
+    fault_proxy_hold(scene->proxy, false);
+    scene->is_armed = false;
+}
+
+/* Loads end by their deadline, as not applied, while the server does not answer. */
+static void check_loads(struct scene *scene, hook_fn before_load)
+{
+    int64_t before = add_until_ok(scene);
+    scene->hooked.before_load = before_load;
+    hurried_start(scene, DEADLINE_MS);
+    scene->is_armed = true;
+    for (int i = 0; i < 3; i++) {
+        struct request request;
+        assert_int_equal(add(scene->hurried, &request), BATCH_LOAD_FAILED);
+    }
+    assert_true(scene->is_met);
+    let_go(scene);
+    assert_int_equal(add_until_ok(scene), before + 1);
+    struct request request;
+    while (add(scene->hurried, &request) != BATCH_OK)
+        ;
+    processor_end(scene->hurried);
+}
+
+/* A save ends by its deadline, while the server does not answer: as `wanted`, or, if the deadline
+ * came before the save, as not applied, and then there is more time. */
+static void check_saves(struct scene *scene, hook_fn before_save, int wanted)
+{
+    int status = BATCH_OK;
+    scene->hooked.before_save = before_save;
+    for (uint64_t deadline_ms = DEADLINE_MS; status != wanted; deadline_ms *= 2) {
+        if (deadline_ms > DEADLINE_MAX_MS)
+            fail_msg("%s is never said", batch_status_name(wanted));
+        hurried_start(scene, deadline_ms);
+        /* It has saved before: its session has sent all that it sends but once. */
+        struct request request;
+        while (add(scene->hurried, &request) != BATCH_OK)
+            ;
+        int64_t before = add_until_ok(scene);
+        scene->is_met = false;
+        scene->is_armed = true;
+        status = add(scene->hurried, &request);
+        if (status == BATCH_OK || (wanted != BATCH_UNKNOWN && status == BATCH_UNKNOWN))
+            fail_msg("%s, and the server did not answer", batch_status_name(status));
+        if (!scene->is_met)
+            assert_int_equal(status, BATCH_LOAD_FAILED);
+        let_go(scene);
+        /* What was sent may be done now, but only if that was said; the next addition stands on
+         * what is stored, whatever it is. */
+        processor_end(scene->hurried);
+        int64_t after = add_until_ok(scene);
+        wait_until_idle(scene);
+        int64_t applied = after - before - 1;
+        if (applied < 0 || applied > (status == BATCH_UNKNOWN ? 1 : 0))
+            fail_msg("%s, and %ld were applied", batch_status_name(status), (long)applied);
+        assert_int_equal(stored(scene), after);
+    }
+}
+
+static void test_loads_end_while_the_server_is_paused(void **state)
+{
+    check_loads(*state, pause_before);
+}
+
+static void test_loads_end_in_a_black_hole(void **state)
+{
+    check_loads(*state, hold_before);
+}
+
+static void test_a_save_ends_while_the_server_is_paused(void **state)
+{
+    check_saves(*state, pause_before, BATCH_UNKNOWN);
+}
+
+static void test_a_save_ends_in_a_black_hole(void **state)
+{
+    check_saves(*state, hold_before, BATCH_UNKNOWN);
+}
+
+static void test_a_save_that_finds_no_connection_is_not_applied(void **state)
+{
+    check_saves(*state, reset_and_hold_before, BATCH_SAVE_FAILED);
+}
+
+/* Stopping does not wait for a server that does not answer. */
+static void test_stopping_while_the_server_is_paused(void **state)
+{
+    struct scene *scene = *state;
+    add_until_ok(scene);
+    hurried_start(scene, DEADLINE_MS);
+    postgres_server_pause(scene->server);
+    struct request request;
+    assert_int_equal(add(scene->hurried, &request), BATCH_LOAD_FAILED);
+    processor_end(scene->hurried);
+    postgres_server_resume(scene->server);
+    add_until_ok(scene);
+}
+
+/* ---- What the server says ------------------------------------------------------------------- */
+
+/* A trigger on the table; `body` finds in n how often it ran, which no rollback takes back. */
+static void make_trigger(struct scene *scene, const char *body)
+{
+    scene_sql(scene->server, "drop sequence if exists runs cascade");
+    scene_sql(scene->server, "create sequence runs");
+    scene_sql(scene->server,
+              "create or replace function interfere() returns trigger language plpgsql as $$ "
+              "declare n bigint := nextval('runs'); begin %s return new; end $$",
+              body);
+    scene_sql(scene->server, "drop trigger if exists interferes on numbers");
+    scene_sql(scene->server, "create trigger interferes before insert or update on numbers "
+                             "for each row execute function interfere()");
+}
+
+static void check_tried_again(struct scene *scene, const char *sqlstate)
+{
+    char body[128];
+    snprintf(body, sizeof body, "if n <= 5 then raise exception using errcode = '%s'; end if;",
+             sqlstate);
+    make_trigger(scene, body);
+    struct request request;
+    assert_int_equal(add(scene->patient, &request), BATCH_OK);
+    assert_int_equal(stored(scene), 1);
+    assert_int_equal(scene_number(scene->server, "select last_value from runs"), 6);
+}
+
+static void test_a_serialization_failure_is_tried_again(void **state)
+{
+    check_tried_again(*state, "40001");
+}
+
+static void test_a_deadlock_is_tried_again(void **state)
+{
+    check_tried_again(*state, "40P01");
+}
+
+/* Tried again until the deadline, and then the server's reason is told. */
+static void check_given_up(struct scene *scene, const char *sqlstate)
+{
+    char body[128], found[6] = "";
+    snprintf(body, sizeof body, "raise exception using errcode = '%s';", sqlstate);
+    make_trigger(scene, body);
+    for (uint64_t deadline_ms = DEADLINE_MS; strcmp(found, sqlstate) != 0; deadline_ms *= 2) {
+        if (deadline_ms > DEADLINE_MAX_MS)
+            fail_msg("the reason is never told, but %s", found);
+        hurried_start(scene, deadline_ms);
+        struct request request;
+        int status = add(scene->hurried, &request);
+        processor_end(scene->hurried);
+        assert_int_not_equal(status, BATCH_OK);
+        if (status == BATCH_SAVE_FAILED)
+            batch_postgres_sqlstate(request.result.store_code, found);
+        wait_until_idle(scene);
+        assert_int_equal(stored(scene), 0);
+    }
+    assert_true(scene_number(scene->server, "select last_value from runs") > 1);
+}
+
+static void test_a_serialization_failure_that_stays_is_given_up(void **state)
+{
+    check_given_up(*state, "40001");
+}
+
+static void test_a_deadlock_that_stays_is_given_up(void **state)
+{
+    check_given_up(*state, "40P01");
+}
+
+/* The session is thrown out in the middle of the statement. */
+static void test_a_session_is_terminated_during_a_save(void **state)
+{
+    struct scene *scene = *state;
+    make_trigger(scene, "if n % 2 = 1 then perform pg_terminate_backend(pg_backend_pid()); "
+                        "perform pg_sleep(600); end if;");
+    for (int i = 0; i < 5; i++) {
+        int64_t before = stored(scene);
+        struct request request;
+        int status = add(scene->patient, &request);
+        wait_until_idle(scene);
+        int64_t after = stored(scene);
+        if (after != before + (status == BATCH_OK ? 1 : 0))
+            fail_msg("%s; stored %ld, before %ld", batch_status_name(status), (long)after,
+                     (long)before);
+        if (status != BATCH_OK && status != BATCH_UNKNOWN && status != BATCH_SAVE_FAILED)
+            fail_msg("%s: %s", batch_status_name(status), request.result.message);
+    }
+}
+
+/* A statement that does not end by itself is ended by the deadline, and is not applied. */
+static void test_a_save_that_hangs_is_canceled(void **state)
+{
+    struct scene *scene = *state;
+    make_trigger(scene, "perform pg_sleep(600);");
+    for (uint64_t deadline_ms = DEADLINE_MS;; deadline_ms *= 2) {
+        hurried_start(scene, deadline_ms);
+        struct request request;
+        int status = add(scene->hurried, &request);
+        processor_end(scene->hurried);
+        wait_until_idle(scene);
+        assert_int_equal(stored(scene), 0);
+        assert_int_not_equal(status, BATCH_OK);
+        if (scene_number(scene->server, "select is_called::int from runs") != 0)
+            break;
+    }
+}
+
+/* Somebody else cancels the statement. */
+static void test_a_save_is_canceled_by_somebody_else(void **state)
+{
+    struct scene *scene = *state;
+    make_trigger(scene, "if n = 1 then perform pg_cancel_backend(pg_backend_pid()); "
+                        "perform pg_sleep(600); end if;");
+    struct request request;
+    int status = add(scene->patient, &request);
+    int64_t before = stored(scene);
+    assert_int_equal(before, status == BATCH_OK ? 1 : 0);
+    assert_true(status == BATCH_OK || status == BATCH_SAVE_FAILED);
+    assert_int_equal(add_until_ok(scene), before + 1);
+}
+
+/* From here on commits wait for a standby that does not exist. Settings reach the processes of a
+ * server one by one: they have, when a commit is seen to wait. It goes on waiting. */
+static PGconn *lose_standby(struct scene *scene)
+{
+    PGconn *probe = postgres_server_connect(scene->server);
+    char wait[128];
+    snprintf(wait, sizeof wait,
+             "select count(*) from pg_stat_activity where pid = %d and wait_event = 'SyncRep'",
+             PQbackendPID(probe));
+    PQclear(PQexec(probe, "create table if not exists probe(n int)"));
+    scene_configure(scene->server, "synchronous_standby_names", "nobody");
+    for (int tries = 0; postgres_server_number(scene->server, wait) == 0; tries++) {
+        assert_true(tries < 30000);
+        assert_int_equal(PQconsumeInput(probe), 1);
+        if (!PQisBusy(probe)) {
+            PQclear(PQgetResult(probe));
+            PQsendQuery(probe, "insert into probe values (1)"); /* no, if one is on its way */
+        }
+        scene_rest();
+    }
+    return probe;
+}
+
+static void find_standby(struct scene *scene, PGconn *probe)
+{
+    scene_configure(scene->server, "synchronous_standby_names", "");
+    for (PGresult *result; (result = PQgetResult(probe)) != NULL;)
+        PQclear(result);
+    PQfinish(probe);
+    wait_until_idle(scene);
+}
+
+/* A commit waits for a standby that is not there. A cancel ends the wait, and then the server says
+ * that all went well: it is committed here, but not there, so it may be lost. */
+static void test_a_synchronous_standby_is_not_there(void **state)
+{
+    struct scene *scene = *state;
+    int status = BATCH_OK;
+    for (uint64_t deadline_ms = DEADLINE_MS; status != BATCH_UNKNOWN; deadline_ms *= 2) {
+        if (deadline_ms > DEADLINE_MAX_MS)
+            fail_msg("UNKNOWN is never said");
+        hurried_start(scene, deadline_ms);
+        struct request request;
+        while (add(scene->hurried, &request) != BATCH_OK)
+            ;
+        int64_t before = add_until_ok(scene);
+        PGconn *probe = lose_standby(scene);
+        status = add(scene->hurried, &request);
+        processor_end(scene->hurried);
+        find_standby(scene, probe);
+        int64_t applied = stored(scene) - before;
+        if (status == BATCH_OK)
+            fail_msg("OK, and no standby has it");
+        if (applied != (status == BATCH_UNKNOWN ? 1 : 0))
+            fail_msg("%s, and %ld were applied", batch_status_name(status), (long)applied);
+    }
+}
+
+#define FAULT_TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FAULT_TEST(test_the_server_is_killed_under_load),
+        FAULT_TEST(test_the_server_is_stopped_under_load),
+        FAULT_TEST(test_sessions_are_terminated_under_load),
+        FAULT_TEST(test_connections_are_reset_under_load),
+        FAULT_TEST(test_loads_end_while_the_server_is_paused),
+        FAULT_TEST(test_loads_end_in_a_black_hole),
+        FAULT_TEST(test_a_save_ends_while_the_server_is_paused),
+        FAULT_TEST(test_a_save_ends_in_a_black_hole),
+        FAULT_TEST(test_a_save_that_finds_no_connection_is_not_applied),
+        FAULT_TEST(test_stopping_while_the_server_is_paused),
+        FAULT_TEST(test_a_serialization_failure_is_tried_again),
+        FAULT_TEST(test_a_deadlock_is_tried_again),
+        FAULT_TEST(test_a_serialization_failure_that_stays_is_given_up),
+        FAULT_TEST(test_a_deadlock_that_stays_is_given_up),
+        FAULT_TEST(test_a_session_is_terminated_during_a_save),
+        FAULT_TEST(test_a_save_that_hangs_is_canceled),
+        FAULT_TEST(test_a_save_is_canceled_by_somebody_else),
+        FAULT_TEST(test_a_synchronous_standby_is_not_there),
+    };
+    return cmocka_run_group_tests(tests, scene_server_set_up, scene_server_tear_down);
+}

@@ -1,0 +1,396 @@
+/* The PostgreSQL store: which server it connects to, and as whom. Several hosts, servers that take
+ * no writes or no more connections, passwords, and what messages must not hold. */
+#include "driver.h"
+#include "fault_proxy.h"
+#include "postgres_case.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* A store on that, which keeps a number. */
+static void check_it_works(const char *conninfo)
+{
+    batch_store *store = scene_store(NULL, conninfo, NULL);
+    batch_options options = number_options(store, 2);
+    batch_processor *processor = processor_start(&options);
+    int64_t before = number_add(processor, "key", 3, 0);
+    assert_int_equal(number_add(processor, "key", 3, 1), before + 1);
+    processor_end(processor);
+    scene_store_end(store);
+}
+
+/* ---- Several hosts -------------------------------------------------------------------------- */
+
+/* A port of 127.0.0.1 that refuses connections as long as the socket is open. */
+static int dead_port(unsigned *ret_port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int end = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(end, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(getsockname(end, (struct sockaddr *)&address, &size), 0);
+    *ret_port = ntohs(address.sin_port);
+    return end;
+}
+
+static void check_two_hosts(unsigned first, unsigned second)
+{
+    char conninfo[256];
+    snprintf(conninfo, sizeof conninfo,
+             "host=127.0.0.1,127.0.0.1 port=%u,%u user=batch dbname=postgres connect_timeout=2",
+             first, second);
+    check_it_works(conninfo);
+    snprintf(conninfo, sizeof conninfo,
+             "postgresql://batch@127.0.0.1:%u,127.0.0.1:%u/postgres?connect_timeout=2", first,
+             second);
+    check_it_works(conninfo);
+}
+
+static void test_a_dead_first_host_is_passed_over(void **state)
+{
+    struct postgres_server *server = *state;
+    unsigned port;
+    int dead = dead_port(&port);
+    check_two_hosts(port, server->port);
+    close(dead);
+}
+
+static void test_a_black_hole_as_first_host_is_passed_over(void **state)
+{
+    struct postgres_server *server = *state;
+    struct fault_proxy *proxy = fault_proxy_start(server->port);
+    fault_proxy_hold(proxy, true);
+    check_two_hosts(fault_proxy_port(proxy), server->port);
+    fault_proxy_end(proxy);
+}
+
+static void test_a_host_that_takes_no_writes_is_passed_over(void **state)
+{
+    struct postgres_server *server = *state;
+    static const char *const settings[] = {"default_transaction_read_only=on", NULL};
+    struct postgres_server read_only;
+    postgres_server_init(&read_only, settings, false);
+    check_two_hosts(read_only.port, server->port);
+
+    batch_result error;
+    char sqlstate[6];
+    assert_int_equal(scene_refused(read_only.conninfo, NULL, &error, sqlstate), BATCH_STORE_FAILED);
+    postgres_server_destroy(&read_only);
+}
+
+/* A session whose server has gone finds the next one by itself. */
+static void test_a_session_moves_to_the_next_host(void **state)
+{
+    struct postgres_server *server = *state;
+    char conninfo[256];
+    struct fault_proxy *proxy = fault_proxy_start(server->port);
+    snprintf(conninfo, sizeof conninfo,
+             "host=127.0.0.1,127.0.0.1 port=%u,%u user=batch dbname=postgres",
+             fault_proxy_port(proxy), server->port);
+    batch_store *store = scene_store(server, conninfo, NULL);
+    batch_options options = number_options(store, 1);
+    batch_processor *processor = processor_start(&options);
+    assert_int_equal(number_add(processor, "key", 3, 1), 1);
+    assert_true(fault_proxy_connections(proxy) > 0);
+    fault_proxy_end(proxy);
+    struct request request;
+    do
+        request_init(&request, "key", 3, 1);
+    while (request_run(processor, &request) == BATCH_LOAD_FAILED);
+    assert_int_equal(request.result.status, BATCH_OK);
+    assert_int_equal(request.seen, 2);
+    processor_end(processor);
+    scene_store_end(store);
+}
+
+/* Refused before anybody is asked. */
+static void test_lists_of_hosts_that_do_not_fit_together(void **state)
+{
+    (void)state;
+    char many[256] = "host=127.0.0.1", sqlstate[6];
+    batch_result error;
+    for (int i = 0; i < 32; i++)
+        strcat(many, ",a");
+    const char *const conninfos[] = {"host=127.0.0.1,127.0.0.1 hostaddr=127.0.0.1",
+                                     "host=127.0.0.1 port=1,2", "host=user@127.0.0.1", many};
+    for (size_t i = 0; i < sizeof conninfos / sizeof conninfos[0]; i++)
+        assert_int_equal(scene_refused(conninfos[i], NULL, &error, sqlstate), BATCH_INVALID);
+}
+
+static void test_a_service_that_there_is_not(void **state)
+{
+    (void)state;
+    batch_result error;
+    char sqlstate[6];
+    assert_int_equal(scene_refused("service=nobody_knows_it", NULL, &error, sqlstate),
+                     BATCH_STORE_FAILED);
+}
+
+/* Less than two seconds would be none, and more than there are nanoseconds for would wrap. */
+static void test_a_connect_timeout_out_of_all_bounds(void **state)
+{
+    struct postgres_server *server = *state;
+    static const char *const timeouts[] = {"1", "2000000000"};
+    for (size_t i = 0; i < 2; i++) {
+        char conninfo[POSTGRES_CONNINFO_SIZE + 64];
+        snprintf(conninfo, sizeof conninfo, "%s connect_timeout=%s", server->conninfo, timeouts[i]);
+        check_it_works(conninfo);
+    }
+}
+
+static void test_nobody_answers(void **state)
+{
+    (void)state;
+    char conninfo[256], sqlstate[6];
+    unsigned port;
+    batch_result error;
+    int dead = dead_port(&port);
+    snprintf(conninfo, sizeof conninfo, "host=127.0.0.1 port=%u user=batch", port);
+    assert_int_equal(scene_refused(conninfo, NULL, &error, sqlstate), BATCH_STORE_FAILED);
+    assert_string_equal(sqlstate, "");
+    close(dead);
+}
+
+static void test_opening_does_not_wait_for_ever(void **state)
+{
+    struct postgres_server *server = *state;
+    char conninfo[POSTGRES_CONNINFO_SIZE + 32], plain[POSTGRES_CONNINFO_SIZE], sqlstate[6];
+    batch_result error;
+    struct fault_proxy *proxy = fault_proxy_start(server->port);
+    fault_proxy_hold(proxy, true);
+    postgres_server_conninfo_at(server, fault_proxy_port(proxy), plain);
+    snprintf(conninfo, sizeof conninfo, "%s connect_timeout=2", plain);
+    assert_int_equal(scene_refused(conninfo, NULL, &error, sqlstate), BATCH_STORE_FAILED);
+    fault_proxy_hold(proxy, false);
+    check_it_works(conninfo);
+    fault_proxy_end(proxy);
+}
+
+/* ---- A server that is full ------------------------------------------------------------------ */
+
+enum { CONNECTIONS_MAX = 8 };
+
+/* Take connections until there are no more. */
+static size_t take_all(struct postgres_server *server, PGconn *connections[CONNECTIONS_MAX])
+{
+    for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
+        connections[i] = PQconnectdb(server->conninfo);
+        if (PQstatus(connections[i]) != CONNECTION_OK) {
+            PQfinish(connections[i]);
+            return i;
+        }
+    }
+    return CONNECTIONS_MAX;
+}
+
+static void give_back(struct postgres_server *server, PGconn **connections, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        PQfinish(connections[i]);
+    for (bool is_free = false; !is_free; scene_rest()) {
+        PGconn *last[CONNECTIONS_MAX];
+        size_t taken = take_all(server, last);
+        for (size_t i = 0; i < taken; i++)
+            PQfinish(last[i]);
+        is_free = taken >= size;
+    }
+    while (PQping(server->conninfo) != PQPING_OK)
+        scene_rest();
+}
+
+static void test_a_server_without_connections_left(void **state)
+{
+    (void)state;
+    static const char *const settings[] = {"max_connections=8", "superuser_reserved_connections=0",
+                                           NULL};
+    struct postgres_server server;
+    PGconn *connections[CONNECTIONS_MAX];
+    batch_result error;
+    char sqlstate[6];
+    postgres_server_init(&server, settings, false);
+    size_t taken = take_all(&server, connections);
+    assert_int_equal(scene_refused(server.conninfo, NULL, &error, sqlstate), BATCH_STORE_FAILED);
+    assert_non_null(strstr(error.message, "too many clients"));
+    give_back(&server, connections, taken);
+
+    /* A session that is lost and finds no place. */
+    batch_store *store = scene_store(&server, NULL, NULL);
+    batch_options options = number_options(store, 1);
+    options.deadline_ns = 200000000;
+    batch_processor *processor = processor_start(&options);
+    struct request request;
+    do
+        request_init(&request, "key", 3, 1);
+    while (request_run(processor, &request) != BATCH_OK);
+    scene_sql(&server, "select pg_terminate_backend(pid) from pg_stat_activity "
+                       "where backend_type = 'client backend' and pid <> pg_backend_pid()");
+    scene_wait(&server, "a terminated session ends",
+               "select (count(*) = 1)::int from pg_stat_activity "
+               "where backend_type = 'client backend'");
+    taken = take_all(&server, connections);
+    request_init(&request, "key", 3, 1);
+    assert_int_equal(request_run(processor, &request), BATCH_LOAD_FAILED);
+    assert_non_null(strstr(request.result.message, "too many clients"));
+    give_back(&server, connections, taken);
+    int64_t before = request.seen;
+    do
+        request_init(&request, "key", 3, 1);
+    while (request_run(processor, &request) == BATCH_LOAD_FAILED);
+    assert_int_equal(request.result.status, BATCH_OK);
+    assert_int_equal(before, 0);
+    processor_end(processor);
+    scene_store_end(store);
+    postgres_server_destroy(&server);
+}
+
+/* ---- Passwords ------------------------------------------------------------------------------ */
+
+#define CANARY "Canary-7315"
+
+/* As long as a message may be. */
+#define HUNDRED                                                                                    \
+    "--------------------------------------------------------------------------------------------" \
+    "--"                                                                                           \
+    "------"
+
+static void check_no_canary(const char *conninfo, const char *message)
+{
+    if (strstr(message, CANARY) != NULL || strstr(message, "7315") != NULL)
+        fail_msg("%s: the password is in the message: %s", conninfo, message);
+}
+
+static void test_the_right_password_and_a_wrong_one(void **state)
+{
+    (void)state;
+    struct postgres_server server;
+    char conninfo[256], sqlstate[6];
+    batch_result error;
+    postgres_server_init(&server, NULL, true);
+    check_it_works(server.conninfo);
+    snprintf(conninfo, sizeof conninfo, "postgresql://batch:%s@127.0.0.1:%u/postgres",
+             server.password, server.port);
+    check_it_works(conninfo);
+    static const char *const forms[] = {
+        "host=127.0.0.1 port=%u user=batch dbname=postgres password=" CANARY,
+        "host=127.0.0.1 port=%u user=batch dbname=postgres password='" CANARY "'",
+        "postgresql://batch:" CANARY "@127.0.0.1:%u/postgres",
+        "postgresql://127.0.0.1:%u/postgres?user=batch&password=" CANARY,
+    };
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        const char *at = strstr(forms[i], "%u");
+        snprintf(conninfo, sizeof conninfo, "%.*s%u%s", (int)(at - forms[i]), forms[i], server.port,
+                 at + 2);
+        assert_int_equal(scene_refused(conninfo, NULL, &error, sqlstate), BATCH_STORE_FAILED);
+        assert_non_null(strstr(error.message, "password authentication failed"));
+        check_no_canary(conninfo, error.message);
+    }
+    /* None at all. */
+    snprintf(conninfo, sizeof conninfo, "host=127.0.0.1 port=%u user=batch", server.port);
+    assert_int_equal(scene_refused(conninfo, NULL, &error, sqlstate), BATCH_STORE_FAILED);
+
+    /* It is changed while a session is there; the session goes on, the next one does not. */
+    batch_store *store = scene_store(&server, NULL, NULL);
+    batch_options options = number_options(store, 1);
+    options.deadline_ns = 200000000;
+    batch_processor *processor = processor_start(&options);
+    scene_sql(&server, "alter user batch password '%s'", CANARY);
+    scene_sql(&server, "select pg_terminate_backend(pid) from pg_stat_activity "
+                       "where backend_type = 'client backend' and pid <> pg_backend_pid()");
+    struct request request;
+    request_init(&request, "key", 3, 1);
+    assert_int_equal(request_run(processor, &request), BATCH_LOAD_FAILED);
+    assert_null(strstr(request.result.message, server.password));
+    processor_end(processor);
+    scene_store_end(store);
+    postgres_server_destroy(&server);
+}
+
+/* Each must fail, and each would have libpq say a part of it. */
+static void test_no_message_holds_a_password(void **state)
+{
+    (void)state;
+    static const char *const conninfos[] = {
+        "host=127.0.0.1 port=1 user=batch password=" CANARY,
+        "host=127.0.0.1 port=1 user=batch password=a " CANARY,
+        "host=127.0.0.1 port=1 user=batch password='" CANARY,
+        "host=127.0.0.1 port=1 password '" CANARY "'",
+        "host=127.0.0.1 port=1 password " CANARY " user=batch",
+        "host=127.0.0.1 port=1 passwort=" CANARY,
+        "host=127.0.0.1 port=1 " CANARY "=password",
+        "host=127.0.0.1 port=" CANARY,
+        "host=127.0.0.1 port=1 sslmode=" CANARY,
+        "host=127.0.0.1 port=1 connect_timeout=1" CANARY,
+        "host=127.0.0.1 port=1 options='-c a=" CANARY "' password=" CANARY,
+        CANARY,
+        "=" CANARY,
+        "postgresql://batch:" CANARY "@127.0.0.1:1/postgres",
+        "postgres://batch:" CANARY "@127.0.0.1:1/postgres?sslmode=maybe",
+        "postgresql://batch:" CANARY "@127.0.0.1:port/postgres",
+        "postgresql://batch:" CANARY "@[::1/postgres",
+        "postgresql://batch:" CANARY "@[::1]x/postgres",
+        "postgresql://batch:" CANARY "%zz@127.0.0.1:1/postgres",
+        "postgresql://batch:" CANARY "%00@127.0.0.1:1/postgres",
+        "postgresql://batch:" CANARY "@127.0.0.1:1/postgres?password",
+        "postgresql://batch@127.0.0.1:1/postgres?password=" CANARY "&nothing=1",
+        "postgresql://batch@127.0.0.1:1/postgres?password=" CANARY "%zz",
+        "postgresql://batch@127.0.0.1:1/postgres?pass=" CANARY,
+        "postgresql://batch:" CANARY "/postgres",
+        "postgresql://batch:a#" CANARY "@127.0.0.1:1",
+        "postgresql:/batch:" CANARY "@127.0.0.1:1/postgres",
+    };
+    for (size_t i = 0; i < sizeof conninfos / sizeof conninfos[0]; i++) {
+        batch_result error;
+        char sqlstate[6];
+        int status = scene_refused(conninfos[i], NULL, &error, sqlstate);
+        if (status != BATCH_STORE_FAILED && status != BATCH_INVALID)
+            fail_msg("%s: %s", conninfos[i], batch_status_name(status));
+        check_no_canary(conninfos[i], error.message);
+    }
+}
+
+/* A message is one line and not long. What is left there of a longer value, or of one with several
+ * blanks, is a part of a password too. */
+static void test_no_message_holds_a_part_of_a_long_password(void **state)
+{
+    (void)state;
+    static const char *const conninfos[] = {
+        "host=127.0.0.1 port=1 sslmode=" CANARY HUNDRED HUNDRED HUNDRED,
+        "host=127.0.0.1 port=1 sslmode='" CANARY "  behind two blanks'",
+        "host=127.0.0.1 port=1 sslmode='" CANARY "\nin two lines'",
+    };
+    for (size_t i = 0; i < sizeof conninfos / sizeof conninfos[0]; i++) {
+        batch_result error;
+        char sqlstate[6];
+        assert_int_equal(scene_refused(conninfos[i], NULL, &error, sqlstate), BATCH_STORE_FAILED);
+        check_no_canary(conninfos[i], error.message);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_a_dead_first_host_is_passed_over, scene_set_up),
+        cmocka_unit_test_setup(test_a_black_hole_as_first_host_is_passed_over, scene_set_up),
+        cmocka_unit_test_setup(test_a_host_that_takes_no_writes_is_passed_over, scene_set_up),
+        cmocka_unit_test_setup(test_a_session_moves_to_the_next_host, scene_set_up),
+        cmocka_unit_test_setup(test_lists_of_hosts_that_do_not_fit_together, scene_set_up),
+        cmocka_unit_test_setup(test_a_service_that_there_is_not, scene_set_up),
+        cmocka_unit_test_setup(test_a_connect_timeout_out_of_all_bounds, scene_set_up),
+        cmocka_unit_test_setup(test_nobody_answers, scene_set_up),
+        cmocka_unit_test_setup(test_opening_does_not_wait_for_ever, scene_set_up),
+        cmocka_unit_test_setup(test_a_server_without_connections_left, scene_set_up),
+        cmocka_unit_test_setup(test_the_right_password_and_a_wrong_one, scene_set_up),
+        cmocka_unit_test_setup(test_no_message_holds_a_password, scene_set_up),
+        cmocka_unit_test_setup(test_no_message_holds_a_part_of_a_long_password, scene_set_up),
+    };
+    return cmocka_run_group_tests(tests, scene_server_set_up, scene_server_tear_down);
+}

@@ -1,0 +1,57 @@
+/* The PostgreSQL store while there is no memory: it says so, nothing is stored that is not told,
+ * and it goes on afterwards. */
+#include "driver.h"
+#include "postgres_case.h"
+#include "refused.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void test_a_store_is_opened_with_all_its_memory_or_not_at_all(void **state)
+{
+    struct postgres_server *server = *state;
+    batch_postgres_options options = BATCH_POSTGRES_OPTIONS_INIT;
+    options.schema = "public";
+    batch_store *store = NULL;
+    int number = 0;
+    bool was_reached = true;
+    while (was_reached) {
+        batch_result error = {0};
+        refuse(++number);
+        int status = batch_postgres_open(&store, server->conninfo, &options, &error);
+        was_reached = refuse(0);
+        if (was_reached) {
+            assert_true(status == BATCH_NO_MEMORY || status == BATCH_STORE_FAILED);
+            assert_non_null(strstr(error.message, "memory"));
+            assert_null(store);
+        }
+    }
+    assert_true(number > 5);
+    assert_non_null(store);
+    scene_store_end(store);
+}
+
+static void test_a_batch_without_memory_is_told_so_and_stores_nothing(void **state)
+{
+    struct postgres_server *server = *state;
+    batch_store *store = scene_store(server, NULL, NULL);
+    refused_batches(store);
+    scene_store_end(store);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_a_store_is_opened_with_all_its_memory_or_not_at_all,
+                               scene_set_up),
+        cmocka_unit_test_setup(test_a_batch_without_memory_is_told_so_and_stores_nothing,
+                               scene_set_up),
+    };
+    return cmocka_run_group_tests(tests, scene_server_set_up, scene_server_tear_down);
+}

@@ -1,0 +1,244 @@
+/* explorer_platform.c: src/platform/platform.h in the explorer's world: locks, threads, time and
+ * memory. */
+#include "explorer_engine.h"
+
+#include "platform/platform.h"
+
+#include <string.h>
+
+enum { ARENA_SIZE = 4 * 1024 * 1024, ARENA_ALIGNMENT = 64, NOBODY = EXPLORER_THREADS };
+
+/* ---- Memory: each piece is used once, so that whoever uses it after its release is seen ------ */
+
+struct piece {
+    size_t size;
+    char apart[ARENA_ALIGNMENT - sizeof(size_t)];
+};
+
+static _Alignas(ARENA_ALIGNMENT) char arena[ARENA_SIZE];
+static size_t arena_used;
+static uint64_t time_ns;
+
+void platform_reset(void)
+{
+    arena_used = 0;
+    time_ns = 1000000000;
+}
+
+void *explorer_allocate(size_t size)
+{
+    size_t aligned = (size + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
+    if (size > ARENA_SIZE || arena_used + sizeof(struct piece) + aligned > ARENA_SIZE)
+        explorer_fail("too large: out of memory");
+    struct piece *piece = (struct piece *)(void *)(arena + arena_used);
+    piece->size = size;
+    arena_used += sizeof *piece + aligned;
+    return piece + 1;
+}
+
+void *batch__memory_allocate(size_t size)
+{
+    return explorer_allocate(size);
+}
+
+void batch__memory_release(void *memory)
+{
+    if (memory != NULL)
+        memory_freed(memory, ((struct piece *)memory - 1)->size);
+}
+
+bool batch__random(void *bytes, size_t size)
+{
+    memset(bytes, 42, size);
+    return true;
+}
+
+/* ---- Time: passes when a wait ends by it ----------------------------------------------------- */
+
+uint64_t batch__clock_now_ns(void)
+{
+    return time_ns;
+}
+
+uint64_t batch__clock_coarse_ns(void)
+{
+    return time_ns;
+}
+
+uint64_t batch__clock_unix_ns(void)
+{
+    return time_ns;
+}
+
+/* ---- Locks ---------------------------------------------------------------------------------- */
+
+/* In the place of a struct batch__lock. */
+struct model_lock {
+    struct clock clock;
+    uint8_t owner;
+    uint8_t waiting; /* a bit for each thread */
+    uint8_t woken;   /* of these */
+};
+
+static uint64_t until[EXPLORER_THREADS]; /* of each thread that waits */
+
+static struct model_lock *model_of(const struct batch__lock *lock)
+{
+    _Static_assert(sizeof(struct model_lock) <= sizeof(struct batch__lock), "in its place");
+    return (struct model_lock *)(void *)(uintptr_t)lock;
+}
+
+bool batch__lock_init(struct batch__lock *lock)
+{
+    memory_plain(lock, sizeof *lock, true);
+    *model_of(lock) = (struct model_lock){.owner = NOBODY};
+    return true;
+}
+
+void batch__lock_destroy(struct batch__lock *lock)
+{
+    memory_plain(lock, sizeof *lock, true);
+    if (model_of(lock)->owner != NOBODY || model_of(lock)->waiting != 0)
+        explorer_fail("wrong: a lock is destroyed while it is used");
+}
+
+static int ready_to_take(uint32_t thread, const volatile void *place)
+{
+    (void)thread;
+    const volatile struct model_lock *model = place;
+    return model->owner == NOBODY ? READY : NOT_READY;
+}
+
+static int ready_to_return(uint32_t thread, const volatile void *place)
+{
+    const volatile struct model_lock *model = place;
+    if (model->owner != NOBODY)
+        return NOT_READY;
+    if ((model->woken & 1u << thread) != 0)
+        return READY;
+    if (until[thread] != UINT64_MAX)
+        return READY_IN_TIME;
+    return engine_may_have_whim() ? READY_ON_A_WHIM : NOT_READY;
+}
+
+static void own(struct model_lock *model)
+{
+    model->owner = (uint8_t)engine_thread();
+    memory_acquire(&model->clock);
+}
+
+static void disown(struct model_lock *model)
+{
+    if (model->owner != engine_thread())
+        explorer_fail("wrong: a lock is given by one who has not taken it");
+    model->owner = NOBODY;
+    memory_release(&model->clock);
+}
+
+/* While a thread has the lock, nobody else can do anything with it. */
+static void go_on_with(const struct batch__lock *lock, enum step_kind kind)
+{
+    if (model_of(lock)->owner == engine_thread())
+        engine_go_on((struct step){.kind = kind, .place = lock});
+    else
+        engine_pause((struct step){.kind = kind, .place = lock});
+}
+
+void batch__lock_take(struct batch__lock *lock)
+{
+    if (model_of(lock)->owner == engine_thread())
+        explorer_fail("stuck: a lock is taken twice");
+    engine_pause((struct step){.kind = STEP_TAKE, .place = lock, .readiness = ready_to_take});
+    memory_touch(lock);
+    own(model_of(lock));
+}
+
+void batch__lock_give(struct batch__lock *lock)
+{
+    go_on_with(lock, STEP_GIVE);
+    memory_touch(lock);
+    disown(model_of(lock));
+}
+
+void batch__lock_wake_one(struct batch__lock *lock)
+{
+    go_on_with(lock, STEP_WAKE);
+    memory_touch(lock);
+    struct model_lock *model = model_of(lock);
+    uint32_t asleep = model->waiting & ~(uint32_t)model->woken;
+    if (asleep == 0)
+        return;
+    uint32_t nth = engine_choose((uint32_t)__builtin_popcount(asleep));
+    while (nth-- > 0)
+        asleep &= asleep - 1;
+    model->woken |= (uint8_t)(asleep & (0 - asleep));
+}
+
+void batch__lock_wake_all(struct batch__lock *lock)
+{
+    go_on_with(lock, STEP_WAKE);
+    memory_touch(lock);
+    model_of(lock)->woken = model_of(lock)->waiting;
+}
+
+void batch__lock_wait(struct batch__lock *lock, uint64_t until_ns)
+{
+    uint32_t self = engine_thread();
+    struct model_lock *model = model_of(lock);
+    go_on_with(lock, STEP_WAIT);
+    memory_touch(lock);
+    disown(model);
+    until[self] = until_ns;
+    model->waiting |= (uint8_t)(1u << self);
+    engine_pause((struct step){.kind = STEP_RETURN, .place = lock, .readiness = ready_to_return});
+    memory_touch(lock);
+    bool is_woken = (model->woken & 1u << self) != 0;
+    model->waiting &= (uint8_t) ~(1u << self);
+    model->woken &= (uint8_t) ~(1u << self);
+    if (!is_woken && until_ns == UINT64_MAX)
+        engine_use_whim();
+    if (!is_woken && until_ns != UINT64_MAX && time_ns < until_ns)
+        time_ns = until_ns;
+    own(model);
+}
+
+/* ---- Threads -------------------------------------------------------------------------------- */
+
+bool batch__thread_start(struct batch__thread *thread, const char *name, void (*body)(void *arg),
+                         void *arg)
+{
+    (void)name;
+    memory_plain(thread, sizeof *thread, true);
+    thread->body = body;
+    thread->arg = arg;
+    thread->id = (pthread_t)engine_spawn(body, arg) + 1; /* 0: never started */
+    return true;
+}
+
+void batch__thread_join(struct batch__thread *thread)
+{
+    memory_plain(thread, sizeof *thread, false);
+    engine_join((uint32_t)thread->id - 1);
+}
+
+bool batch__thread_is_current(const struct batch__thread *thread)
+{
+    memory_plain(&thread->id, sizeof thread->id, false);
+    return thread->id == (pthread_t)engine_thread() + 1;
+}
+
+static int ready_to_yield(uint32_t thread, const volatile void *place)
+{
+    return memory_has_changed(thread, place) ? READY : NOT_READY;
+}
+
+void batch__thread_yield(void)
+{
+    engine_pause((struct step){
+        .kind = STEP_YIELD, .place = memory_last_load(), .readiness = ready_to_yield});
+    memory_catch_up();
+}
+
+void batch__cpu_relax(void)
+{
+}

@@ -1,0 +1,152 @@
+/* crash_audit.c: see crash_audit.h. */
+#include "crash_audit.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "store_target.h"
+
+static _Noreturn void fail(const char *what)
+{
+    fprintf(stderr, "crash: audit: %s\n", what);
+    exit(1);
+}
+
+struct audit {
+    struct book *book;
+    struct findings *findings;
+    unsigned char key;
+    bool is_there[LIVES_MAX][SUBMITTERS][OPERATIONS_MAX];
+    unsigned next[LIVES_MAX][SUBMITTERS]; /* on this key: no number below it may come any more */
+};
+
+/* ---- What is there -------------------------------------------------------------------------- */
+
+static void look_at_id(struct audit *audit, uint32_t id)
+{
+    struct findings *findings = audit->findings;
+    unsigned life = life_of(id), submitter = submitter_of(id), number = number_of(id);
+    if (life >= LIVES_MAX || submitter >= SUBMITTERS || number >= OPERATIONS_MAX) {
+        findings->ghosts++;
+        return;
+    }
+    const struct entry *entry = &audit->book->lives[life].entries[submitter][number];
+    unsigned char answer = atomic_load(&entry->answer);
+    if (answer == ANSWER_NONE || answer == ANSWER_REFUSED ||
+        atomic_load(&entry->key) != audit->key) {
+        findings->ghosts++;
+        return;
+    }
+    if (audit->is_there[life][submitter][number])
+        findings->twice++;
+    else if (number < audit->next[life][submitter])
+        findings->disordered++;
+    audit->is_there[life][submitter][number] = true;
+    if (number >= audit->next[life][submitter])
+        audit->next[life][submitter] = number + 1;
+}
+
+static batch_verdict look(void *resource, void *arg)
+{
+    struct audit *audit = arg;
+    const struct log *log = resource;
+    memset(audit->next, 0, sizeof audit->next);
+    for (uint32_t i = 0; i < log->count; i++)
+        look_at_id(audit, log->ids[i]);
+    return BATCH_UNCHANGED;
+}
+
+static void look_at_keys(const char *target, unsigned round, struct audit *audit)
+{
+    batch_result error;
+    batch_store *store;
+    batch_processor *processor;
+    batch_options options = BATCH_OPTIONS_INIT;
+    if (target_open(&store, target, &error) != BATCH_OK)
+        fail(error.message);
+    options.store = store;
+    options.resource_size = sizeof(struct log);
+    options.codec = &log_codec;
+    options.window_ns = BATCH_WINDOW_NONE;
+    options.deadline_ns = UINT64_C(30000000000);
+    if (batch_processor_start(&processor, &options, &error) != BATCH_OK)
+        fail(error.message);
+    for (audit->key = 0; audit->key < KEYS; audit->key++) {
+        char key[KEY_SIZE];
+        batch_op op = BATCH_OP_INIT;
+        op.key_size = (size_t)snprintf(key, sizeof key, "%u/%u", round, audit->key);
+        op.key = key;
+        op.run = look;
+        op.arg = audit;
+        if (batch_run(processor, &op, &error) != BATCH_OK)
+            fail(error.message);
+    }
+    if (batch_processor_stop(processor, BATCH_FOREVER) != 0 ||
+        batch_processor_free(processor) != BATCH_OK || batch_store_close(store) != BATCH_OK)
+        fail("cannot stop");
+}
+
+/* ---- What should be there ------------------------------------------------------------------- */
+
+static void look_at_entry(struct findings *findings, unsigned char answer, bool is_there)
+{
+    switch (answer) {
+    case ANSWER_OK:
+        findings->acknowledged++;
+        findings->lost += !is_there;
+        break;
+    case ANSWER_REFUSED:
+        findings->refused++;
+        break;
+    case ANSWER_SENT:
+    case ANSWER_UNKNOWN:
+        findings->unknown++;
+        findings->told_unknown += answer == ANSWER_UNKNOWN;
+        findings->unknown_applied += is_there;
+        break;
+    default:
+        break;
+    }
+}
+
+void audit(const char *target, struct book *book, unsigned round, struct findings *findings)
+{
+    struct audit *audit = calloc(1, sizeof *audit);
+    if (audit == NULL)
+        fail("no memory");
+    audit->book = book;
+    audit->findings = findings;
+    look_at_keys(target, round, audit);
+    for (unsigned life = 0; life < LIVES_MAX; life++) {
+        for (unsigned submitter = 0; submitter < SUBMITTERS; submitter++) {
+            for (unsigned i = 0; i < OPERATIONS_MAX; i++)
+                look_at_entry(findings,
+                              atomic_load(&book->lives[life].entries[submitter][i].answer),
+                              audit->is_there[life][submitter][i]);
+        }
+    }
+    findings->reads += atomic_load(&book->reads);
+    findings->stale += atomic_load(&book->stale);
+    free(audit);
+}
+
+uint64_t audit_wrong(const struct findings *findings)
+{
+    return findings->lost + findings->twice + findings->ghosts + findings->disordered +
+           findings->stale;
+}
+
+void audit_print(const struct findings *findings, FILE *file)
+{
+    fprintf(file,
+            "\"acknowledged\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"unknown\":%" PRIu64
+            ",\"told_unknown\":%" PRIu64 ",\"unknown_applied\":%" PRIu64 ",\"reads\":%" PRIu64
+            ",\"lost\":%" PRIu64 ",\"twice\":%" PRIu64 ",\"ghosts\":%" PRIu64
+            ",\"disordered\":%" PRIu64 ",\"stale\":%" PRIu64,
+            findings->acknowledged, findings->refused, findings->unknown, findings->told_unknown,
+            findings->unknown_applied, findings->reads, findings->lost, findings->twice,
+            findings->ghosts, findings->disordered, findings->stale);
+}

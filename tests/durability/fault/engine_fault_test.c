@@ -1,0 +1,372 @@
+/* engine_test.c: every fault in turn in libbatch itself: with load and save functions, with the
+ * memory store, and with a store and a codec that fail in every way that they may. */
+#include "scenario.h"
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- A few rows, for the functions ---------------------------------------------------------- */
+
+enum { ROWS_MAX = 128 };
+
+struct row {
+    char key[2400];
+    size_t key_size;
+    int64_t number;
+    uint64_t version; /* 0: not there */
+};
+
+struct rows {
+    struct ground ground; /* first */
+    pthread_mutex_t lock;
+    struct row rows[ROWS_MAX];
+    unsigned failures; /* of save so far: each kind in turn */
+};
+
+/* Locks: held. */
+static struct row *row_of(struct rows *rows, const void *key, size_t key_size)
+{
+    struct row *row = rows->rows;
+    while (row->version != 0 && (row->key_size != key_size || memcmp(row->key, key, key_size) != 0))
+        row++;
+    memcpy(row->key, key, key_size);
+    row->key_size = key_size;
+    return row;
+}
+
+static int rows_load(batch_call *call, void *resource, void *arg)
+{
+    struct rows *rows = arg;
+    size_t key_size;
+    const void *key = batch_call_key(call, &key_size);
+    if (faults_callback_fails()) {
+        batch_call_set_error(call, 7, "the rows cannot be read");
+        return 1;
+    }
+    pthread_mutex_lock(&rows->lock);
+    const struct row *row = row_of(rows, key, key_size);
+    *(int64_t *)resource = row->version != 0 ? row->number : 0;
+    batch_call_set_version(call, row->version);
+    pthread_mutex_unlock(&rows->lock);
+    return BATCH_OK;
+}
+
+static int rows_save(batch_call *call, void *resource, void *arg)
+{
+    static const int statuses[] = {BATCH_SAVE_FAILED, BATCH_CONFLICT, BATCH_UNKNOWN, 5};
+    struct rows *rows = arg;
+    size_t key_size;
+    const void *key = batch_call_key(call, &key_size);
+    bool does_fail = faults_callback_fails();
+    pthread_mutex_lock(&rows->lock);
+    struct row *row = row_of(rows, key, key_size);
+    int status = row->version == batch_call_version(call) ? BATCH_OK : BATCH_CONFLICT;
+    unsigned failure = does_fail ? rows->failures++ : 0;
+    bool is_doubtful = failure % 4 >= 2;
+    bool writes = status == BATCH_OK && (!does_fail || (is_doubtful && failure % 8 >= 4));
+    if (writes) {
+        row->number = *(int64_t *)resource;
+        batch_call_set_version(call, ++row->version);
+    }
+    pthread_mutex_unlock(&rows->lock);
+    if (does_fail)
+        status = statuses[failure % 4];
+    if (status != BATCH_OK)
+        batch_call_set_error(call, 8, "the row cannot be written");
+    return status;
+}
+
+static void rows_clear(struct ground *ground)
+{
+    struct rows *rows = (struct rows *)ground;
+    memset(rows->rows, 0, sizeof rows->rows);
+}
+
+static int rows_open(struct ground *ground, batch_options *options, batch_result *reterr)
+{
+    (void)reterr;
+    options->load = rows_load;
+    options->save = rows_save;
+    options->arg = ground;
+    return BATCH_OK;
+}
+
+static void rows_close(struct ground *ground)
+{
+    (void)ground;
+}
+
+static int64_t rows_read(struct ground *ground, const void *key, size_t key_size)
+{
+    struct rows *rows = (struct rows *)ground;
+    pthread_mutex_lock(&rows->lock);
+    const struct row *row = row_of(rows, key, key_size);
+    int64_t number = row->version != 0 ? row->number : 0;
+    pthread_mutex_unlock(&rows->lock);
+    return number;
+}
+
+static void rows_write(struct ground *ground, const void *key, size_t key_size, int64_t number)
+{
+    struct rows *rows = (struct rows *)ground;
+    pthread_mutex_lock(&rows->lock);
+    struct row *row = row_of(rows, key, key_size);
+    row->number = number;
+    row->version++;
+    pthread_mutex_unlock(&rows->lock);
+}
+
+/* Only what a save says for itself. */
+static bool is_by_save(const batch_result *result)
+{
+    return result->store_code == 8;
+}
+
+/* ---- The memory store, and one around it that fails ----------------------------------------- */
+
+struct kept {
+    struct ground ground; /* first */
+    batch_store *store;   /* until it is cleared: so that it can be read */
+    batch_store around;
+    bool is_around;
+    unsigned failures; /* of `around` so far: each kind in turn */
+    pthread_mutex_t lock;
+};
+
+static struct kept *kept_of(batch_store *around)
+{
+    return (struct kept *)(void *)((char *)around - offsetof(struct kept, around));
+}
+
+static unsigned next_failure(struct kept *kept)
+{
+    pthread_mutex_lock(&kept->lock);
+    unsigned failure = kept->failures++;
+    pthread_mutex_unlock(&kept->lock);
+    return failure;
+}
+
+static int around_session_open(batch_store *around, void **ret_session, batch_result *reterr)
+{
+    static const int statuses[] = {BATCH_STORE_FAILED, BATCH_NO_MEMORY, 5};
+    struct kept *kept = kept_of(around);
+    if (faults_callback_fails()) {
+        unsigned failure = next_failure(kept);
+        if (failure % 2 == 0)
+            strcpy(reterr->message, "no session today");
+        return statuses[failure % 3];
+    }
+    return kept->store->session_open(kept->store, ret_session, reterr);
+}
+
+static void around_session_close(batch_store *around, void *session)
+{
+    struct kept *kept = kept_of(around);
+    kept->store->session_close(kept->store, session);
+}
+
+/* Fail some, and hand over the others. The number of those. */
+static size_t fail_some(struct kept *kept, batch_call *const *calls, size_t calls_size,
+                        const int statuses[4], int code, batch_call **ret_others)
+{
+    size_t others = 0;
+    for (size_t i = 0; i < calls_size; i++) {
+        if (!faults_callback_fails()) {
+            ret_others[others++] = calls[i];
+            continue;
+        }
+        unsigned failure = next_failure(kept);
+        if (failure % 3 != 0)
+            batch_call_set_error(calls[i], code, failure % 3 == 1 ? "not today" : NULL);
+        else
+            batch_call_set_error(calls[i], code,
+                                 "a text that is longer than what there is room "
+                                 "for: a text that is longer than what there is "
+                                 "room for: a text that is longer than what there "
+                                 "is room for: a text that is longer than that");
+        batch_call_finish(calls[i], statuses[failure % 4]);
+    }
+    return others;
+}
+
+enum { GROUP = 256 };
+
+static void around_load(batch_store *around, void *session, batch_call *const *calls,
+                        size_t calls_size)
+{
+    static const int statuses[4] = {BATCH_LOAD_FAILED, BATCH_NO_MEMORY, BATCH_UNKNOWN, 5};
+    struct kept *kept = kept_of(around);
+    batch_call *others[GROUP];
+    size_t size = fail_some(kept, calls, calls_size, statuses, 7, others);
+    kept->store->load(kept->store, session, others, size);
+}
+
+static void around_save(batch_store *around, void *session, batch_call *const *calls,
+                        size_t calls_size)
+{
+    static const int statuses[4] = {BATCH_SAVE_FAILED, BATCH_CONFLICT, BATCH_UNKNOWN, 5};
+    struct kept *kept = kept_of(around);
+    batch_call *others[GROUP];
+    size_t size = fail_some(kept, calls, calls_size, statuses, 8, others);
+    kept->store->save(kept->store, session, others, size);
+}
+
+static void around_close(batch_store *around)
+{
+    (void)around;
+}
+
+/* ---- The grounds ---------------------------------------------------------------------------- */
+
+static void kept_clear(struct ground *ground)
+{
+    struct kept *kept = (struct kept *)ground;
+    if (batch_store_close(kept->store) != BATCH_OK) {
+        fprintf(stderr, "%s: the store is in use\n", ground->name);
+        exit(1);
+    }
+    kept->store = NULL;
+}
+
+static int kept_open(struct ground *ground, batch_options *options, batch_result *reterr)
+{
+    struct kept *kept = (struct kept *)ground;
+    kept_clear(ground);
+    int status = batch_memory_open(&kept->store);
+    if (status != BATCH_OK) { /* it has no words for it */
+        reterr->status = status;
+        strcpy(reterr->message, batch_status_text(status));
+        return status;
+    }
+    options->store = kept->store;
+    if (!kept->is_around)
+        return BATCH_OK;
+    kept->around = (batch_store)BATCH_STORE_INIT;
+    kept->around.name = "around";
+    kept->around.session_open = around_session_open;
+    kept->around.session_close = around_session_close;
+    kept->around.load = around_load;
+    kept->around.save = around_save;
+    kept->around.close = around_close;
+    options->store = &kept->around;
+    return BATCH_OK;
+}
+
+static void kept_close(struct ground *ground)
+{
+    (void)ground;
+}
+
+static int64_t kept_read(struct ground *ground, const void *key, size_t key_size)
+{
+    const struct kept *kept = (struct kept *)ground;
+    int64_t number = 0;
+    if (!batch_memory_read(kept->store, key, key_size, &number, sizeof number, NULL, NULL))
+        return 0;
+    return number;
+}
+
+static void kept_write(struct ground *ground, const void *key, size_t key_size, int64_t number)
+{
+    const struct kept *kept = (struct kept *)ground;
+    if (batch_memory_write(kept->store, key, key_size, &number, sizeof number) != BATCH_OK)
+        abort();
+}
+
+#define KEPT_GROUND(shown)                                                                         \
+    {                                                                                              \
+        .name = (shown), .clear = kept_clear, .open = kept_open, .close = kept_close,              \
+        .read = kept_read, .write = kept_write                                                     \
+    }
+
+/* Behind the back of every processor: a number is written, or there is no memory and it is not. */
+static void sweep_behind(void)
+{
+    bool is_hit = true;
+    for (uint64_t number = 1; is_hit; number++) {
+        const struct faults_plan plan = {.mode = FAULTS_ONCE, .number = number};
+        batch_store *store = NULL;
+        int64_t stored[2] = {0, 0};
+        faults_arm(&plan);
+        int status = batch_memory_open(&store);
+        int written = status == BATCH_OK ? batch_memory_write(store, "k", 1, &number, 8) : status;
+        is_hit = faults_disarm();
+        if (status == BATCH_OK) {
+            bool is_there = batch_memory_read(store, "k", 1, stored, sizeof stored, NULL, NULL);
+            if (is_there != (written == BATCH_OK) || (is_there && stored[0] != (int64_t)number) ||
+                batch_memory_delete(store, "k", 1) != is_there)
+                written = 1;
+        }
+        if ((written != BATCH_OK && written != BATCH_NO_MEMORY) ||
+            (written != BATCH_OK && !is_hit) || batch_store_close(store) != BATCH_OK) {
+            fprintf(stderr, "memory store, behind, fault %lu: %d\n", (unsigned long)number,
+                    written);
+            exit(1);
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static struct rows rows = {.ground = {.name = "functions",
+                                          .clear = rows_clear,
+                                          .open = rows_open,
+                                          .close = rows_close,
+                                          .read = rows_read,
+                                          .write = rows_write,
+                                          .is_doubtful = is_by_save},
+                               .lock = PTHREAD_MUTEX_INITIALIZER};
+    static struct kept memory = {.ground = KEPT_GROUND("memory"),
+                                 .lock = PTHREAD_MUTEX_INITIALIZER};
+    static struct kept around = {
+        .ground = KEPT_GROUND("around"), .is_around = true, .lock = PTHREAD_MUTEX_INITIALIZER};
+    around.ground.is_doubtful = is_by_save;
+    struct scene scenes[] = {
+        {.name = "functions",
+         .ground = &rows.ground,
+         .keys = 9,
+         .sessions = 1,
+         .shards = 1,
+         .window_ns = 1000000},
+        {.name = "memory store",
+         .ground = &memory.ground,
+         .keys = 9,
+         .shards = 2,
+         .kept_max = 4,
+         .has_codec = true},
+        {.name = "memory store, many keys",
+         .ground = &memory.ground,
+         .keys = 70,
+         .sessions = 2,
+         .shards = 1},
+        {.name = "a store that fails, with a codec",
+         .ground = &around.ground,
+         .keys = 9,
+         .sessions = 1,
+         .shards = 1,
+         .has_codec = true},
+        {.name = "a store that fails, resources kept",
+         .ground = &around.ground,
+         .keys = 9,
+         .sessions = 3,
+         .shards = 2,
+         .kept_max = 64,
+         .has_codec = true},
+    };
+    (void)argc;
+    faults_init();
+    size_t scenes_size = sizeof scenes / sizeof scenes[0];
+    story_sweep(scenes, scenes_size);
+    /* The number of a call depends on which thread comes first, so one may be passed over. */
+    for (size_t i = 0; i < scenes_size; i++)
+        scenes[i].by_path = true;
+    story_sweep(scenes, scenes_size);
+    sweep_behind();
+    kept_clear(&memory.ground);
+    kept_clear(&around.ground);
+    story_report(argv[0]);
+    return 0;
+}

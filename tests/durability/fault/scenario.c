@@ -1,0 +1,576 @@
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L
+#endif
+#include "scenario.h"
+
+#include "codec.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    KEYS_MAX = 80,
+    KEY_ROOM = 2400,
+    ROUNDS = 2,
+    OPS_MAX = KEYS_MAX * 2 * ROUNDS + KEYS_MAX,
+    BITS_MAX = 60,
+    BIT_MEDDLED = 61, /* set behind the back of the processor */
+    HANG_S = 120,     /* no pass takes that long */
+    TRIES_MAX = 4000
+};
+
+struct job {
+    batch_op op; /* first */
+    struct story *story;
+    unsigned key;
+    int bit;
+    bool meddles;
+    unsigned runs;
+    unsigned answers; /* under the lock */
+    batch_result result;
+};
+
+struct key {
+    char bytes[KEY_ROOM];
+    size_t size;
+    int bits; /* given out */
+};
+
+struct story {
+    const struct scene *scene;
+    struct faults_plan plan;
+    batch_processor *processor;
+    batch_subscription *subscription;
+    struct key keys[KEYS_MAX];
+    struct job jobs[OPS_MAX];
+    unsigned jobs_size;
+    unsigned is_meddled; /* by the worker, before its answer */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    unsigned left; /* jobs that are not answered; under the lock */
+};
+
+/* The one that is being told, for messages; there is one at a time. */
+static struct story *told;
+static uint64_t passes;
+
+/* ---- What must be --------------------------------------------------------------------------- */
+
+static void show_where(void)
+{
+    static const char *const modes[] = {"once", "from then on", "interrupted"};
+    char text[160];
+    int size =
+        snprintf(text, sizeof text, "%s, %s, number %lu, pass %lu\n", told->scene->name,
+                 modes[told->plan.mode], (unsigned long)told->plan.number, (unsigned long)passes);
+    (void)!write(STDERR_FILENO, text, (size_t)size);
+    faults_describe();
+}
+
+__attribute__((format(printf, 1, 2), noreturn)) static void wrong(const char *format, ...)
+{
+    faults_disarm();
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    show_where();
+    _exit(1);
+}
+
+#define MUST(condition, ...)                                                                       \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "%s:%d: not so: %s: ", __FILE__, __LINE__, #condition);                \
+            wrong(__VA_ARGS__);                                                                    \
+        }                                                                                          \
+    } while (0)
+
+static void on_signal(int signal)
+{
+    static const char hang[] = "it hangs: ";
+    static const char crash[] = "it crashed: ";
+    if (signal == SIGALRM)
+        (void)!write(STDERR_FILENO, hang, sizeof hang - 1);
+    else
+        (void)!write(STDERR_FILENO, crash, sizeof crash - 1);
+    show_where();
+    _exit(1);
+}
+
+static void watch(void)
+{
+    static const int signals[] = {SIGALRM, SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
+    struct sigaction action = {.sa_handler = on_signal};
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+        sigaction(signals[i], &action, NULL);
+    alarm(HANG_S);
+}
+
+static unsigned entries_of(const char *folder)
+{
+    unsigned count = 0;
+    DIR *opened = opendir(folder);
+    while (opened != NULL && readdir(opened) != NULL)
+        count++;
+    if (opened != NULL)
+        closedir(opened);
+    return count;
+}
+
+/* ---- Operations ----------------------------------------------------------------------------- */
+
+static void meddle(struct job *job)
+{
+    struct story *story = job->story;
+    struct ground *ground = story->scene->ground;
+    const struct key *key = &story->keys[job->key];
+    if (story->is_meddled != 0)
+        return;
+    faults_exempt_begin();
+    int64_t number = ground->read(ground, key->bytes, key->size);
+    ground->write(ground, key->bytes, key->size, number | INT64_C(1) << BIT_MEDDLED);
+    story->is_meddled = 1;
+    faults_exempt_end();
+}
+
+static batch_verdict run(void *resource, void *arg)
+{
+    struct job *job = arg;
+    int64_t *number = resource;
+    job->runs++;
+    if (job->meddles)
+        meddle(job);
+    *number += INT64_C(1) << job->bit; /* twice would not go unseen */
+    return BATCH_CHANGED;
+}
+
+static void done(batch_op *op, const batch_result *result)
+{
+    struct job *job = (struct job *)(void *)op;
+    struct story *story = job->story;
+    pthread_mutex_lock(&story->lock);
+    job->result = *result;
+    job->answers++;
+    story->left--;
+    pthread_cond_signal(&story->changed);
+    pthread_mutex_unlock(&story->lock);
+}
+
+static struct job *job_new(struct story *story, unsigned key)
+{
+    MUST(story->jobs_size < OPS_MAX, "too many operations");
+    MUST(story->keys[key].bits < BITS_MAX, "too many operations on one key");
+    struct job *job = &story->jobs[story->jobs_size++];
+    *job = (struct job){.op = BATCH_OP_INIT, .story = story, .key = key};
+    job->bit = story->keys[key].bits++;
+    job->op.key = story->keys[key].bytes;
+    job->op.key_size = story->keys[key].size;
+    job->op.run = run;
+    job->op.done = done;
+    job->op.arg = job;
+    return job;
+}
+
+/* Keys that are kept in a batch, and that are not; in a metric, and not; in an index, and not. */
+static void make_keys(struct story *story)
+{
+    static const int widths[] = {1, 40, 100, 2200};
+    for (unsigned i = 0; i < story->scene->keys; i++) {
+        struct key *key = &story->keys[i];
+        int width = i < 8 ? widths[i % 4] : widths[i % 2];
+        key->size = (size_t)snprintf(key->bytes, sizeof key->bytes, "%0*u", width, i);
+    }
+}
+
+/* ---- The parts of a story ------------------------------------------------------------------- */
+
+/* `was_hit`: before the call. A call that needs memory, a lock or a thread, and did not get it, may
+ * not say that all is well; but there are other sources of randomness, for some. */
+static void check_refusal(const struct story *story, const char *what, int status, bool was_hit,
+                          bool needs_random, const batch_result *error)
+{
+    enum faults_kind kind = faults_first_kind();
+    bool is_hit = faults_is_hit();
+    bool needs_it = kind == FAULTS_MEMORY || kind == FAULTS_THREAD || kind == FAULTS_LOCK ||
+                    (kind == FAULTS_RANDOM && needs_random);
+    if (status == BATCH_OK) {
+        MUST(was_hit || !is_hit || !faults_is_direct() || !needs_it ||
+                 story->plan.mode == FAULTS_INTERRUPT,
+             "%s went well in spite of it", what);
+        return;
+    }
+    MUST(is_hit, "%s: %s: %s", what, batch_status_name(status), error->message);
+    MUST(story->plan.mode != FAULTS_INTERRUPT, "%s: %s", what, error->message);
+    MUST(status == BATCH_NO_MEMORY || status == BATCH_SYSTEM || status == BATCH_STORE_FAILED,
+         "%s: %s: %s", what, batch_status_name(status), error->message);
+    MUST(error->status == status, "%s: %d, but in the result %d", what, status, error->status);
+    MUST(strlen(error->message) >= 10, "%s: the message says nothing: '%s'", what, error->message);
+}
+
+static bool start(struct story *story)
+{
+    const struct scene *scene = story->scene;
+    batch_options options = BATCH_OPTIONS_INIT;
+    batch_result error = {0};
+    options.sessions = scene->sessions;
+    options.shards = scene->shards;
+    options.resource_size = sizeof(int64_t);
+    options.resource_cache_max = scene->kept_max;
+    options.replays_max = 1;
+    options.window_ns = scene->window_ns != 0 ? scene->window_ns : BATCH_WINDOW_NONE;
+    options.deadline_ns = scene->deadline_ns != 0 ? scene->deadline_ns : UINT64_C(600000000000);
+    if (story->plan.mode != FAULTS_FROM_THEN_ON && scene->deadline_once_ns != 0)
+        options.deadline_ns = scene->deadline_once_ns;
+    if (scene->has_codec) {
+        options.resource_size = CODEC_RESOURCE_SIZE;
+        options.codec = &codec;
+    } else if (scene->resource_size != 0) {
+        options.resource_size = scene->resource_size;
+    }
+    bool was_hit = faults_is_hit();
+    int status = scene->ground->open(scene->ground, &options, &error);
+    check_refusal(story, "opening the store", status, was_hit, false, &error);
+    if (status != BATCH_OK)
+        return false;
+    error = (batch_result){0};
+    was_hit = faults_is_hit();
+    status = batch_processor_start(&story->processor, &options, &error);
+    check_refusal(story, "batch_processor_start", status, was_hit,
+                  !scene->ground->tolerates_no_random, &error);
+    if (status == BATCH_OK)
+        return true;
+    MUST(story->processor == NULL, "a processor that did not start");
+    scene->ground->close(scene->ground);
+    return false;
+}
+
+/* With a queue that takes more than a huge page. */
+static void subscribe(struct story *story)
+{
+    batch_subscription_options options = BATCH_SUBSCRIPTION_OPTIONS_INIT;
+    options.queue_max = 4096;
+    bool was_hit = faults_is_hit();
+    int status = batch_metrics_subscribe(story->processor, &options, &story->subscription);
+    MUST(status == BATCH_OK || status == BATCH_NO_MEMORY, "%s", batch_status_name(status));
+    MUST(status == BATCH_OK || faults_is_hit(), "no memory, and no fault");
+    MUST((status == BATCH_OK) == (story->subscription != NULL), "a subscription, or none");
+    MUST(status != BATCH_OK || was_hit || !faults_is_hit() || !faults_is_direct() ||
+             faults_first_kind() != FAULTS_MEMORY || story->scene->sessions > 0,
+         "subscribed in spite of it");
+}
+
+/* Two operations on each key; half of them handed over alone, half together; one canceled. */
+static void submit_round(struct story *story)
+{
+    unsigned first = story->jobs_size;
+    unsigned count = 2 * story->scene->keys;
+    batch_op *ops[2 * KEYS_MAX];
+    for (unsigned i = 0; i < count; i++) {
+        struct job *job = job_new(story, i % story->scene->keys);
+        job->meddles = job->key == 1;
+        ops[i] = &job->op;
+    }
+    pthread_mutex_lock(&story->lock);
+    story->left += count;
+    pthread_mutex_unlock(&story->lock);
+    for (unsigned i = 0; i < count / 2; i++) /* submit itself allocates nothing, so: */
+        MUST(batch_submit(story->processor, ops[i]) == BATCH_OK, "submit");
+    MUST(batch_submit_many(story->processor, ops + count / 2, count - count / 2) == BATCH_OK,
+         "submit_many");
+    batch_cancel(story->processor, &story->jobs[first + count - 1].op);
+}
+
+static void wait_for_all(struct story *story)
+{
+    faults_exempt_begin();
+    pthread_mutex_lock(&story->lock);
+    while (story->left > 0)
+        pthread_cond_wait(&story->changed, &story->lock);
+    pthread_mutex_unlock(&story->lock);
+    faults_exempt_end();
+}
+
+static void run_one(struct story *story, unsigned key)
+{
+    struct job *job = job_new(story, key);
+    int status = batch_run(story->processor, &job->op, &job->result);
+    MUST(job->result.status == status, "%d, but in the result %d", status, job->result.status);
+    job->answers++;
+}
+
+static void read_metrics(struct story *story)
+{
+    batch_metric metric;
+    int status = BATCH_OK;
+    if (story->subscription == NULL)
+        return;
+    while (status == BATCH_OK) {
+        status = batch_metrics_next(story->subscription, 0, &metric);
+        MUST(status != BATCH_OK || metric.status == BATCH_OK || metric.error[0] != '\0',
+             "a metric without words");
+    }
+    MUST(status == BATCH_TIMED_OUT || status == BATCH_ENDED, "%s", batch_status_name(status));
+}
+
+/* ---- Afterwards ----------------------------------------------------------------------------- */
+
+/* One that was answered: with a status that is documented for what happened, in words. */
+static void check_answer(const struct story *story, const struct job *job)
+{
+    const batch_result *result = &job->result;
+    const struct ground *ground = story->scene->ground;
+    int status = result->status;
+    bool may_fail = faults_is_hit() || ground->hinder != NULL;
+    MUST(job->answers == 1, "answered %u times", job->answers);
+    MUST(result->message[0] != '\0', "%s without a word", batch_status_name(status));
+    switch (status) {
+    case BATCH_OK:
+        MUST(job->runs > 0, "done, and never begun");
+        return;
+    case BATCH_CANCELED:
+        return;
+    case BATCH_NO_MEMORY:
+        MUST(job->runs == 0, "no memory, but it ran");
+        break;
+    case BATCH_LOAD_FAILED:
+    case BATCH_SAVE_FAILED:
+    case BATCH_CONFLICT:
+        MUST(strstr(result->message, "key '") != NULL, "which key? '%s'", result->message);
+        break;
+    case BATCH_UNKNOWN:
+        MUST(strstr(result->message, "key '") != NULL, "which key? '%s'", result->message);
+        MUST(ground->is_doubtful != NULL && ground->is_doubtful(result), "needless doubt: '%s'",
+             result->message);
+        break;
+    default:
+        wrong("an operation was told %s: %s", batch_status_name(status), result->message);
+    }
+    MUST(may_fail, "%s, and no fault: %s", batch_status_name(status), result->message);
+    MUST(story->plan.mode != FAULTS_INTERRUPT || ground->hinder != NULL,
+         "it was interrupted, no more: %s: %s", batch_status_name(status), result->message);
+}
+
+static void check_answers(const struct story *story)
+{
+    for (unsigned i = 0; i < story->jobs_size; i++)
+        check_answer(story, &story->jobs[i]);
+}
+
+/* What is stored is what was told. Exempt. */
+static void check_stored(struct story *story)
+{
+    struct ground *ground = story->scene->ground;
+    int64_t must[KEYS_MAX] = {0};
+    int64_t may[KEYS_MAX] = {0};
+    for (unsigned i = 0; i < story->jobs_size; i++) {
+        const struct job *job = &story->jobs[i];
+        int64_t bit = INT64_C(1) << job->bit;
+        if (job->result.status == BATCH_OK)
+            must[job->key] |= bit;
+        if (batch_may_be_applied(job->result.status))
+            may[job->key] |= bit;
+    }
+    if (story->is_meddled != 0) {
+        must[1] |= INT64_C(1) << BIT_MEDDLED;
+        may[1] |= INT64_C(1) << BIT_MEDDLED;
+    }
+    for (unsigned i = 0; i < story->scene->keys; i++) {
+        int64_t number = ground->read(ground, story->keys[i].bytes, story->keys[i].size);
+        MUST((number & must[i]) == must[i], "key %u: told OK, and not stored: %lx of %lx", i,
+             (unsigned long)number, (unsigned long)must[i]);
+        MUST((number & ~may[i]) == 0, "key %u: told that it was not, and stored: %lx, not %lx", i,
+             (unsigned long)number, (unsigned long)may[i]);
+    }
+}
+
+/* Nothing fails any more. Each key takes an operation again, if not at once: a connection may have
+ * to be opened first. */
+static void work_again(struct story *story)
+{
+    for (unsigned i = 0; i < story->scene->keys; i++) {
+        int tries = 0;
+        run_one(story, i);
+        for (;;) {
+            struct job *job = &story->jobs[story->jobs_size - 1];
+            int status = job->result.status;
+            if (status == BATCH_OK)
+                break;
+            MUST(++tries < TRIES_MAX, "it does not go on: %s", job->result.message);
+            MUST(status == BATCH_UNKNOWN || batch_is_retryable(status), "afterwards: %s: %s",
+                 batch_status_name(status), job->result.message);
+            nanosleep(&(struct timespec){0, 2000000}, NULL);
+            if (status != BATCH_UNKNOWN) { /* not applied: its bit is free */
+                story->jobs_size--;
+                story->keys[i].bits--;
+            }
+            run_one(story, i);
+        }
+    }
+}
+
+static void end(struct story *story)
+{
+    struct ground *ground = story->scene->ground;
+    MUST(batch_processor_stop(story->processor, BATCH_FOREVER) == 0, "stop");
+    read_metrics(story);
+    batch_metrics_unsubscribe(story->subscription);
+    MUST(batch_processor_free(story->processor) == BATCH_OK, "free");
+    story->processor = NULL;
+    ground->close(ground);
+}
+
+/* A whole story without a fault. Exempt are only what it stands on. */
+static void tell_plain(struct story *story)
+{
+    MUST(start(story), "it does not start again");
+    work_again(story);
+    end(story);
+}
+
+static void tell_to_the_end(struct story *story)
+{
+    struct ground *ground = story->scene->ground;
+    subscribe(story);
+    for (int round = 0; round < ROUNDS; round++) {
+        if (ground->hinder != NULL) {
+            faults_exempt_begin();
+            ground->hinder(ground);
+            faults_exempt_end();
+        }
+        submit_round(story);
+        wait_for_all(story);
+        if (ground->let != NULL) {
+            faults_exempt_begin();
+            ground->let(ground);
+            faults_exempt_end();
+        }
+        read_metrics(story);
+    }
+    run_one(story, 0);
+    check_answers(story);
+    if (faults_is_hit()) {
+        faults_disarm(); /* else also stopping is part of it */
+        work_again(story);
+    }
+    end(story);
+}
+
+/* ---- Passes --------------------------------------------------------------------------------- */
+
+struct footprint {
+    int64_t blocks;
+    unsigned threads;
+    unsigned files;
+};
+
+static struct footprint footprint_now(void)
+{
+    return (struct footprint){faults_live(), entries_of("/proc/self/task"),
+                              entries_of("/proc/self/fd")};
+}
+
+/* One pass; true if nothing failed. */
+static bool tell(const struct scene *scene, const struct faults_plan *plan,
+                 const struct footprint *before)
+{
+    static struct story story;
+    struct ground *ground = scene->ground;
+    story = (struct story){.scene = scene,
+                           .plan = *plan,
+                           .lock = PTHREAD_MUTEX_INITIALIZER,
+                           .changed = PTHREAD_COND_INITIALIZER};
+    told = &story;
+    passes++;
+    alarm(HANG_S);
+    make_keys(&story);
+    ground->state_size = scene->resource_size != 0 ? scene->resource_size : sizeof(int64_t);
+    faults_exempt_begin();
+    ground->clear(ground);
+    faults_exempt_end();
+
+    faults_arm(plan);
+    bool has_started = start(&story);
+    if (has_started)
+        tell_to_the_end(&story);
+    bool is_hit = faults_disarm();
+    if (!has_started)
+        tell_plain(&story);
+    faults_exempt_begin();
+    check_answers(&story);
+    check_stored(&story);
+    faults_exempt_end();
+    struct footprint after = footprint_now();
+    /* One that was joined may be on its way out of the list. */
+    for (int tries = 0; before != NULL && after.threads != before->threads; tries++) {
+        MUST(tries < TRIES_MAX, "%u threads, not %u", after.threads, before->threads);
+        nanosleep(&(struct timespec){0, 2000000}, NULL);
+        after = footprint_now();
+    }
+    MUST(codec_live() == 0, "%ld resources were not released", (long)codec_live());
+    if (before == NULL)
+        return !is_hit;
+    MUST(after.blocks == before->blocks, "%ld blocks of memory are left",
+         (long)(after.blocks - before->blocks));
+    MUST(after.files == before->files, "%u files are open, not %u", after.files, before->files);
+    return !is_hit;
+}
+
+static void sweep(const struct scene *scene)
+{
+    enum { NUMBER_MAX = 100000 };
+    struct faults_plan none = {.mode = FAULTS_ONCE, .number = UINT64_MAX};
+    struct timespec from, to;
+    uint64_t passes_before = passes;
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    watch();
+    if (scene->prepare != NULL)
+        scene->prepare(scene->ground);
+    tell(scene, &none, NULL); /* what libraries keep for themselves */
+    struct footprint before = footprint_now();
+    MUST(tell(scene, &none, &before), "a fault where there is none");
+    for (int mode = 0; mode < FAULTS_MODES; mode++) {
+        struct faults_plan plan = {.mode = (enum faults_mode)mode};
+        plan.number = scene->by_path ? 0 : 1;
+        uint64_t first = passes;
+        while (!tell(scene, &plan, &before)) {
+            plan.number += scene->by_path ? 0 : 1;
+            MUST(passes - first < NUMBER_MAX, "no end of faults");
+        }
+    }
+    alarm(0);
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    printf("%s: %lu passes, %.1f s\n", scene->name, (unsigned long)(passes - passes_before),
+           (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9);
+    fflush(stdout);
+}
+
+void story_sweep(const struct scene *scenes, size_t scenes_size)
+{
+    for (size_t i = 0; i < scenes_size; i++)
+        sweep(&scenes[i]);
+}
+
+void story_report(const char *program)
+{
+    static const char *const names[FAULTS_KINDS] = {"memory", "threads", "locks", "random",
+                                                    "polls",  "sockets", "files", "callbacks",
+                                                    "waits",  "wishes"};
+    struct faults_totals totals = faults_totals();
+    printf("%lu passes, %lu calls that can fail, %lu faults:", (unsigned long)passes,
+           (unsigned long)totals.calls, (unsigned long)totals.injected);
+    for (int kind = 0; kind < FAULTS_KINDS; kind++)
+        printf(" %s %lu", names[kind], (unsigned long)totals.kinds[kind]);
+    printf("\n");
+    const char *places = getenv("FAULT_PLACES");
+    if (places != NULL)
+        faults_write_places(places, program);
+}

@@ -1,0 +1,70 @@
+/* scenario.h: what is done while calls fail, from opening a store to closing it, and what must be
+ * true of it whatever failed.
+ *
+ * Each operation sets a bit of its own in the number of its key, so what is stored tells which were
+ * applied: every operation that was told BATCH_OK, none that was told otherwise, and those that
+ * were told BATCH_UNKNOWN perhaps.
+ */
+#ifndef BATCH_TEST_FAULT_STORY_H
+#define BATCH_TEST_FAULT_STORY_H
+
+#include <batch/metrics.h>
+#include <batch/store.h>
+
+#include "faults.h"
+
+/* What a story is told on. All functions but `open`, `close` and `is_doubtful` are called by a
+ * thread that is exempt. */
+struct ground {
+    const char *name;
+    bool tolerates_no_random; /* its sessions have another source */
+
+    size_t state_size; /* of what is written: a number, and zeros; the scene's */
+
+    /* Nothing is stored any more. */
+    void (*clear)(struct ground *ground);
+
+    /* Set options->store, or its functions. As public functions say: BATCH_OK, or a status and
+     * *reterr. And the end of it, which cannot fail. */
+    int (*open)(struct ground *ground, batch_options *options, batch_result *reterr);
+    void (*close)(struct ground *ground);
+
+    /* As another process would. 0 if nothing is stored. */
+    int64_t (*read)(struct ground *ground, const void *key, size_t key_size);
+    void (*write)(struct ground *ground, const void *key, size_t key_size, int64_t number);
+
+    /* May an operation have been told BATCH_UNKNOWN like this? NULL: never. */
+    bool (*is_doubtful)(const batch_result *result);
+
+    /* Called while operations wait: keep the store from answering in time, and let it. Or NULL: it
+     * always answers, and without a fault every operation goes well. `let` may also be there alone,
+     * for what happens between rounds. */
+    void (*hinder)(struct ground *ground);
+    void (*let)(struct ground *ground);
+};
+
+struct scene {
+    const char *name;
+    struct ground *ground;
+    unsigned keys;
+    uint32_t sessions;
+    uint32_t shards;
+    uint64_t kept_max;
+    uint64_t window_ns;                     /* 0: none */
+    bool has_codec;                         /* which fails, too */
+    size_t resource_size;                   /* without one; 0: just the number */
+    uint64_t deadline_ns;                   /* 0: none that is ever reached */
+    uint64_t deadline_once_ns;              /* the same, if calls do not fail from then on */
+    bool by_path;                           /* and not each call by its number */
+    void (*prepare)(struct ground *ground); /* once, before it; or NULL */
+};
+
+/* Tell the story of each scene over and over, in each mode with each fault in turn, until nothing
+ * is left to fail. What is not as it must be is said, and ends the program with exit 1. */
+void story_sweep(const struct scene *scenes, size_t scenes_size);
+
+/* A sum of all, in a line; and the places of faults, if the environment names a file for them
+ * (FAULT_PLACES). */
+void story_report(const char *program);
+
+#endif

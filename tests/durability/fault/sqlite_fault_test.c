@@ -1,0 +1,209 @@
+/* sqlite_test.c: every fault in turn in the SQLite store, and in what SQLite asks of the system:
+ * memory and files fail below SQLite, which then says what it says. */
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L /* mkdtemp */
+#endif
+#include "scenario.h"
+
+#include <batch/sqlite.h>
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+struct file {
+    struct ground ground; /* first */
+    char folder[64];
+    char path[96];
+    batch_store *store;
+    batch_sqlite_durability durability;
+    bool is_held_up; /* writing behind the back takes a little longer */
+    bool has_holder; /* a thread that does that now */
+    pthread_t holder;
+};
+
+static void must(bool is_so, const char *what)
+{
+    if (is_so)
+        return;
+    fprintf(stderr, "SQLite: %s\n", what);
+    exit(1);
+}
+
+static void file_clear(struct ground *ground)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
+    const struct file *file = (const struct file *)ground;
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s%s", file->path, suffixes[i]);
+        unlink(path);
+    }
+}
+
+static int file_open(struct ground *ground, batch_options *options, batch_result *reterr)
+{
+    struct file *file = (struct file *)ground;
+    batch_sqlite_options store_options = BATCH_SQLITE_OPTIONS_INIT;
+    store_options.durability = file->durability;
+    int status = batch_sqlite_open(&options->store, file->path, &store_options, reterr);
+    file->store = options->store;
+    return status;
+}
+
+static void file_close(struct ground *ground)
+{
+    struct file *file = (struct file *)ground;
+    if (file->has_holder)
+        pthread_join(file->holder, NULL);
+    file->has_holder = false;
+    must(batch_store_close(file->store) == BATCH_OK, "the store cannot be closed");
+}
+
+/* A connection of its own each time, so that nothing of it stays. */
+static sqlite3 *connect_to(const struct file *file)
+{
+    sqlite3 *db = NULL;
+    must(sqlite3_open(file->path, &db) == SQLITE_OK, "no plain connection");
+    sqlite3_busy_timeout(db, 2000);
+    return db;
+}
+
+static int64_t file_read(struct ground *ground, const void *key, size_t key_size)
+{
+    sqlite3 *db = connect_to((const struct file *)ground);
+    sqlite3_stmt *select = NULL;
+    int64_t number = 0;
+    /* Perhaps there is no table yet. */
+    if (sqlite3_prepare_v2(db, "SELECT state FROM batch WHERE key = ?1", -1, &select, NULL) ==
+        SQLITE_OK) {
+        sqlite3_bind_blob64(select, 1, key, key_size, SQLITE_STATIC);
+        int code = sqlite3_step(select);
+        if (code != SQLITE_ROW && code != SQLITE_DONE)
+            fprintf(stderr, "code %d\n", sqlite3_extended_errcode(db)), abort();
+        if (code == SQLITE_ROW)
+            memcpy(&number, sqlite3_column_blob(select, 0), sizeof number);
+    }
+    sqlite3_finalize(select);
+    must(sqlite3_close(db) == SQLITE_OK, "a plain connection cannot be closed");
+    return number;
+}
+
+/* Somebody else writes, and takes longer than it takes to look once. */
+static void *hold(void *connected)
+{
+    sqlite3 *db = connected;
+    faults_exempt_begin();
+    nanosleep(&(struct timespec){0, 3000000}, NULL);
+    must(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK, sqlite3_errmsg(db));
+    must(sqlite3_close(db) == SQLITE_OK, "a plain connection cannot be closed");
+    faults_exempt_end();
+    return NULL;
+}
+
+static void hold_up(struct file *file)
+{
+    sqlite3 *db = connect_to(file);
+    must(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK, sqlite3_errmsg(db));
+    must(pthread_create(&file->holder, NULL, hold, db) == 0, "no thread");
+    file->has_holder = true;
+}
+
+static void set_held_up(struct ground *ground)
+{
+    struct file *file = (struct file *)ground;
+    file->is_held_up = !file->is_held_up;
+}
+
+static void file_write(struct ground *ground, const void *key, size_t key_size, int64_t number)
+{
+    sqlite3 *db = connect_to((const struct file *)ground);
+    sqlite3_stmt *insert = NULL;
+    must(sqlite3_prepare_v2(db,
+                            "INSERT INTO batch (key, version, state) "
+                            "VALUES (?1, 1 + (random() >> 12 & 0xfffffffffffff), cast(?2 || "
+                            "zeroblob(?3) as blob)) "
+                            "ON CONFLICT (key) DO UPDATE "
+                            "SET version = version + 1, state = excluded.state",
+                            -1, &insert, NULL) == SQLITE_OK,
+         sqlite3_errmsg(db));
+    sqlite3_bind_blob64(insert, 1, key, key_size, SQLITE_STATIC);
+    sqlite3_bind_blob64(insert, 2, &number, sizeof number, SQLITE_STATIC);
+    sqlite3_bind_int64(insert, 3, (sqlite3_int64)(ground->state_size - sizeof number));
+    must(sqlite3_step(insert) == SQLITE_DONE, sqlite3_errmsg(db));
+    sqlite3_finalize(insert);
+    must(sqlite3_close(db) == SQLITE_OK, "a plain connection cannot be closed");
+    if (((struct file *)ground)->is_held_up)
+        hold_up((struct file *)ground);
+}
+
+static void set_careless(struct ground *ground)
+{
+    ((struct file *)ground)->durability = BATCH_SQLITE_MAY_LOSE_LAST_COMMITS;
+}
+
+/* Only a COMMIT that fails leaves a doubt. (Without memory for a text there is the code alone.) */
+static bool is_by_commit(const batch_result *result)
+{
+    bool has_text = strstr(result->message, "': ") != NULL;
+    return has_text ? strstr(result->message, "COMMIT failed") != NULL : result->store_code != 0;
+}
+
+int main(int argc, char **argv)
+{
+    static struct file file = {.ground = {.name = "sqlite",
+                                          .clear = file_clear,
+                                          .open = file_open,
+                                          .close = file_close,
+                                          .read = file_read,
+                                          .write = file_write,
+                                          .is_doubtful = is_by_commit}};
+    const struct scene scenes[] = {
+        {.name = "SQLite",
+         .ground = &file.ground,
+         .keys = 5,
+         .shards = 1,
+         .kept_max = 2,
+         .by_path = true},
+        {.name = "SQLite, two sessions",
+         .ground = &file.ground,
+         .keys = 5,
+         .sessions = 2,
+         .shards = 1,
+         .has_codec = true,
+         .prepare = set_held_up,
+         .by_path = true},
+        {.name = "SQLite, a long log",
+         .prepare = set_held_up,
+         .ground = &file.ground,
+         .keys = 5,
+         .shards = 1,
+         .resource_size = 1200000,
+         .by_path = true},
+        {.name = "SQLite, which may lose the last commits",
+         .prepare = set_careless,
+         .ground = &file.ground,
+         .keys = 2,
+         .shards = 1,
+         .by_path = true},
+    };
+    (void)argc;
+    faults_init();
+    /* Every allocation is one of the system. */
+    must(sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0) == SQLITE_OK, "lookaside");
+    must(faults_hook("libsqlite3"), "it calls nothing of the system");
+    bool is_in_memory = access("/dev/shm", W_OK) == 0;
+    snprintf(file.folder, sizeof file.folder, "%s/batch-fault-XXXXXX",
+             is_in_memory ? "/dev/shm" : "/tmp");
+    must(mkdtemp(file.folder) != NULL, "no folder");
+    snprintf(file.path, sizeof file.path, "%s/batch.db", file.folder);
+    story_sweep(scenes, sizeof scenes / sizeof scenes[0]);
+    file_clear(&file.ground);
+    rmdir(file.folder);
+    story_report(argv[0]);
+    return 0;
+}
