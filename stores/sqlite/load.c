@@ -1,10 +1,12 @@
 /* load.c: a group of loads: one read transaction, so one snapshot and one locking of the file.
  *
- * Each call is finished as soon as its row is decoded; what is wrong with one row fails that key
- * alone. Readers wait for nobody in WAL mode, except while another process opens or closes the
- * file; then until the deadline.
+ * Each call is finished as soon as its row is decoded; a bad row fails that key alone. Readers wait
+ * for nobody in WAL mode, except while another process opens or closes the file; then until the
+ * deadline.
  */
-#include "internal.h"
+#include "load.h"
+
+#include "error.h"
 
 static int failed(batch_call *call, int code, const char *text)
 {
@@ -15,9 +17,8 @@ static int failed(batch_call *call, int code, const char *text)
 static int failed_by_sqlite(struct batch__sqlite_session *session, batch_call *call,
                             const char *what)
 {
-    char text[BATCH__SQLITE_TEXT_SIZE];
-    batch__sqlite_describe(session, what, text, sizeof text);
-    return failed(call, sqlite3_extended_errcode(session->db), text);
+    batch__sqlite_set_error(session->db, call, what);
+    return BATCH_LOAD_FAILED;
 }
 
 /* Decode the row that `select` stands on. */
@@ -57,41 +58,28 @@ static int load_one(struct batch__sqlite_session *session, const struct batch__s
     return status;
 }
 
-/* The call that may wait longest; calls_size is not 0. */
-static const batch_call *latest_of(batch_call *const *calls, size_t calls_size)
-{
-    const batch_call *latest = calls[0];
-    for (size_t i = 1; i < calls_size; i++) {
-        if (batch_call_deadline_ns(calls[i]) > batch_call_deadline_ns(latest))
-            latest = calls[i];
-    }
-    return latest;
-}
-
-void batch__sqlite_load(batch_store *store, void *opened, batch_call *const *calls,
+void batch__sqlite_load(struct batch__sqlite_session *session, batch_call *const *calls,
                         size_t calls_size)
 {
-    (void)store;
-    struct batch__sqlite_session *session = opened;
-    const struct batch__sqlite_item *items = batch__sqlite_items(session, calls, calls_size);
-    if (items == NULL) {
+    struct batch__sqlite_items *items = &session->items;
+    if (!batch__sqlite_items_set(items, calls, calls_size)) {
         for (size_t i = 0; i < calls_size; i++)
             batch_call_finish(calls[i],
                               failed(calls[i], SQLITE_NOMEM, "no memory for a group of this size"));
         return;
     }
     bool is_begun = false;
-    batch__sqlite_wait_for(session, latest_of(calls, calls_size));
-    for (size_t i = 0; i < calls_size; i++) {
-        batch_call *call = items[i].call;
+    batch__sqlite_busy_until(session, batch__sqlite_items_latest(items));
+    for (size_t i = 0; i < items->size; i++) {
+        batch_call *call = items->list[i].call;
         int status = BATCH_LOAD_FAILED;
         if (batch_call_is_canceled(call)) {
-            batch__sqlite_set_late(call);
+            batch__sqlite_set_canceled(call);
         } else {
-            /* If it cannot begin, each select is a transaction of its own and tells why. */
+            /* If it cannot begin, each select is a transaction of its own and reports why. */
             if (!is_begun)
                 is_begun = batch__sqlite_run(session, BATCH__SQLITE_BEGIN_READ) == SQLITE_OK;
-            status = load_one(session, &items[i]);
+            status = load_one(session, &items->list[i]);
         }
         if (call == session->busy_call)
             session->busy_call = NULL;

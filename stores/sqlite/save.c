@@ -1,73 +1,74 @@
 /* save.c: a group of saves: one write transaction, one commit.
  *
- * States are encoded first, without any lock. Then, in the session's turn, a pass writes every key
- * of the group that is not decided yet, and commits. What decides a key before that:
+ * States are encoded first, without any lock. Then, as the only writer of the store, a pass writes
+ * every key of the group that is still pending, and commits. What resolves a key before that:
  *
  *   - its row has another version, or is gone, or is there when it should be new: CONFLICT. A row
- *     that was deleted meanwhile is never made again.
+ *     that was deleted meanwhile is never created again.
  *   - its statement fails (a constraint, a trigger, a state too long): SAVE_FAILED. The pass is
- *     rolled back and made again without it: whatever the statement left behind (RAISE(FAIL) and
+ *     rolled back and repeated without it: whatever the statement left behind (RAISE(FAIL) and
  *     RAISE(IGNORE) keep what triggers wrote, RAISE(ROLLBACK) drops the whole transaction) is gone,
  *     and no other key notices.
  *   - its deadline passes before the transaction has begun: SAVE_FAILED.
  *
- * If the transaction as a whole cannot be made, nothing is stored: SAVE_FAILED for all. Only a
- * failure of COMMIT itself leaves a doubt: the pages of the commit may already be in the log and
- * come back after a crash, whether it was the disk or the memory that failed. So it is UNKNOWN,
- * except when SQLite says that COMMIT did not begin its work (BUSY, a constraint).
+ * If the transaction as a whole fails, nothing is stored: SAVE_FAILED for all. Only a failure of
+ * COMMIT itself leaves the outcome open: the pages of the commit may already be in the log and come
+ * back after a crash, whether it was the disk or the memory that failed. So it is UNKNOWN, except
+ * when SQLite reports that COMMIT did not begin its work (BUSY, a constraint).
  *
  * Versions: a new row begins at a random version of 52 bits, and each save adds 1. So a version is
- * in effect never given twice, not even to a key that was deleted and made again. Who else writes
- * to the table must add 1 too.
+ * in effect never given twice, not even to a key that was deleted and created again. Who else
+ * writes to the table must add 1 too.
  */
-#include "internal.h"
+#include "save.h"
+
+#include "error.h"
 
 enum { VERSION_FIRST_BITS = 52 };
 
 struct group {
     struct batch__sqlite_session *session;
-    struct batch__sqlite_item *items;
-    size_t items_size;
-    size_t undecided; /* items that are not decided */
+    struct batch__sqlite_items *items;
+    size_t pending; /* items that are not resolved */
 };
 
-/* ---- Deciding ------------------------------------------------------------------------------- */
+/* ---- Resolving ------------------------------------------------------------------------------ */
 
-static void decide(struct group *group, struct batch__sqlite_item *item, int status)
+static void resolve(struct group *group, struct batch__sqlite_item *item, int status)
 {
     item->status = status;
-    item->is_decided = true;
-    group->undecided--;
+    item->is_resolved = true;
+    group->pending--;
 }
 
-static void decide_others(struct group *group, int status, int store_code, const char *text)
+static void resolve_pending(struct group *group, int status, int store_code, const char *text)
 {
-    for (size_t i = 0; i < group->items_size; i++) {
-        struct batch__sqlite_item *item = &group->items[i];
-        if (item->is_decided)
+    for (size_t i = 0; i < group->items->size; i++) {
+        struct batch__sqlite_item *item = &group->items->list[i];
+        if (item->is_resolved)
             continue;
         if (status != BATCH_OK)
             batch_call_set_error(item->call, store_code, text);
-        decide(group, item, status);
+        resolve(group, item, status);
     }
 }
 
 /* By SQLite's last error. */
-static void decide_others_failed(struct group *group, int status, const char *what)
+static void resolve_pending_failed(struct group *group, int status, const char *what)
 {
     char text[BATCH__SQLITE_TEXT_SIZE];
-    batch__sqlite_describe(group->session, what, text, sizeof text);
-    decide_others(group, status, sqlite3_extended_errcode(group->session->db), text);
+    batch__sqlite_describe(group->session->db, what, text, sizeof text);
+    resolve_pending(group, status, sqlite3_extended_errcode(group->session->db), text);
 }
 
-static void decide_late(struct group *group)
+static void resolve_canceled(struct group *group)
 {
-    for (size_t i = 0; i < group->items_size; i++) {
-        struct batch__sqlite_item *item = &group->items[i];
-        if (item->is_decided || !batch_call_is_canceled(item->call))
+    for (size_t i = 0; i < group->items->size; i++) {
+        struct batch__sqlite_item *item = &group->items->list[i];
+        if (item->is_resolved || !batch_call_is_canceled(item->call))
             continue;
-        batch__sqlite_set_late(item->call);
-        decide(group, item, BATCH_SAVE_FAILED);
+        batch__sqlite_set_canceled(item->call);
+        resolve(group, item, BATCH_SAVE_FAILED);
     }
 }
 
@@ -82,33 +83,19 @@ static uint64_t version_after(uint64_t version)
     return version + 1 != 0 ? version + 1 : 1;
 }
 
-/* Encode the items that are not too late. */
+/* Encode the items that are not canceled. */
 static void group_prepare(struct group *group)
 {
-    decide_late(group);
-    for (size_t i = 0; i < group->items_size; i++) {
-        struct batch__sqlite_item *item = &group->items[i];
-        if (item->is_decided)
+    resolve_canceled(group);
+    for (size_t i = 0; i < group->items->size; i++) {
+        struct batch__sqlite_item *item = &group->items->list[i];
+        if (item->is_resolved)
             continue;
         if (batch_call_encode(item->call, &item->state, &item->state_size) != BATCH_OK)
-            decide(group, item, BATCH_SAVE_FAILED); /* its error is set */
+            resolve(group, item, BATCH_SAVE_FAILED); /* its error is set */
         else
             item->version_new = version_after(batch_call_version(item->call));
     }
-}
-
-/* Of the calls that are not decided, the one that may wait longest; NULL: there are none. */
-static const batch_call *latest_of(const struct group *group)
-{
-    const batch_call *latest = NULL;
-    for (size_t i = 0; i < group->items_size; i++) {
-        const struct batch__sqlite_item *item = &group->items[i];
-        if (item->is_decided)
-            continue;
-        if (latest == NULL || batch_call_deadline_ns(item->call) > batch_call_deadline_ns(latest))
-            latest = item->call;
-    }
-    return latest;
 }
 
 /* ---- One key -------------------------------------------------------------------------------- */
@@ -135,7 +122,7 @@ static enum outcome outcome_of_error(int code)
     }
 }
 
-/* No row was written: look what is stored. */
+/* No row was written: read what is stored. */
 static enum outcome outcome_of_nothing(struct batch__sqlite_session *session,
                                        const struct batch__sqlite_item *item, uint64_t version)
 {
@@ -189,25 +176,24 @@ static enum outcome item_write(struct batch__sqlite_session *session,
 
 /* ---- The transaction ------------------------------------------------------------------------ */
 
-/* Write every item that is not decided. True: what is written may be committed. False: roll it
- * back; the items that are not decided may be written again. */
+/* Write every pending item. True: what is written may be committed. False: roll it back; the items
+ * that are still pending may be written again. */
 static bool group_write(struct group *group)
 {
     struct batch__sqlite_session *session = group->session;
     bool is_clean = true;
-    for (size_t i = 0; i < group->items_size; i++) {
-        struct batch__sqlite_item *item = &group->items[i];
-        if (item->is_decided)
+    for (size_t i = 0; i < group->items->size; i++) {
+        struct batch__sqlite_item *item = &group->items->list[i];
+        if (item->is_resolved)
             continue;
-        char text[BATCH__SQLITE_TEXT_SIZE];
         switch (item_write(session, item)) {
         case WRITTEN:
             break;
         case CONFLICT:
             if (!is_clean)
-                break; /* perhaps only because of what will be rolled back: see in the next pass */
+                break; /* perhaps only because of what will be rolled back: the next pass tells */
             batch_call_set_error(item->call, 0, "another version is stored");
-            decide(group, item, BATCH_CONFLICT);
+            resolve(group, item, BATCH_CONFLICT);
             /* BEFORE INSERT triggers have run all the same. */
             is_clean = batch_call_version(item->call) != 0;
             break;
@@ -215,17 +201,16 @@ static bool group_write(struct group *group)
             if (!is_clean)
                 break;
             batch_call_set_error(item->call, SQLITE_CONSTRAINT, "a trigger left the row as it was");
-            decide(group, item, BATCH_SAVE_FAILED);
+            resolve(group, item, BATCH_SAVE_FAILED);
             is_clean = false;
             break;
         case REFUSED:
-            batch__sqlite_describe(session, "cannot write the row", text, sizeof text);
-            batch_call_set_error(item->call, sqlite3_extended_errcode(session->db), text);
-            decide(group, item, BATCH_SAVE_FAILED);
+            batch__sqlite_set_error(session->db, item->call, "cannot write the row");
+            resolve(group, item, BATCH_SAVE_FAILED);
             is_clean = false;
             break;
         case BROKEN:
-            decide_others_failed(group, BATCH_SAVE_FAILED, "cannot write the row");
+            resolve_pending_failed(group, BATCH_SAVE_FAILED, "cannot write the row");
             return false;
         }
         if (sqlite3_get_autocommit(session->db))
@@ -240,26 +225,26 @@ static void group_commit(struct group *group)
     int code;
     do {
         code = batch__sqlite_run(session, BATCH__SQLITE_COMMIT);
-    } while ((code & 0xff) == SQLITE_BUSY && batch__sqlite_wait(session));
+    } while ((code & 0xff) == SQLITE_BUSY && batch__sqlite_busy_wait(session));
     if (code == SQLITE_OK)
-        decide_others(group, BATCH_OK, 0, NULL);
+        resolve_pending(group, BATCH_OK, 0, NULL);
     else if ((code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_CONSTRAINT)
-        decide_others_failed(group, BATCH_SAVE_FAILED, "cannot commit");
+        resolve_pending_failed(group, BATCH_SAVE_FAILED, "cannot commit");
     else
-        decide_others_failed(group, BATCH_UNKNOWN, "COMMIT failed");
+        resolve_pending_failed(group, BATCH_UNKNOWN, "COMMIT failed");
 }
 
-/* Decide all that is not decided, in as many transactions as it takes. */
+/* Resolve all that is pending, in as many transactions as it takes. */
 static void group_store(struct group *group)
 {
     struct batch__sqlite_session *session = group->session;
-    while (group->undecided > 0) {
+    while (group->pending > 0) {
         if (batch__sqlite_run(session, BATCH__SQLITE_BEGIN_WRITE) != SQLITE_OK) {
-            decide_others_failed(group, BATCH_SAVE_FAILED, "cannot begin to write");
+            resolve_pending_failed(group, BATCH_SAVE_FAILED, "cannot begin to write");
             return;
         }
-        decide_late(group);
-        if (group_write(group) && group->undecided > 0)
+        resolve_canceled(group);
+        if (group_write(group) && group->pending > 0)
             group_commit(group);
         if (!sqlite3_get_autocommit(session->db))
             batch__sqlite_run(session, BATCH__SQLITE_ROLLBACK);
@@ -269,38 +254,37 @@ static void group_store(struct group *group)
 static void group_finish(struct group *group)
 {
     group->session->busy_call = NULL;
-    for (size_t i = 0; i < group->items_size; i++) {
-        const struct batch__sqlite_item *item = &group->items[i];
+    for (size_t i = 0; i < group->items->size; i++) {
+        const struct batch__sqlite_item *item = &group->items->list[i];
         if (item->status == BATCH_OK)
             batch_call_set_version(item->call, item->version_new);
         batch_call_finish(item->call, item->status);
     }
 }
 
-void batch__sqlite_save(batch_store *base, void *opened, batch_call *const *calls,
+void batch__sqlite_save(struct batch__sqlite_session *session,
+                        struct batch__sqlite_writer_queue *writers, batch_call *const *calls,
                         size_t calls_size)
 {
-    struct batch__sqlite_store *store = (struct batch__sqlite_store *)base;
-    struct batch__sqlite_session *session = opened;
-    struct batch__sqlite_item *items = batch__sqlite_items(session, calls, calls_size);
-    if (items == NULL) {
+    if (!batch__sqlite_items_set(&session->items, calls, calls_size)) {
         for (size_t i = 0; i < calls_size; i++) {
             batch_call_set_error(calls[i], SQLITE_NOMEM, "no memory for a group of this size");
             batch_call_finish(calls[i], BATCH_SAVE_FAILED);
         }
         return;
     }
-    struct group group = {session, items, calls_size, calls_size};
+    struct group group = {session, &session->items, calls_size};
     group_prepare(&group);
-    const batch_call *latest = latest_of(&group);
+    const batch_call *latest = batch__sqlite_items_latest(group.items);
     if (latest != NULL) {
-        batch__sqlite_wait_for(session, latest);
-        if (batch__sqlite_turn_take(&store->turn, &session->place, latest)) {
+        struct batch__sqlite_writer writer;
+        batch__sqlite_busy_until(session, latest);
+        if (batch__sqlite_writer_queue_acquire(writers, &writer, latest)) {
             group_store(&group);
-            batch__sqlite_turn_give(&store->turn);
+            batch__sqlite_writer_queue_release(writers, &writer);
         }
-        decide_others(&group, BATCH_SAVE_FAILED, 0,
-                      "the deadline of the batch passed while others were writing");
+        resolve_pending(&group, BATCH_SAVE_FAILED, 0,
+                        "the deadline of the batch passed while others were writing");
     }
     group_finish(&group);
 }

@@ -2,27 +2,28 @@
  *
  * The connection has no mutex, since a session is never used by two threads at a time. It sets what
  * durability stands on, WAL mode and `synchronous`, reads both back, and refuses to be opened if
- * either did not take. Its statements are prepared once.
+ * either did not take effect. Its statements are prepared once.
  *
- * The write-ahead log is copied to the file after a commit, as SQLite does by itself, once it has
- * CHECKPOINT_FRAMES pages. That keeps no other process from writing, and with two that always write
- * the log would never be empty and grow for ever (three of them: 530 MiB in 8 s). So once in
- * LOG_FRAMES_MAX pages the checkpoint takes the lock of the writers, and waits a little for
- * readers, to begin a new log (then 37 MiB). It is done before the group is answered, in the
- * session's turn: afterwards, the next session of this process would already be writing.
+ * The write-ahead log is checkpointed after a commit, as SQLite does by itself, once it has
+ * CHECKPOINT_FRAMES pages. A passive checkpoint keeps no other process from writing, so with two
+ * that always write the log would never be empty and grow for ever (three of them: 530 MiB in 8 s).
+ * So once in LOG_FRAMES_MAX pages the checkpoint takes the writers' lock, and waits a little for
+ * readers, to restart the log (then 37 MiB). It runs before the group is completed, while the
+ * session is the store's writer: later, the next session would already be writing.
  *
  * The cache may grow to 8 MiB. With SQLite's own limit of 2, a group of 4,096 random rows would not
  * fit, so pages would go to the log before their commit and be read back.
  *
- * Waiting: SQLite calls busy_handler when another connection stands in the way. It sleeps little,
- * as the gap that a busy writer in another process leaves is short.
+ * Waiting: SQLite calls busy_handler while another connection has the lock. It sleeps little, as
+ * the gap that a busy writer in another process leaves is short.
  */
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L /* nanosleep */
 #endif
-#include "internal.h"
+#include "session.h"
 
-#include <stdio.h>
+#include "error.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -55,12 +56,12 @@ static int busy_handler(void *session, int waits)
     return wait_ns(session, waits < WAITS_SHORT ? WAIT_SHORT_NS : WAIT_LONG_NS);
 }
 
-bool batch__sqlite_wait(struct batch__sqlite_session *session)
+bool batch__sqlite_busy_wait(struct batch__sqlite_session *session)
 {
     return wait_ns(session, WAIT_LONG_NS);
 }
 
-void batch__sqlite_wait_for(struct batch__sqlite_session *session, const batch_call *call)
+void batch__sqlite_busy_until(struct batch__sqlite_session *session, const batch_call *call)
 {
     session->busy_call = call;
     session->busy_until_ns = batch_call_deadline_ns(call);
@@ -81,43 +82,10 @@ int batch__sqlite_bind(sqlite3_stmt *statement, int index, const void *bytes, si
     return sqlite3_bind_blob64(statement, index, bytes, size, SQLITE_STATIC);
 }
 
-/* ---- Errors --------------------------------------------------------------------------------- */
-
-void batch__sqlite_describe(struct batch__sqlite_session *session, const char *what, char *ret_text,
-                            size_t text_size)
-{
-    snprintf(ret_text, text_size, "%s: %s", what, sqlite3_errmsg(session->db));
-}
-
-void batch__sqlite_set_late(batch_call *call)
-{
-    bool has_passed = batch_now_ns() >= batch_call_deadline_ns(call);
-    batch_call_set_error(call, 0,
-                         has_passed ? "the deadline of the batch has passed"
-                                    : "the processor stops, and its time for that has passed");
-}
-
-int batch__sqlite_fail(batch_result *reterr, int status, int store_code, const char *text)
-{
-    *reterr = (batch_result){.status = status, .store_code = store_code};
-    snprintf(reterr->message, sizeof reterr->message, "%s", text);
-    return status;
-}
-
-/* By SQLite's last error. */
-static int failed(struct batch__sqlite_session *session, batch_result *reterr, const char *what)
-{
-    char text[BATCH_MESSAGE_SIZE];
-    batch__sqlite_describe(session, what, text, sizeof text);
-    int code = sqlite3_extended_errcode(session->db);
-    int status = (code & 0xff) == SQLITE_NOMEM ? BATCH_NO_MEMORY : BATCH_STORE_FAILED;
-    return batch__sqlite_fail(reterr, status, code, text);
-}
-
 /* ---- Settings ------------------------------------------------------------------------------- */
 
-/* Run a pragma and compare what it says, if anything is expected. SQLite does not always call the
- * busy handler while the file changes its mode, so being busy is waited out here too. */
+/* Run a pragma and compare its result, if one is expected. SQLite does not always call the busy
+ * handler while the file changes its mode, so being busy is waited out here too. */
 static int pragma(struct batch__sqlite_session *session, const char *sql, const char *expected,
                   const char *refusal, batch_result *reterr)
 {
@@ -127,15 +95,15 @@ static int pragma(struct batch__sqlite_session *session, const char *sql, const 
     do {
         code = sqlite3_prepare_v2(session->db, sql, -1, &statement, NULL);
         if (code == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW) {
-            const char *said = (const char *)sqlite3_column_text(statement, 0);
-            is_expected = expected != NULL && said != NULL && strcmp(said, expected) == 0;
+            const char *value = (const char *)sqlite3_column_text(statement, 0);
+            is_expected = expected != NULL && value != NULL && strcmp(value, expected) == 0;
         }
         if (code == SQLITE_OK)
             code = sqlite3_reset(statement);
-        sqlite3_finalize(statement); /* keeps the error for failed() */
-    } while ((code & 0xff) == SQLITE_BUSY && batch__sqlite_wait(session));
+        sqlite3_finalize(statement); /* the connection keeps its error */
+    } while ((code & 0xff) == SQLITE_BUSY && batch__sqlite_busy_wait(session));
     if (code != SQLITE_OK)
-        return failed(session, reterr, sql);
+        return batch__sqlite_fail_last(session->db, sql, reterr);
     if (expected != NULL && !is_expected)
         return batch__sqlite_fail(reterr, BATCH_STORE_FAILED, SQLITE_ERROR, refusal);
     return BATCH_OK;
@@ -147,16 +115,17 @@ static int pragma(struct batch__sqlite_session *session, const char *sql, const 
  * any case. */
 static int set_durability(struct batch__sqlite_session *session, batch_result *reterr)
 {
-    bool is_full = session->store->durability == BATCH_SQLITE_FULL;
+    bool is_full = session->settings->durability == BATCH_SQLITE_FULL;
     int status = pragma(session, "PRAGMA synchronous=EXTRA", NULL, NULL, reterr);
     if (status == BATCH_OK)
-        status = pragma(session, "PRAGMA main.journal_mode=WAL", "wal",
-                        "the file cannot be in WAL mode (journal_mode did not take)", reterr);
+        status =
+            pragma(session, "PRAGMA main.journal_mode=WAL", "wal",
+                   "the file cannot be in WAL mode (PRAGMA journal_mode had no effect)", reterr);
     if (status == BATCH_OK && !is_full)
         status = pragma(session, "PRAGMA synchronous=NORMAL", NULL, NULL, reterr);
     if (status == BATCH_OK)
         status = pragma(session, "PRAGMA synchronous", is_full ? "3" : "1",
-                        "the setting of PRAGMA synchronous did not take", reterr);
+                        "PRAGMA synchronous had no effect", reterr);
     return status;
 }
 
@@ -176,18 +145,17 @@ static int checkpoint(void *opened, sqlite3 *db, const char *name, int log_frame
     return SQLITE_OK;
 }
 
-static int connect_to_file(struct batch__sqlite_session *session, bool is_first,
+static int connect_to_file(struct batch__sqlite_session *session, bool may_create,
                            batch_result *reterr)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE |
-                (is_first ? SQLITE_OPEN_CREATE : 0);
-    int code = sqlite3_open_v2(session->store->path, &session->db, flags, NULL);
+                (may_create ? SQLITE_OPEN_CREATE : 0);
+    int code = sqlite3_open_v2(session->settings->path, &session->db, flags, NULL);
     if (session->db == NULL)
-        return batch__sqlite_fail(reterr, BATCH_NO_MEMORY, SQLITE_NOMEM,
-                                  "no memory to open the file");
+        return batch__sqlite_fail_no_memory(reterr, "no memory to open the file");
     sqlite3_extended_result_codes(session->db, 1);
     if (code != SQLITE_OK)
-        return failed(session, reterr, session->store->path);
+        return batch__sqlite_fail_last(session->db, session->settings->path, reterr);
     sqlite3_busy_handler(session->db, busy_handler, session);
     sqlite3_wal_hook(session->db, checkpoint, session);
     /* "name" must mean a column, and not be taken for text when there is none. */
@@ -195,27 +163,28 @@ static int connect_to_file(struct batch__sqlite_session *session, bool is_first,
     sqlite3_db_config(session->db, SQLITE_DBCONFIG_DQS_DDL, 0, (int *)NULL);
     if (sqlite3_db_readonly(session->db, "main") == 1)
         return batch__sqlite_fail(reterr, BATCH_STORE_FAILED, SQLITE_READONLY,
-                                  "the file can only be read");
+                                  "the file is read-only");
     return BATCH_OK;
 }
 
-int batch__sqlite_session_open(struct batch__sqlite_store *store, bool is_first,
+int batch__sqlite_session_open(const struct batch__sqlite_settings *settings, bool may_create,
                                struct batch__sqlite_session **ret_session, batch_result *reterr)
 {
     struct batch__sqlite_session *session = calloc(1, sizeof *session);
     if (session == NULL)
         return batch__sqlite_fail(reterr, BATCH_NO_MEMORY, 0, "no memory for a session");
-    session->store = store;
+    session->settings = settings;
     session->busy_until_ns = batch_now_ns() + OPEN_WAIT_NS;
-    int status = connect_to_file(session, is_first, reterr);
+    int status = connect_to_file(session, may_create, reterr);
     if (status == BATCH_OK)
         status = set_durability(session, reterr);
     if (status == BATCH_OK)
         status = pragma(session, "PRAGMA main.cache_size=-8192", NULL, NULL, reterr);
-    if (status == BATCH_OK && is_first)
-        status = batch__sqlite_table_create(session, reterr);
+    if (status == BATCH_OK && may_create)
+        status = batch__sqlite_table_create(&settings->table, session->db, reterr);
     if (status == BATCH_OK)
-        status = batch__sqlite_table_prepare(session, reterr);
+        status =
+            batch__sqlite_table_prepare(&settings->table, session->db, session->statements, reterr);
     if (status != BATCH_OK) {
         batch__sqlite_session_close(session);
         return status;
@@ -229,6 +198,6 @@ void batch__sqlite_session_close(struct batch__sqlite_session *session)
     for (int i = 0; i < BATCH__SQLITE_STATEMENTS; i++)
         sqlite3_finalize(session->statements[i]);
     sqlite3_close(session->db);
-    free(session->items);
+    batch__sqlite_items_free(&session->items);
     free(session);
 }

@@ -1,20 +1,33 @@
 /* sqlite.c: the SQLite store: its options, and the store interface over the other files.
  *
- * The store itself holds no connection: opening one verifies the file, makes the table, and closes
- * it again; each session opens its own. So nothing is left open while no processor runs.
+ * The store itself holds no connection: opening it verifies the file and creates the table over a
+ * session that is closed again; each session has a connection of its own. So nothing is left open
+ * while no processor runs.
  *
- * Threads: the store is read-only after batch_sqlite_open, except for the turn to write.
+ * Threads: the store is read-only after batch_sqlite_open, except for the queue of writers.
  */
-#include "internal.h"
+#include "error.h"
+#include "load.h"
+#include "save.h"
+#include "session.h"
+#include "writer_queue.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+struct store {
+    batch_store base; /* first */
+    struct batch__sqlite_settings settings;
+    struct batch__sqlite_writer_queue writers;
+};
+
+/* ---- What struct batch_store has ------------------------------------------------------------ */
+
 static int session_open(batch_store *base, void **ret_session, batch_result *reterr)
 {
     struct batch__sqlite_session *session = NULL;
-    int status =
-        batch__sqlite_session_open((struct batch__sqlite_store *)base, false, &session, reterr);
+    const struct store *store = (struct store *)base;
+    int status = batch__sqlite_session_open(&store->settings, false, &session, reterr);
     if (status == BATCH_OK)
         *ret_session = session;
     return status;
@@ -26,22 +39,36 @@ static void session_close(batch_store *base, void *session)
     batch__sqlite_session_close(session);
 }
 
-static void store_free(struct batch__sqlite_store *store)
+static void load(batch_store *base, void *session, batch_call *const *calls, size_t calls_size)
 {
-    sqlite3_free(store->path);
-    sqlite3_free(store->table);
-    sqlite3_free(store->key_column);
-    sqlite3_free(store->version_column);
-    sqlite3_free(store->state_column);
+    (void)base;
+    batch__sqlite_load(session, calls, calls_size);
+}
+
+static void save(batch_store *base, void *session, batch_call *const *calls, size_t calls_size)
+{
+    batch__sqlite_save(session, &((struct store *)base)->writers, calls, calls_size);
+}
+
+static void store_free(struct store *store)
+{
+    struct batch__sqlite_settings *settings = &store->settings;
+    sqlite3_free(settings->path);
+    sqlite3_free(settings->table.name);
+    sqlite3_free(settings->table.key_column);
+    sqlite3_free(settings->table.version_column);
+    sqlite3_free(settings->table.state_column);
     free(store);
 }
 
 static void store_close(batch_store *base)
 {
-    struct batch__sqlite_store *store = (struct batch__sqlite_store *)base;
-    batch__sqlite_turn_destroy(&store->turn);
+    struct store *store = (struct store *)base;
+    batch__sqlite_writer_queue_destroy(&store->writers);
     store_free(store);
 }
+
+/* ---- Opening -------------------------------------------------------------------------------- */
 
 static char *copy_of(const char *text)
 {
@@ -74,49 +101,55 @@ static int check_arguments(const char *path, const batch_sqlite_options *options
     return BATCH_OK;
 }
 
-static struct batch__sqlite_store *store_new(const char *path, const batch_sqlite_options *options)
+static bool copy_settings(struct batch__sqlite_settings *settings, const char *path,
+                          const batch_sqlite_options *options)
 {
-    struct batch__sqlite_store *store = calloc(1, sizeof *store);
+    struct batch__sqlite_table *table = &settings->table;
+    settings->durability = options->durability;
+    /* A path is a path: "file:" in front must not make it a URI, as in some builds of SQLite. */
+    settings->path = sqlite3_mprintf("%s%s", strncmp(path, "file:", 5) == 0 ? "./" : "", path);
+    table->name = copy_of(options->table != NULL ? options->table : "batch");
+    table->key_column = copy_of(options->key_column != NULL ? options->key_column : "key");
+    table->version_column =
+        copy_of(options->version_column != NULL ? options->version_column : "version");
+    table->state_column = copy_of(options->state_column != NULL ? options->state_column : "state");
+    return settings->path != NULL && table->name != NULL && table->key_column != NULL &&
+           table->version_column != NULL && table->state_column != NULL;
+}
+
+static struct store *store_new(const char *path, const batch_sqlite_options *options)
+{
+    struct store *store = calloc(1, sizeof *store);
     if (store == NULL)
         return NULL;
     store->base.size = sizeof store->base;
     store->base.name = "sqlite";
     store->base.session_open = session_open;
     store->base.session_close = session_close;
-    store->base.load = batch__sqlite_load;
-    store->base.save = batch__sqlite_save;
+    store->base.load = load;
+    store->base.save = save;
     store->base.close = store_close;
-    store->durability = options->durability;
-    /* A path is a path: "file:" in front must not make it a URI, as in some builds of SQLite. */
-    store->path = sqlite3_mprintf("%s%s", strncmp(path, "file:", 5) == 0 ? "./" : "", path);
-    store->table = copy_of(options->table != NULL ? options->table : "batch");
-    store->key_column = copy_of(options->key_column != NULL ? options->key_column : "key");
-    store->version_column =
-        copy_of(options->version_column != NULL ? options->version_column : "version");
-    store->state_column = copy_of(options->state_column != NULL ? options->state_column : "state");
-    if (store->path == NULL || store->table == NULL || store->key_column == NULL ||
-        store->version_column == NULL || store->state_column == NULL ||
-        !batch__sqlite_turn_init(&store->turn)) {
-        store_free(store);
-        return NULL;
-    }
-    return store;
+    if (copy_settings(&store->settings, path, options) &&
+        batch__sqlite_writer_queue_init(&store->writers))
+        return store;
+    store_free(store);
+    return NULL;
 }
 
-/* Open the file once: verify it, make the table, and keep its path from the root, so that sessions
+/* Open the file once: verify it, create the table, and make its path absolute, so that sessions
  * find the same file wherever the process has gone meanwhile. */
-static int store_verify(struct batch__sqlite_store *store, batch_result *reterr)
+static int store_verify(struct store *store, batch_result *reterr)
 {
     struct batch__sqlite_session *session;
-    int status = batch__sqlite_session_open(store, true, &session, reterr);
+    int status = batch__sqlite_session_open(&store->settings, true, &session, reterr);
     if (status != BATCH_OK)
         return status;
     char *path = copy_of(sqlite3_db_filename(session->db, "main"));
     batch__sqlite_session_close(session);
     if (path == NULL)
-        return batch__sqlite_fail(reterr, BATCH_NO_MEMORY, SQLITE_NOMEM, "no memory for the path");
-    sqlite3_free(store->path);
-    store->path = path;
+        return batch__sqlite_fail_no_memory(reterr, "no memory for the path");
+    sqlite3_free(store->settings.path);
+    store->settings.path = path;
     return BATCH_OK;
 }
 
@@ -139,7 +172,7 @@ int batch_sqlite_open(batch_store **ret_store, const char *path,
     if (!sqlite3_threadsafe())
         return batch__sqlite_fail(reterr, BATCH_STORE_FAILED, SQLITE_MISUSE,
                                   "SQLite was built without support for threads");
-    struct batch__sqlite_store *store = store_new(path, &known);
+    struct store *store = store_new(path, &known);
     if (store == NULL)
         return batch__sqlite_fail(reterr, BATCH_NO_MEMORY, 0, "no memory for a store");
     status = store_verify(store, reterr);

@@ -157,7 +157,7 @@ static void test_a_folder_or_file_that_can_only_be_read_is_refused(void **state)
     sqlite_file_execute(file, "CREATE TABLE other (x)");
     assert_int_equal(chmod(file->path, 0444), 0);
     assert_true(give_up_rights(file));
-    assert_refused(file->path, NULL, BATCH_STORE_FAILED, SQLITE_READONLY, "can only be read");
+    assert_refused(file->path, NULL, BATCH_STORE_FAILED, SQLITE_READONLY, "read-only");
     take_rights_back(back);
 
     /* The file may be written, but no log can be made beside it. */
