@@ -44,18 +44,23 @@ void batch__lock_wake_all(struct batch__lock *lock);
 void batch__lock_wait(struct batch__lock *lock, uint64_t until_ns);
 
 /* A thread, with all signals blocked in it. `name` has at most 15 bytes. It and the struct stay
- * where they are until the thread is joined. */
+ * where they are until the thread is joined. `owner` is for whoever asks, on the thread itself,
+ * whose it is. */
 struct batch__thread {
     pthread_t id;
     const char *name;
+    const void *owner;
     void (*body)(void *arg);
     void *arg;
 };
 
-bool batch__thread_start(struct batch__thread *thread, const char *name, void (*body)(void *arg),
-                         void *arg);
+bool batch__thread_start(struct batch__thread *thread, const char *name, const void *owner,
+                         void (*body)(void *arg), void *arg);
 void batch__thread_join(struct batch__thread *thread);
+
+/* Of the calling thread: is it `thread`; its owner, NULL if it was not started here. */
 bool batch__thread_is_current(const struct batch__thread *thread);
+const void *batch__thread_owner(void);
 
 /* Let another thread run; and, in a loop that waits for another processor, spare it. */
 void batch__thread_yield(void);

@@ -131,9 +131,13 @@ void batch__lock_wait(struct batch__lock *lock, uint64_t until_ns)
     pthread_cond_timedwait(&lock->changed, &lock->mutex, &until);
 }
 
+/* The calling thread, if it was started here. */
+static _Thread_local const struct batch__thread *current;
+
 static void *thread_main(void *arg)
 {
     const struct batch__thread *thread = arg;
+    current = thread;
 #ifdef __linux__
     pthread_setname_np(pthread_self(), thread->name); /* others would have to go through /proc */
 #endif
@@ -141,10 +145,11 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-bool batch__thread_start(struct batch__thread *thread, const char *name, void (*body)(void *arg),
-                         void *arg)
+bool batch__thread_start(struct batch__thread *thread, const char *name, const void *owner,
+                         void (*body)(void *arg), void *arg)
 {
     thread->name = name;
+    thread->owner = owner;
     thread->body = body;
     thread->arg = arg;
 
@@ -164,7 +169,12 @@ void batch__thread_join(struct batch__thread *thread)
 
 bool batch__thread_is_current(const struct batch__thread *thread)
 {
-    return pthread_equal(thread->id, pthread_self()) != 0;
+    return current == thread;
+}
+
+const void *batch__thread_owner(void)
+{
+    return current != NULL ? current->owner : NULL;
 }
 
 void batch__thread_yield(void)

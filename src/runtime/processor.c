@@ -5,25 +5,16 @@
 
 #include <string.h>
 
-/* ---- Memory and threads --------------------------------------------------------------------- */
-
-static bool is_own_thread(void *arg)
-{
-    const batch_processor *processor = arg;
-    for (uint32_t i = 0; i < processor->options.shards; i++) {
-        if (batch__thread_is_current(&processor->shards[i]->thread))
-            return true;
-    }
-    for (uint32_t i = 0; i < processor->options.sessions; i++) {
-        if (batch__thread_is_current(&processor->sessions[i].thread))
-            return true;
-    }
-    return false;
-}
+/* ---- Threads -------------------------------------------------------------------------------- */
 
 bool batch__processor_is_own_thread(const batch_processor *processor)
 {
-    return is_own_thread((void *)(uintptr_t)processor);
+    return batch__thread_owner() == processor;
+}
+
+static bool is_own_thread(void *arg)
+{
+    return batch__processor_is_own_thread(arg);
 }
 
 static void thread_ended(batch_processor *processor)
@@ -140,12 +131,12 @@ static int start_threads(batch_processor *processor, batch_result *reterr)
     uint32_t sessions = 0;
     uint32_t shards = 0;
     while (sessions < options->sessions &&
-           batch__thread_start(&processor->sessions[sessions].thread, "batch-session",
+           batch__thread_start(&processor->sessions[sessions].thread, "batch-session", processor,
                                batch__session_main, &processor->sessions[sessions]))
         sessions++;
     if (sessions == options->sessions) {
         while (shards < options->shards &&
-               batch__thread_start(&processor->shards[shards]->thread, "batch-worker",
+               batch__thread_start(&processor->shards[shards]->thread, "batch-worker", processor,
                                    batch__shard_main, processor->shards[shards]))
             shards++;
         if (shards == options->shards)
@@ -268,8 +259,7 @@ static void begin_stopping(batch_processor *processor)
     signal_stop(processor);
 }
 
-/* All threads have ended but for returning. The hub first: it asks who its caller is, and the
- * system may give the name of a joined thread to a new one. */
+/* All threads have ended but for returning. */
 static void join_all(batch_processor *processor)
 {
     batch__hub_end(&processor->hub);
@@ -280,13 +270,6 @@ static void join_all(batch_processor *processor)
     while (batch__load_acquire(&processor->xfinishers) != 0)
         batch__thread_yield(); /* a store's own thread is about to return from its last finish */
     close_sessions(processor);
-}
-
-/* With the lock held. Once threads are being joined, none of them can call, and the system may
- * give the name of one to a thread of the user. */
-static bool is_from_callback(const batch_processor *processor)
-{
-    return processor->state < BATCH__JOINING && batch__processor_is_own_thread(processor);
 }
 
 static int64_t ops_left(batch_processor *processor)
@@ -307,12 +290,10 @@ int64_t batch_processor_stop(batch_processor *processor, uint64_t timeout_ns)
 {
     if (processor == NULL)
         return BATCH_INVALID;
+    if (batch__processor_is_own_thread(processor))
+        return BATCH_DEADLOCK;
     uint64_t until_ns = until_of(timeout_ns);
     batch__lock_take(&processor->lock);
-    if (is_from_callback(processor)) {
-        batch__lock_give(&processor->lock);
-        return BATCH_DEADLOCK;
-    }
     if (processor->state == BATCH__RUNNING)
         begin_stopping(processor);
     while (processor->state != BATCH__STOPPED) {
@@ -341,12 +322,13 @@ int batch_processor_free(batch_processor *processor)
 {
     if (processor == NULL)
         return BATCH_OK;
+    if (batch__processor_is_own_thread(processor))
+        return BATCH_DEADLOCK;
     batch__lock_take(&processor->lock);
     bool is_stopped = processor->state == BATCH__STOPPED;
-    bool is_deadlock = is_from_callback(processor);
     batch__lock_give(&processor->lock);
     if (!is_stopped)
-        return is_deadlock ? BATCH_DEADLOCK : BATCH_BUSY;
+        return BATCH_BUSY;
     unmake(processor);
     return BATCH_OK;
 }

@@ -18,10 +18,12 @@ struct piece {
 static _Alignas(ARENA_ALIGNMENT) char arena[ARENA_SIZE];
 static size_t arena_used;
 static uint64_t time_ns;
+static const struct batch__thread *started[EXPLORER_THREADS]; /* NULL: not by the library */
 
 void platform_reset(void)
 {
     arena_used = 0;
+    memset(started, 0, sizeof started);
     time_ns = 1000000000;
 }
 
@@ -204,27 +206,38 @@ void batch__lock_wait(struct batch__lock *lock, uint64_t until_ns)
 
 /* ---- Threads -------------------------------------------------------------------------------- */
 
-bool batch__thread_start(struct batch__thread *thread, const char *name, void (*body)(void *arg),
-                         void *arg)
+bool batch__thread_start(struct batch__thread *thread, const char *name, const void *owner,
+                         void (*body)(void *arg), void *arg)
 {
     (void)name;
     memory_plain(thread, sizeof *thread, true);
+    thread->owner = owner;
     thread->body = body;
     thread->arg = arg;
-    thread->id = (pthread_t)engine_spawn(body, arg) + 1; /* 0: never started */
+    uint32_t child = engine_spawn(body, arg);
+    started[child] = thread;
+    thread->id = (pthread_t)child;
     return true;
 }
 
 void batch__thread_join(struct batch__thread *thread)
 {
     memory_plain(thread, sizeof *thread, false);
-    engine_join((uint32_t)thread->id - 1);
+    engine_join((uint32_t)thread->id);
 }
 
 bool batch__thread_is_current(const struct batch__thread *thread)
 {
-    memory_plain(&thread->id, sizeof thread->id, false);
-    return thread->id == (pthread_t)engine_thread() + 1;
+    return started[engine_thread()] == thread;
+}
+
+const void *batch__thread_owner(void)
+{
+    const struct batch__thread *thread = started[engine_thread()];
+    if (thread == NULL)
+        return NULL;
+    memory_plain(&thread->owner, sizeof thread->owner, false);
+    return thread->owner;
 }
 
 static int ready_to_yield(uint32_t thread, const volatile void *place)

@@ -88,7 +88,8 @@ static void start(uint32_t count, void (*body)(void *arg))
 {
     processor->shards_left = processor->threads_left = count;
     for (uint32_t i = 0; i < count; i++)
-        explorer_check(batch__thread_start(&shards[i]->thread, "worker", body, shards[i]));
+        explorer_check(
+            batch__thread_start(&shards[i]->thread, "worker", processor, body, shards[i]));
 }
 
 static void answer_all(batch_op *first)

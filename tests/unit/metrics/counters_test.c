@@ -225,7 +225,7 @@ static void test_a_snapshot_adds_up_while_workers_count(void **state)
     uint32_t xrunning = SHARDS;
     for (size_t i = 0; i < SHARDS; i++) {
         workings[i] = (struct working){.counters = &totals.shards[i], .xrunning = &xrunning};
-        assert_true(batch__thread_start(&workings[i].thread, "worker", work, &workings[i]));
+        assert_true(batch__thread_start(&workings[i].thread, "worker", NULL, work, &workings[i]));
     }
     bool is_running = true;
     while (is_running) {

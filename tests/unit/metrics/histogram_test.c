@@ -207,7 +207,8 @@ static void read_while_written(size_t writers, bool is_shared)
         writings[i] =
             (struct writing){.histogram = &histograms[is_shared ? 0 : i], .is_shared = is_shared};
         writings[i].xrunning = &xrunning;
-        assert_true(batch__thread_start(&writings[i].thread, "writer", write_values, &writings[i]));
+        assert_true(
+            batch__thread_start(&writings[i].thread, "writer", NULL, write_values, &writings[i]));
     }
 
     uint64_t count = 0;

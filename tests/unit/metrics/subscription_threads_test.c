@@ -58,7 +58,7 @@ static batch_subscription *subscribe(struct world *world, uint32_t queue_max, bo
 
 static void start(struct batch__thread *thread, void (*body)(void *arg), void *arg)
 {
-    must(batch__thread_start(thread, "test", body, arg));
+    must(batch__thread_start(thread, "test", NULL, body, arg));
 }
 
 /* ---- Records that can be recognized --------------------------------------------------------- */

@@ -124,6 +124,43 @@ static void large_memory_is_aligned_for_huge_pages(void **state)
     batch__memory_release(small);
 }
 
+/* What a thread sees of itself, written by it and read after the join. */
+struct self {
+    struct batch__thread thread;
+    const struct batch__thread *other;
+    const void *owner;
+    bool is_current, is_other;
+};
+
+static void look_at_self(void *arg)
+{
+    struct self *self = arg;
+    self->owner = batch__thread_owner();
+    self->is_current = batch__thread_is_current(&self->thread);
+    self->is_other = batch__thread_is_current(self->other);
+}
+
+static void a_thread_knows_itself_and_its_owner(void **state)
+{
+    (void)state;
+    static const char owners[2];
+    struct self selves[2];
+    memset(selves, 0, sizeof selves);
+    for (size_t i = 0; i < 2; i++) {
+        selves[i].other = &selves[1 - i].thread;
+        assert_true(
+            batch__thread_start(&selves[i].thread, "self", &owners[i], look_at_self, &selves[i]));
+    }
+    for (size_t i = 0; i < 2; i++) {
+        batch__thread_join(&selves[i].thread);
+        assert_ptr_equal(selves[i].owner, &owners[i]);
+        assert_true(selves[i].is_current);
+        assert_false(selves[i].is_other);
+        assert_false(batch__thread_is_current(&selves[i].thread));
+    }
+    assert_null(batch__thread_owner());
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -131,6 +168,7 @@ int main(void)
         cmocka_unit_test(without_randomness_it_says_so),
         cmocka_unit_test(a_lock_that_cannot_be_made_leaves_nothing_behind),
         cmocka_unit_test(large_memory_is_aligned_for_huge_pages),
+        cmocka_unit_test(a_thread_knows_itself_and_its_owner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
