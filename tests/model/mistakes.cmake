@@ -1,22 +1,14 @@
-# The mistakes of the core: in a copy of its files these words are replaced by those. Each text must
-# be there exactly once, so that a change of the core cannot make a mistake vanish unseen. What the
-# mistakes are is said in controls.h.
-function(make_mistake file right wrong)
-    string(FIND "${text_${file}}" "${right}" first)
-    string(FIND "${text_${file}}" "${right}" last REVERSE)
-    if(first EQUAL -1 OR NOT first EQUAL last)
-        message(FATAL_ERROR "mistakes.cmake: not exactly once in src/core/${file}.c: ${right}")
-    endif()
-    string(REPLACE "${right}" "${wrong}" text "${text_${file}}")
-    set(text_${file} "${text}" PARENT_SCOPE)
-endfunction()
-
+# The injected bugs of the core, all in one copy of it, each behind a switch of its own: what they are
+# is said in controls.h.
 set(mistaken again batch core early step sweep)
 foreach(file IN LISTS mistaken)
-    set(path "${batch_SOURCE_DIR}/src/core/${file}.c")
-    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${path}")
-    file(READ "${path}" text_${file})
+    batch_mutant_read(text_${file} src/core/${file}.c)
 endforeach()
+
+function(make_mistake file text instead)
+    batch_mutant_replace(text_${file} src/core/${file}.c "${text}" "${instead}")
+    set(text_${file} "${text_${file}}" PARENT_SCOPE)
+endfunction()
 
 # Submit.
 make_mistake(core
@@ -178,14 +170,6 @@ make_mistake(again
 
 set(mistaken_sources)
 foreach(file IN LISTS mistaken)
-    set(path "${CMAKE_CURRENT_BINARY_DIR}/mistaken/${file}.c")
-    set(before)
-    if(EXISTS "${path}")
-        file(READ "${path}" before)
-    endif()
-    set(text "#include \"controls.h\"\n${text_${file}}")
-    if(NOT text STREQUAL before)
-        file(WRITE "${path}" "${text}")
-    endif()
+    batch_mutant_write(path core src/core/${file}.c "#include \"controls.h\"\n${text_${file}}")
     list(APPEND mistaken_sources "${path}")
 endforeach()
