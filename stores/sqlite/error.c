@@ -1,10 +1,13 @@
 /* error.c: see error.h. */
 #include "error.h"
 
+#include "../check.h"
+
 #include <stdio.h>
 
 void batch__sqlite_describe(sqlite3 *db, const char *what, char *ret_text, size_t text_size)
 {
+    batch__check(db != NULL); /* else SQLite would say "out of memory" */
     snprintf(ret_text, text_size, "%s: %s", what, sqlite3_errmsg(db));
 }
 
@@ -25,6 +28,7 @@ void batch__sqlite_set_canceled(batch_call *call)
 
 int batch__sqlite_fail(batch_result *reterr, int status, int store_code, const char *text)
 {
+    batch__check(status != BATCH_OK);
     *reterr = (batch_result){.status = status, .store_code = store_code};
     snprintf(reterr->message, sizeof reterr->message, "%s", text);
     return status;
@@ -40,6 +44,7 @@ int batch__sqlite_fail_last(sqlite3 *db, const char *what, batch_result *reterr)
     char text[BATCH_MESSAGE_SIZE];
     batch__sqlite_describe(db, what, text, sizeof text);
     int code = sqlite3_extended_errcode(db);
+    batch__check(code != SQLITE_OK && code != SQLITE_ROW && code != SQLITE_DONE);
     int status = (code & 0xff) == SQLITE_NOMEM ? BATCH_NO_MEMORY : BATCH_STORE_FAILED;
     return batch__sqlite_fail(reterr, status, code, text);
 }

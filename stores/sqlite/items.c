@@ -6,6 +6,8 @@
  */
 #include "items.h"
 
+#include "../check.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +33,7 @@ static int compare(const void *left_item, const void *right_item)
 bool batch__sqlite_items_set(struct batch__sqlite_items *items, batch_call *const *calls,
                              size_t calls_size)
 {
+    batch__check(calls_size > 0);
     items->size = 0;
     if (!reserve(items, calls_size))
         return false;
@@ -38,6 +41,7 @@ bool batch__sqlite_items_set(struct batch__sqlite_items *items, batch_call *cons
         struct batch__sqlite_item *item = &items->list[i];
         *item = (struct batch__sqlite_item){.call = calls[i]};
         item->key = batch_call_key(calls[i], &item->key_size);
+        batch__check(item->key != NULL);
     }
     qsort(items->list, calls_size, sizeof *items->list, compare);
     items->size = calls_size;
@@ -53,6 +57,7 @@ void batch__sqlite_items_free(struct batch__sqlite_items *items)
 const batch_call *batch__sqlite_items_latest(const struct batch__sqlite_items *items)
 {
     const batch_call *latest = NULL;
+    batch__check(items->size <= items->capacity);
     for (size_t i = 0; i < items->size; i++) {
         const struct batch__sqlite_item *item = &items->list[i];
         if (item->is_resolved)

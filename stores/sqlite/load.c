@@ -6,6 +6,7 @@
  */
 #include "load.h"
 
+#include "../check.h"
 #include "error.h"
 
 static int failed(batch_call *call, int code, const char *text)
@@ -41,6 +42,8 @@ static int load_one(struct batch__sqlite_session *session, const struct batch__s
 {
     sqlite3_stmt *select = session->statements[BATCH__SQLITE_SELECT];
     batch_call *call = item->call;
+    batch__check(!item->is_resolved);
+    batch__check(!sqlite3_stmt_busy(select));
     if (batch__sqlite_bind(select, 1, item->key, item->key_size) != SQLITE_OK)
         return failed_by_sqlite(session, call, "cannot bind the key");
 
@@ -85,6 +88,7 @@ void batch__sqlite_load(struct batch__sqlite_session *session, batch_call *const
             session->busy_call = NULL;
         batch_call_finish(call, status);
     }
+    batch__check(session->busy_call == NULL); /* every call is finished */
     if (is_begun && batch__sqlite_run(session, BATCH__SQLITE_COMMIT) != SQLITE_OK)
         batch__sqlite_run(session, BATCH__SQLITE_ROLLBACK);
 }

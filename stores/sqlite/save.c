@@ -22,6 +22,7 @@
  */
 #include "save.h"
 
+#include "../check.h"
 #include "error.h"
 
 enum { VERSION_FIRST_BITS = 52 };
@@ -36,6 +37,9 @@ struct group {
 
 static void resolve(struct group *group, struct batch__sqlite_item *item, int status)
 {
+    batch__check(!item->is_resolved);
+    batch__check(group->pending > 0);
+    batch__check(status != BATCH_OK || item->version_new != 0);
     item->status = status;
     item->is_resolved = true;
     group->pending--;
@@ -160,6 +164,7 @@ static enum outcome item_write(struct batch__sqlite_session *session,
                                const struct batch__sqlite_item *item)
 {
     uint64_t version = batch_call_version(item->call);
+    batch__check(item->version_new != 0 && item->version_new != version);
     sqlite3_stmt *statement =
         session->statements[version == 0 ? BATCH__SQLITE_INSERT : BATCH__SQLITE_UPDATE];
     int code = version == 0 ? bind_insert(statement, item) : bind_update(statement, item);
@@ -223,6 +228,7 @@ static void group_commit(struct group *group)
 {
     struct batch__sqlite_session *session = group->session;
     int code;
+    batch__check(!sqlite3_get_autocommit(session->db));
     do {
         code = batch__sqlite_run(session, BATCH__SQLITE_COMMIT);
     } while ((code & 0xff) == SQLITE_BUSY && batch__sqlite_busy_wait(session));
@@ -243,19 +249,23 @@ static void group_store(struct group *group)
             resolve_pending_failed(group, BATCH_SAVE_FAILED, "cannot begin to write");
             return;
         }
+        size_t before = group->pending;
         resolve_canceled(group);
         if (group_write(group) && group->pending > 0)
             group_commit(group);
         if (!sqlite3_get_autocommit(session->db))
             batch__sqlite_run(session, BATCH__SQLITE_ROLLBACK);
+        batch__check(group->pending < before); /* so it ends */
     }
 }
 
 static void group_finish(struct group *group)
 {
+    batch__check(group->pending == 0);
     group->session->busy_call = NULL;
     for (size_t i = 0; i < group->items->size; i++) {
         const struct batch__sqlite_item *item = &group->items->list[i];
+        batch__check(item->is_resolved);
         if (item->status == BATCH_OK)
             batch_call_set_version(item->call, item->version_new);
         batch_call_finish(item->call, item->status);

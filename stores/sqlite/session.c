@@ -22,6 +22,7 @@
 #endif
 #include "session.h"
 
+#include "../check.h"
 #include "error.h"
 
 #include <stdlib.h>
@@ -63,6 +64,7 @@ bool batch__sqlite_busy_wait(struct batch__sqlite_session *session)
 
 void batch__sqlite_busy_until(struct batch__sqlite_session *session, const batch_call *call)
 {
+    batch__check(call != NULL);
     session->busy_call = call;
     session->busy_until_ns = batch_call_deadline_ns(call);
 }
@@ -71,14 +73,18 @@ void batch__sqlite_busy_until(struct batch__sqlite_session *session, const batch
 
 int batch__sqlite_run(struct batch__sqlite_session *session, enum batch__sqlite_statement statement)
 {
-    sqlite3_step(session->statements[statement]);
-    return sqlite3_reset(session->statements[statement]);
+    sqlite3_stmt *prepared = session->statements[statement];
+    batch__check(prepared != NULL && sqlite3_column_count(prepared) == 0);
+    batch__check(!sqlite3_stmt_busy(prepared));
+    sqlite3_step(prepared);
+    return sqlite3_reset(prepared);
 }
 
 int batch__sqlite_bind(sqlite3_stmt *statement, int index, const void *bytes, size_t size)
 {
     if (size == 0)
         return sqlite3_bind_zeroblob(statement, index, 0);
+    batch__check(bytes != NULL);
     return sqlite3_bind_blob64(statement, index, bytes, size, SQLITE_STATIC);
 }
 
@@ -134,6 +140,8 @@ static int set_durability(struct batch__sqlite_session *session, batch_result *r
 static int checkpoint(void *opened, sqlite3 *db, const char *name, int log_frames)
 {
     struct batch__sqlite_session *session = opened;
+    batch__check(db == session->db);
+    batch__check(log_frames >= 0);
     bool is_long = log_frames / LOG_FRAMES_MAX > session->log_frames / LOG_FRAMES_MAX;
     session->log_frames = log_frames;
     if (log_frames < CHECKPOINT_FRAMES)
@@ -173,6 +181,7 @@ int batch__sqlite_session_open(const struct batch__sqlite_settings *settings, bo
     struct batch__sqlite_session *session = calloc(1, sizeof *session);
     if (session == NULL)
         return batch__sqlite_fail(reterr, BATCH_NO_MEMORY, 0, "no memory for a session");
+    batch__check(settings->path != NULL);
     session->settings = settings;
     session->busy_until_ns = batch_now_ns() + OPEN_WAIT_NS;
     int status = connect_to_file(session, may_create, reterr);

@@ -10,6 +10,7 @@
  */
 #include "table.h"
 
+#include "../check.h"
 #include "error.h"
 
 #include <stdio.h>
@@ -31,6 +32,7 @@ static int failed(const struct batch__sqlite_table *table, sqlite3 *db, batch_re
 int batch__sqlite_table_create(const struct batch__sqlite_table *table, sqlite3 *db,
                                batch_result *reterr)
 {
+    batch__check(table->name[0] != '\0');
     char *sql =
         sqlite3_mprintf("CREATE TABLE IF NOT EXISTS main.\"%w\" (\"%w\" BLOB NOT NULL "
                         "PRIMARY KEY, \"%w\" INTEGER NOT NULL, \"%w\" BLOB NOT NULL)",
@@ -78,6 +80,7 @@ static int prepare(const struct batch__sqlite_table *table, sqlite3 *db, char *s
         return no_memory(reterr);
     int code = sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, ret_statement, NULL);
     sqlite3_free(sql);
+    batch__check((code == SQLITE_OK) == (*ret_statement != NULL));
     return code == SQLITE_OK ? BATCH_OK : failed(table, db, reterr);
 }
 

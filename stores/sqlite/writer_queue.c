@@ -10,6 +10,8 @@
 #endif
 #include "writer_queue.h"
 
+#include "../check.h"
+
 #include <time.h>
 
 enum { POLL_NS = 50 * 1000 * 1000 }; /* how often to ask whether the call is canceled */
@@ -34,6 +36,7 @@ bool batch__sqlite_writer_queue_init(struct batch__sqlite_writer_queue *queue)
 
 void batch__sqlite_writer_queue_destroy(struct batch__sqlite_writer_queue *queue)
 {
+    batch__check(queue->first == NULL);
     pthread_mutex_destroy(&queue->lock);
     pthread_cond_destroy(&queue->changed);
 }
@@ -54,8 +57,8 @@ bool batch__sqlite_writer_queue_acquire(struct batch__sqlite_writer_queue *queue
 {
     pthread_mutex_lock(&queue->lock);
     struct batch__sqlite_writer **link = &queue->first;
-    while (*link != NULL)
-        link = &(*link)->next;
+    for (; *link != NULL; link = &(*link)->next)
+        batch__check(*link != writer);
     *link = writer;
     writer->next = NULL;
 
@@ -64,8 +67,8 @@ bool batch__sqlite_writer_queue_acquire(struct batch__sqlite_writer_queue *queue
 
     bool is_taken = queue->first == writer;
     if (!is_taken) {
-        for (link = &queue->first; *link != writer;)
-            link = &(*link)->next;
+        for (link = &queue->first; *link != writer; link = &(*link)->next)
+            batch__check(*link != NULL);
         *link = writer->next;
     }
     pthread_mutex_unlock(&queue->lock);
@@ -76,6 +79,7 @@ void batch__sqlite_writer_queue_release(struct batch__sqlite_writer_queue *queue
                                         const struct batch__sqlite_writer *writer)
 {
     pthread_mutex_lock(&queue->lock);
+    batch__check(queue->first == writer);
     queue->first = writer->next;
     pthread_cond_broadcast(&queue->changed);
     pthread_mutex_unlock(&queue->lock);
