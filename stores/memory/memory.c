@@ -1,7 +1,7 @@
 /* memory.c: the memory store of store.h: states with versions in a hash table.
  *
- * Owns copies of keys and states. One counter gives out all versions, so none is ever given twice,
- * not even to a key that was deleted and made again.
+ * Owns copies of keys and states. One counter assigns all versions, so none is ever assigned
+ * twice, not even to a key that was deleted and created again.
  *
  * Threads: one mutex guards the table, for each call on its own. The codec and batch_call_finish
  * are called without it: they may call anything, this store included. A load therefore decodes from
@@ -9,8 +9,10 @@
  *
  * The table is an array of chains, doubled when there are more entries than chains; if there is no
  * memory for that, chains just get longer. Its hash is keyed at random, since keys may come from
- * strangers who would like to fill one chain.
+ * an attacker who would like to fill one chain.
  */
+#include "../check.h"
+
 #include <batch/store.h>
 
 #include <pthread.h>
@@ -36,7 +38,7 @@ struct memory_store {
     uint64_t seed[2];
     pthread_mutex_t lock; /* guards what follows */
     struct entry **chains;
-    size_t chains_size; /* a power of two */
+    size_t chains_size; /* a power of two, at least CHAINS_MIN */
     size_t entries_size;
     uint64_t version_last;
 };
@@ -84,6 +86,8 @@ static unsigned char *entry_state(struct entry *entry)
 /* Where the entry of a key is linked, or where it would be (then *slot is NULL). */
 static struct entry **table_slot(const struct memory_store *store, const struct key *key)
 {
+    batch__check(store->chains_size >= CHAINS_MIN);
+    batch__check((store->chains_size & (store->chains_size - 1)) == 0);
     struct entry **slot = &store->chains[key->hash & (store->chains_size - 1)];
     while (*slot != NULL && !entry_has_key(*slot, key))
         slot = &(*slot)->next;
@@ -96,14 +100,17 @@ static void table_grow(struct memory_store *store)
     struct entry **chains = calloc(size, sizeof(struct entry *));
     if (chains == NULL)
         return;
+    size_t moved = 0;
     for (size_t i = 0; i < store->chains_size; i++) {
         for (struct entry *entry = store->chains[i], *next; entry != NULL; entry = next) {
             next = entry->next;
             struct entry **chain = &chains[entry->hash & (size - 1)];
             entry->next = *chain;
             *chain = entry;
+            moved++;
         }
     }
+    batch__check(moved == store->entries_size);
     free(store->chains);
     store->chains = chains;
     store->chains_size = size;
@@ -114,6 +121,7 @@ static void table_grow(struct memory_store *store)
 static struct entry *entry_fit(struct entry **slot, const struct key *key, size_t state_size)
 {
     struct entry *old = *slot;
+    batch__check(old == NULL || entry_has_key(old, key));
     if (old != NULL && state_size <= old->state_capacity &&
         old->state_capacity / 2 <= state_size + sizeof *old)
         return old;
@@ -141,13 +149,15 @@ static int table_put(struct memory_store *store, struct entry **slot, const stru
     struct entry *entry = entry_fit(slot, key, state_size);
     if (entry == NULL)
         return BATCH_NO_MEMORY;
+    batch__check(state_size <= entry->state_capacity);
     entry->state_size = state_size;
     if (state_size > 0)
         memcpy(entry_state(entry), state, state_size);
     entry->version = ++store->version_last;
+    batch__check(entry->version != 0); /* 0 means: nothing stored */
     *ret_version = entry->version;
     if (is_new && ++store->entries_size > store->chains_size)
-        table_grow(store); /* from here `slot` is void */
+        table_grow(store); /* from here `slot` is invalid */
     return BATCH_OK;
 }
 
@@ -173,8 +183,8 @@ static void session_close(batch_store *base, void *opened)
     free(session);
 }
 
-/* Refuse a call that came too late. */
-static bool refused(batch_call *call)
+/* Whether the call is canceled; its error then reports why. */
+static bool is_canceled(batch_call *call)
 {
     if (!batch_call_is_canceled(call))
         return false;
@@ -205,6 +215,7 @@ static bool session_copy(struct memory_store *store, struct memory_session *sess
             memcpy(session->buffer, entry_state(entry), entry->state_size);
         *ret_size = entry->state_size;
         *ret_version = entry->version;
+        batch__check(entry->version != 0 && entry->version <= store->version_last);
     }
     pthread_mutex_unlock(&store->lock);
     return copied;
@@ -212,7 +223,7 @@ static bool session_copy(struct memory_store *store, struct memory_session *sess
 
 static int load_one(struct memory_store *store, struct memory_session *session, batch_call *call)
 {
-    if (refused(call))
+    if (is_canceled(call))
         return BATCH_LOAD_FAILED;
     size_t key_size;
     const void *bytes = batch_call_key(call, &key_size);
@@ -239,7 +250,7 @@ static int save_one(struct memory_store *store, batch_call *call)
 {
     const void *state;
     size_t state_size;
-    if (refused(call))
+    if (is_canceled(call))
         return BATCH_SAVE_FAILED;
     int status = batch_call_encode(call, &state, &state_size);
     if (status != BATCH_OK)
@@ -254,6 +265,7 @@ static int save_one(struct memory_store *store, batch_call *call)
     struct entry **slot = table_slot(store, &key);
     uint64_t found = *slot != NULL ? (*slot)->version : 0;
     status = BATCH_CONFLICT;
+    batch__check(found <= store->version_last);
     if (found == expected)
         status = table_put(store, slot, &key, state, state_size, &version);
     pthread_mutex_unlock(&store->lock);
@@ -282,12 +294,15 @@ static void save(batch_store *base, void *session, batch_call *const *calls, siz
 static void store_close(batch_store *base)
 {
     struct memory_store *store = (struct memory_store *)base;
+    size_t freed = 0;
     for (size_t i = 0; i < store->chains_size; i++) {
         for (struct entry *entry = store->chains[i], *next; entry != NULL; entry = next) {
             next = entry->next;
             free(entry);
+            freed++;
         }
     }
+    batch__check(freed == store->entries_size);
     pthread_mutex_destroy(&store->lock);
     free(store->chains);
     free(store);
@@ -362,6 +377,7 @@ bool batch_memory_delete(batch_store *base, const void *key_bytes, size_t key_si
     struct entry **slot = table_slot(store, &key);
     struct entry *entry = *slot;
     if (entry != NULL) {
+        batch__check(store->entries_size > 0);
         *slot = entry->next;
         store->entries_size--;
     }
