@@ -1,56 +1,16 @@
 /* batch.h: one key that has work: its present batch, and the operations that wait for the next one.
  *
  * There is at most one of these for a key, and it lives as long as the key has work, or its
- * resource is kept. The phases of a batch follow each other in this order; those in brackets may
- * be skipped:
+ * resource is kept. What it goes through is listed in phase.h.
  *
- *   [BEGUN]     to be loaded: LOAD has not been taken yet
- *   [LOADING]   the store is at it; operations wait
- *   OPEN        loaded: operations run as they come
- *   [CLOSED]    something changed: SAVE has not been taken yet
- *   [SAVING]    the store is at it; operations wait for the next batch
- *   [ANSWER]    the outcome is known, DONE has not been taken yet
- *   [REPORT]    METRIC has not been taken yet
- *   [RELEASE]   the resource is not kept: FREE_RESOURCE has not been taken yet
- *   ENDED       begin the next batch if operations wait; else keep the resource or forget the key
- *   [KEPT]      no batch: the resource waits in memory for the next one, which skips its load
- *
- * A batch runs once more, on what is stored now, if its save met a conflict and a replay is left,
- * or if nothing changed a resource that was kept: then it was judged on a state that no load and
- * no save has shown to be the stored one. From SAVING or OPEN it goes to
- *
- *   DROP        FREE_RESOURCE has not been taken yet
- *   RELOAD      LOAD has not been taken yet
- *   RELOADING   the store is at it
- *   RERUN       its operations run again, in their order; then CLOSED or ANSWER
- *
- * Objects come from a pool, so that opening a batch costs no allocation once the pool has grown to
- * the number of keys that had work at one time. Behind the core's part lies the runtime's (its
- * call) and the memory of the resource: one object, reserved whole before the first operation is
- * accepted.
+ * Behind the core's part lies the runtime's (its call) and the memory of the resource: one object
+ * from a pool (pool.h), reserved whole before the first operation is accepted.
  */
 #ifndef BATCH_CORE_BATCH_H
 #define BATCH_CORE_BATCH_H
 
 #include "op.h"
-
-enum batch__phase {
-    BATCH__POOLED = 0, /* no batch: the object is free */
-    BATCH__BEGUN,
-    BATCH__LOADING,
-    BATCH__OPEN,
-    BATCH__CLOSED,
-    BATCH__SAVING,
-    BATCH__DROP,
-    BATCH__RELOAD,
-    BATCH__RELOADING,
-    BATCH__RERUN,
-    BATCH__ANSWER,
-    BATCH__REPORT,
-    BATCH__RELEASE,
-    BATCH__ENDED,
-    BATCH__KEPT
-};
+#include "phase.h"
 
 enum { BATCH__KEY_INLINE = 24 };
 
@@ -105,24 +65,5 @@ struct batch__batch {
     uint64_t saved_ns;
     uint64_t deadline_ns; /* told to load and save; changes only while neither is at it */
 };
-
-/* Objects and their memory. */
-struct batch__pool {
-    batch_allocator allocator;
-    size_t object_size;        /* a multiple of 64, at least sizeof(struct batch__batch) */
-    size_t slab_bytes;         /* of the next slab, about: each is twice the last, up to a limit */
-    struct batch__batch *free; /* chained through todo_next */
-    struct batch__slab *slabs;
-};
-
-void batch__pool_init(struct batch__pool *pool, const batch_allocator *allocator,
-                      size_t object_size);
-void batch__pool_destroy(struct batch__pool *pool);
-
-/* A batch object with a copy of the key, in no list, everything else of the core's part zero; or
- * NULL if there is no memory. What follows the core's part is zero only when the object is new. */
-struct batch__batch *batch__pool_take(struct batch__pool *pool, const void *key, size_t key_size,
-                                      uint32_t hash);
-void batch__pool_give(struct batch__pool *pool, struct batch__batch *batch);
 
 #endif

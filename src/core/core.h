@@ -28,22 +28,7 @@
 #ifndef BATCH_CORE_CORE_H
 #define BATCH_CORE_CORE_H
 
-#include "batch.h"
-#include "table.h"
-
-struct batch__core_config {
-    uint64_t window_ns;   /* or BATCH_WINDOW_NONE */
-    uint64_t deadline_ns; /* after the batch began */
-    uint64_t ops_max;     /* operations of one batch, at least 1 */
-    uint64_t ops_waiting_max;
-    uint64_t key_ops_waiting_max;
-    uint64_t expire_max; /* windows that end in one batch__core_expire; 0: all that have passed */
-    uint64_t kept_max;   /* resources kept between batches */
-    uint32_t replays_max;
-    bool refuses_early; /* what will not begin by its start_by_ns, by all experience */
-    size_t object_size; /* of a batch with what the runtime keeps behind it; a multiple of 64 */
-    batch_allocator allocator;
-};
+#include "state.h"
 
 enum batch__action_kind {
     BATCH__LOAD,
@@ -61,47 +46,8 @@ struct batch__action {
     uint64_t count;             /* DONE */
 };
 
-struct batch__core {
-    struct batch__core_config config;
-    uint64_t now_ns; /* of the latest event */
-    bool is_stopping;
-
-    struct batch__pool pool;
-    struct batch__table table; /* every key that has work */
-    /* By closes_ns: batches whose window runs, or with no window those that are open. An open batch
-     * that is not here closes. */
-    struct batch__list due;
-    struct batch__list waiting;      /* batches with operations that cannot run now */
-    struct batch__batch *todo_first; /* batches with actions to take, FIFO through todo_next */
-    struct batch__batch *todo_last;
-    struct batch__ops answers; /* refused: in no batch, status in each */
-
-    /* Resources that wait for the next batch of their key, the one used longest ago first. */
-    struct batch__list kept;
-    uint64_t kept_size; /* at most config.kept_max */
-
-    /* Operations accepted and not yet given out by DONE: those in `answers`, those waiting, those
-     * that ran and those that will run again in every batch, and the one running. */
-    uint64_t ops;
-    batch_op *running; /* between RUN and batch__core_ran; its batch is todo_first */
-
-    /* Waiting operations are swept for the canceled and the expired: not before sweep_after_ns, so
-     * that sweeping takes a small part of the time however many wait. */
-    bool is_sweep_wanted;
-    uint64_t sweep_after_ns;
-    uint64_t start_by_min_ns; /* no waiting operation has an earlier one; UINT64_MAX: none */
-
-    /* How long loads and saves take of late: moving means, 0 before the first. */
-    uint64_t load_mean_ns;
-    uint64_t save_mean_ns;
-
-#ifdef BATCH_DEBUG_CHECKS
-    uint64_t check_debt; /* events since the last whole check */
-#endif
-};
-
 void batch__core_init(struct batch__core *core, const struct batch__core_config *config);
-/* Only when no key has work and no operation is left (table.count == 0 and ops == 0). */
+/* Only when batch__core_is_idle. */
 void batch__core_destroy(struct batch__core *core);
 
 void batch__core_submit(struct batch__core *core, batch_op *op, uint64_t now_ns);
@@ -123,8 +69,29 @@ void batch__core_stop(struct batch__core *core, uint64_t now_ns);
 
 bool batch__core_next(struct batch__core *core, struct batch__action *ret_action);
 
+/* ---- Questions ------------------------------------------------------------------------------ */
+
 /* When batch__core_expire is next needed; UINT64_MAX: not before another event. */
 uint64_t batch__core_deadline_ns(const struct batch__core *core);
+/* The time of the latest event. */
+uint64_t batch__core_now_ns(const struct batch__core *core);
+/* There is a batch that batch__core_flush, or expire with time, would close. */
+bool batch__core_has_due(const struct batch__core *core);
+/* Another operation would be refused: ops_waiting_max is reached. */
+bool batch__core_is_full(const struct batch__core *core);
+/* No key has work, no resource is kept, and no operation is left. */
+bool batch__core_is_idle(const struct batch__core *core);
+
+/* Bring near what a submit of this hash will touch. For a group of operations, first one for all,
+ * then the other: the waits for memory overlap. */
+static inline void batch__core_prefetch_slot(const struct batch__core *core, uint32_t hash)
+{
+    batch__table_prefetch_slot(&core->table, hash);
+}
+static inline void batch__core_prefetch_batch(const struct batch__core *core, uint32_t hash)
+{
+    batch__table_prefetch_batch(&core->table, hash);
+}
 
 /* Every relation that is stated in these headers, checked over the whole state; panics if one is
  * broken. Events do it themselves where BATCH_DEBUG_CHECKS is defined: after each one while there

@@ -1,5 +1,6 @@
 #include "lists.h"
-#include "check.h"
+
+#include "../base/check.h"
 
 #include <stddef.h>
 
@@ -21,14 +22,14 @@ static void push(struct batch__list *list, struct batch__batch *batch, size_t of
 static void take_out(struct batch__list *list, struct batch__batch *batch, size_t offset)
 {
     struct batch__link *at = link_of(batch, offset);
-    if (at->previous != NULL)
-        link_of(at->previous, offset)->next = at->next;
-    else
-        list->first = at->next;
-    if (at->next != NULL)
-        link_of(at->next, offset)->previous = at->previous;
-    else
-        list->last = at->previous;
+    struct batch__batch **from =
+        at->previous != NULL ? &link_of(at->previous, offset)->next : &list->first;
+    struct batch__batch **back =
+        at->next != NULL ? &link_of(at->next, offset)->previous : &list->last;
+    batch__check(*from == batch);
+    batch__check(*back == batch);
+    *from = at->next;
+    *back = at->previous;
     *at = (struct batch__link){NULL, NULL};
 }
 
@@ -51,6 +52,8 @@ void batch__kept_push(struct batch__list *kept, struct batch__batch *batch)
 {
     batch__check(batch->phase == BATCH__KEPT);
     batch__check(!batch->in_due);
+    batch__check(!batch->in_waiting);
+    batch__check(!batch->in_todo);
     push(kept, batch, offsetof(struct batch__batch, due));
 }
 
@@ -63,6 +66,7 @@ void batch__kept_remove(struct batch__list *kept, struct batch__batch *batch)
 void batch__waiting_push(struct batch__list *waiting, struct batch__batch *batch)
 {
     batch__check(!batch->in_waiting);
+    batch__check(batch->waiting.count > 0);
     push(waiting, batch, offsetof(struct batch__batch, waiters));
     batch->in_waiting = true;
 }
@@ -72,4 +76,34 @@ void batch__waiting_remove(struct batch__list *waiting, struct batch__batch *bat
     batch__check(batch->in_waiting);
     take_out(waiting, batch, offsetof(struct batch__batch, waiters));
     batch->in_waiting = false;
+}
+
+void batch__todo_push(struct batch__core *core, struct batch__batch *batch)
+{
+    if (batch->in_todo)
+        return;
+    batch->in_todo = true;
+    batch->todo_next = NULL;
+    if (core->todo_first == NULL)
+        core->todo_first = batch;
+    else
+        core->todo_last->todo_next = batch;
+    core->todo_last = batch;
+}
+
+void batch__todo_pop(struct batch__core *core)
+{
+    struct batch__batch *batch = core->todo_first;
+    batch__check(batch != NULL);
+    batch__check(batch->in_todo);
+    core->todo_first = batch->todo_next;
+    batch->todo_next = NULL;
+    batch->in_todo = false;
+}
+
+void batch__answer(struct batch__core *core, batch_op *op, int status)
+{
+    batch__check(status != BATCH_OK);
+    op->private_status = (int8_t)status;
+    batch__ops_push(&core->answers, op);
 }

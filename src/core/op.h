@@ -9,6 +9,9 @@
 
 #include <batch/batch.h>
 
+#include "../base/atomics.h"
+#include "../base/check.h"
+
 _Static_assert(sizeof(void *) != 8 || sizeof(struct batch_op) == 80, "batch_op is frozen");
 
 enum batch__op_state {
@@ -38,6 +41,7 @@ static inline void batch__ops_push(struct batch__ops *ops, batch_op *op)
 static inline batch_op *batch__ops_pop(struct batch__ops *ops)
 {
     batch_op *op = ops->head;
+    batch__check(op != NULL);
     ops->head = op->private_next;
     op->private_next = NULL;
     ops->count--;
@@ -55,7 +59,7 @@ static inline struct batch__ops batch__ops_take(struct batch__ops *ops)
 /* Relaxed: the flag hands over nothing but itself. */
 static inline bool batch__op_is_canceled(const batch_op *op)
 {
-    return __atomic_load_n(&op->private_canceled, __ATOMIC_RELAXED) != 0;
+    return batch__load_relaxed(&op->private_canceled) != 0;
 }
 
 /* Why an operation must not begin at `now_ns`, or BATCH_OK. */

@@ -1,14 +1,8 @@
-/* sweep.c: operations that wait and should not begin any more are found by looking through all
- * that wait.
- *
- * No timer or index for each operation: cancel sets a flag, and one sweep answers all that are
- * canceled or expired by then. A sweep over n operations is followed by none for n microseconds,
- * so sweeping takes a few percent of the time at the worst, and an answer comes at most that much
- * late.
- */
-#include "check.h"
+#include "sweep.h"
+
+#include "../base/check.h"
 #include "lists.h"
-#include "parts.h"
+#include "window.h"
 
 enum { PAUSE_NS = 1000 }; /* for each operation looked at */
 
@@ -21,6 +15,8 @@ void batch__sweep_note(struct batch__core *core, const struct batch__batch *batc
 /* Keep those of `batch` that may still begin, answer the others. */
 static void sweep_batch(struct batch__core *core, struct batch__batch *batch)
 {
+    batch__check(batch->in_waiting);
+    batch__check(batch->waiting.count > 0);
     struct batch__ops ops = batch__ops_take(&batch->waiting);
     const batch_op *first = ops.head;
     batch->start_by_min_ns = UINT64_MAX;
@@ -37,14 +33,14 @@ static void sweep_batch(struct batch__core *core, struct batch__batch *batch)
     }
     batch__sweep_note(core, batch);
     bool is_first_gone = batch->waiting.head != first;
-    bool has_begun = batch->phase == BATCH__BEGUN || batch->phase == BATCH__LOADING;
+    bool is_opening = batch__phase_is_opening(batch->phase);
     if (batch->waiting.count == 0) {
         batch__waiting_remove(&core->waiting, batch);
-        if (has_begun)
+        if (is_opening)
             batch__window_end(core, batch);
         if (batch->phase == BATCH__BEGUN)
             batch->phase = BATCH__ENDED; /* not loaded for nobody */
-    } else if (is_first_gone && has_begun) {
+    } else if (is_first_gone && is_opening) {
         batch__window_restart(core, batch);
     }
 }

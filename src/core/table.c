@@ -1,5 +1,6 @@
 #include "table.h"
-#include "check.h"
+
+#include "../base/check.h"
 
 #include <string.h>
 
@@ -52,6 +53,7 @@ static bool grow(struct batch__table *table)
         return false;
     memset(slots, 0, bytes);
 
+    batch__check(table->count < size);
     struct batch__table before = *table;
     table->slots = slots;
     table->size = size;
@@ -77,6 +79,7 @@ struct batch__batch *batch__table_find(const struct batch__table *table, const v
 {
     if (table->size == 0)
         return NULL;
+    batch__check(table->count < table->size); /* there is an empty slot, so it ends */
     for (uint64_t i = home_of(table, hash);; i = after(table, i)) {
         const struct batch__slot *slot = &table->slots[i];
         if (slot->batch == NULL)

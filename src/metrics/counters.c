@@ -1,7 +1,7 @@
 /* counters.c: see counters.h. */
 #include "counters.h"
 
-#include "../platform/atomics.h"
+#include "../base/atomics.h"
 
 #include <stdlib.h>
 #include <string.h>

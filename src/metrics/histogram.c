@@ -1,7 +1,7 @@
 /* histogram.c: see histogram.h. */
 #include "histogram.h"
 
-#include "../platform/atomics.h"
+#include "../base/atomics.h"
 
 enum { STEP_BITS = BATCH__HISTOGRAM_STEP_BITS, STEPS = BATCH__HISTOGRAM_STEPS };
 

@@ -12,7 +12,7 @@
  */
 #include "subscription.h"
 
-#include "../platform/atomics.h"
+#include "../base/atomics.h"
 #include "../platform/platform.h"
 
 #include <string.h>

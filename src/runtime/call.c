@@ -1,8 +1,8 @@
 /* call.c: batch_call, from both sides: the store's (store.h) and the worker's (call.h). */
 #include "call.h"
 
-#include "../core/check.h"
-#include "../platform/atomics.h"
+#include "../base/check.h"
+#include "../base/atomics.h"
 #include "processor.h"
 
 #include <stdio.h>

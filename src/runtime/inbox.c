@@ -1,6 +1,6 @@
 #include "inbox.h"
 
-#include "../platform/atomics.h"
+#include "../base/atomics.h"
 #include "call.h"
 
 bool batch__inbox_init(struct batch__inbox *inbox)

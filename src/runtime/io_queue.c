@@ -1,6 +1,6 @@
 #include "io_queue.h"
 
-#include "../platform/atomics.h"
+#include "../base/atomics.h"
 
 bool batch__io_queue_init(struct batch__io_queue *queue, uint32_t sessions)
 {

@@ -1,5 +1,5 @@
 /* perform.c: what the worker does for each action of the core. User callbacks run from here. */
-#include "../platform/atomics.h"
+#include "../base/atomics.h"
 #include "processor.h"
 #include "shard.h"
 
@@ -64,7 +64,7 @@ static void fill_metric(batch_metric *metric, const struct batch__shard *shard,
     metric->key_size = batch->key_size;
     metric->load_ns = between(batch->load_ns, batch->loaded_ns);
     metric->save_ns = between(batch->save_ns, batch->saved_ns);
-    metric->total_ns = between(batch->begun_ns, shard->core.now_ns);
+    metric->total_ns = between(batch->begun_ns, batch__core_now_ns(&shard->core));
     metric->first_wait_ns = batch->first_wait_ns;
     metric->group_size = call->group_size;
     metric->operations = operations;

@@ -1,7 +1,7 @@
 /* processor.c: start, stop and free. */
 #include "processor.h"
 
-#include "../platform/atomics.h"
+#include "../base/atomics.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
  * The waiter lives on the caller's stack. The worker writes the result and wakes the caller under
  * the lock, so it touches nothing of the waiter once the caller can have seen that it is told.
  */
-#include "../platform/atomics.h"
+#include "../base/atomics.h"
 #include "processor.h"
 
 struct batch__waiter {

@@ -1,6 +1,6 @@
 /* session.c: a session thread: takes groups of calls from the I/O queue and gives them to the
  * store. */
-#include "../platform/atomics.h"
+#include "../base/atomics.h"
 #include "processor.h"
 
 void batch__session_perform(struct batch__session *session, enum batch__stage stage, size_t count)

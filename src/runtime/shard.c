@@ -1,6 +1,6 @@
 #include "shard.h"
 
-#include "../platform/atomics.h"
+#include "../base/atomics.h"
 #include "processor.h"
 
 #include <string.h>
@@ -91,12 +91,12 @@ static void take_group(struct batch__shard *shard, uint64_t now_ns)
     batch_op *group[GROUP_OPS];
     size_t count = 0;
     for (batch_op *op = shard->pending; op != NULL && count < GROUP_OPS; op = op->private_next) {
-        batch__table_prefetch_slot(&shard->core.table, op->private_hash);
+        batch__core_prefetch_slot(&shard->core, op->private_hash);
         group[count++] = op;
     }
     shard->pending = group[count - 1]->private_next;
     for (size_t i = 0; i < count; i++)
-        batch__table_prefetch_batch(&shard->core.table, group[i]->private_hash);
+        batch__core_prefetch_batch(&shard->core, group[i]->private_hash);
     for (size_t i = 0; i < count; i++)
         batch__core_submit(&shard->core, group[i], now_ns);
     batch__counters_accepted(&shard->counters, count);
@@ -199,7 +199,7 @@ static void flush(struct batch__shard *shard, uint64_t now_ns)
         return;
     uint64_t group_max = shard->processor->options.group_max;
     const struct batch__calls *saves = &shard->calls[BATCH__IO_SAVE];
-    while (shard->core.due.first != NULL && saves->count < group_max && may_save(shard)) {
+    while (batch__core_has_due(&shard->core) && saves->count < group_max && may_save(shard)) {
         batch__core_flush(&shard->core, group_max - saves->count, now_ns);
         batch__shard_perform(shard);
     }
@@ -225,7 +225,7 @@ static bool expire(struct batch__shard *shard, uint64_t now_ns)
 
 static void publish_limit(struct batch__shard *shard)
 {
-    bool is_full = shard->core.ops >= shard->core.config.ops_waiting_max;
+    bool is_full = batch__core_is_full(&shard->core);
     if (is_full != (batch__load_relaxed(&shard->xis_full) != 0))
         batch__store_relaxed(&shard->xis_full, is_full);
 }
@@ -248,7 +248,7 @@ static bool turn(struct batch__shard *shard)
 
 static bool is_finished(const struct batch__shard *shard)
 {
-    return shard->is_closed && shard->core.table.count == 0 && shard->core.ops == 0;
+    return shard->is_closed && batch__core_is_idle(&shard->core);
 }
 
 /* Operations came just now, so more are likely to come soon. With a window, let them gather: none

@@ -1,7 +1,7 @@
 /* store.c: what the library does with a store as a whole: count who uses it, and close it. */
 #include <batch/store.h>
 
-#include "../platform/atomics.h"
+#include "../base/atomics.h"
 #include "processor.h"
 
 void batch__store_use(batch_store *store)

@@ -1,6 +1,6 @@
 /* submit.c: the way in. From any thread; no lock, no allocation, one atomic operation for a submit
  * or for all that a batch_submit_many has for a shard. */
-#include "../platform/atomics.h"
+#include "../base/atomics.h"
 #include "processor.h"
 
 #include <sodium.h>

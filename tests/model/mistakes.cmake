@@ -1,6 +1,6 @@
 # The injected bugs of the core, all in one copy of it, each behind a switch of its own: what they are
 # is said in controls.h.
-set(mistaken again batch core early step sweep)
+set(mistaken actions admission cache events pool replay sweep window)
 foreach(file IN LISTS mistaken)
     batch_mutant_read(text_${file} src/core/${file}.c)
 endforeach()
@@ -11,7 +11,7 @@ function(make_mistake file text instead)
 endfunction()
 
 # Submit.
-make_mistake(core
+make_mistake(events
     [[    batch__ops_push(&batch->waiting, op);]]
     [[    if (SIM_MISTAKE(fifo_broken) && batch->waiting.head != NULL) {
         op->private_next = batch->waiting.head;
@@ -19,24 +19,24 @@ make_mistake(core
         batch->waiting.count++;
     } else
         batch__ops_push(&batch->waiting, op);]])
-make_mistake(core
+make_mistake(events
     [[core->ops >= core->config.ops_waiting_max]]
     [[core->ops >= core->config.ops_waiting_max + SIM_MISTAKE(limit_ignored)]])
-make_mistake(core
+make_mistake(events
     [[    if (batch == NULL)
         batch__answer(core, op, BATCH_NO_MEMORY);]]
     [[    if (batch == NULL && SIM_MISTAKE(no_memory_not_told))
         core->ops--;
     else if (batch == NULL)
         batch__answer(core, op, BATCH_NO_MEMORY);]])
-make_mistake(batch
+make_mistake(pool
     [[if (batch->key_size > BATCH__KEY_INLINE)]]
     [[if (batch->key_size > BATCH__KEY_INLINE && !SIM_MISTAKE(key_memory_lost))]])
-make_mistake(early
-    [[    default:
-        return 0;]]
-    [[    default:
-        return SIM_MISTAKE(refused_at_rest) ? save_ns : 0;]])
+make_mistake(admission
+    [[    return 0;
+}]]
+    [[    return SIM_MISTAKE(refused_at_rest) ? save_ns : 0;
+}]])
 
 # Cancel and expiry.
 make_mistake(sweep
@@ -48,64 +48,50 @@ make_mistake(sweep
 make_mistake(sweep
     [[            batch->phase = BATCH__ENDED;]]
     [[            batch->phase = SIM_MISTAKE(loaded_for_nobody) ? BATCH__BEGUN : BATCH__ENDED;]])
-make_mistake(core
+make_mistake(events
     [[    core->is_sweep_wanted = true;]]
     [[    core->is_sweep_wanted = !SIM_MISTAKE(canceled_not_noticed);]])
 make_mistake(sweep
     [[core->is_sweep_wanted && core->todo_first != NULL;]]
     [[core->is_sweep_wanted && core->todo_first != NULL &&
                            !SIM_MISTAKE(canceled_and_forgotten);]])
-make_mistake(step
+make_mistake(actions
     [[    int status = batch__op_refusal(op, core->now_ns);]]
     [[    int status = batch__op_refusal(op, core->now_ns);
     if (SIM_MISTAKE(expired_runs) && status == BATCH_EXPIRED)
         status = BATCH_OK;]])
-make_mistake(step
+make_mistake(actions
     [[if (batch__op_is_canceled(op)) {]]
     [[if (batch__op_is_canceled(op) && !SIM_MISTAKE(canceled_runs_again)) {]])
 
 # Load, window, save.
-make_mistake(core
+make_mistake(events
     [[    batch->ran = batch__ops_take(ops);]]
     [[    if (SIM_MISTAKE(load_error_answers_one))
         batch__ops_push(&batch->ran, batch__ops_pop(ops));
     else
         batch->ran = batch__ops_take(ops);]])
-make_mistake(core
+make_mistake(events
     [[        first_load_failed(core, batch);
     batch__todo_push(core, batch);]]
     [[        first_load_failed(core, batch);
     if (!SIM_MISTAKE(loaded_not_noticed) || batch->phase != BATCH__OPEN)
         batch__todo_push(core, batch);]])
-make_mistake(core
-    [[    batch->joining = batch->waiting.count;
-    batch__waiting_remove(&core->waiting, batch);
-    if (!has_window(core))
-        batch__due_push(&core->due, batch);
-    batch->phase = BATCH__OPEN;
-}
-
-void]]
-    [[    batch->joining = SIM_MISTAKE(waiting_not_joining) ? 0 : batch->waiting.count;
-    batch__waiting_remove(&core->waiting, batch);
-    if (!has_window(core))
-        batch__due_push(&core->due, batch);
-    batch->phase = BATCH__OPEN;
-}
-
-void]])
-make_mistake(core
+make_mistake(window
+    [[    batch->joining = batch->waiting.count;]]
+    [[    batch->joining = SIM_MISTAKE(waiting_not_joining) ? 0 : batch->waiting.count;]])
+make_mistake(events
     [[    uint64_t window_ns = core->due.first != NULL ?]]
     [[    uint64_t window_ns = core->due.first != NULL && !SIM_MISTAKE(window_never_closes) ?]])
-make_mistake(core
+make_mistake(window
     [[sum_or_max(core->now_ns, core->config.window_ns)]]
     [[sum_or_max(core->now_ns, core->config.window_ns >> SIM_MISTAKE(window_closes_early)
                                        << SIM_MISTAKE(window_too_long))]])
-make_mistake(core
+make_mistake(window
     [[    batch->deadline_ns = sum_or_max(]]
     [[    if (!SIM_MISTAKE(deadline_of_another) || batch->deadline_ns == 0)
         batch->deadline_ns = sum_or_max(]])
-make_mistake(step
+make_mistake(actions
     [[    else
         batch->phase = batch->changed > 0 ? BATCH__CLOSED : BATCH__ANSWER;]]
     [[    else if (SIM_MISTAKE(no_save_after_change) && batch->changed < batch->ran.count)
@@ -115,7 +101,7 @@ make_mistake(step
                                                                               : BATCH__ANSWER;]])
 
 # The outcome.
-make_mistake(core
+make_mistake(events
     [[        batch->status = (int8_t)status;]]
     [[        batch->status = (int8_t)status;
         if (SIM_MISTAKE(unknown_told_as_failed) && status == BATCH_UNKNOWN)
@@ -127,10 +113,10 @@ make_mistake(core
         if (SIM_MISTAKE(canceled_after_run) && batch->ran.count > 1 &&
             batch__op_is_canceled(batch->ran.head))
             batch__answer(core, batch__ops_pop(&batch->ran), BATCH_CANCELED);]])
-make_mistake(step
-    [[    todo_pop(core);
+make_mistake(actions
+    [[    batch__todo_pop(core);
     if (batch->waiting.count > 0) {]]
-    [[    todo_pop(core);
+    [[    batch__todo_pop(core);
     if (SIM_MISTAKE(stop_forgets_waiting) && core->is_stopping && batch->waiting.count > 0) {
         core->ops -= batch->waiting.count;
         batch->waiting.count = 0;
@@ -140,31 +126,31 @@ make_mistake(step
     if (batch->waiting.count > 0) {]])
 
 # Replays and kept resources.
-make_mistake(core
+make_mistake(events
     [[status == BATCH_CONFLICT && batch__may_replay(core, batch)]]
     [[(status == BATCH_CONFLICT || (SIM_MISTAKE(unknown_replayed) && status == BATCH_UNKNOWN)) &&
         batch__may_replay(core, batch)]])
-make_mistake(again
+make_mistake(replay
     [[batch->replays < core->config.replays_max]]
     [[batch->replays < core->config.replays_max + SIM_MISTAKE(replay_without_limit)]])
-make_mistake(again
+make_mistake(replay
     [[    batch->again = batch__ops_take(&batch->ran);]]
     [[    batch->again = batch__ops_take(&batch->ran);
     if (SIM_MISTAKE(replay_out_of_order) && batch->again.count > 1)
         batch__ops_push(&batch->again, batch__ops_pop(&batch->again));]])
-make_mistake(again
+make_mistake(replay
     [[    batch->phase = BATCH__DROP;]]
     [[    batch->phase = SIM_MISTAKE(replay_on_old_resource) ? BATCH__RERUN : BATCH__DROP;]])
-make_mistake(step
+make_mistake(actions
     [[batch->changed == 0 && batch->is_kept]]
     [[batch->changed == 0 && batch->is_kept && !SIM_MISTAKE(kept_not_looked_at)]])
-make_mistake(again
+make_mistake(cache
     [[batch->status == BATCH_OK]]
     [[(batch->status == BATCH_OK || SIM_MISTAKE(kept_after_failed_save))]])
-make_mistake(step
+make_mistake(actions
     [[if (batch->is_loaded && core->is_stopping) {]]
     [[if (batch->is_loaded && core->is_stopping && !SIM_MISTAKE(kept_after_stop)) {]])
-make_mistake(again
+make_mistake(cache
     [[batch__keep_at_most(core, core->config.kept_max - 1);]]
     [[batch__keep_at_most(core, core->config.kept_max - !SIM_MISTAKE(kept_without_limit));]])
 

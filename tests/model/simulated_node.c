@@ -96,7 +96,7 @@ void sim_node_update(const struct sim *sim, struct sim_node *node)
     bool is_natural = node->core.config.window_ns == BATCH_WINDOW_NONE;
     if (node->inbox_size > 0 || node->is_stop_wanted || node->is_cancel_wanted)
         due_ns = sim->now_ns;
-    else if (is_natural && node->core.due.first != NULL && due_ns > sim->now_ns + 5 * SIM_US)
+    else if (is_natural && batch__core_has_due(&node->core) && due_ns > sim->now_ns + 5 * SIM_US)
         due_ns = sim->now_ns + 5 * SIM_US; /* the store will be free then */
     node->due_ns = due_ns;
 }
@@ -341,7 +341,7 @@ static void expire(struct sim *sim, struct sim_node *node)
         after_event(sim, node);
     }
     bool is_natural = node->core.config.window_ns == BATCH_WINDOW_NONE;
-    if (is_natural && node->core.due.first != NULL) {
+    if (is_natural && batch__core_has_due(&node->core)) {
         uint64_t calls_max = sim->config->is_calm ? UINT64_MAX : node->luck >> 16 & 3;
         node->flushes += calls_max > 0;
         batch__core_flush(&node->core, calls_max, event_ns(sim, node));
@@ -367,7 +367,7 @@ void sim_node_turn(struct sim *sim, struct sim_node *node)
         node->awake_ns += (node->luck >> 40 & 0x3F) * SIM_US;
         sim_saw(sim, SIM_EVENT_late_worker);
     }
-    if (node->state == SIM_STOPPING && node->core.ops == 0 && node->core.table.count == 0)
+    if (node->state == SIM_STOPPING && batch__core_is_idle(&node->core))
         end(sim, node);
     else
         sim_node_update(sim, node);

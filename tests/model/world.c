@@ -4,7 +4,7 @@
  * answered, without anybody having stopped, and then all nodes stop. */
 #include "simulation.h"
 
-#include "core/check.h"
+#include "base/check.h"
 
 #include <stdarg.h>
 #include <stdio.h>

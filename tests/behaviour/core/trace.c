@@ -1,6 +1,6 @@
 #include "trace.h"
 
-#include "core/check.h"
+#include "base/check.h"
 
 #include <batch/metrics.h>
 
@@ -486,8 +486,7 @@ void trace_end(struct trace *t)
         t->text_size = 0;
     }
     assert_int_equal(t->answered, t->submitted);
-    assert_int_equal(t->core.ops, 0);
-    assert_int_equal(t->core.table.count, 0);
+    assert_true(batch__core_is_idle(&t->core));
     batch__core_destroy(&t->core);
     assert_int_equal(t->memory.live, 0);
     free(t);

@@ -4,7 +4,7 @@
 #include "scenarios.h"
 
 #include "core/op.h"
-#include "platform/atomics.h"
+#include "base/atomics.h"
 #include "runtime/call.h"
 #include "runtime/inbox.h"
 

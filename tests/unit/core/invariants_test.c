@@ -2,7 +2,7 @@
  * check that finds nothing would look like a core that does nothing wrong. */
 #include "trace.h"
 
-#include "core/parts.h"
+#include "core/lists.h"
 
 /* A batch in every phase that can be seen from outside, and nothing on `todo`. */
 struct scene {
@@ -72,8 +72,8 @@ static void scene_end(struct scene *s)
     X(s->core->config.ops_waiting_max = 4, "core->ops <= core->config.ops_waiting_max")
 
 #define PHASE_MAP(X)                                                                               \
-    X(s->open->phase = BATCH__POOLED, "batch->phase > BATCH__POOLED")                              \
-    X(s->open->phase = BATCH__KEPT + 1, "batch->phase <= BATCH__KEPT")                             \
+    X(s->open->phase = BATCH__POOLED, "is_phase_of_key(batch->phase)")                             \
+    X(s->open->phase = BATCH__KEPT + 1, "is_phase_of_key(batch->phase)")                           \
     X(s->open->is_loaded = false, ": batch->is_loaded")                                            \
     X(s->saving->is_loaded = false, ": batch->is_loaded")                                          \
     X(s->kept->is_loaded = false, ": batch->is_loaded")                                            \
@@ -88,7 +88,7 @@ static void scene_end(struct scene *s)
     X(s->reloading->again = NONE, "batch->again.count > 0 || batch->phase")                        \
     X(s->open->changed = 2, "batch->changed <= batch->ran.count")                                  \
     X(s->core->config.ops_max = 0, "batch->ran.count <= core->config.ops_max")                     \
-    X(s->saving->in_due = true, "batch->phase <= BATCH__OPEN")                                     \
+    X(s->saving->in_due = true, "batch__phase_may_be_due(batch->phase)")                           \
     X(s->saving->changed = 0, "batch->changed > 0")                                                \
     X((batch__todo_push(s->core, s->saving), s->saving->phase = BATCH__CLOSED,                     \
        s->saving->changed = 0),                                                                    \
@@ -111,7 +111,7 @@ static void scene_end(struct scene *s)
     X(s->open->in_todo = true, "count == expected")                                                \
     X((s->core->running = &s->extra, s->core->ops++), "core->todo_first != NULL")                  \
     X((s->core->running = &s->extra, s->core->ops++, batch__todo_push(s->core, s->saving)),        \
-      "core->todo_first->phase == BATCH__OPEN")
+      "batch__phase_is_running(core->todo_first->phase)")
 
 #define LIST_MAP(X)                                                                                \
     X(s->loading->in_due = false, "batch->in_due")                                                 \

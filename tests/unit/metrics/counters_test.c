@@ -2,7 +2,7 @@
 #include "metrics_fixture.h"
 
 #include "metrics/counters.h"
-#include "platform/atomics.h"
+#include "base/atomics.h"
 #include "platform/platform.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* metrics_fixture.c: see metrics_fixture.h. */
 #include "metrics_fixture.h"
 
-#include "platform/atomics.h"
+#include "base/atomics.h"
 #include "platform/platform.h"
 
 #include <inttypes.h>

@@ -9,7 +9,7 @@
 #include "metrics_fixture.h"
 
 #include "metrics/subscription.h"
-#include "platform/atomics.h"
+#include "base/atomics.h"
 #include "platform/platform.h"
 
 #include <string.h>

@@ -1,12 +1,6 @@
-/* early.c: refusing at once what would only expire.
- *
- * An operation whose key is being saved waits for the rest of that save, and for a load. How long
- * these take is known from those before: moving means of the shard, in which each new time counts
- * for an eighth. Only a key that is being saved is judged, so the next save is always measured and
- * the judgement follows what the store does; a key at rest is never refused.
- */
-#include "check.h"
-#include "parts.h"
+#include "admission.h"
+
+#include "../base/check.h"
 
 enum { WEIGHT = 8 };
 
@@ -38,9 +32,18 @@ static uint64_t wait_ns(const struct batch__core *core, const struct batch__batc
         since_ns = core->now_ns - batch->load_ns;
         return (core->load_mean_ns > since_ns ? core->load_mean_ns - since_ns : 0) + save_ns +
                load_ns;
-    default:
-        return 0;
+    case BATCH__BEGUN: /* it runs with the batch that loads or is open */
+    case BATCH__LOADING:
+    case BATCH__OPEN:
+    case BATCH__ANSWER: /* the next batch begins at once */
+    case BATCH__REPORT:
+    case BATCH__RELEASE:
+    case BATCH__ENDED:
+    case BATCH__KEPT:
+    case BATCH__POOLED:
+        break;
     }
+    return 0;
 }
 
 bool batch__is_hopeless(const struct batch__core *core, const struct batch__batch *batch,
@@ -48,6 +51,7 @@ bool batch__is_hopeless(const struct batch__core *core, const struct batch__batc
 {
     if (op->start_by_ns == 0 || core->save_mean_ns == 0)
         return false;
-    uint64_t left_ns = op->start_by_ns - core->now_ns; /* it has not expired */
+    batch__check(op->start_by_ns >= core->now_ns); /* else it has expired */
+    uint64_t left_ns = op->start_by_ns - core->now_ns;
     return wait_ns(core, batch) > left_ns;
 }

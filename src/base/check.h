@@ -1,10 +1,12 @@
-/* check.h: what must be true whatever the world does. For our own mistakes, never for input.
+/* check.h: assertions, for every layer. They are for bugs of our own; input and failures of the
+ * world get a status.
  *
  * batch__check is cheap and always on. When one fails the state can no longer be trusted with
- * money, so the panic hook, supplied by whoever links the core, must not return.
+ * money, so batch__panic must not return. The library's ends the process (check.c); a test may link
+ * its own.
  */
-#ifndef BATCH_CORE_CHECK_H
-#define BATCH_CORE_CHECK_H
+#ifndef BATCH_BASE_CHECK_H
+#define BATCH_BASE_CHECK_H
 
 __attribute__((noreturn)) void batch__panic(const char *file, int line, const char *broken);
 

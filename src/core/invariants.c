@@ -1,6 +1,8 @@
-/* valid.c: the whole-state check. Every relation that the headers state, looked at from scratch. */
-#include "check.h"
+/* invariants.c: batch__core_check of core.h. Every relation that the headers state, checked from
+ * scratch over the whole state. */
 #include "core.h"
+
+#include "../base/check.h"
 
 static void check_ops(const struct batch__ops *ops)
 {
@@ -15,25 +17,39 @@ static void check_ops(const struct batch__ops *ops)
     batch__check(count == 0 || last == ops->tail);
 }
 
-static bool has_ran_in_hand(const struct batch__batch *batch)
+/* That of a batch in the table. */
+static bool is_phase_of_key(enum batch__phase phase)
 {
-    return batch->phase >= BATCH__OPEN && batch->phase <= BATCH__ANSWER;
+    switch (phase) {
+    case BATCH__BEGUN:
+    case BATCH__LOADING:
+    case BATCH__OPEN:
+    case BATCH__CLOSED:
+    case BATCH__SAVING:
+    case BATCH__DROP:
+    case BATCH__RELOAD:
+    case BATCH__RELOADING:
+    case BATCH__RERUN:
+    case BATCH__ANSWER:
+    case BATCH__REPORT:
+    case BATCH__RELEASE:
+    case BATCH__ENDED:
+    case BATCH__KEPT:
+        return true;
+    case BATCH__POOLED:
+        break;
+    }
+    return false;
 }
 
 static bool must_act(const struct batch__core *core, const struct batch__batch *batch)
 {
-    switch ((enum batch__phase)batch->phase) {
-    case BATCH__LOADING:
-    case BATCH__SAVING:
-    case BATCH__RELOADING:
-    case BATCH__KEPT:
+    if (batch__phase_is_at_store(batch->phase) || batch->phase == BATCH__KEPT)
         return false;
-    case BATCH__OPEN: /* what is not in `due` closes, so nothing but `todo` would remember it */
+    if (batch->phase == BATCH__OPEN) /* not in `due` it closes: only `todo` would remember it */
         return batch->waiting.count > 0 || batch->ran.count == 0 || !batch->in_due ||
                core->is_stopping;
-    default:
-        return true;
-    }
+    return true;
 }
 
 static void check_waiting(const struct batch__core *core, const struct batch__batch *batch)
@@ -66,14 +82,17 @@ static void check_loaded(const struct batch__batch *batch)
     case BATCH__RELOADING:
         batch__check(!batch->is_loaded);
         break;
-    default:
+    case BATCH__ANSWER:
+    case BATCH__REPORT:
+    case BATCH__ENDED: /* may be either */
+    case BATCH__POOLED:
         break;
     }
 }
 
 static void check_again(const struct batch__core *core, const struct batch__batch *batch)
 {
-    bool may_run_again = batch->phase >= BATCH__DROP && batch->phase <= BATCH__RERUN;
+    bool may_run_again = batch__phase_is_replay(batch->phase);
     check_ops(&batch->again);
     batch__check(batch->again.count == 0 || may_run_again);
     batch__check(batch->replays <= core->config.replays_max);
@@ -87,19 +106,18 @@ static void check_again(const struct batch__core *core, const struct batch__batc
 
 static void check_batch(const struct batch__core *core, const struct batch__batch *batch)
 {
-    batch__check(batch->phase > BATCH__POOLED);
-    batch__check(batch->phase <= BATCH__KEPT);
+    batch__check(is_phase_of_key(batch->phase));
     check_waiting(core, batch);
     check_loaded(batch);
     check_again(core, batch);
-    if (has_ran_in_hand(batch))
+    if (batch__phase_owns_ran(batch->phase))
         check_ops(&batch->ran);
     batch__check(batch->changed <= batch->ran.count);
     batch__check(batch->ran.count <= core->config.ops_max || batch->status == BATCH_LOAD_FAILED);
     batch__check(batch->in_todo || !must_act(core, batch));
     if (batch->in_due)
-        batch__check(batch->phase <= BATCH__OPEN);
-    if (batch->phase == BATCH__CLOSED || batch->phase == BATCH__SAVING)
+        batch__check(batch__phase_may_be_due(batch->phase));
+    if (batch__phase_has_changed(batch->phase))
         batch__check(batch->changed > 0);
     if (batch->phase == BATCH__KEPT) {
         batch__check(!batch->in_todo);
@@ -194,7 +212,7 @@ void batch__core_check(const struct batch__core *core)
         todo += batch->in_todo;
         kept += batch->phase == BATCH__KEPT;
         ops += batch->waiting.count + batch->again.count;
-        ops += has_ran_in_hand(batch) ? batch->ran.count : 0;
+        ops += batch__phase_owns_ran(batch->phase) ? batch->ran.count : 0;
     }
     batch__check(batches == core->table.count);
     batch__check(ops == core->ops);
@@ -205,7 +223,6 @@ void batch__core_check(const struct batch__core *core)
     check_kept(core, kept);
     if (core->running != NULL) {
         batch__check(core->todo_first != NULL);
-        batch__check(core->todo_first->phase == BATCH__OPEN ||
-                     core->todo_first->phase == BATCH__RERUN);
+        batch__check(batch__phase_is_running(core->todo_first->phase));
     }
 }

@@ -5,8 +5,8 @@
  * before), and seq_cst (two threads that each write one flag and read the other's). No stand-alone
  * fences.
  */
-#ifndef BATCH_ATOMICS_H
-#define BATCH_ATOMICS_H
+#ifndef BATCH_BASE_ATOMICS_H
+#define BATCH_BASE_ATOMICS_H
 
 #define batch__load_relaxed(place) __atomic_load_n((place), __ATOMIC_RELAXED)
 #define batch__load_acquire(place) __atomic_load_n((place), __ATOMIC_ACQUIRE)

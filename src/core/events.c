@@ -1,8 +1,14 @@
-/* core.c: events. Each one changes the state and puts on `todo` the batches that may now have
- * actions. */
-#include "check.h"
+/* events.c: the events and the questions of core.h. Each event changes the state and puts on `todo`
+ * the batches that may now have actions. */
+#include "core.h"
+
+#include "../base/check.h"
+#include "admission.h"
+#include "cache.h"
 #include "lists.h"
-#include "parts.h"
+#include "replay.h"
+#include "sweep.h"
+#include "window.h"
 
 #include <batch/metrics.h>
 
@@ -41,81 +47,12 @@ static void event_end(struct batch__core *core)
 #endif
 }
 
-/* ---- Windows -------------------------------------------------------------------------------- */
-
-static bool has_window(const struct batch__core *core)
-{
-    return core->config.window_ns != BATCH_WINDOW_NONE;
-}
-
-static uint64_t sum_or_max(uint64_t a, uint64_t b)
-{
-    return a <= UINT64_MAX - b ? a + b : UINT64_MAX;
-}
-
-static void window_start(struct batch__core *core, struct batch__batch *batch)
-{
-    batch->begun_ns = core->now_ns;
-    batch->closes_ns = UINT64_MAX;
-    if (!has_window(core))
-        return;
-    batch->closes_ns = sum_or_max(core->now_ns, core->config.window_ns);
-    batch__due_push(&core->due, batch);
-}
-
-void batch__window_end(struct batch__core *core, struct batch__batch *batch)
-{
-    if (batch->in_due)
-        batch__due_remove(&core->due, batch);
-}
-
-void batch__window_restart(struct batch__core *core, struct batch__batch *batch)
-{
-    if (!has_window(core)) {
-        batch->begun_ns = core->now_ns;
-        return;
-    }
-    batch__window_end(core, batch);
-    window_start(core, batch);
-}
-
-void batch__begin(struct batch__core *core, struct batch__batch *batch)
-{
-    batch->phase = BATCH__BEGUN;
-    batch->status = BATCH_OK;
-    batch->ran = (struct batch__ops){NULL, NULL, 0};
-    batch->joining = 0;
-    batch->changed = 0;
-    batch->replays = 0;
-    batch->is_kept = false;
-    batch->load_ns = batch->loaded_ns = 0;
-    batch->save_ns = batch->saved_ns = 0;
-    batch->first_wait_ns = 0;
-    window_start(core, batch);
-    batch__todo_push(core, batch);
-}
-
-void batch__begin_kept(struct batch__core *core, struct batch__batch *batch)
-{
-    batch__begin(core, batch);
-    batch->is_kept = true;
-    batch->joining = batch->waiting.count;
-    if (batch->in_waiting)
-        batch__waiting_remove(&core->waiting, batch);
-    if (!has_window(core))
-        batch__due_push(&core->due, batch);
-    batch->phase = BATCH__OPEN;
-}
-
-void batch__deadline_set(struct batch__core *core, struct batch__batch *batch)
-{
-    batch->deadline_ns = sum_or_max(batch->begun_ns, core->config.deadline_ns);
-}
-
 /* ---- Submit and cancel ---------------------------------------------------------------------- */
 
 static void join(struct batch__core *core, struct batch__batch *batch, batch_op *op)
 {
+    batch__check(batch->phase != BATCH__POOLED);
+    batch__check(batch->phase != BATCH__KEPT);
     if (batch->phase == BATCH__LOADING && batch->waiting.count == 0)
         batch__window_restart(core, batch); /* those it was loaded for have left */
     batch__ops_push(&batch->waiting, op);
@@ -139,6 +76,7 @@ static struct batch__batch *open_batch(struct batch__core *core, const batch_op 
         batch__pool_take(&core->pool, op->key, op->key_size, op->private_hash);
     if (batch == NULL)
         return NULL;
+    batch__check(batch->phase == BATCH__POOLED);
     batch->start_by_min_ns = UINT64_MAX;
     batch__table_add(&core->table, batch);
     batch__begin(core, batch);
@@ -150,14 +88,15 @@ static int refusal(const struct batch__core *core, const batch_op *op)
 {
     if (core->is_stopping)
         return BATCH_STOPPED;
-    if (core->ops >= core->config.ops_waiting_max)
+    if (batch__core_is_full(core))
         return BATCH_BUSY;
     return batch__op_refusal(op, core->now_ns);
 }
 
+/* Its operations that have not been given out by DONE. */
 static uint64_t unanswered(const struct batch__batch *batch)
 {
-    uint64_t ran = batch->phase <= BATCH__ANSWER ? batch->ran.count : 0;
+    uint64_t ran = batch__phase_owns_ran(batch->phase) ? batch->ran.count : 0;
     return batch->waiting.count + batch->again.count + ran;
 }
 
@@ -208,6 +147,8 @@ void batch__core_cancel(struct batch__core *core, uint64_t now_ns)
 
 static void load_failed(struct batch__batch *batch, struct batch__ops *ops)
 {
+    batch__check(ops->count > 0);
+    batch__check(batch->ran.count == 0);
     batch->ran = batch__ops_take(ops);
     batch->status = BATCH_LOAD_FAILED;
     batch->close_reason = BATCH_CLOSED_BY_ERROR;
@@ -221,19 +162,11 @@ static void first_load_failed(struct batch__core *core, struct batch__batch *bat
     batch__window_end(core, batch);
 }
 
-static void opened(struct batch__core *core, struct batch__batch *batch)
-{
-    batch->joining = batch->waiting.count;
-    batch__waiting_remove(&core->waiting, batch);
-    if (!has_window(core))
-        batch__due_push(&core->due, batch);
-    batch->phase = BATCH__OPEN;
-}
-
 void batch__core_loaded(struct batch__core *core, struct batch__batch *batch, int status,
                         uint64_t now_ns)
 {
     event_begin(core, now_ns);
+    batch__check(!batch->is_loaded);
     batch__check(batch->phase == BATCH__LOADING || batch->phase == BATCH__RELOADING);
     batch__check(status == BATCH_OK || status == BATCH_LOAD_FAILED);
     batch->loaded_ns = core->now_ns;
@@ -246,7 +179,7 @@ void batch__core_loaded(struct batch__core *core, struct batch__batch *batch, in
     else if (batch->waiting.count == 0)
         batch->phase = batch->is_loaded ? BATCH__RELEASE : BATCH__ENDED; /* nobody is left */
     else if (batch->is_loaded)
-        opened(core, batch);
+        batch__window_open(core, batch);
     else
         first_load_failed(core, batch);
     batch__todo_push(core, batch);
@@ -258,6 +191,7 @@ void batch__core_ran(struct batch__core *core, batch_verdict verdict, uint64_t n
     batch_op *op = core->running;
     struct batch__batch *batch = core->todo_first;
     batch__check(op != NULL);
+    batch__check(batch__phase_is_running(batch->phase));
     core->running = NULL;
     if (now_ns > core->now_ns)
         core->now_ns = now_ns;
@@ -274,6 +208,7 @@ void batch__core_saved(struct batch__core *core, struct batch__batch *batch, int
 {
     event_begin(core, now_ns);
     batch__check(batch->phase == BATCH__SAVING);
+    batch__check(batch->changed > 0);
     batch__check(status == BATCH_OK || status == BATCH_CONFLICT || status == BATCH_SAVE_FAILED ||
                  status == BATCH_UNKNOWN);
     batch->saved_ns = core->now_ns;
@@ -295,11 +230,11 @@ void batch__core_expire(struct batch__core *core, uint64_t now_ns)
 {
     event_begin(core, now_ns);
     uint64_t left = core->config.expire_max > 0 ? core->config.expire_max : UINT64_MAX;
-    while (has_window(core) && core->due.first != NULL &&
+    while (batch__has_window(core) && core->due.first != NULL &&
            core->due.first->closes_ns <= core->now_ns && left-- > 0) {
         struct batch__batch *batch = core->due.first;
-        batch__due_remove(&core->due,
-                          batch); /* one that is loading closes when its operations ran */
+        batch__due_remove(&core->due, batch);
+        /* One that is loading closes as soon as its operations ran. */
         if (batch->phase == BATCH__OPEN)
             batch__todo_push(core, batch);
     }
@@ -310,7 +245,7 @@ void batch__core_expire(struct batch__core *core, uint64_t now_ns)
 void batch__core_flush(struct batch__core *core, uint64_t calls_max, uint64_t now_ns)
 {
     event_begin(core, now_ns);
-    while (!has_window(core) && core->due.first != NULL && calls_max-- > 0) {
+    while (!batch__has_window(core) && core->due.first != NULL && calls_max-- > 0) {
         struct batch__batch *batch = core->due.first;
         batch__due_remove(&core->due, batch);
         batch__todo_push(core, batch);
@@ -330,9 +265,31 @@ void batch__core_stop(struct batch__core *core, uint64_t now_ns)
     event_end(core);
 }
 
+/* ---- Questions ------------------------------------------------------------------------------ */
+
 uint64_t batch__core_deadline_ns(const struct batch__core *core)
 {
     uint64_t window_ns = core->due.first != NULL ? core->due.first->closes_ns : UINT64_MAX;
     uint64_t sweep_ns = batch__sweep_due_ns(core);
     return window_ns < sweep_ns ? window_ns : sweep_ns;
+}
+
+uint64_t batch__core_now_ns(const struct batch__core *core)
+{
+    return core->now_ns;
+}
+
+bool batch__core_has_due(const struct batch__core *core)
+{
+    return core->due.first != NULL;
+}
+
+bool batch__core_is_full(const struct batch__core *core)
+{
+    return core->ops >= core->config.ops_waiting_max;
+}
+
+bool batch__core_is_idle(const struct batch__core *core)
+{
+    return core->table.count == 0 && core->ops == 0;
 }

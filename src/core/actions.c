@@ -1,40 +1,18 @@
-/* step.c: actions. A batch on `todo` is stepped through its phases until it has nothing to do for
- * now; the batch whose action was given out last stays first on `todo`, so its actions come in one
- * run. */
-#include "check.h"
+/* actions.c: batch__core_next of core.h. A batch on `todo` is stepped through its phases until it
+ * has nothing to do for now; the batch whose action was given out last stays first on `todo`, so
+ * that its actions come in one run. */
+#include "core.h"
+
+#include "../base/check.h"
+#include "cache.h"
 #include "lists.h"
-#include "parts.h"
+#include "replay.h"
+#include "sweep.h"
+#include "window.h"
 
 #include <batch/metrics.h>
 
 enum step { STEP_ACTION, STEP_AGAIN, STEP_REST, STEP_GONE };
-
-void batch__todo_push(struct batch__core *core, struct batch__batch *batch)
-{
-    if (batch->in_todo)
-        return;
-    batch->in_todo = true;
-    batch->todo_next = NULL;
-    if (core->todo_first == NULL)
-        core->todo_first = batch;
-    else
-        core->todo_last->todo_next = batch;
-    core->todo_last = batch;
-}
-
-static void todo_pop(struct batch__core *core)
-{
-    struct batch__batch *batch = core->todo_first;
-    core->todo_first = batch->todo_next;
-    batch->todo_next = NULL;
-    batch->in_todo = false;
-}
-
-void batch__answer(struct batch__core *core, batch_op *op, int status)
-{
-    op->private_status = (int8_t)status;
-    batch__ops_push(&core->answers, op);
-}
 
 static enum step act(struct batch__action *action, enum batch__action_kind kind,
                      struct batch__batch *batch)
@@ -47,14 +25,16 @@ static enum step act(struct batch__action *action, enum batch__action_kind kind,
 static enum step step_load(struct batch__core *core, struct batch__batch *batch,
                            enum batch__phase phase, struct batch__action *action)
 {
+    batch__check(!batch->is_loaded);
+    batch__deadline_set(core, batch);
     batch->phase = (uint8_t)phase;
     batch->load_ns = core->now_ns;
-    batch__deadline_set(core, batch);
     return act(action, BATCH__LOAD, batch);
 }
 
 static enum step close_batch(struct batch__core *core, struct batch__batch *batch, int reason)
 {
+    batch__check(batch->ran.count > 0);
     batch__window_end(core, batch);
     batch->close_reason = (uint8_t)reason;
     batch->joining = 0;
@@ -79,8 +59,7 @@ static int reason_to_close(const struct batch__core *core, const struct batch__b
     if (batch->joining > 0)
         return -1;
     if (!batch->in_due)
-        return core->config.window_ns == BATCH_WINDOW_NONE ? BATCH_CLOSED_BY_STORE
-                                                           : BATCH_CLOSED_BY_WINDOW;
+        return batch__has_window(core) ? BATCH_CLOSED_BY_WINDOW : BATCH_CLOSED_BY_STORE;
     return core->is_stopping ? BATCH_CLOSED_BY_STOP : -1;
 }
 
@@ -98,6 +77,7 @@ static enum step step_open(struct batch__core *core, struct batch__batch *batch,
         batch->phase = BATCH__RELEASE;
         return STEP_AGAIN;
     }
+    batch__check(batch->is_loaded);
     batch_op *op = batch__ops_pop(&batch->waiting);
     if (batch->joining > 0)
         batch->joining--;
@@ -118,14 +98,17 @@ static enum step step_open(struct batch__core *core, struct batch__batch *batch,
 static enum step step_closed(struct batch__core *core, struct batch__batch *batch,
                              struct batch__action *action)
 {
+    batch__check(batch->changed > 0);
+    batch__check(batch->is_loaded);
+    batch__deadline_set(core, batch);
     batch->phase = BATCH__SAVING;
     batch->save_ns = core->now_ns;
-    batch__deadline_set(core, batch);
     return act(action, BATCH__SAVE, batch);
 }
 
 static enum step step_drop(struct batch__batch *batch, struct batch__action *action)
 {
+    batch__check(batch->is_loaded);
     batch->is_loaded = false;
     batch->phase = BATCH__RELOAD;
     return act(action, BATCH__FREE_RESOURCE, batch);
@@ -165,6 +148,8 @@ static enum step step_answer(struct batch__core *core, struct batch__batch *batc
                              struct batch__action *action)
 {
     prefetch_next(core, batch);
+    batch__check(batch->ran.count > 0);
+    batch__check(core->ops >= batch->ran.count);
     batch->phase = BATCH__REPORT;
     core->ops -= batch->ran.count;
     *action = (struct batch__action){BATCH__DONE, batch, batch->ran.head, batch->ran.count};
@@ -182,6 +167,7 @@ static enum step step_report(const struct batch__core *core, struct batch__batch
 
 static enum step step_release(struct batch__batch *batch, struct batch__action *action)
 {
+    batch__check(batch->is_loaded);
     batch->is_loaded = false;
     batch->phase = BATCH__ENDED;
     return act(action, BATCH__FREE_RESOURCE, batch);
@@ -193,7 +179,7 @@ static enum step step_ended(struct batch__core *core, struct batch__batch *batch
         batch->phase = BATCH__RELEASE;
         return STEP_AGAIN;
     }
-    todo_pop(core);
+    batch__todo_pop(core);
     if (batch->waiting.count > 0) {
         if (batch->is_loaded)
             batch__begin_kept(core, batch);
@@ -251,11 +237,12 @@ bool batch__core_next(struct batch__core *core, struct batch__action *ret_action
         if (next == STEP_ACTION)
             return true;
         if (next == STEP_REST)
-            todo_pop(core);
+            batch__todo_pop(core);
     }
     if (core->answers.count == 0)
         return false;
     struct batch__ops answers = batch__ops_take(&core->answers);
+    batch__check(core->ops >= answers.count);
     core->ops -= answers.count;
     *ret_action = (struct batch__action){BATCH__DONE, NULL, answers.head, answers.count};
     return true;

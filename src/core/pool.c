@@ -1,7 +1,6 @@
-/* batch.c: the pool of batch objects. Memory is taken in slabs and given back only at the end, so
- * the pool is as large as the largest number of keys that ever had work at one time. */
-#include "batch.h"
-#include "check.h"
+#include "pool.h"
+
+#include "../base/check.h"
 
 #include <string.h>
 
@@ -64,6 +63,7 @@ static bool grow(struct batch__pool *pool)
 struct batch__batch *batch__pool_take(struct batch__pool *pool, const void *key, size_t key_size,
                                       uint32_t hash)
 {
+    batch__check(key_size <= UINT32_MAX);
     if (pool->free == NULL && !grow(pool))
         return NULL;
     void *key_long = NULL;
@@ -86,6 +86,8 @@ struct batch__batch *batch__pool_take(struct batch__pool *pool, const void *key,
 
 void batch__pool_give(struct batch__pool *pool, struct batch__batch *batch)
 {
+    batch__check(batch->waiting.count == 0);
+    batch__check(batch->again.count == 0);
     batch__check(!batch->in_todo);
     batch__check(!batch->in_due);
     batch__check(!batch->in_waiting);

@@ -1,0 +1,84 @@
+#include "window.h"
+
+#include "../base/check.h"
+#include "lists.h"
+
+bool batch__has_window(const struct batch__core *core)
+{
+    return core->config.window_ns != BATCH_WINDOW_NONE;
+}
+
+static uint64_t sum_or_max(uint64_t a, uint64_t b)
+{
+    return a <= UINT64_MAX - b ? a + b : UINT64_MAX;
+}
+
+static void window_start(struct batch__core *core, struct batch__batch *batch)
+{
+    batch->begun_ns = core->now_ns;
+    batch->closes_ns = UINT64_MAX;
+    if (!batch__has_window(core))
+        return;
+    batch->closes_ns = sum_or_max(core->now_ns, core->config.window_ns);
+    batch__due_push(&core->due, batch);
+}
+
+void batch__window_end(struct batch__core *core, struct batch__batch *batch)
+{
+    if (batch->in_due)
+        batch__due_remove(&core->due, batch);
+}
+
+void batch__window_restart(struct batch__core *core, struct batch__batch *batch)
+{
+    batch__check(batch__phase_may_be_due(batch->phase));
+    batch__check(batch->ran.count == 0);
+    if (!batch__has_window(core)) {
+        batch->begun_ns = core->now_ns;
+        return;
+    }
+    batch__window_end(core, batch);
+    window_start(core, batch);
+}
+
+void batch__begin(struct batch__core *core, struct batch__batch *batch)
+{
+    batch__check(batch->again.count == 0);
+    batch->phase = BATCH__BEGUN;
+    batch->status = BATCH_OK;
+    batch->ran = (struct batch__ops){NULL, NULL, 0};
+    batch->joining = 0;
+    batch->changed = 0;
+    batch->replays = 0;
+    batch->is_kept = false;
+    batch->load_ns = batch->loaded_ns = 0;
+    batch->save_ns = batch->saved_ns = 0;
+    batch->first_wait_ns = 0;
+    window_start(core, batch);
+    batch__todo_push(core, batch);
+}
+
+void batch__begin_kept(struct batch__core *core, struct batch__batch *batch)
+{
+    batch__begin(core, batch);
+    batch->is_kept = true;
+    batch__window_open(core, batch);
+}
+
+void batch__window_open(struct batch__core *core, struct batch__batch *batch)
+{
+    batch__check(batch->is_loaded);
+    batch__check(batch__phase_is_opening(batch->phase));
+    batch->joining = batch->waiting.count;
+    if (batch->in_waiting)
+        batch__waiting_remove(&core->waiting, batch);
+    if (!batch__has_window(core))
+        batch__due_push(&core->due, batch);
+    batch->phase = BATCH__OPEN;
+}
+
+void batch__deadline_set(struct batch__core *core, struct batch__batch *batch)
+{
+    batch__check(!batch__phase_is_at_store(batch->phase));
+    batch->deadline_ns = sum_or_max(batch->begun_ns, core->config.deadline_ns);
+}
