@@ -36,22 +36,18 @@ typedef struct batch_metric {
     uint64_t save_ns;       /* time to save, likewise */
     uint64_t total_ns;      /* from the beginning to the last answer */
     uint64_t first_wait_ns; /* from the acceptance of the first operation until it ran */
-    uint32_t
-        group_size; /* calls that the store was given together with this save (load, if no save) */
-    uint32_t operations; /* operations answered with this batch: the sum of the next three */
+    uint32_t group_size;    /* calls in the group of this save; of the load if there was no save */
+    uint32_t operations;    /* operations answered with this batch: the sum of the next three */
     uint32_t operations_ok;
     uint32_t operations_not_applied;
     uint32_t operations_unknown;
-    uint32_t
-        operations_changed; /* of all that ran (the last time), those that said BATCH_CHANGED */
-    uint32_t replays;       /* times that its operations ran again after a conflict; load_ns and
-                                    save_ns are those of the last time */
-    bool load_skipped;      /* the resource was kept from the batch before (resource_cache_max) */
-    int close_reason;       /* enum batch_close_reason */
-    int status;             /* what the batch's operations were told */
-    int store_code;         /* the store's own error code, or 0 */
-    char error[BATCH_MESSAGE_SIZE]; /* the message of the batch's result; empty if status is
-                                       BATCH_OK */
+    uint32_t operations_changed; /* returned BATCH_CHANGED, when they last ran */
+    uint32_t replays;  /* after a conflict; load_ns and save_ns are those of the last time */
+    bool load_skipped; /* the resource was kept from the batch before (resource_cache_max) */
+    int close_reason;  /* enum batch_close_reason */
+    int status;        /* what the batch's operations were told */
+    int store_code;    /* the store's own error code, or 0 */
+    char error[BATCH_MESSAGE_SIZE]; /* the message of the result; empty if status is BATCH_OK */
 } batch_metric;
 
 typedef struct batch_subscription batch_subscription;

@@ -2,8 +2,8 @@
 #include "counters.h"
 
 #include "../base/atomics.h"
+#include "../base/check.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* What every caller's batch_stats has had since the first release. */
@@ -19,8 +19,8 @@ void batch__counters_accepted(struct batch__counters *counters, uint64_t count)
 
 void batch__counters_answered(struct batch__counters *counters, int status, uint64_t count)
 {
-    if (status > 0 || status <= -BATCH_STATUS_COUNT)
-        abort(); /* a bug of ours: better than writing somewhere else */
+    batch__check(status <= 0);
+    batch__check(status > -BATCH_STATUS_COUNT);
     uint64_t *place = &counters->xanswered[-status];
     /* Release: whoever sees the answers sees that the operations were accepted. */
     batch__store_release(place, batch__load_relaxed(place) + count);
@@ -29,8 +29,10 @@ void batch__counters_answered(struct batch__counters *counters, int status, uint
 void batch__counters_batch(struct batch__counters *counters, const batch_metric *metric, bool saved)
 {
     int reason = metric->close_reason;
-    if (reason < 0 || reason >= BATCH_CLOSE_REASON_COUNT)
-        abort();
+    batch__check(reason >= 0);
+    batch__check(reason < BATCH_CLOSE_REASON_COUNT);
+    batch__check(metric->operations > 0);
+    batch__check(metric->operations_changed <= metric->operations);
     batch__count(&counters->xclosed[reason], 1);
     if (saved) /* release: whoever sees the save sees the batch */
         batch__store_release(&counters->xsaved, batch__load_relaxed(&counters->xsaved) + 1);

@@ -31,7 +31,7 @@ struct batch__counters {
 };
 
 /* Thread: the worker of the shard. `accepted` before `answered`, for the same operations. A status
- * or close reason that does not exist aborts. */
+ * or close reason that does not exist is a bug (batch__check). */
 void batch__counters_accepted(struct batch__counters *counters, uint64_t count);
 void batch__counters_answered(struct batch__counters *counters, int status, uint64_t count);
 

@@ -2,6 +2,7 @@
 #include "histogram.h"
 
 #include "../base/atomics.h"
+#include "../base/check.h"
 
 enum { STEP_BITS = BATCH__HISTOGRAM_STEP_BITS, STEPS = BATCH__HISTOGRAM_STEPS };
 
@@ -17,6 +18,7 @@ size_t batch__histogram_bucket(uint64_t value)
 
 uint64_t batch__histogram_bucket_max(size_t bucket)
 {
+    batch__check(bucket < BATCH__HISTOGRAM_BUCKETS);
     if (bucket < STEPS)
         return bucket;
     unsigned shift = (unsigned)(bucket / STEPS) - 1u;
@@ -70,6 +72,8 @@ void batch__histogram_sum_add(struct batch__histogram_sum *sum,
 /* The value of the `rank`-th smallest, from 1; 1 <= rank <= sum->count. */
 static uint64_t value_of_rank(const struct batch__histogram_sum *sum, uint64_t rank)
 {
+    batch__check(rank > 0);
+    batch__check(rank <= sum->count);
     uint64_t seen = 0;
     size_t bucket = 0;
     while (bucket < BATCH__HISTOGRAM_BUCKETS - 1) {

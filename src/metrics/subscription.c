@@ -13,6 +13,7 @@
 #include "subscription.h"
 
 #include "../base/atomics.h"
+#include "../base/check.h"
 #include "../platform/platform.h"
 
 #include <string.h>
@@ -96,6 +97,7 @@ static void key_copy_leave(struct batch__hub_shared *shared, struct key_copy *co
     if (copy == NULL)
         return;
     batch__lock_take(&shared->lock);
+    batch__check(copy->users > 0);
     bool is_last = --copy->users == 0;
     batch__lock_give(&shared->lock);
     if (is_last)
@@ -106,10 +108,14 @@ static void key_copy_leave(struct batch__hub_shared *shared, struct key_copy *co
 static void shared_leave(struct batch__hub_shared *shared)
 {
     batch__lock_take(&shared->lock);
+    batch__check(shared->users > 0);
     bool is_last = --shared->users == 0;
     batch__lock_give(&shared->lock);
     if (!is_last)
         return;
+    batch__check(shared->is_ended);
+    batch__check(shared->first[0] == NULL);
+    batch__check(shared->first[1] == NULL);
     batch__lock_destroy(&shared->lock);
     give_memory(shared, shared);
 }
@@ -186,6 +192,7 @@ static void offer(struct batch__hub_shared *shared, batch_subscription *subscrip
         batch__count(&shared->xdropped, 1);
         return;
     }
+    batch__check(subscription->begin < subscription->queue_max);
     uint32_t at = subscription->begin + subscription->count; /* < 2 * queue_max, 2^21 at most */
     if (at >= subscription->queue_max)
         at -= subscription->queue_max;
@@ -194,7 +201,8 @@ static void offer(struct batch__hub_shared *shared, batch_subscription *subscrip
     slot->key_long = key_long;
     if (key_long != NULL)
         key_long->users++;
-    else if (metric->key_size > 0)
+    batch__check(key_long != NULL || metric->key_size <= sizeof slot->key);
+    if (key_long == NULL && metric->key_size > 0)
         memcpy(slot->key, metric->key, metric->key_size);
     subscription->count++;
     if (subscription->is_awaited)
@@ -281,6 +289,7 @@ int batch__hub_subscribe(struct batch__hub *hub, const batch_subscription_option
 /* Locks: held; given back while a worker that waits at the subscription finds out. */
 static void take_out(struct batch__hub_shared *shared, batch_subscription *subscription)
 {
+    batch__check(!subscription->is_closed);
     subscription->is_closed = true;
     if (!shared->is_ended)
         batch__store_relaxed(&shared->xlistening, shared->xlistening - 1);
@@ -290,8 +299,10 @@ static void take_out(struct batch__hub_shared *shared, batch_subscription *subsc
         batch__lock_wait(&shared->lock, UINT64_MAX);
 
     struct batch_subscription **link = &shared->first[subscription->is_blocking ? 1 : 0];
-    while (*link != subscription)
+    while (*link != subscription) {
+        batch__check(*link != NULL);
         link = &(*link)->next;
+    }
     *link = subscription->next;
 }
 
@@ -331,6 +342,7 @@ static int wait_for_record(struct batch__hub_shared *shared, batch_subscription 
 
     uint64_t now_ns = batch__clock_now_ns();
     uint64_t until_ns = timeout_ns < UINT64_MAX - now_ns ? now_ns + timeout_ns : UINT64_MAX;
+    batch__check(!subscription->is_awaited); /* one reader */
     subscription->is_awaited = true;
     while (subscription->count == 0 && !shared->is_ended &&
            (until_ns == UINT64_MAX || batch__clock_now_ns() < until_ns))
@@ -346,6 +358,8 @@ static int wait_for_record(struct batch__hub_shared *shared, batch_subscription 
 static void take_record(struct batch__hub_shared *shared, batch_subscription *subscription,
                         batch_metric *ret_metric)
 {
+    batch__check(subscription->count > 0);
+    batch__check(subscription->given_long == NULL);
     const struct slot *slot = &subscription->slots[subscription->begin];
     *ret_metric = slot->metric;
     if (slot->key_long != NULL) {

@@ -4,10 +4,13 @@
 #endif
 #include "platform.h"
 
+#include "../base/check.h"
+
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <time.h>
@@ -15,8 +18,8 @@
 static uint64_t clock_read_ns(clockid_t clock)
 {
     struct timespec time;
-    if (clock_gettime(clock, &time) != 0)
-        abort(); /* cannot happen with a clock that exists */
+    int failed = clock_gettime(clock, &time);
+    batch__check(failed == 0); /* the clock exists */
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
@@ -95,19 +98,20 @@ bool batch__lock_init(struct batch__lock *lock)
 void batch__lock_destroy(struct batch__lock *lock)
 {
     pthread_cond_destroy(&lock->changed);
-    pthread_mutex_destroy(&lock->mutex);
+    int error = pthread_mutex_destroy(&lock->mutex);
+    batch__check(error == 0); /* nobody holds it */
 }
 
 void batch__lock_take(struct batch__lock *lock)
 {
-    if (pthread_mutex_lock(&lock->mutex) != 0)
-        abort(); /* a mutex that was never made, or destroyed: a bug */
+    int error = pthread_mutex_lock(&lock->mutex);
+    batch__check(error == 0); /* else it was never made, or is destroyed */
 }
 
 void batch__lock_give(struct batch__lock *lock)
 {
-    if (pthread_mutex_unlock(&lock->mutex) != 0)
-        abort();
+    int error = pthread_mutex_unlock(&lock->mutex);
+    batch__check(error == 0);
 }
 
 void batch__lock_wake_one(struct batch__lock *lock)
@@ -148,6 +152,7 @@ static void *thread_main(void *arg)
 bool batch__thread_start(struct batch__thread *thread, const char *name, const void *owner,
                          void (*body)(void *arg), void *arg)
 {
+    batch__check(strlen(name) <= 15);
     thread->name = name;
     thread->owner = owner;
     thread->body = body;
@@ -163,8 +168,8 @@ bool batch__thread_start(struct batch__thread *thread, const char *name, const v
 
 void batch__thread_join(struct batch__thread *thread)
 {
-    if (pthread_join(thread->id, NULL) != 0)
-        abort();
+    int error = pthread_join(thread->id, NULL);
+    batch__check(error == 0);
 }
 
 bool batch__thread_is_current(const struct batch__thread *thread)

@@ -203,6 +203,32 @@ static void memory_grows_with_the_keys_that_have_work_at_one_time_and_not_with_a
     trace_end(t);
 }
 
+/* What an owner may ask of a core. */
+static void questions_are_answered(void **state)
+{
+    (void)state;
+    struct trace *t =
+        trace_new(&(struct trace_options){.start_ns = 7, .ops_waiting_max = 2, .kept_max = 1});
+    assert_true(batch__core_is_idle(&t->core));
+    assert_false(batch__core_is_full(&t->core));
+    assert_false(batch__core_has_due(&t->core));
+    trace_submit(t, "a", "A");
+    assert_false(batch__core_is_idle(&t->core));
+    assert_false(batch__core_is_full(&t->core));
+    assert_true(batch__core_has_due(&t->core));
+    assert_int_equal(batch__core_now_ns(&t->core), 7);
+    trace_submit(t, "a", "B");
+    assert_true(batch__core_is_full(&t->core));
+    trace_loaded(t, "a", BATCH_OK);
+    trace_at(t, 100);
+    assert_false(batch__core_has_due(&t->core));
+    assert_int_equal(batch__core_now_ns(&t->core), 100 * TRACE_MS + 7);
+    trace_saved(t, "a", BATCH_OK);
+    assert_false(batch__core_is_idle(&t->core)); /* the resource is cached */
+    assert_false(batch__core_is_full(&t->core));
+    trace_end(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +241,7 @@ int main(void)
         cmocka_unit_test(an_accepted_operation_needs_no_more_memory),
         cmocka_unit_test(
             memory_grows_with_the_keys_that_have_work_at_one_time_and_not_with_all_keys),
+        cmocka_unit_test(questions_are_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
