@@ -1,12 +1,15 @@
 /* direct.c: the same operations without libbatch, as one would write them: requests wait in a
- * queue, and each thread of a pool, with a connection of its own, takes the next one and makes a
- * transaction of it. A request that has been answered goes to the end of the queue, with another
- * key; its time runs from there.
+ * queue, and each thread of a pool, with a connection of its own, takes the next one and runs a
+ * transaction for it. A completed request goes to the end of the queue, with another key; its
+ * latency counts from there.
  */
-#include "bench.h"
+#include "direct.h"
+
+#include "say.h"
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct request {
     uint32_t key;
@@ -47,12 +50,13 @@ static void put(struct direct *direct, struct request request)
     direct->requests[place % direct->requests_size] = request;
 }
 
-/* Give back what was answered, if any, and take the next. False: it is over. */
-static bool next(struct direct *direct, const struct request *answered, struct request *ret_request)
+/* Queue what was completed, if any, and take the next. False: the run is over. */
+static bool next(struct direct *direct, const struct request *completed,
+                 struct request *ret_request)
 {
     pthread_mutex_lock(&direct->lock);
-    if (answered != NULL) {
-        put(direct, *answered);
+    if (completed != NULL) {
+        put(direct, *completed);
         pthread_cond_signal(&direct->changed);
     }
     while (direct->waiting == 0 && !direct->is_stopping)
@@ -78,10 +82,10 @@ static void *work(void *arg)
             direct->target->session_run(worker->session, &direct->keys[request.key], &retries);
         uint64_t now_ns = batch_now_ns();
         tally_latency(&worker->tally, now_ns - request.queued_ns);
-        tally_answer(&worker->tally, status);
+        tally_completed(&worker->tally, status);
         tally_add(&worker->tally.xretries, retries);
-        struct request again = {random_below(&worker->random, direct->keys_size), now_ns};
-        goes_on = next(direct, &again, &request);
+        struct request following = {random_below(&worker->random, direct->keys_size), now_ns};
+        goes_on = next(direct, &following, &request);
     }
     return NULL;
 }
@@ -92,7 +96,7 @@ static void direct_read(struct runner *runner, struct tally *sum)
     memset(sum, 0, sizeof *sum);
     for (uint32_t i = 0; i < direct->workers_size; i++)
         tally_sum(sum, &direct->workers[i].tally);
-    sum->commits = sum->xanswered[-BATCH_OK];
+    sum->commits = sum->xcompleted[-BATCH_OK];
     sum->rows = sum->commits;
 }
 

@@ -1,26 +1,31 @@
 /* grouped.c: the operations through libbatch, as many outstanding as asked for.
  *
- * Each answer submits its operation again, on another key taken at random, from the worker itself:
- * no thread of the benchmark runs meanwhile. Answers are collected and submitted some at a time
- * (batch_submit_many), but never so many that the store waits for them: at most one in
- * AGAIN_SHARE of what is outstanding. Times are taken of one operation in SAMPLE when there are
- * many, as reading the clock takes longer than the operation.
+ * Each completion resubmits its operation, on another key chosen at random, from the worker itself:
+ * no thread of the benchmark runs meanwhile. Completed operations are collected and resubmitted
+ * some at a time (batch_submit_many), but never so many that the store waits for them: at most one
+ * in RESUBMIT_SHARE of what is outstanding. One operation in SAMPLE is timed when there are many,
+ * as reading the clock takes longer than the operation.
  *
- * Mode single is the same with one call for each group, so one commit for each key.
+ * Mode single is the same with one call per group, so one commit per key.
  */
-#include "bench.h"
+#include "grouped.h"
+
+#include "say.h"
+
+#include <batch/metrics.h>
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
-    AGAIN_MAX = 256,
-    AGAIN_SHARE = 64,
+    RESUBMIT_MAX = 256,
+    RESUBMIT_SHARE = 64,
     SAMPLE = 64,
     SAMPLE_OUTSTANDING_MIN = 4096 /* with fewer, every operation is timed */
 };
 
-#define DEADLINE_NS 60000000000u /* saves wait for each other, and nobody is in a hurry */
+#define DEADLINE_NS 60000000000u /* saves wait for each other, and none is urgent */
 
 struct grouped {
     struct runner base;
@@ -33,13 +38,13 @@ struct grouped {
     uint32_t sample;
     int xstopping;
 
-    /* The rest is the worker's (until it runs, that of grouped_start). */
+    /* The rest belongs to the worker (before it runs, to grouped_start). */
     uint64_t random;
-    uint64_t under_way; /* submitted and not answered */
-    uint32_t again_size;
-    uint32_t again_max;
-    batch_op *again[AGAIN_MAX];     /* answered, and not submitted again */
-    char error[BATCH_MESSAGE_SIZE]; /* the first */
+    uint64_t in_flight; /* submitted and not completed */
+    uint32_t completed_size;
+    uint32_t completed_max;
+    batch_op *completed[RESUBMIT_MAX]; /* and not resubmitted */
+    char error[BATCH_MESSAGE_SIZE];    /* the first */
     struct tally tally;
 };
 
@@ -54,8 +59,8 @@ static batch_verdict increment(void *resource, void *arg)
 static void take_times(struct grouped *grouped)
 {
     uint64_t now_ns = 0;
-    for (uint32_t i = 0; i < grouped->again_size; i++) {
-        size_t index = (size_t)(grouped->again[i] - grouped->ops);
+    for (uint32_t i = 0; i < grouped->completed_size; i++) {
+        size_t index = (size_t)(grouped->completed[i] - grouped->ops);
         if (index % grouped->sample != 0)
             continue;
         if (now_ns == 0)
@@ -64,42 +69,42 @@ static void take_times(struct grouped *grouped)
     }
 }
 
-static void submit_again(struct grouped *grouped)
+static void resubmit(struct grouped *grouped)
 {
-    uint32_t size = grouped->again_size;
+    uint32_t size = grouped->completed_size;
     if (size == 0)
         return;
     take_times(grouped);
-    grouped->again_size = 0;
-    int status = batch_submit_many(grouped->processor, grouped->again, size);
+    grouped->completed_size = 0;
+    int status = batch_submit_many(grouped->processor, grouped->completed, size);
     if (status == BATCH_OK)
-        grouped->under_way += size;
-    else if (status != BATCH_STOPPED) /* cannot be: the limits allow all of them */
-        tally_add(&grouped->tally.xanswered[-status], size);
+        grouped->in_flight += size;
+    else if (status != BATCH_STOPPED) /* impossible: the limits allow all of them */
+        tally_add(&grouped->tally.xcompleted[-status], size);
 }
 
-/* Choose a key, and put the operation with those to be submitted. */
+/* Choose a key, and put the operation with those to be resubmitted. */
 static void collect(struct grouped *grouped, batch_op *op)
 {
     op->key = &grouped->keys[random_below(&grouped->random, grouped->keys_size)];
-    grouped->again[grouped->again_size++] = op;
+    grouped->completed[grouped->completed_size++] = op;
 }
 
 static void done(batch_op *op, const batch_result *result)
 {
     struct grouped *grouped = op->arg;
     size_t index = (size_t)(op - grouped->ops);
-    tally_answer(&grouped->tally, result->status);
+    tally_completed(&grouped->tally, result->status);
     if (result->status != BATCH_OK && grouped->error[0] == '\0')
         snprintf(grouped->error, sizeof grouped->error, "%s", result->message);
     if (index % grouped->sample == 0)
         tally_latency(&grouped->tally, batch_now_ns() - grouped->begun_ns[index / grouped->sample]);
-    grouped->under_way--;
+    grouped->in_flight--;
     if (__atomic_load_n(&grouped->xstopping, __ATOMIC_RELAXED))
         return;
     collect(grouped, op);
-    if (grouped->again_size >= grouped->again_max || grouped->under_way == 0)
-        submit_again(grouped);
+    if (grouped->completed_size >= grouped->completed_max || grouped->in_flight == 0)
+        resubmit(grouped);
 }
 
 static void grouped_read(struct runner *runner, struct tally *sum)
@@ -138,7 +143,11 @@ static struct grouped *grouped_new(const struct settings *settings)
     if (grouped == NULL)
         return NULL;
     uint32_t outstanding = settings->outstanding;
-    uint32_t again_max = outstanding / AGAIN_SHARE;
+    uint32_t completed_max = outstanding / RESUBMIT_SHARE;
+    if (completed_max < 1)
+        completed_max = 1;
+    if (completed_max > RESUBMIT_MAX)
+        completed_max = RESUBMIT_MAX;
     grouped->base = (struct runner){grouped_read, grouped_stop, grouped_free};
     grouped->keys = keys_new(settings->keys);
     grouped->keys_size = settings->keys;
@@ -147,7 +156,7 @@ static struct grouped *grouped_new(const struct settings *settings)
     grouped->sample = outstanding < SAMPLE_OUTSTANDING_MIN ? 1 : SAMPLE;
     grouped->begun_ns = calloc(outstanding / grouped->sample + 1, sizeof *grouped->begun_ns);
     grouped->random = batch_now_ns() | 1;
-    grouped->again_max = again_max < 1 ? 1 : again_max > AGAIN_MAX ? AGAIN_MAX : again_max;
+    grouped->completed_max = completed_max;
     if (grouped->keys != NULL && grouped->ops != NULL && grouped->begun_ns != NULL)
         return grouped;
     grouped_free(&grouped->base);
@@ -165,7 +174,7 @@ static bool processor_start(struct grouped *grouped, const struct settings *sett
     options.deadline_ns = DEADLINE_NS;
     options.ops_max = UINT32_MAX;
     options.ops_waiting_max =
-        2 * (uint64_t)settings->outstanding; /* an answer counts until it ends */
+        2 * (uint64_t)settings->outstanding; /* a completion counts until it returns */
     options.group_max = settings->mode == MODE_SINGLE ? 1 : settings->group_max;
     batch_result error;
     if (batch_processor_start(&grouped->processor, &options, &error) == BATCH_OK)
@@ -192,7 +201,7 @@ static bool submit_all(struct grouped *grouped)
             grouped->begun_ns[i / grouped->sample] = now_ns;
         all[i] = op;
     }
-    grouped->under_way = grouped->ops_size;
+    grouped->in_flight = grouped->ops_size;
     int status = batch_submit_many(grouped->processor, all, grouped->ops_size);
     free(all);
     return status == BATCH_OK;

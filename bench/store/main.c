@@ -1,27 +1,34 @@
 /* main.c: measure what a store does for many operations on few keys, with and without libbatch.
  *
- * Counters are read at both ends of the measured time, while operations go on; what is under way
- * when it ends is answered and verified, but not measured.
+ * Every operation adds 1 to the counter of a key. At the end the counters are added up and must
+ * give the number of operations that completed with BATCH_OK.
+ *
+ * The tally is read at both ends of the measured time, while operations go on; what is in flight
+ * when it ends is completed and verified, but not measured.
  */
-#include "bench.h"
+#include "direct.h"
+#include "grouped.h"
+#include "report.h"
+#include "say.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
-/* Every counter is what the answers say: no operation that was answered BATCH_OK is missing, and
- * none was applied that was answered otherwise. */
-static bool verify(struct target *target, const struct tally *answered)
+/* The counters agree with the completions: every operation that completed with BATCH_OK was
+ * applied, and none that completed otherwise, but for BATCH_UNKNOWN. */
+static bool verify(struct target *target, const struct tally *completed)
 {
     uint64_t sum;
     if (!target->sum(target, &sum))
         return false;
-    uint64_t ok = answered->xanswered[-BATCH_OK];
-    uint64_t unknown = answered->xanswered[-BATCH_UNKNOWN];
+    uint64_t ok = completed->xcompleted[-BATCH_OK];
+    uint64_t unknown = completed->xcompleted[-BATCH_UNKNOWN];
     if (sum >= ok && sum <= ok + unknown)
         return true;
     say("%" PRIu64 " operations are in the store, but %" PRIu64
-        " were answered BATCH_OK and %" PRIu64 " BATCH_UNKNOWN",
+        " completed with BATCH_OK and %" PRIu64 " with BATCH_UNKNOWN",
         sum, ok, unknown);
     return false;
 }
@@ -33,16 +40,22 @@ static uint64_t cpu_ns(void)
     return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
 }
 
-/* While the queue of the beginning is still being worked off, times say how long this program has
- * run, and nothing else: leave them out. */
-static void drop_times_of_the_beginning(struct tally *counted, const struct tally *begin,
-                                        uint32_t outstanding)
+/* While the operations of the start are still being worked off, a latency is how long this program
+ * has run, and nothing else: leave them out. */
+static void drop_start_latencies(struct tally *counted, const struct tally *begin,
+                                 uint32_t outstanding)
 {
-    uint64_t answered = 0;
+    uint64_t completed = 0;
     for (int i = 0; i < BATCH_STATUS_COUNT; i++)
-        answered += begin->xanswered[i];
-    if (answered < outstanding)
+        completed += begin->xcompleted[i];
+    if (completed < outstanding)
         memset(counted->xlatency, 0, sizeof counted->xlatency);
+}
+
+static struct runner *runner_start(const struct settings *settings, struct target *target)
+{
+    return settings->mode == MODE_DIRECT ? direct_start(settings, target)
+                                         : grouped_start(settings, target);
 }
 
 static bool measure(const struct settings *settings, struct target *target)
@@ -60,7 +73,7 @@ static bool measure(const struct settings *settings, struct target *target)
     runner->read(runner, &end);
     end.cpu_ns = cpu_ns();
     tally_subtract(&end, &begin);
-    drop_times_of_the_beginning(&end, &begin, settings->outstanding);
+    drop_start_latencies(&end, &begin, settings->outstanding);
 
     runner->stop(runner);
     runner->read(runner, &all);

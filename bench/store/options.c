@@ -1,49 +1,53 @@
-/* options.c: the command line. */
-#include "bench.h"
+/* options.c: see options.h. */
+#include "options.h"
+
+#include "key.h"
+
+#include <batch/batch.h>
 
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 const char *const mode_names[] = {"none", "direct", "single", "grouped"};
 
 static const char help[] =
-    "bench/store: operations a second on a store, with libbatch and without\n"
+    "bench/store: operations per second on a store, with libbatch and without\n"
     "\n"
     "usage: store --store S --mode M [--keys K] [--outstanding N] [--seconds T] [...]\n"
     "\n"
     "  --store memory             the store in memory\n"
     "  --store sqlite:PATH        a SQLite file, created if missing\n"
-    "  --store postgres:CONNINFO  a PostgreSQL server: what libpq takes, host=... or a URI\n"
+    "  --store postgres:CONNINFO  a PostgreSQL server: a libpq connection string, host=... or URI\n"
     "                             All rows are in the table " BENCH_TABLE
-    ", made anew and dropped.\n"
+    ", created anew and dropped.\n"
     "\n"
     "  --mode grouped             libbatch as it is: one commit for all keys that are ready\n"
-    "  --mode single              libbatch with one key for each commit\n"
+    "  --mode single              libbatch with one key per commit\n"
     "  --mode direct              no libbatch: a pool of connections, and for each operation a\n"
     "                             transaction that reads, changes and writes its row\n"
-    "  --direct-by lock|version   how direct keeps operations apart on PostgreSQL: SELECT ... FOR\n"
+    "  --direct-by lock|version   concurrency control of direct on PostgreSQL: SELECT ... FOR\n"
     "                             UPDATE, or UPDATE ... WHERE version = (default: lock for fewer\n"
     "                             than 128 keys, else version)\n"
     "\n"
-    "  --keys K         keys, taken at random (10000; at most 10000000)\n"
-    "  --outstanding N  operations that are under way at any time (100000); direct has as many\n"
-    "                   under way as sessions, and the others wait in its queue\n"
-    "  --seconds T      how long to measure (5), and --warm-up T before that (1)\n"
+    "  --keys K         keys, chosen at random (10000; at most 10000000)\n"
+    "  --outstanding N  operations in flight at any time (100000); of direct's, as many as it has\n"
+    "                   sessions are running, and the others wait in its queue\n"
+    "  --seconds T      duration of the measurement (5), and --warm-up T before it (1)\n"
     "  --size BYTES     of a state, its counter included (64; 8 to 1048576)\n"
-    "  --sessions N     connections (default: what was best for the store and mode)\n"
+    "  --sessions N     connections (default: the best for the store and mode)\n"
     "  --window-ms W    window of a batch, 1 to 60000; default none: BATCH_WINDOW_NONE\n"
     "  --group-max N    keys in one commit of grouped (default: that of libbatch)\n"
     "  --help           this text\n"
     "\n"
-    "Prints one line of JSON. A row is a key saved once, for all its operations in a batch; "
-    "latency\n"
-    "is from submit to answer (of one operation in 64 when 4096 or more are outstanding), and "
-    "null\n"
-    "if not every operation had been answered once when measuring began: the queue was too long\n"
-    "for the run. At the end the counters in the store are added up: \"verified\" says that they\n"
-    "are the operations that were answered BATCH_OK; if not, exits 1.\n"
+    "Prints one line of JSON. A row is a key saved once, for all its operations in a batch.\n"
+    "Latency is from submission to completion (of one operation in 64 when 4096 or more are\n"
+    "outstanding). It is null if not every operation had completed once when measuring began:\n"
+    "the queue was too long for the run. At the end the counters in the store are added up;\n"
+    "\"verified\" is true if their sum is the number of operations that completed with BATCH_OK.\n"
+    "If not, exits 1.\n"
     "\n"
     "try:  store --store sqlite:/tmp/bench.db --mode direct\n"
     "      store --store sqlite:/tmp/bench.db --mode grouped\n";
@@ -137,7 +141,7 @@ static enum options_result read_option(struct settings *settings, int option, co
     case 'h':
         fputs(help, stdout);
         return OPTIONS_HELP;
-    default: /* getopt has said what is wrong */
+    default: /* getopt has reported what is wrong */
         fputs("try: store --help\n", stderr);
         return OPTIONS_WRONG;
     }
@@ -173,7 +177,7 @@ enum options_result options_read(struct settings *settings, int argc, char **arg
     if (optind < argc)
         return wrong("argument", argv[optind], "not understood");
     if (settings->store == NULL || settings->mode == MODE_NONE) {
-        fputs("bench/store: say which store and which mode:\n"
+        fputs("bench/store: give a store and a mode:\n"
               "  store --store sqlite:/tmp/bench.db --mode grouped\n"
               "try: store --help\n",
               stderr);

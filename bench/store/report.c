@@ -1,22 +1,11 @@
-/* report.c: what people and scripts are told. Results are one line of JSON on standard output;
- * all else is on standard error. */
-#include "bench.h"
+/* report.c: see report.h. Results are one line of JSON on standard output; all else is on standard
+ * error. */
+#include "report.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
-
-void say(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("bench/store: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-}
 
 static void sleep_ns(uint64_t time_ns)
 {
@@ -37,7 +26,7 @@ void report_wait(struct runner *runner, const char *what, uint64_t time_ns)
     for (uint64_t now_ns; (now_ns = batch_now_ns()) - start_ns < time_ns;) {
         struct tally sum;
         runner->read(runner, &sum);
-        uint64_t ok = sum.xanswered[-BATCH_OK];
+        uint64_t ok = sum.xcompleted[-BATCH_OK];
         if (seen_ns != 0)
             fprintf(stderr, "\r%-10s %5.1f s %14.0f operations/s ", what,
                     (double)(now_ns - start_ns) / 1e9,
@@ -63,9 +52,9 @@ static void print_errors(const struct tally *counted)
     const char *separator = "";
     fputs("\"errors\":{", stdout);
     for (int i = 1; i < BATCH_STATUS_COUNT; i++) {
-        if (counted->xanswered[i] == 0)
+        if (counted->xcompleted[i] == 0)
             continue;
-        printf("%s\"%s\":%" PRIu64, separator, batch_status_name(-i), counted->xanswered[i]);
+        printf("%s\"%s\":%" PRIu64, separator, batch_status_name(-i), counted->xcompleted[i]);
         separator = ",";
     }
     putchar('}');
@@ -75,7 +64,7 @@ void report_print(const struct settings *settings, const struct target *target,
                   const struct tally *counted, uint64_t time_ns, bool is_verified)
 {
     double seconds = (double)time_ns / 1e9;
-    double ok = (double)counted->xanswered[-BATCH_OK];
+    double ok = (double)counted->xcompleted[-BATCH_OK];
     printf("{\"bench\":\"store\",\"store\":\"%s\",\"mode\":\"%s\",", target->name,
            mode_names[settings->mode]);
     if (settings->mode == MODE_DIRECT)

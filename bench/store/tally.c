@@ -1,5 +1,5 @@
-/* tally.c: counting answers and times; one writer, any reader. */
-#include "bench.h"
+/* tally.c: see tally.h. */
+#include "tally.h"
 
 static unsigned bucket_of(uint64_t ns)
 {
@@ -9,7 +9,7 @@ static unsigned bucket_of(uint64_t ns)
     return (power - 3) * 16 + (unsigned)((ns >> (power - 4)) & 15);
 }
 
-/* The highest time that falls into the bucket. */
+/* The highest latency that falls into the bucket. */
 static uint64_t bucket_ns(unsigned bucket)
 {
     if (bucket < 16)
@@ -31,7 +31,7 @@ static void sum_up(uint64_t *sum, const uint64_t *xcounts, size_t size)
 
 void tally_sum(struct tally *sum, const struct tally *tally)
 {
-    sum_up(sum->xanswered, tally->xanswered, BATCH_STATUS_COUNT);
+    sum_up(sum->xcompleted, tally->xcompleted, BATCH_STATUS_COUNT);
     sum_up(sum->xlatency, tally->xlatency, LATENCY_BUCKETS);
     sum_up(&sum->xretries, &tally->xretries, 1);
 }
@@ -39,7 +39,7 @@ void tally_sum(struct tally *sum, const struct tally *tally)
 void tally_subtract(struct tally *end, const struct tally *begin)
 {
     for (size_t i = 0; i < BATCH_STATUS_COUNT; i++)
-        end->xanswered[i] -= begin->xanswered[i];
+        end->xcompleted[i] -= begin->xcompleted[i];
     for (size_t i = 0; i < LATENCY_BUCKETS; i++)
         end->xlatency[i] -= begin->xlatency[i];
     end->xretries -= begin->xretries;

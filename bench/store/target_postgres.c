@@ -1,15 +1,17 @@
 /* target_postgres.c: rows in PostgreSQL; and direct on it.
  *
- * Direct is one connection for each thread with prepared statements, in one of two ways that
+ * Direct is one connection per thread with prepared statements, in one of two ways that
  * applications use, both with the program's own code between reading and writing:
  *
  *   lock     BEGIN and SELECT ... FOR UPDATE in one round trip, UPDATE and COMMIT in a second one
- *   version  SELECT; then UPDATE ... WHERE the version is still that, its own transaction; when
- *            somebody else was faster, from the beginning
+ *   version  SELECT; then UPDATE ... WHERE the version is unchanged, as a transaction of its own;
+ *            after a conflict it is retried from the beginning
  *
  * Round trips are saved with libpq's pipeline mode, values travel in binary.
  */
-#include "bench.h"
+#include "target_postgres.h"
+
+#include "say.h"
 
 #include <batch/postgres.h>
 
@@ -18,7 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* With few keys, versions are often those of somebody else. */
+/* With fewer keys most versions conflict. */
 enum { LOCK_KEYS = 128 };
 
 struct postgres {
@@ -87,7 +89,7 @@ static bool postgres_prepare(struct target *target)
                              "version bigint NOT NULL, state bytea NOT NULL)") ||
         !insert_rows(postgres) || !command(connection, "VACUUM ANALYZE " BENCH_TABLE))
         return false;
-    PQclear(PQexec(connection, "CHECKPOINT")); /* if it may: so that none is due at once */
+    PQclear(PQexec(connection, "CHECKPOINT")); /* if permitted: so that none is due soon */
     return true;
 }
 
@@ -254,7 +256,7 @@ static bool sync_pipeline(struct session *session)
 
 /* ---- Direct: an operation ------------------------------------------------------------------- */
 
-/* Begin anew with a connection on which something went wrong. */
+/* Replace a connection on which an operation failed. */
 static void session_reset(struct session *session)
 {
     PQfinish(session->connection);

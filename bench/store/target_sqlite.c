@@ -1,10 +1,12 @@
 /* target_sqlite.c: rows in a SQLite file; and direct on it.
  *
- * Direct is one connection for each thread with prepared statements: BEGIN IMMEDIATE, read, change,
+ * Direct is one connection per thread with prepared statements: BEGIN IMMEDIATE, read, change,
  * write, COMMIT, in WAL mode with synchronous=FULL, as the store of libbatch has it. One thread
  * writes at a time anyway; a lock in the program spares the others the sleep between retries.
  */
-#include "bench.h"
+#include "target_sqlite.h"
+
+#include "say.h"
 
 #include <batch/sqlite.h>
 
