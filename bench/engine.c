@@ -164,7 +164,7 @@ static uint64_t wait_for_answers(const struct bench *bench)
     do {
         nanosleep(&pause, NULL);
         batch_processor_stats(bench->processor, &stats);
-    } while (stats.operations_answered[0] + __atomic_load_n(&bench->failed, __ATOMIC_RELAXED) <
+    } while (stats.operations_completed[0] + __atomic_load_n(&bench->failed, __ATOMIC_RELAXED) <
              bench->settings.ops);
     return stats.batches;
 }

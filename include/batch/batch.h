@@ -1,27 +1,29 @@
-/* batch.h: run many operations on one resource at the price of one.
+/* batch.h: batch concurrent operations on one key into a single load and save.
  *
- * Operations are grouped by key. For each key that has work the processor loads the resource once,
+ * Operations are grouped by key. For each key that has work, the processor loads the resource once,
  * runs every operation that arrives within a window on it, in memory and one after the other, saves
- * it once, and only then answers everybody. Throughput is that of memory; durability is that of one
- * transaction for each operation, because BATCH_OK is said only after the save has succeeded.
+ * it once, and only then completes them all. Throughput is that of memory; durability is that of
+ * one transaction per operation, because BATCH_OK is returned only after the save has committed.
  *
- * Five nouns: a batch_processor takes batch_op operations, as batch_options say, keeps resources in
- * a batch_store (store.h), and answers each operation with a batch_result.
+ * A batch_processor runs operations (batch_op), configured by batch_options. It keeps resources in
+ * a batch_store (store.h), and reports the outcome of each operation in a batch_result.
  *
- * Threads. Every function may be called from any thread, unless its comment says otherwise. Three
+ * Threads. Every function may be called from any thread, unless its comment says otherwise. Two
  * kinds of thread call you back, and never two at a time for one key:
- *   - a worker (one per shard) calls batch_run_fn, batch_done_fn and the release function;
- *   - a session thread (one per session) calls the store's load and save, and the codec's decode
- * and encode. With `sessions = 0` the worker does that too. From any of these callbacks every
- * function that does not block is allowed: submit, cancel, stats, subscribe, and so on. What would
- * wait for the calling thread itself says BATCH_DEADLOCK at once.
+ *
+ *   - A worker, one per shard, calls batch_run_fn, batch_done_fn and the release function.
+ *   - A session thread, one per session, calls load and save of the store, and decode and encode of
+ *     the codec. With `sessions = 0` the worker does that too.
+ *
+ * A callback may call every function that does not block: submit, cancel, stats, subscribe, and so
+ * on. A call that would wait for the thread it is made on returns BATCH_DEADLOCK at once.
  *
  * The library starts its own threads and blocks all signals in them. It installs no signal handler,
  * writes nothing to standard output or error, and never exits the process. (If it finds its own
- * memory inconsistent, a bug, it calls abort.) After fork() a child must not use objects of its
- * parent.
+ * memory inconsistent, which is a bug, it calls abort.) After fork() a child must not use its
+ * parent's objects.
  *
- * Times are nanoseconds. Absolute times are on the clock of batch_now_ns().
+ * Times are in nanoseconds. Absolute times are on the clock of batch_now_ns().
  */
 #ifndef BATCH_BATCH_H
 #define BATCH_BATCH_H
@@ -46,30 +48,32 @@ extern "C" {
 #define BATCH_VERSION_MINOR 1
 #define BATCH_VERSION_PATCH 0
 
-/* The version of the library that is running, "0.1.0". Static; never NULL. */
+/* The version of the library that is running, "0.1.0".
+ * Returns a static string, never NULL.
+ * Threads: any. Does not block. */
 BATCH_API const char *batch_version(void);
 
 /* ---- Status --------------------------------------------------------------------------------- */
 
-/* Everything that can be said of a call or an operation. Numbers never change once released; new
- * ones are appended. X(name, number, text).
+/* Every status that a call or an operation can return. Numbers never change once released; new ones
+ * are appended. X(name, number, text).
  *
- * For an operation there are three classes, never merged: OK (applied and durable), UNKNOWN (may
+ * An operation ends in one of three classes, never merged: OK (applied and durable), UNKNOWN (may
  * have been applied), and all the others (not applied, for this reason). */
 #define BATCH_STATUS_MAP(X)                                                                        \
     X(OK, 0, "done")                                                                               \
-    X(INVALID, -1, "an argument is not valid")                                                     \
+    X(INVALID, -1, "invalid argument")                                                             \
     X(CANCELED, -2, "canceled; not applied")                                                       \
     X(EXPIRED, -3, "could not begin before its start_by_ns; not applied")                          \
     X(STOPPED, -4, "the processor is stopped; not applied")                                        \
-    X(BUSY, -5, "a limit is reached; not applied, try again later")                                \
+    X(BUSY, -5, "a limit has been reached; not applied, retry later")                              \
     X(NO_MEMORY, -6, "out of memory; not applied")                                                 \
     X(LOAD_FAILED, -7, "the resource could not be loaded; not applied")                            \
     X(SAVE_FAILED, -8, "the resource could not be saved; not applied")                             \
-    X(CONFLICT, -9, "somebody else saved the resource meanwhile; not applied, try again")          \
+    X(CONFLICT, -9, "another writer saved the resource meanwhile; not applied, retry")             \
     X(UNKNOWN, -10, "the save may or may not have been applied")                                   \
     X(DEADLOCK, -11, "would wait for the calling thread itself; use batch_submit here")            \
-    X(TIMED_OUT, -12, "the time allowed for waiting has passed")                                   \
+    X(TIMED_OUT, -12, "timed out")                                                                 \
     X(ENDED, -13, "the subscription has ended")                                                    \
     X(SYSTEM, -14, "the operating system refused a thread or another resource")                    \
     X(STORE_FAILED, -15, "the store could not be opened")
@@ -81,30 +85,36 @@ enum batch_status {
 };
 #define BATCH_STATUS_COUNT 16 /* numbers run from 0 down to 1 - BATCH_STATUS_COUNT */
 
-/* "BATCH_OK", and a sentence for people. Static; for a number that is no status too. Never NULL. */
+/* The name of a status, "BATCH_OK", and a sentence for people.
+ * Returns a static string, never NULL; also for a number that is no status.
+ * Threads: any. Does not block. */
 BATCH_API const char *batch_status_name(int status);
 BATCH_API const char *batch_status_text(int status);
 
-/* May the operation's change be in the store? True for OK and UNKNOWN. */
+/* May the change of an operation with this status be in the store?
+ * Returns true for BATCH_OK and BATCH_UNKNOWN.
+ * Threads: any. Does not block. */
 BATCH_API bool batch_may_be_applied(int status);
 
-/* Is it safe and of use to submit the same operation again? True for what was not applied and may
- * go better next time: BUSY, CONFLICT, LOAD_FAILED, SAVE_FAILED, NO_MEMORY. False for UNKNOWN: look
- * first at what is stored. */
+/* Is it safe and useful to submit the same operation again?
+ * Returns true for a status that means not applied, and that may be another next time: BATCH_BUSY,
+ * BATCH_CONFLICT, BATCH_LOAD_FAILED, BATCH_SAVE_FAILED, BATCH_NO_MEMORY. False for BATCH_UNKNOWN:
+ * check first what is stored.
+ * Threads: any. Does not block. */
 BATCH_API bool batch_is_retryable(int status);
 
 /* ---- Result --------------------------------------------------------------------------------- */
 
 #define BATCH_MESSAGE_SIZE 232
 
-/* How an operation, or a call that can fail in many ways, ended. Frozen: it will not grow. */
+/* The outcome of an operation, or of a call that can fail in many ways. Frozen: it never grows. */
 typedef struct batch_result {
     int status;                /* enum batch_status */
     int store_code;            /* the store's own error code, 0 if it gave none */
     uint32_t batch_operations; /* operations that ran in the batch; 0 if this one did not run */
-    bool changed;              /* the operation ran and said BATCH_CHANGED */
+    bool changed;              /* the operation ran and returned BATCH_CHANGED */
     char message[BATCH_MESSAGE_SIZE]; /* for people: what failed, for which key, at which stage,
-                                         why; always ends in NUL, cut if longer; not empty */
+                                         why; NUL-terminated, truncated if longer; not empty */
 } batch_result;
 
 /* ---- Operation ------------------------------------------------------------------------------ */
@@ -114,37 +124,36 @@ typedef struct batch_store batch_store; /* store.h */
 typedef struct batch_call batch_call;   /* store.h */
 typedef struct batch_op batch_op;
 
-/* What an operation says of the resource it was given. If no operation of a batch changed it, the
- * batch is not saved. An operation that refuses must leave the resource as it found it. */
+/* What an operation did to the resource. If no operation of a batch changed it, the batch is not
+ * saved. An operation that rejects its request must leave the resource as it found it. */
 typedef enum batch_verdict { BATCH_UNCHANGED = 0, BATCH_CHANGED = 1 } batch_verdict;
 
-/* The operation itself. Runs on the worker, alone on this resource; keep it short and do no I/O: it
- * holds up all keys of its shard. `resource` is valid during the call only. What it writes to `arg`
- * is an answer to give to somebody only when the operation's status is BATCH_OK: until the batch is
- * saved, it was judged on data that may never be stored.
+/* The operation itself. Runs on the worker, alone on this resource. Keep it short and do no I/O: it
+ * delays all keys of its shard. `resource` is valid only during the call. What it writes to `arg`
+ * may be used only once the operation has completed with BATCH_OK: until the batch is saved, it was
+ * computed from data that may never be stored.
  *
- * Runs once for a submit, unless options say otherwise: with `replays_max` or `resource_cache_max`
- * it may run again, on a resource loaded anew, before anyone is told. Then it must decide by the
- * resource and what it was asked alone, and write its answer to `arg` afresh each time: only the
- * last run counts. */
+ * Runs once per submit, unless `replays_max` or `resource_cache_max` is set: then it may be
+ * replayed on a freshly loaded resource before it completes. It must then depend on the resource
+ * and its request alone, and write its output to `arg` anew each time: only the last run counts. */
 typedef batch_verdict (*batch_run_fn)(void *resource, void *arg);
 
-/* Told once, on the worker, how a submitted operation ended. From here on `op` is yours again: free
- * it or submit it again, also from inside this call. `result` is valid during the call only. Must
- * not block for long. */
+/* Completion callback: called exactly once, on the worker thread, for each submitted operation.
+ * `op` then belongs to the caller again: free it or submit it again, also from inside this call.
+ * `result` is valid only during the call. Must not block for long. */
 typedef void (*batch_done_fn)(batch_op *op, const batch_result *result);
 
-/* One operation on one key. You own it, and what `key` and `arg` point to; none of it is copied.
- * Embed it in your request, fill it from BATCH_OP_INIT (or all zero), and leave it alone from
- * submit until `done` is called, or until batch_run returns. Frozen: 80 bytes where pointers
- * have 8. */
+/* One operation on one key. The caller owns it, and what `key` and `arg` point to; nothing is
+ * copied. Embed it in your request, initialize it with BATCH_OP_INIT (or all zero), and leave it
+ * alone from submit until `done` is called, or until batch_run returns. Frozen: 80 bytes where
+ * pointers have 8. */
 struct batch_op {
     const void *key;      /* any bytes; may be NULL if key_size is 0 */
     size_t key_size;      /* bytes, 0 to BATCH_KEY_SIZE_MAX */
     batch_run_fn run;     /* required */
     batch_done_fn done;   /* required by batch_submit; not called by batch_run */
     void *arg;            /* for `run`; anything */
-    uint64_t start_by_ns; /* do not begin after this time, say BATCH_EXPIRED instead; 0: no limit */
+    uint64_t start_by_ns; /* latest time to begin, else it fails with BATCH_EXPIRED; 0: no limit */
 
     /* Private to the library from here on. */
     batch_op *private_next;
@@ -165,44 +174,43 @@ struct batch_op {
 
 /* ---- Options -------------------------------------------------------------------------------- */
 
-/* Close a batch as soon as the store is free to take it (natural batching): the least delay, and
- * batches that grow with the load. For `window_ns`. */
+/* For `window_ns`: close a batch as soon as the store is free to take it (natural batching). The
+ * lowest latency, and batches that grow with the load. */
 #define BATCH_WINDOW_NONE UINT64_MAX
 
 /* No time limit, for functions that wait. */
 #define BATCH_FOREVER UINT64_MAX
 
-/* The Go-shaped way to keep resources: three functions of your own instead of a store. Called on
- * session threads (release: on the worker). See store.h for what a batch_call can be asked.
+/* The simple way to load and save resources: three functions of your own instead of a store. Called
+ * on session threads (release: on the worker). store.h has the functions of a batch_call.
  *
- * load  fills `resource`, which is zeroed memory of `resource_size` bytes (NULL if that is 0).
- *       Returns BATCH_OK, or anything else for a failure: everybody waiting for it is told
- *       BATCH_LOAD_FAILED. On failure it must free what it took; release is not called.
- * save  returns BATCH_OK when `resource` is durable; BATCH_CONFLICT when the stored version is not
- *       the one that load found; BATCH_SAVE_FAILED when it is certain that nothing was stored.
- *       Anything else means BATCH_UNKNOWN.
- * release  frees what load and the operations attached to `resource`: when the batch has ended, or
- *       is to be loaded again, or is kept no longer; `done` may come before or after it.
+ * load     fills `resource`, which is zeroed memory of `resource_size` bytes (NULL if that is 0).
+ *          Returns BATCH_OK, or anything else on failure: the batch then fails with
+ *          BATCH_LOAD_FAILED. On failure it must free what it allocated; release is not called.
+ * save     returns BATCH_OK when `resource` is durable; BATCH_CONFLICT when the stored version is
+ *          not the one that load found; BATCH_SAVE_FAILED when certainly nothing was stored.
+ *          Anything else means BATCH_UNKNOWN.
+ * release  frees what load and the operations attached to `resource`: when the batch has ended, is
+ *          to be loaded again, or is evicted from the cache; `done` may come before or after it.
  *
  * Before returning a failure, batch_call_set_error() may add a code and a text. */
 typedef int (*batch_load_fn)(batch_call *call, void *resource, void *arg);
 typedef int (*batch_save_fn)(batch_call *call, void *resource, void *arg);
 typedef void (*batch_release_fn)(void *resource, void *arg);
 
-/* How a resource becomes the bytes that a store keeps, and back. Called on session threads
- * (release: on the worker). Without a codec the resource is kept as it is, `resource_size` plain
+/* Converts a resource to the bytes that a store holds, and back. Called on session threads
+ * (release: on the worker). Without a codec the resource is stored as it is, `resource_size` plain
  * bytes. */
 typedef struct batch_codec {
     size_t size; /* sizeof(batch_codec) */
 
     /* Fill `resource`, zeroed memory, from the stored bytes. `bytes` is NULL if nothing is stored
      * under the key: make a new resource. Returns BATCH_OK, or anything else to fail the load
-     * (having freed what it took). Required. */
+     * (after freeing what it allocated). Required. */
     int (*decode)(void *resource, const void *bytes, size_t bytes_size, void *arg);
 
-    /* Point `*ret_bytes` at the bytes to store. They belong to the resource and stay valid until
-     * the release of the resource. Returns BATCH_OK, or anything else to fail the save. Required.
-     */
+    /* Point `*ret_bytes` at the bytes to store. They belong to the resource and stay valid until it
+     * is released. Returns BATCH_OK, or anything else to fail the save. Required. */
     int (*encode)(void *resource, const void **ret_bytes, size_t *ret_bytes_size, void *arg);
 
     /* Free what the resource holds. May be NULL. */
@@ -212,7 +220,7 @@ typedef struct batch_codec {
 } batch_codec;
 
 /* Where the library gets its memory. Called from any thread. `allocate` returns memory aligned for
- * any type, or NULL. Must work as long as the processor and its subscriptions are there. */
+ * any type, or NULL. Must work as long as the processor and its subscriptions exist. */
 typedef struct batch_allocator {
     void *(*allocate)(size_t size, void *arg);
     void (*release)(void *memory, void *arg); /* memory may be NULL */
@@ -225,18 +233,19 @@ typedef struct batch_allocator {
 typedef struct batch_options {
     size_t size; /* sizeof(batch_options), set by BATCH_OPTIONS_INIT: lets the struct grow */
 
-    /* Session threads, each with a store session (a connection) of its own; so also the limit on
-     * calls to the store at a time. Saves go before loads. With two or more, one is left to saves,
-     * so that loads that hang hold up no save; with three or more, keys that were too slow for
-     * their deadline are tried by one at a time, and hold up no other key. 0: the worker calls the
-     * store itself; for stores that never block. BATCH_OPTIONS_INIT sets 3. At most 1,024. */
+    /* Session threads, each with a store session (a connection) of its own; also the limit on
+     * concurrent calls to the store. Saves take precedence over loads. With two or more, one serves
+     * saves only, so that loads that hang delay no save; with three or more, keys that exceeded
+     * their deadline are retried by one session at a time, so that they delay no other key. 0: the
+     * worker calls the store itself; for stores that never block. BATCH_OPTIONS_INIT sets 3. At
+     * most 1,024. */
     uint32_t sessions;
 
     /* Workers, each with its own share of the keys. Default 1, which runs over ten million short
-     * operations a second; more only help when the operations themselves take long. At most 256. */
+     * operations a second; more help only if the operations themselves take long. At most 256. */
     uint32_t shards;
 
-    /* Where resources are kept. Without a store, `load` and `save` are used; without these, every
+    /* Where resources are stored. Without a store, `load` and `save` are used; without these, every
      * batch starts from zeroed memory and nothing is saved. */
     batch_store *store;
     batch_load_fn load;
@@ -244,50 +253,51 @@ typedef struct batch_options {
     batch_release_fn release;
     void *arg; /* for load, save and release */
 
-    /* Bytes of memory a resource takes. 0: no memory, `resource` is NULL. With a store and no codec
-     * it is also the size of what is stored. At most 16 MiB. */
+    /* Bytes of memory that a resource takes. 0: no memory, `resource` is NULL. With a store and no
+     * codec it is also the size of what is stored. At most 16 MiB. */
     size_t resource_size;
     const batch_codec *codec; /* with `store` only; copied */
 
-    /* A batch takes operations for at least this long after its first one, unless it is full or the
-     * processor stops. Default 100 ms. Or BATCH_WINDOW_NONE. */
+    /* A batch accepts operations for at least this long after its first one, unless it is full or
+     * the processor stops. Default 100 ms. Or BATCH_WINDOW_NONE. */
     uint64_t window_ns;
 
-    /* What load and save are told as the batch's deadline, after the batch began. The stores of
+    /* The deadline passed to load and save, counted from the beginning of the batch. The stores of
      * this project begin nothing after it. Default 2 x window_ns, or 1 s with BATCH_WINDOW_NONE.
      * Must not be shorter than the window. */
     uint64_t deadline_ns;
 
-    /* Operations that one batch takes; reaching it closes the batch. Default 65,536. */
+    /* Operations per batch; reaching it closes the batch. Default 65,536. */
     uint32_t ops_max;
 
-    /* Operations accepted and not yet answered; more are told BATCH_BUSY. In all, shared out evenly
-     * among the shards (default 1,048,576), and on one key (default: half of a shard's). */
+    /* Operations accepted and not yet completed; beyond it they fail with BATCH_BUSY. In all,
+     * divided evenly among the shards (default 1,048,576), and on one key (default: half of a
+     * shard's). */
     uint64_t ops_waiting_max;
     uint64_t key_ops_waiting_max;
 
-    /* Calls that the store is given at a time. Default 4,096, at most 65,536. */
+    /* Calls passed to the store at a time. Default 4,096, at most 65,536. */
     uint32_t group_max;
 
-    /* How often a batch whose save met a conflict is loaded again, and its operations run again in
-     * the same order, before they are told BATCH_CONFLICT. Ends with the batch's deadline too.
-     * Canceled operations leave. Operations must be able to run again: see batch_run_fn. Default 0:
-     * a conflict is told at once. */
+    /* How often a batch whose save met a conflict is loaded again and its operations replayed, in
+     * the same order, before they fail with BATCH_CONFLICT. Also limited by the batch's deadline.
+     * Canceled operations drop out. Operations must be replayable: see batch_run_fn. Default 0: a
+     * conflict fails the batch at once. */
     uint32_t replays_max;
 
-    /* Tell an operation BATCH_BUSY at once, if its key is being saved and, by how long saves and
-     * loads have taken of late, it cannot begin by its start_by_ns. Else it is told BATCH_EXPIRED
-     * when that time has come. */
+    /* Admission control: fail an operation with BATCH_BUSY at once if its key is being saved and,
+     * estimated from a moving average of load and save times, it could not begin by its
+     * start_by_ns. Otherwise it fails with BATCH_EXPIRED at that time. */
     bool refuse_early;
 
-    /* Resources kept in memory between batches, shared out evenly among the shards; those used
-     * longest ago go first. The next batch of such a key skips its load. It is as safe as a load:
-     * if somebody else has saved meanwhile, the version check of the save makes it a conflict (set
-     * replays_max, or it is told); a batch that changed nothing has no save, so it is loaded and
-     * run again before it is answered. Any save that is not BATCH_OK drops the resource. For keys
-     * that one process writes most of the time. Operations must be able to run again; `save` must
-     * compare versions, and set the one that it wrote; `encode` may be called again on a resource.
-     * Default 0. */
+    /* Resources cached in memory between batches, divided evenly among the shards; the least
+     * recently used are evicted first. The next batch of a cached key skips its load. As safe as a
+     * load: if another process has saved meanwhile, the version check of the save makes it a
+     * conflict (set replays_max, or the batch fails); a batch that changed nothing has no save, so
+     * it is loaded and replayed before it completes. Any save that is not BATCH_OK evicts the
+     * resource. For keys that one process writes most of the time. Operations must be replayable;
+     * `save` must compare versions, and set the one that it wrote; `encode` may be called again on
+     * a resource. Default 0. */
     uint64_t resource_cache_max;
 
     /* All three members or none. Default malloc and free. */
@@ -305,80 +315,113 @@ typedef struct batch_options {
 
 /* ---- Processor ------------------------------------------------------------------------------ */
 
-/* Start a processor: its threads, and a session on the store for each session thread. Blocks while
- * sessions are opened.
+/* Start a processor: its threads, and a session on the store for each session thread.
  *
- * BATCH_OK        *ret_processor is yours: stop it, then free it. The store stays yours; it cannot
- *                 be closed before the processor is freed.
- * BATCH_INVALID   an option is out of range or contradicts another; reterr->message says which
- * BATCH_NO_MEMORY, BATCH_SYSTEM, BATCH_STORE_FAILED (a session could not be opened)
+ * `reterr` may be NULL. It is written only on failure; on failure nothing else is.
  *
- * `reterr` may be NULL; it is written only on failure, and so is nothing else then. */
+ * Returns
+ * BATCH_OK            *ret_processor is yours: stop it, then free it. The store stays yours; it
+ *                     cannot be closed before the processor is freed.
+ * BATCH_INVALID       an option is out of range or contradicts another; reterr->message says which
+ * BATCH_STORE_FAILED  a session could not be opened
+ * BATCH_SYSTEM        a thread or another resource of the system could not be had
+ * BATCH_NO_MEMORY     out of memory
+ *
+ * Threads: any. Blocks while sessions are opened. */
 BATCH_API int batch_processor_start(batch_processor **ret_processor, const batch_options *options,
                                     batch_result *reterr);
 
-/* Accept no more operations, end open windows early, run, save and answer everything accepted, end
- * the subscriptions, the threads and the sessions. Waits for all that, at most `timeout_ns`
- * (BATCH_FOREVER; 0: do not wait, for polling). May be called again, and by several threads at
- * once.
+/* Stop: accept no more operations and complete those accepted, then end sessions and threads.
  *
- * Returns the number of operations that are still unanswered: 0 when everything has ended and no
- * callback runs or will run any more. Else, at the end of the time, what is left (at least 1; what
- * a worker has not looked at yet, because it stands in a callback, is not counted): the
- * processor goes on with it. Call again to wait on. When a time other than 0 has run out, load and
- * save see batch_call_is_canceled() from then on: the built-in stores begin nothing more, so what
- * is left is answered soon, as not applied.
- * BATCH_DEADLOCK (negative) from a callback of this processor: nothing was done. BATCH_INVALID if
- * `processor` is NULL. */
+ * Open windows are closed early; everything accepted is run, saved and completed; then the
+ * subscriptions, threads and sessions end. Waits for all that, at most `timeout_ns` (BATCH_FOREVER;
+ * 0: do not wait, for polling). May be called again, and by several threads at once.
+ *
+ * When a timeout other than 0 has passed, batch_call_is_canceled() is true for all loads and saves
+ * from then on: the built-in stores begin nothing more, so what is left soon completes as not
+ * applied.
+ *
+ * Returns 0 when everything has ended and no callback runs or will run any more. Otherwise, after
+ * the timeout, the number of operations that are not completed: at least 1, not counting those that
+ * a worker has not received yet because it is blocked in a callback. The processor goes on with
+ * them; call again to keep waiting. Negative:
+ * BATCH_DEADLOCK  called from a callback of this processor; nothing was done
+ * BATCH_INVALID   `processor` is NULL
+ *
+ * Threads: any but callbacks of this processor. Blocks for at most `timeout_ns`. */
 BATCH_API int64_t batch_processor_stop(batch_processor *processor, uint64_t timeout_ns);
 
-/* Free a processor that has stopped. Does not block. No other call may be using it.
+/* Free a processor that has stopped. No other call may be using it.
+ *
+ * Returns
  * BATCH_OK        freed (or `processor` was NULL)
  * BATCH_BUSY      batch_processor_stop has not returned 0 yet; nothing was freed
- * BATCH_DEADLOCK  called from a callback of this processor; nothing was freed */
+ * BATCH_DEADLOCK  called from a callback of this processor; nothing was freed
+ *
+ * Threads: any but callbacks of this processor. Does not block. */
 BATCH_API int batch_processor_free(batch_processor *processor);
 
-/* Run an operation and wait until its batch has ended. `op->done` is not used. `result` may be
- * NULL. Returns result->status:
+/* Run an operation and wait until its batch has ended.
  *
+ * `op->done` is not used. `result` may be NULL.
+ *
+ * Returns result->status:
  * BATCH_OK           durable. If no operation of the batch changed anything: all it read is
  *                    durable, and was what is stored when the batch was loaded; another process
- *                    may have saved since
- * BATCH_UNKNOWN      may have been applied; what is stored tells for certain only after the next
- *                    BATCH_OK of that key
+ *                    may have saved since.
+ * BATCH_UNKNOWN      may have been applied; what is stored is certain only after the next BATCH_OK
+ *                    of that key
  * BATCH_INVALID      no run function, a key too long or NULL with a size, or an operation in use
  * BATCH_DEADLOCK     called from a callback of this processor: use batch_submit there
  * BATCH_CANCELED, BATCH_EXPIRED, BATCH_STOPPED, BATCH_BUSY, BATCH_NO_MEMORY, BATCH_LOAD_FAILED,
  * BATCH_SAVE_FAILED, BATCH_CONFLICT
- *                    not applied */
+ *                    not applied
+ *
+ * Threads: any but callbacks of this processor. Blocks until the batch has ended. */
 BATCH_API int batch_run(batch_processor *processor, batch_op *op, batch_result *result);
 
-/* Hand over an operation and return at once. Never blocks, allocates nothing, allowed from every
- * callback. Operations that one thread submits on one key begin in that order, and those that ran
- * are answered in it; the refused may be answered earlier or later.
+/* Submit an operation and return at once.
  *
+ * Allocates nothing. Operations that one thread submits on one key begin in that order, and those
+ * that ran complete in it; those that fail before they begin may complete earlier or later.
+ *
+ * Returns
  * BATCH_OK       accepted: op->done will be called exactly once, with one of the statuses of
  *                batch_run, on a worker thread, possibly before this returns
  * BATCH_INVALID, BATCH_STOPPED, BATCH_BUSY
- *                not accepted: `done` will not be called, the operation is still yours. (BUSY may
- *                also come as an answer to `done`: limits are exact on the worker only.) */
+ *                not accepted: `done` will not be called, the operation is still yours. (An
+ *                accepted operation may also complete with BATCH_BUSY: limits are exact on the
+ *                worker only.)
+ *
+ * Threads: any, all callbacks included. Does not block. */
 BATCH_API int batch_submit(batch_processor *processor, batch_op *op);
 
-/* Hand over `ops_size` operations at the price of about one. All are accepted, in that order, or
- * none; BATCH_BUSY if any shard is full. The array may be reused after the call. Otherwise as
- * batch_submit. */
+/* Submit many operations for about the price of one.
+ *
+ * All `ops_size` operations are accepted, in that order, or none; BATCH_BUSY if any shard is full.
+ * The array may be reused after the call.
+ *
+ * Returns what batch_submit returns, for all operations alike.
+ *
+ * Threads: any, all callbacks included. Does not block. */
 BATCH_API int batch_submit_many(batch_processor *processor, batch_op *const *ops, size_t ops_size);
 
-/* Ask that a submitted operation should not begin. Does not block and does not wait: `done` tells
- * the outcome, BATCH_CANCELED if it had not begun yet, or else what would have come anyway. Waiting
- * operations are looked through at most once a microsecond for each of them (ten thousand waiting:
- * once in 10 ms). Has no effect on an operation that has been answered, as long as its memory is
- * there: see to it that your own `done` does not free it at the same time.
+/* Request that a submitted operation does not begin.
  *
- * BATCH_OK, or BATCH_INVALID if an argument is NULL. */
+ * Does not wait: `done` reports the outcome, BATCH_CANCELED if the operation had not begun,
+ * otherwise whatever it would have been. Waiting operations are scanned at most once per
+ * microsecond for each of them (ten thousand waiting: once in 10 ms). Has no effect on an operation
+ * that has completed, as long as its memory is valid: make sure that your own `done` does not free
+ * it at the same time.
+ *
+ * Returns BATCH_OK, or BATCH_INVALID if an argument is NULL.
+ *
+ * Threads: any, all callbacks included. Does not block. */
 BATCH_API int batch_cancel(batch_processor *processor, batch_op *op);
 
-/* Now, on the monotonic clock that start_by_ns and deadlines use. */
+/* The current time on the monotonic clock that start_by_ns and deadlines use.
+ * Returns nanoseconds since an arbitrary point in the past.
+ * Threads: any. Does not block. */
 BATCH_API uint64_t batch_now_ns(void);
 
 #ifdef __cplusplus

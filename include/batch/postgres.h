@@ -1,29 +1,35 @@
-/* postgres.h: keep resources in a table of PostgreSQL.
+/* postgres.h: store resources in a table of PostgreSQL.
  *
  * A group of loads is one statement; a group of saves is one statement and one commit, in which
- * every key has an outcome of its own: saved, conflict, or refused. Each session has a connection
- * of its own, opened again by itself when it is lost. Any number of processors and processes, and
- * programs that are not libbatch, may share a table: who writes a row adds 1 to its version.
+ * every key has an outcome of its own: saved, conflict, or failed. Each session has a connection of
+ * its own, which is reopened when it is lost. Any number of processors and processes may share a
+ * table, and so may programs that do not use libbatch: whoever writes a row adds 1 to its version.
  *
- * Every call ends by the deadline of its batches (a group by the last of them): then a cancel is
- * sent, and if that does not help within half a second, the connection is dropped. BATCH_UNKNOWN is
- * said when the connection is lost, or time runs out, after a save was sent and before its commit
- * was seen, and when the server gave up waiting for a synchronous standby. What the server says was
- * rolled back for others' sake (SQLSTATE 40001, 40P01) is sent again, inside the deadline, and so
- * is what could not be sent. A row that others have locked is waited for until the deadline; the
- * other keys of its group are answered meanwhile. The isolation level is the user's default.
+ * Every call ends by the deadline of its batches (a group by the latest of them): then a cancel
+ * request is sent, and if that has no effect within half a second, the connection is dropped. A
+ * save ends in BATCH_UNKNOWN when the connection is lost, or the deadline passes, after the save
+ * was sent and before its commit was confirmed, and when the server stopped waiting for a
+ * synchronous standby. Serialization failures and deadlocks (SQLSTATE 40001, 40P01) are retried
+ * until the deadline, and so is what could not be sent. A row that others have locked is waited for
+ * until the deadline; the other keys of its group complete meanwhile. The isolation level is the
+ * user's default.
  *
- * What a row must be like. The version may be any number but the least bigint; a writer adds 1 and
+ * Requirements of a row. The version may be any number but the smallest bigint; a writer adds 1 and
  * lets it wrap around. A new row begins at a random version (of 52 bits in a bigint, 30 in an
- * integer, 14 in a smallint), so that a key that was deleted and made again meanwhile is a
- * conflict: in a smallint this may fail once in 16,384 times, and a row that others save 65,536
- * times between a load and a save looks unchanged. In a table that the store has made, keys above
- * 2,000 bytes are stored as a digest, as long ones do not fit in an index; in SQL the stored key is
- *     CASE WHEN octet_length(k) > 2000 THEN substr(k, 1, 1969) || sha256(k) ELSE k END
- * It does so wherever the table has a constraint named batch_long_keys; elsewhere such a key is
- * refused, alone, once the index does not take it.
+ * integer, 14 in a smallint), so that a key that was deleted and created again meanwhile is a
+ * conflict: in a smallint this may go unnoticed once in 16,384 times, and a row that others save
+ * 65,536 times between a load and a save looks unchanged. In a table that the store has created,
+ * keys above 2,000 bytes are stored as a digest, because long ones do not fit in an index; in SQL
+ * the stored key is
  *
- * A connection pool in between must keep a server connection for each of ours ("session pooling").
+ *     CASE WHEN octet_length(k) > 2000
+ *          THEN substr(k, 1, 1969) || sha256(k) ELSE k END
+ *
+ * It does so wherever the table has a constraint named batch_long_keys. Elsewhere such a key fails,
+ * alone, if the index does not accept it.
+ *
+ * A connection pool in between must keep one server connection per client connection ("session
+ * pooling").
  *
  * Link with batch-postgres (pkg-config batch-postgres, CMake batch::postgres).
  */
@@ -38,21 +44,21 @@ extern "C" {
 
 /* The type of the key and of the state column. */
 typedef enum batch_postgres_type {
-    BATCH_POSTGRES_AS_IT_IS = 0, /* whichever of these the table has; BYTEA if it is made */
-    BATCH_POSTGRES_BYTEA = 1,    /* any bytes */
-    BATCH_POSTGRES_TEXT = 2,     /* text or varchar: no NUL, valid in the encoding of the database
-                                    (sent as UTF-8); a key or state that is not fails alone */
-    BATCH_POSTGRES_JSONB = 3     /* for the state only: JSON in UTF-8; comes back as PostgreSQL
-                                    writes it, not byte for byte */
+    BATCH_POSTGRES_AUTO = 0,  /* whichever of these the table has; BYTEA if it is created */
+    BATCH_POSTGRES_BYTEA = 1, /* any bytes */
+    BATCH_POSTGRES_TEXT = 2,  /* text or varchar: no NUL, valid in the encoding of the database
+                                 (sent as UTF-8); a key or state that is not, fails alone */
+    BATCH_POSTGRES_JSONB = 3  /* for the state only: JSON in UTF-8; comes back as PostgreSQL
+                                 writes it, not byte for byte */
 } batch_postgres_type;
 
-/* How much a commit waits for. The store sets synchronous_commit itself, in every connection. */
+/* What a commit waits for. The store sets synchronous_commit itself, in every connection. */
 typedef enum batch_postgres_durability {
     BATCH_POSTGRES_ON = 0, /* on: flushed here, and by the synchronous standbys if there are any.
-                              Refuses a server with fsync off, and an unlogged table */
+                              Rejects a server with fsync off, and an unlogged table */
     BATCH_POSTGRES_REMOTE_APPLY = 1,         /* and visible on the synchronous standbys */
-    BATCH_POSTGRES_MAY_LOSE_LAST_COMMITS = 2 /* off: what was answered BATCH_OK may be undone by a
-                                                crash of the server. Refuses nothing */
+    BATCH_POSTGRES_MAY_LOSE_LAST_COMMITS = 2 /* off: what has returned BATCH_OK may be undone by a
+                                                crash of the server. Rejects nothing */
 } batch_postgres_durability;
 
 /* Zero or NULL means the default. Strings are copied. Names may hold any characters but NUL, and
@@ -71,29 +77,34 @@ typedef struct batch_postgres_options {
 
 #define BATCH_POSTGRES_OPTIONS_INIT                                                                \
     {                                                                                              \
-        sizeof(batch_postgres_options), NULL, NULL, NULL, NULL, NULL, BATCH_POSTGRES_AS_IT_IS,     \
-            BATCH_POSTGRES_AS_IT_IS, BATCH_POSTGRES_ON                                             \
+        sizeof(batch_postgres_options), NULL, NULL, NULL, NULL, NULL, BATCH_POSTGRES_AUTO,         \
+            BATCH_POSTGRES_AUTO, BATCH_POSTGRES_ON                                                 \
     }
 
-/* Open a store. `conninfo` is what libpq takes, "host=a,b dbname=trains" or a URI; several hosts
- * are tried in turn, and only one that takes writes is used. What it leaves open is set:
- * connect_timeout (for each host 10 s, or 2 s if there are several), keepalives, tcp_user_timeout,
- * application_name. Connects once, to make the table if it is missing and to check its columns.
- * Blocks on that at most for connect_timeout for each host; names of hosts are looked up by the
- * system's resolver, which keeps its own time: use hostaddr where that matters.
- * `options` and `reterr` may be NULL. No message ever holds a password.
+/* Open a store.
  *
+ * `conninfo` is what libpq takes, "host=a,b dbname=trains" or a URI; several hosts are tried in
+ * turn, and only one that accepts writes is used. What it leaves open is set: connect_timeout (10 s
+ * per host, or 2 s if there are several), keepalives, tcp_user_timeout, application_name. Connects
+ * once, to create the table if it is missing and to check its columns. `options` and `reterr` may
+ * be NULL. No message ever holds a password.
+ *
+ * Returns
  * BATCH_OK            *ret_store is yours: close it with batch_store_close
  * BATCH_INVALID       an argument is not valid; reterr->message says which
- * BATCH_STORE_FAILED  no connection, or the server or the table is not fit; reterr->message has the
- *                     server's words, reterr->store_code its SQLSTATE packed as
+ * BATCH_STORE_FAILED  no connection, or the server or the table is unsuitable; reterr->message has
+ *                     the server's words, reterr->store_code its SQLSTATE packed as
  *                     batch_postgres_sqlstate() takes it, or 0
- * BATCH_NO_MEMORY */
+ * BATCH_NO_MEMORY     out of memory
+ *
+ * Threads: any. Blocks for at most connect_timeout per host; names of hosts are looked up by the
+ * system's resolver, which has timeouts of its own: use hostaddr where that matters. */
 BATCH_API int batch_postgres_open(batch_store **ret_store, const char *conninfo,
                                   const batch_postgres_options *options, batch_result *reterr);
 
-/* The SQLSTATE behind a store_code of this store, five characters and a NUL: "23514". "" if there
- * is none (the connection failed, or the store itself refused). */
+/* Get the SQLSTATE of a store_code of this store. It has five characters and a NUL: "23514". It is
+ * "" if there is none (the connection failed, or the store itself reported the error).
+ * Threads: any. Does not block. */
 BATCH_API void batch_postgres_sqlstate(int store_code, char ret_sqlstate[6]);
 
 #ifdef __cplusplus

@@ -1,11 +1,12 @@
-/* sqlite.h: keep resources in a SQLite file.
+/* sqlite.h: store resources in a SQLite file.
  *
- * Each group of saves is one write transaction, with a version check for every key inside it; each
+ * Each group of saves is one write transaction, with a version check for every key in it; each
  * session has a connection of its own. The store sets WAL mode and `synchronous=EXTRA` itself and
- * checks that both took, so that BATCH_OK survives power loss as far as the disk keeps its word.
- * Several processors and processes may share a file. Open one store for a file in a process and
- * share it: its writers take turns in order, and nobody is told that the file is busy. With other
- * stores and processes a save waits for its turn until the deadline of its batch.
+ * verifies both, so that BATCH_OK survives power loss, provided the disk honours flushes.
+ *
+ * Several processors and processes may share a file. Open one store per file and process, and share
+ * it: its writers are queued in order, and none of them finds the file busy. Between several stores
+ * or processes a save waits for the others until the deadline of its batch.
  *
  * Link with batch-sqlite (pkg-config batch-sqlite, CMake batch::sqlite).
  */
@@ -21,8 +22,8 @@ extern "C" {
 /* How much a commit waits for the disk. */
 typedef enum batch_sqlite_durability {
     BATCH_SQLITE_FULL = 0,                 /* synced before BATCH_OK */
-    BATCH_SQLITE_MAY_LOSE_LAST_COMMITS = 1 /* synchronous=NORMAL: a power cut may undo what was
-                                              answered BATCH_OK; a killed process loses nothing */
+    BATCH_SQLITE_MAY_LOSE_LAST_COMMITS = 1 /* synchronous=NORMAL: a power cut may undo what has
+                                              returned BATCH_OK; a killed process loses nothing */
 } batch_sqlite_durability;
 
 /* Zero or NULL means the default. Strings are copied. */
@@ -40,12 +41,17 @@ typedef struct batch_sqlite_options {
         sizeof(batch_sqlite_options), NULL, NULL, NULL, NULL, BATCH_SQLITE_FULL                    \
     }
 
-/* Open a store on the file `path`, created if missing. Blocks on the disk. `options` and `reterr`
- * may be NULL; names may hold any characters.
+/* Open a store on the file `path`, which is created if missing.
+ *
+ * `options` and `reterr` may be NULL; names may hold any characters.
+ *
+ * Returns
  * BATCH_OK            *ret_store is yours: close it with batch_store_close
  * BATCH_INVALID       an argument is not valid (an empty path or name, ":memory:")
- * BATCH_STORE_FAILED  SQLite refused; reterr has its code and text
- * BATCH_NO_MEMORY */
+ * BATCH_STORE_FAILED  SQLite returned an error; reterr has its code and text
+ * BATCH_NO_MEMORY     out of memory
+ *
+ * Threads: any. Blocks on the disk. */
 BATCH_API int batch_sqlite_open(batch_store **ret_store, const char *path,
                                 const batch_sqlite_options *options, batch_result *reterr);
 

@@ -1,12 +1,13 @@
-/* store.h: where resources are kept between batches.
+/* store.h: load and save resources, with a store of your own or one in memory.
  *
- * A store takes loads and saves in groups: whatever is ready while all sessions are busy goes
- * together in the next call, so that one commit serves many keys. Each call of a group is finished
- * on its own, with batch_call_finish(), before the function returns or afterwards from any thread;
- * one key's conflict or refusal never decides for another.
+ * A store is given loads and saves in groups: whatever became ready while all sessions were busy is
+ * passed together in the next call, so that one commit serves many keys. Each call of a group is
+ * finished on its own, with batch_call_finish(), before the function returns or afterwards from any
+ * thread. The conflict or failure of one key never decides the outcome of another.
  *
- * To use a store, open one (batch_memory_open below, batch_sqlite_open in sqlite.h) and put it in
- * batch_options. To write one, embed struct batch_store in your own struct and fill its functions.
+ * To use a store, open one (batch_memory_open below, batch_sqlite_open in sqlite.h,
+ * batch_postgres_open in postgres.h) and put it in batch_options. To write one, embed struct
+ * batch_store in your own struct and fill in its functions.
  */
 #ifndef BATCH_STORE_H
 #define BATCH_STORE_H
@@ -17,51 +18,73 @@
 extern "C" {
 #endif
 
-/* ---- A call: one key's load or save -----------------------------------------------------------
- */
-/* One batch_call spans the load and the save of one batch: what load sets, save finds. It is valid
- * from the moment the store gets it until batch_call_finish(). The functions below are for the
- * thread that has the call in hand; none of them blocks. */
+/* ---- A call: the load or save of one key ---------------------------------------------------- */
 
-/* The key; not terminated by NUL. Never NULL; valid until the call is finished. */
+/* One batch_call spans the load and the save of one batch: what load sets, save finds. It is valid
+ * from the moment the store gets it until batch_call_finish(). Only the thread that owns the call
+ * may use it: the one that the store was called on, or the one that it was handed to. */
+
+/* The key of a call; not NUL-terminated.
+ * Returns its bytes, never NULL, valid until the call is finished; *ret_key_size is their number.
+ * Threads: the one that owns the call. Does not block. */
 BATCH_API const void *batch_call_key(const batch_call *call, size_t *ret_key_size);
 
-/* The deadline of the batch, on the clock of batch_now_ns(). */
+/* The deadline of the batch.
+ * Returns a time on the clock of batch_now_ns().
+ * Threads: the one that owns the call. Does not block. */
 BATCH_API uint64_t batch_call_deadline_ns(const batch_call *call);
 
-/* Should the work be given up? True once the deadline has passed, or once a stop with a time limit
- * has run out of it. Nothing is given up for you: finish the call with what is true. */
+/* Should the work be abandoned? Nothing is abandoned for you: finish the call with its actual
+ * outcome.
+ * Returns true once the deadline has passed, or the timeout of batch_processor_stop().
+ * Threads: the one that owns the call. Does not block. */
 BATCH_API bool batch_call_is_canceled(const batch_call *call);
 
-/* The version of the stored state, any number but 0; 0 when nothing is stored (and at first). Load
- * sets what it found; save compares it with what is stored, and sets the version it wrote. */
+/* The version of the stored state. Load sets the version it found; save compares it with what is
+ * stored, and sets the version it wrote.
+ * Returns the version that was set last: any number but 0; 0 when nothing is stored (and at first).
+ * Threads: the one that owns the call. Does not block. */
 BATCH_API uint64_t batch_call_version(const batch_call *call);
 BATCH_API void batch_call_set_version(batch_call *call, uint64_t version);
 
-/* Where this call stands in the group it came in, from 0. */
+/* The position of a call in the group that it came in.
+ * Returns an index, counted from 0.
+ * Threads: the one that owns the call. Does not block. */
 BATCH_API size_t batch_call_group_index(const batch_call *call);
 
-/* The resource, as batch_options says: `resource_size` bytes, zeroed before load. */
+/* The resource of a call, as configured in batch_options.
+ * Returns `resource_size` bytes, zeroed before load; NULL if that is 0.
+ * Threads: the one that owns the call. Does not block. */
 BATCH_API void *batch_call_resource(const batch_call *call);
 
-/* For load: make the resource from stored bytes, with the processor's codec, or by copying them if
- * there is none. `bytes` NULL: nothing is stored. BATCH_OK, or BATCH_LOAD_FAILED with the error
- * set. */
+/* For load: make the resource from stored bytes. Uses the processor's codec, or copies the bytes if
+ * there is none. `bytes` is NULL if nothing is stored.
+ * Returns BATCH_OK, or BATCH_LOAD_FAILED with the error set.
+ * Threads: the one that owns the call. Does not block, unless the codec does. */
 BATCH_API int batch_call_decode(batch_call *call, const void *bytes, size_t bytes_size);
 
-/* For save: the bytes to store. Valid until the call is finished. BATCH_OK, or BATCH_SAVE_FAILED
- * with the error set. */
+/* For save: get the bytes to store. They are valid until the call is finished.
+ * Returns BATCH_OK, or BATCH_SAVE_FAILED with the error set.
+ * Threads: the one that owns the call. Does not block, unless the codec does. */
 BATCH_API int batch_call_encode(batch_call *call, const void **ret_bytes, size_t *ret_bytes_size);
 
-/* Say why the call is about to fail: the store's own code, and a text for people that is copied
- * (NULL: none). Both reach batch_result of everybody in the batch. Never put secrets in it. */
+/* Set the reason why the call is about to fail. The store's own code, and a text for people that is
+ * copied (NULL: none), reach the batch_result of every operation in the batch. Never put secrets in
+ * the text.
+ * Threads: the one that owns the call. Does not block. */
 BATCH_API void batch_call_set_error(batch_call *call, int store_code, const char *text);
 
-/* The end of a call, exactly once for each load and each save. The call is not yours afterwards.
+/* Finish a call, exactly once for each load and each save. The call is not yours afterwards.
  *
- * load: BATCH_OK, or anything else for BATCH_LOAD_FAILED.
- * save: BATCH_OK (durable), BATCH_CONFLICT (another version is stored), BATCH_SAVE_FAILED (certain
- *       that nothing was stored); anything else is taken as BATCH_UNKNOWN. */
+ * The status of a load is BATCH_OK; anything else is taken as BATCH_LOAD_FAILED. That of a save is
+ * BATCH_OK      saved and durable
+ * BATCH_CONFLICT
+ *               another version is stored
+ * BATCH_SAVE_FAILED
+ *               certainly nothing was stored
+ * any other     taken as BATCH_UNKNOWN
+ *
+ * Threads: the one that owns the call. Does not block. */
 BATCH_API void batch_call_finish(batch_call *call, int status);
 
 /* ---- A store -------------------------------------------------------------------------------- */
@@ -71,12 +94,12 @@ struct batch_store {
     size_t size;      /* sizeof(batch_store), set by BATCH_STORE_INIT */
     const char *name; /* "sqlite": for messages; static */
 
-    /* Open one session, on the thread of batch_processor_start. BATCH_OK and *ret_session; or
-     * BATCH_NO_MEMORY or BATCH_STORE_FAILED, with reterr->store_code and reterr->message filled
-     * (reterr is never NULL). */
+    /* Open one session, on the thread of batch_processor_start. Returns BATCH_OK and *ret_session;
+     * or BATCH_NO_MEMORY or BATCH_STORE_FAILED, with reterr->store_code and reterr->message filled
+     * in (reterr is never NULL). */
     int (*session_open)(batch_store *store, void **ret_session, batch_result *reterr);
 
-    /* Load or save a group. `calls` is valid until return; each call until it is finished. One
+    /* Load or save a group. `calls` is valid until return; each call until it is finished. A
      * session is never used by two threads at a time. */
     void (*load)(batch_store *store, void *session, batch_call *const *calls, size_t calls_size);
     void (*save)(batch_store *store, void *session, batch_call *const *calls, size_t calls_size);
@@ -96,27 +119,45 @@ struct batch_store {
     }
 
 /* Close a store and free it.
+ *
+ * Returns
  * BATCH_OK    closed (or `store` was NULL)
- * BATCH_BUSY  a processor that uses it has not been freed; nothing was done */
+ * BATCH_BUSY  a processor that uses it has not been freed; nothing was done
+ *
+ * Threads: any, while no other call uses the store. Blocks for as long as the store takes. */
 BATCH_API int batch_store_close(batch_store *store);
 
 /* ---- The memory store ----------------------------------------------------------------------- */
 
-/* A store that keeps its states in memory, with versions, and loses them when it is closed: for
- * tests, and for measuring. Never blocks, so it may be used with `sessions = 0`. Any number of
+/* Open a store in memory, for tests and measurements. It holds states with versions, and loses them
+ * when it is closed. It never blocks, so it may be used with `sessions = 0`. Any number of
  * processors may share it, as processes share a database.
- * BATCH_OK and *ret_store, which is yours to close; BATCH_NO_MEMORY. */
+ *
+ * Returns
+ * BATCH_OK         *ret_store is yours: close it with batch_store_close
+ * BATCH_NO_MEMORY  out of memory
+ *
+ * Threads: any. Does not block. */
 BATCH_API int batch_memory_open(batch_store **ret_store);
 
-/* Read, write or delete a state behind the back of every processor, as another process would.
- * `batch_memory_read` copies at most `state_size` bytes to `state` (NULL if that is 0), gives the
- * whole size and the version, and says false if nothing is stored. `ret_…` may be NULL. Writing
- * gives the state a new version; BATCH_OK, BATCH_NO_MEMORY or BATCH_INVALID (key too long). No
- * version is ever given twice. Any thread; wait only for each other. */
+/* Read a state, bypassing all processors, as another process would. Copies at most `state_size`
+ * bytes to `state` (NULL if that is 0), and sets the whole size and the version; `ret_state_size`
+ * and `ret_version` may be NULL.
+ * Returns false if nothing is stored.
+ * Threads: any. Blocks only while another thread is in the store. */
 BATCH_API bool batch_memory_read(batch_store *store, const void *key, size_t key_size, void *state,
                                  size_t state_size, size_t *ret_state_size, uint64_t *ret_version);
+
+/* Write a state, bypassing all processors, as another process would. It gets a new version; no
+ * version is ever used twice.
+ * Returns BATCH_OK, BATCH_NO_MEMORY, or BATCH_INVALID if the key is too long.
+ * Threads: any. Blocks only while another thread is in the store. */
 BATCH_API int batch_memory_write(batch_store *store, const void *key, size_t key_size,
                                  const void *state, size_t state_size);
+
+/* Delete a state, bypassing all processors, as another process would.
+ * Returns false if nothing is stored.
+ * Threads: any. Blocks only while another thread is in the store. */
 BATCH_API bool batch_memory_delete(batch_store *store, const void *key, size_t key_size);
 
 #ifdef __cplusplus

@@ -66,7 +66,7 @@ static void collect_numbers(batch_stats *stats, const struct batch__counters *co
     uint64_t answered = 0;
     for (size_t i = 0; i < BATCH_STATUS_COUNT; i++) {
         uint64_t count = batch__load_acquire(&counters->xanswered[i]);
-        stats->operations_answered[i] += count;
+        stats->operations_completed[i] += count;
         answered += count;
     }
     uint64_t accepted = batch__load_relaxed(&counters->xaccepted);

@@ -5,7 +5,7 @@
  * without a lock and without holding anybody up.
  *
  * What a snapshot promises whenever it is taken: an operation is in operations_accepted before it
- * is in operations_answered, so operations_waiting is their difference and never below zero;
+ * is in operations_completed, so operations_waiting is their difference and never below zero;
  * batches is the sum of batches_closed; batches_saved is at most batches.
  *
  * All structs here: all zero is empty; they hold no memory of their own.

@@ -45,7 +45,7 @@ static const char *what_failed(int status)
     case BATCH_SAVE_FAILED:
         return "could not save";
     case BATCH_CONFLICT:
-        return "somebody else saved meanwhile, not applied:";
+        return "another writer saved meanwhile, not applied:";
     case BATCH_UNKNOWN:
         return "may or may not have saved";
     default:

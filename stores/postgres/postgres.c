@@ -63,10 +63,10 @@ static int check_options(const batch_postgres_options *options, batch_result *re
         is_too_long(options->state_column))
         return invalid(reterr, "the name of the schema, the table or a column is longer than 63 "
                                "bytes, of which PostgreSQL would cut the rest");
-    if ((int)options->key_type < (int)BATCH_POSTGRES_AS_IT_IS ||
+    if ((int)options->key_type < (int)BATCH_POSTGRES_AUTO ||
         (int)options->key_type > (int)BATCH_POSTGRES_TEXT)
-        return invalid(reterr, "key_type is not BATCH_POSTGRES_AS_IT_IS, _BYTEA or _TEXT");
-    if ((int)options->state_type < (int)BATCH_POSTGRES_AS_IT_IS ||
+        return invalid(reterr, "key_type is not BATCH_POSTGRES_AUTO, _BYTEA or _TEXT");
+    if ((int)options->state_type < (int)BATCH_POSTGRES_AUTO ||
         (int)options->state_type > (int)BATCH_POSTGRES_JSONB)
         return invalid(reterr, "state_type is not one of batch_postgres_type");
     if ((int)options->durability < (int)BATCH_POSTGRES_ON ||

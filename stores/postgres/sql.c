@@ -169,7 +169,7 @@ static const char *type_name(batch_postgres_type type)
         return "text";
     case BATCH_POSTGRES_JSONB:
         return "jsonb";
-    case BATCH_POSTGRES_AS_IT_IS:
+    case BATCH_POSTGRES_AUTO:
     case BATCH_POSTGRES_BYTEA:
         break;
     }

@@ -122,7 +122,7 @@ static bool end_set(struct batch__postgres_session *session, const PGresult *res
 
 /* ---- The table ------------------------------------------------------------------------------ */
 
-/* BATCH_POSTGRES_AS_IT_IS: none that can be used. */
+/* BATCH_POSTGRES_AUTO: none that can be used. */
 static batch_postgres_type type_of(long oid)
 {
     switch (oid) {
@@ -134,13 +134,13 @@ static batch_postgres_type type_of(long oid)
     case OID_JSONB:
         return BATCH_POSTGRES_JSONB;
     default:
-        return BATCH_POSTGRES_AS_IT_IS;
+        return BATCH_POSTGRES_AUTO;
     }
 }
 
 static bool is_wanted(batch_postgres_type type, batch_postgres_type wanted)
 {
-    return type != BATCH_POSTGRES_AS_IT_IS && (wanted == BATCH_POSTGRES_AS_IT_IS || type == wanted);
+    return type != BATCH_POSTGRES_AUTO && (wanted == BATCH_POSTGRES_AUTO || type == wanted);
 }
 
 static bool check_columns(struct batch__postgres_session *session, const PGresult *result)
@@ -169,7 +169,7 @@ static bool check_columns(struct batch__postgres_session *session, const PGresul
     shape->state_type = type_of(oids[2]);
     if (!is_wanted(shape->state_type, store->state_type))
         return refuse_column(session, store->state_column, types[2],
-                             store->state_type == BATCH_POSTGRES_AS_IT_IS
+                             store->state_type == BATCH_POSTGRES_AUTO
                                  ? "bytea, text, varchar or jsonb"
                                  : "of the type that state_type says");
     return true;

@@ -531,8 +531,8 @@ static void stats_add_up(void **state)
     batch_stats stats = rig_stats(&rig);
     assert_int_equal(stats.operations_accepted, 4);
     assert_int_equal(stats.operations_waiting, 0);
-    assert_int_equal(stats.operations_answered[0], 3);
-    assert_int_equal(stats.operations_answered[-BATCH_CONFLICT], 1);
+    assert_int_equal(stats.operations_completed[0], 3);
+    assert_int_equal(stats.operations_completed[-BATCH_CONFLICT], 1);
     assert_int_equal(stats.batches, 4);
     assert_int_equal(stats.batches_saved, 2);
     assert_int_equal(stats.batches_closed[BATCH_CLOSED_BY_STORE], 4);

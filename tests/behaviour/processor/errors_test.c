@@ -96,7 +96,7 @@ static void messages_have_stage_key_and_the_stores_code_and_text(void **state)
     expect_message(BATCH_LOAD_FAILED, BATCH_OK, "could not load key 'account-7': the reason");
     expect_message(BATCH_OK, BATCH_SAVE_FAILED, "could not save key 'account-7': the reason");
     expect_message(BATCH_OK, BATCH_CONFLICT,
-                   "somebody else saved meanwhile, not applied: key 'account-7': the reason");
+                   "another writer saved meanwhile, not applied: key 'account-7': the reason");
     expect_message(BATCH_OK, BATCH_UNKNOWN,
                    "may or may not have saved key 'account-7': the reason");
 }

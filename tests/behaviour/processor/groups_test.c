@@ -305,7 +305,7 @@ static void one_failed_call_of_a_group_decides_for_no_other(void **state)
         assert_int_equal(job->result.store_code, i == 500 ? 5 : 0);
         assert_string_equal(
             job->result.message,
-            i == 500 ? "somebody else saved meanwhile, not applied: key '500': taken" : "done");
+            i == 500 ? "another writer saved meanwhile, not applied: key '500': taken" : "done");
     }
     rig_end(&rig);
     free(crowd);

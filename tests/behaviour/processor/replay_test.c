@@ -69,7 +69,7 @@ static void a_conflict_that_does_not_end_is_told_with_its_reason(void **state)
     assert_int_equal(job_wait(&job), BATCH_CONFLICT);
     assert_int_equal(job.runs, 4);
     assert_int_equal(rig_stored(&rig, "key"), 4 * OTHERS);
-    assert_non_null(strstr(job.result.message, "somebody else saved meanwhile"));
+    assert_non_null(strstr(job.result.message, "another writer saved meanwhile"));
     rig_settle(&rig); /* what is answered is counted a moment later */
     assert_int_equal(rig_stats(&rig).replays, 3);
     rig_end(&rig);

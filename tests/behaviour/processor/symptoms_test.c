@@ -125,7 +125,7 @@ static void run_racing_stop_is_done_or_refused(void **state)
             ok += racers[i].ok;
         }
         assert_int_equal(rig_stored(&rig, "k"), (int64_t)ok); /* none lost, none twice */
-        assert_int_equal(rig_stats(&rig).operations_answered[0], ok);
+        assert_int_equal(rig_stats(&rig).operations_completed[0], ok);
         rig_end(&rig);
     }
 }

@@ -379,10 +379,10 @@ static void test_arguments_that_are_not_valid(void **state)
     char sqlstate[6];
     table.key_type = BATCH_POSTGRES_JSONB; /* for the state only */
     assert_int_equal(scene_refused(server->conninfo, &table, &error, sqlstate), BATCH_INVALID);
-    table.key_type = BATCH_POSTGRES_AS_IT_IS;
+    table.key_type = BATCH_POSTGRES_AUTO;
     table.state_type = (batch_postgres_type)99;
     assert_int_equal(scene_refused(server->conninfo, &table, &error, sqlstate), BATCH_INVALID);
-    table.state_type = BATCH_POSTGRES_AS_IT_IS;
+    table.state_type = BATCH_POSTGRES_AUTO;
     table.durability = (batch_postgres_durability)99;
     assert_int_equal(scene_refused(server->conninfo, &table, &error, sqlstate), BATCH_INVALID);
     table.durability = BATCH_POSTGRES_ON;

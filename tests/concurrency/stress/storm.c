@@ -140,8 +140,8 @@ static void check_books(struct storm *storm, uint64_t answers)
     batch_stats stats = BATCH_STATS_INIT;
     STORM_MUST(storm, batch_processor_stats(storm->processor, &stats) == BATCH_OK);
     for (int i = 0; i < BATCH_STATUS_COUNT; i++) {
-        answered += stats.operations_answered[i];
-        storm->answered[i] += stats.operations_answered[i];
+        answered += stats.operations_completed[i];
+        storm->answered[i] += stats.operations_completed[i];
     }
     storm->batches += stats.batches;
     uint64_t accepted = count_accepted(storm);

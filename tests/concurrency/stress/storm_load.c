@@ -327,7 +327,7 @@ static int read_stats(struct worker *worker)
     STORM_MUST(storm, batch_processor_stats(storm->processor, &stats) == BATCH_OK);
     uint64_t answered = 0;
     for (int i = 0; i < BATCH_STATUS_COUNT; i++)
-        answered += stats.operations_answered[i];
+        answered += stats.operations_completed[i];
     STORM_MUST(storm, stats.operations_accepted >= answered);
     STORM_MUST(storm, stats.batches_saved <= stats.batches);
     return BATCH_OK;

@@ -65,8 +65,8 @@ static void test_operations_are_counted_by_outcome_over_all_shards(void **state)
     assert_int_equal(stats.operations_accepted, 500);
     uint64_t answered = 0;
     for (size_t i = 0; i < BATCH_STATUS_COUNT; i++) {
-        assert_int_equal(stats.operations_answered[i], i + 1 + (i == 0 ? 300 : 0));
-        answered += stats.operations_answered[i];
+        assert_int_equal(stats.operations_completed[i], i + 1 + (i == 0 ? 300 : 0));
+        answered += stats.operations_completed[i];
     }
     assert_int_equal(stats.operations_waiting, 500 - answered);
     assert_int_equal(stats.metrics_dropped, 77);
@@ -232,7 +232,7 @@ static void test_a_snapshot_adds_up_while_workers_count(void **state)
         is_running = batch__load_acquire(&xrunning) != 0;
         batch_stats stats = snapshot();
         uint64_t answered =
-            stats.operations_answered[-BATCH_OK] + stats.operations_answered[-BATCH_EXPIRED];
+            stats.operations_completed[-BATCH_OK] + stats.operations_completed[-BATCH_EXPIRED];
         assert_true(stats.operations_accepted >= answered);
         assert_true(stats.operations_accepted - answered == stats.operations_waiting);
         assert_true(stats.batches_saved <= stats.batches);
