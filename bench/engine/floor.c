@@ -1,14 +1,15 @@
-/* floor.c: the least work this job needs, with nothing else around it.
+/* floor.c: a minimal baseline: the same job with nothing around it.
  *
  * One producer thread hands caller-owned operations to one worker through an atomic list. The
- * worker takes the whole list at once, finds each key's batch in an open-addressed table
+ * worker takes the whole list at once, finds the batch of each key in an open-addressed table
  * (prefetched sixteen at a time), runs the operation on the batch's resource and chains it. When
  * the window has passed it "saves" the batch (counts it) and completes every operation. No errors,
- * cancel, stop, load, limits, metrics or sleeping: a library that does all of those and comes near
- * these figures is at the limit.
+ * cancellation, stop, load, limits, metrics or sleeping: a library that has all of those and comes
+ * near these figures is at the limit.
  *
- * Build: cc -O2 -pthread floor.c -o floor
- * Run:   ./floor OPERATIONS KEYS WINDOW_MS     prints one line of JSON
+ * Uses nothing of the library:
+ *   cc -O2 -pthread floor.c -o floor
+ *   ./floor OPERATIONS KEYS WINDOW_MS     prints one line of JSON
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -106,7 +107,7 @@ static struct batch *find_or_open(const struct op *op, uint64_t now)
     return b;
 }
 
-static void forget(const struct batch *b)
+static void remove_batch(const struct batch *b)
 {
     uint64_t i = b->hash & table_mask;
     while (table[i] != b)
@@ -129,7 +130,7 @@ static void save_due(uint64_t now)
         if (!due_head)
             due_tail = &due_head;
         batches_saved++;
-        forget(b);
+        remove_batch(b);
         for (struct op *op = b->head, *next; op; op = next) {
             next = op->next;
             op->done(op, 0);

@@ -1,10 +1,9 @@
-/* engine.c: the engine alone, through the public API: how many operations a second, on how many
- * keys.
+/* engine.c: the throughput of the engine alone, through the public API.
  *
  * Each operation increments a counter in memory; load sets it to zero and save adds it to a total,
- * which is checked at the end, so no operation can be lost unseen. Prints one line of JSON, with
- * the fields of floor.c, so the two can be laid side by side. The operations are allocated and
- * touched before the clock starts; everything between the first submit and the last answer counts.
+ * which is checked at the end, so no lost operation goes unnoticed. Prints one line of JSON, with
+ * the fields of floor.c, so that the two can be compared. The operations are allocated and touched
+ * before the clock starts; everything from the first submit to the last completion counts.
  */
 #include <batch/metrics.h>
 #include <batch/store.h>
@@ -33,7 +32,7 @@ struct bench {
     batch_processor *processor;
     char (*names)[NAME_SIZE];
     batch_op *ops;
-    uint64_t failed; /* worker only: operations that were not OK */
+    uint64_t failed; /* operations whose status was not BATCH_OK; atomic */
     int64_t saved;   /* increments that were saved; atomic */
 };
 
@@ -85,7 +84,7 @@ static void *produce(void *arg)
         op->done = done;
         op->arg = bench;
         while (batch_submit(bench->processor, op) == BATCH_BUSY)
-            ; /* cannot be: ops_waiting_max allows all of them */
+            ; /* impossible: ops_waiting_max allows all of them */
     }
     return NULL;
 }
@@ -124,7 +123,7 @@ static void start(struct bench *bench)
     }
 }
 
-/* All operations from the producers' threads; until every one is answered. */
+/* Submit all operations from the producers' threads. */
 static void run(struct bench *bench)
 {
     struct settings settings = bench->settings;
@@ -134,7 +133,7 @@ static void run(struct bench *bench)
                                          .first = settings.ops * i / settings.producers,
                                          .end = settings.ops * (i + 1) / settings.producers};
         if (pthread_create(&producers[i].thread, NULL, produce, &producers[i]) != 0) {
-            fprintf(stderr, "engine: no thread\n");
+            fprintf(stderr, "engine: the system refused a thread\n");
             exit(1);
         }
     }
@@ -157,7 +156,7 @@ static void report(const struct bench *bench, double seconds, uint64_t batches)
            use.ru_maxrss * 1024L);
 }
 
-static uint64_t wait_for_answers(const struct bench *bench)
+static uint64_t wait_for_completions(const struct bench *bench)
 {
     batch_stats stats = BATCH_STATS_INIT;
     struct timespec pause = {0, 5000000};
@@ -171,12 +170,12 @@ static uint64_t wait_for_answers(const struct bench *bench)
 
 static const char usage[] =
     "usage: engine --ops N --keys K --window-ms W [--producers P] [--sessions S] [--shards S]\n"
-    "  --ops N        operations in all\n"
-    "  --keys K       keys they are spread over, in turn\n"
-    "  --window-ms W  the window; 0: BATCH_WINDOW_NONE\n"
-    "  --producers P  threads that submit (1)\n"
+    "  --ops N        total number of operations\n"
+    "  --keys K       keys, used in rotation\n"
+    "  --window-ms W  window of a batch; 0: BATCH_WINDOW_NONE\n"
+    "  --producers P  submitting threads (1)\n"
     "  --sessions S   session threads; 0: the worker loads and saves itself (0)\n"
-    "  --shards S     workers (1)\n";
+    "  --shards S     shards, each with a worker thread (1)\n";
 
 static uint64_t number(const char *text)
 {
@@ -244,7 +243,7 @@ int main(int argc, char **argv)
 
     uint64_t start_ns = batch_now_ns();
     run(&bench);
-    uint64_t batches = wait_for_answers(&bench);
+    uint64_t batches = wait_for_completions(&bench);
     double seconds = (double)(batch_now_ns() - start_ns) / 1e9;
     report(&bench, seconds, batches);
 
