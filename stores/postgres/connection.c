@@ -1,234 +1,271 @@
-/* connection.c: the connection of a session, opened and opened again, in steps that never block.
- *
- *   DOWN ──► CONNECTING ──► SETTING_UP ──► READY
- *     ▲           │              │           │
- *     └───────────┴──────────────┴───────────┘  lost, refused, or too slow
- *
- * Whoever needs the connection moves it on until it is ready or until its own time is over; the
- * next one goes on from there. So connecting may take longer than the deadline of any batch.
- *
- * Hosts are tried in turn, each with the same time limit, the one that was good last first.
- * Only a server that takes writes will do. After a round without success there is a pause, twice as
- * long each time, and never the same.
- */
-#include "internal.h"
+#include "connection.h"
 
-#include <poll.h>
+#include "../check.h"
+
 #include <stdio.h>
+#include <string.h>
 
-#define PAUSE_MIN_NS (50 * BATCH__POSTGRES_MS)
-#define PAUSE_MAX_NS (2000 * BATCH__POSTGRES_MS)
+static bool is_valid(const struct batch__postgres_connection *connection)
+{
+    bool is_any_prepared = false;
+    for (int i = 0; i < BATCH__POSTGRES_STATEMENTS; i++)
+        is_any_prepared |= connection->is_prepared[i];
+    return (connection->conn == NULL) == (connection->stage == BATCH__POSTGRES_DOWN) &&
+           (!is_any_prepared || connection->stage == BATCH__POSTGRES_READY);
+}
 
-void batch__postgres_drop(struct batch__postgres_session *session)
+void batch__postgres_connection_init(struct batch__postgres_connection *connection,
+                                     const struct batch__postgres_conninfo *conninfo,
+                                     struct batch__postgres_spec *spec, bool may_create)
+{
+    batch__check(may_create || spec->schema != NULL);
+    *connection = (struct batch__postgres_connection){
+        .conninfo = conninfo,
+        .table = {.spec = spec, .may_create = may_create},
+    };
+    batch__postgres_hosts_init(&connection->hosts, conninfo->hosts_size);
+    batch__check(is_valid(connection));
+}
+
+bool batch__postgres_is_ready(const struct batch__postgres_connection *connection)
+{
+    return connection->stage == BATCH__POSTGRES_READY;
+}
+
+void batch__postgres_drop(struct batch__postgres_connection *connection)
 {
     /* It says good-bye if the socket takes that at once, and does not wait. */
-    PQfinish(session->conn);
-    session->conn = NULL;
-    session->stage = BATCH__POSTGRES_DOWN;
-    session->is_doomed = false;
-    memset(session->is_prepared, 0, sizeof session->is_prepared);
+    PQfinish(connection->conn);
+    connection->conn = NULL;
+    connection->stage = BATCH__POSTGRES_DOWN;
+    connection->is_closing = false;
+    memset(connection->is_prepared, 0, sizeof connection->is_prepared);
+}
+
+/* ---- What the server sends unasked ---------------------------------------------------------- */
+
+/* For PQsetNoticeReceiver. */
+static void on_notice(void *arg, const PGresult *notice)
+{
+    struct batch__postgres_connection *connection = arg;
+    const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+    bool has_context = PQresultErrorField(notice, PG_DIAG_CONTEXT) != NULL;
+    if (severity != NULL && strcmp(severity, "WARNING") == 0 && !has_context)
+        connection->is_warned = true;
+    if (batch__postgres_is_severe(notice))
+        connection->is_closing = true;
+}
+
+/* Has the connection been closed by the other side while nothing was asked of it? */
+static bool is_stale(struct batch__postgres_connection *connection)
+{
+    enum { READS_MAX = 16 };
+    for (int i = 0; i < READS_MAX; i++) {
+        struct pollfd fd = {.fd = PQsocket(connection->conn), .events = POLLIN};
+        if (poll(&fd, 1, 0) <= 0)
+            break;
+        if (PQconsumeInput(connection->conn) == 0)
+            return true;
+    }
+    (void)PQisBusy(connection->conn); /* parses what came, perhaps for on_notice */
+    return connection->is_closing || PQstatus(connection->conn) != CONNECTION_OK ||
+           PQtransactionStatus(connection->conn) != PQTRANS_IDLE;
 }
 
 /* ---- Failures ------------------------------------------------------------------------------- */
 
-/* The attempt failed: the next host, or a pause. */
-static void attempt_failed(struct batch__postgres_session *session)
+static void attempt_failed(struct batch__postgres_connection *connection)
 {
-    batch__postgres_drop(session);
-    session->host = (session->host + 1) % session->store->conninfo.hosts_size;
-    session->hosts_failed++;
-    if (session->hosts_failed % session->store->conninfo.hosts_size != 0)
-        return;
-    if (session->pause_ns < PAUSE_MIN_NS)
-        session->pause_ns = PAUSE_MIN_NS;
-    session->not_before_ns = batch_now_ns() + session->pause_ns / 2 +
-                             batch__postgres_random(session) % (session->pause_ns / 2);
-    session->pause_ns *= 2;
-    if (session->pause_ns > PAUSE_MAX_NS)
-        session->pause_ns = PAUSE_MAX_NS;
+    batch__postgres_drop(connection);
+    batch__postgres_hosts_failed(&connection->hosts, batch_now_ns());
 }
 
-/* By what libpq says. */
-static void attempt_refused(struct batch__postgres_session *session)
+/* With the error of libpq. */
+static void attempt_refused(struct batch__postgres_connection *connection)
 {
-    session->error_code = 0;
-    batch__postgres_conninfo_hide(&session->store->conninfo,
-                                  session->conn != NULL ? PQerrorMessage(session->conn)
-                                                        : "no memory for a connection",
-                                  session->error_text, sizeof session->error_text);
-    attempt_failed(session);
+    connection->error.code = 0;
+    batch__postgres_conninfo_hide(connection->conninfo,
+                                  connection->conn != NULL ? PQerrorMessage(connection->conn)
+                                                           : "no memory for a connection",
+                                  connection->error.text, sizeof connection->error.text);
+    attempt_failed(connection);
 }
 
-/* By what has been said, or else by what libpq says. */
-static void attempt_ended(struct batch__postgres_session *session)
+/* With the error that is set, or else with that of libpq. */
+static void attempt_ended(struct batch__postgres_connection *connection)
 {
-    if (session->error_text[0] != '\0')
-        attempt_failed(session);
+    if (connection->error.text[0] != '\0')
+        attempt_failed(connection);
     else
-        attempt_refused(session);
+        attempt_refused(connection);
 }
 
-/* Say that it takes too long, if nothing else has been said. */
-static void describe_late(struct batch__postgres_session *session)
+/* The error that it takes too long, unless there is another one. */
+static void describe_late(struct batch__postgres_connection *connection)
 {
-    const struct batch__postgres_host *host = &session->store->conninfo.hosts[session->host];
+    const struct batch__postgres_host *host =
+        &connection->conninfo->hosts[connection->hosts.current];
     const char *name = host->host != NULL ? host->host : host->hostaddr;
-    if (session->error_text[0] != '\0')
+    if (connection->error.text[0] != '\0')
         return;
-    session->error_code = 0;
-    snprintf(session->error_text, sizeof session->error_text,
+    connection->error.code = 0;
+    snprintf(connection->error.text, sizeof connection->error.text,
              "%.80s port %.8s does not answer within the time to connect (connect_timeout)",
              name != NULL ? name : "the default host", host->port != NULL ? host->port : "default");
 }
 
 /* ---- Steps ---------------------------------------------------------------------------------- */
 
-static void start(struct batch__postgres_session *session)
+static void start(struct batch__postgres_connection *connection)
 {
-    const struct batch__postgres_conninfo *conninfo = &session->store->conninfo;
-    session->conn = batch__postgres_connect_start(conninfo, session->host, NULL, false);
-    if (session->conn == NULL || PQstatus(session->conn) == CONNECTION_BAD) {
-        attempt_refused(session);
+    batch__check(connection->stage == BATCH__POSTGRES_DOWN);
+    batch__check(connection->conn == NULL);
+    connection->conn =
+        batch__postgres_connect_start(connection->conninfo, connection->hosts.current, NULL, false);
+    if (connection->conn == NULL || PQstatus(connection->conn) == CONNECTION_BAD) {
+        attempt_refused(connection);
         return;
     }
-    PQsetNoticeReceiver(session->conn, batch__postgres_on_notice, session);
-    session->stage = BATCH__POSTGRES_CONNECTING;
-    session->polling = PGRES_POLLING_WRITING;
-    session->attempt_until_ns = batch_now_ns() + conninfo->connect_ns;
+    PQsetNoticeReceiver(connection->conn, on_notice, connection);
+    connection->stage = BATCH__POSTGRES_CONNECTING;
+    connection->polling = PGRES_POLLING_WRITING;
+    connection->attempt_until_ns = batch_now_ns() + connection->conninfo->connect_ns;
 }
 
 /* Wait for the socket. False: it is not ready; the caller looks at the time. */
-static bool wait_for(struct batch__postgres_session *session, short events,
+static bool wait_for(struct batch__postgres_connection *connection, short events,
                      const struct batch__postgres_limit *limit)
 {
-    struct pollfd fd = {.fd = PQsocket(session->conn), .events = events};
+    struct pollfd fd = {.fd = PQsocket(connection->conn), .events = events};
     batch__postgres_poll(&fd, 1, limit);
     return fd.revents != 0;
 }
 
-static void go_on_connecting(struct batch__postgres_session *session,
-                             const struct batch__postgres_limit *limit)
+static void advance_connecting(struct batch__postgres_connection *connection,
+                               const struct batch__postgres_limit *limit)
 {
-    short events = session->polling == PGRES_POLLING_READING ? POLLIN : POLLOUT;
-    if (!wait_for(session, events, limit))
+    short events = connection->polling == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+    if (!wait_for(connection, events, limit))
         return;
-    session->polling = PQconnectPoll(session->conn);
-    if (session->polling == PGRES_POLLING_FAILED) {
-        attempt_refused(session);
-    } else if (session->polling == PGRES_POLLING_OK) {
-        if (PQsetnonblocking(session->conn, 1) != 0) {
-            attempt_refused(session);
+    connection->polling = PQconnectPoll(connection->conn);
+    if (connection->polling == PGRES_POLLING_FAILED) {
+        attempt_refused(connection);
+    } else if (connection->polling == PGRES_POLLING_OK) {
+        if (PQsetnonblocking(connection->conn, 1) != 0) {
+            attempt_refused(connection);
             return;
         }
-        session->stage = BATCH__POSTGRES_SETTING_UP;
-        session->step = BATCH__POSTGRES_SET;
-        session->step_is_sent = false;
+        connection->stage = BATCH__POSTGRES_SETTING_UP;
+        connection->is_step_sent = false;
+        batch__postgres_table_begin(&connection->table);
     }
 }
 
-static void ready(struct batch__postgres_session *session)
+static void ready(struct batch__postgres_connection *connection)
 {
-    session->stage = BATCH__POSTGRES_READY;
-    session->hosts_failed = 0;
-    session->pause_ns = 0;
-    session->not_before_ns = 0;
-    session->is_warned = false;
-    session->error_text[0] = '\0';
-    session->error_code = 0;
+    batch__check(connection->conn != NULL);
+    connection->stage = BATCH__POSTGRES_READY;
+    connection->is_prepared[BATCH__POSTGRES_SAVE] = connection->table.is_save_prepared;
+    connection->is_warned = false;
+    connection->error = (struct batch__postgres_error){.code = 0};
+    batch__postgres_hosts_succeeded(&connection->hosts);
 }
 
 /* Take all results of a step; the last one decides. False: the next step cannot be taken. */
-static bool end_step(struct batch__postgres_session *session)
+static bool end_step(struct batch__postgres_connection *connection)
 {
     bool is_well = true;
     bool is_any = false;
-    for (PGresult *result; (result = PQgetResult(session->conn)) != NULL; PQclear(result)) {
+    for (PGresult *result; (result = PQgetResult(connection->conn)) != NULL; PQclear(result)) {
         if (is_well)
-            is_well = batch__postgres_step_end(session, result);
+            is_well = batch__postgres_table_receive(&connection->table, result, &connection->error);
         is_any = true;
     }
-    session->step_is_sent = false;
+    connection->is_step_sent = false;
     return is_well && is_any;
 }
 
-static void go_on_setting_up(struct batch__postgres_session *session,
-                             const struct batch__postgres_limit *limit)
+static void advance_setting_up(struct batch__postgres_connection *connection,
+                               const struct batch__postgres_limit *limit)
 {
-    if (!session->step_is_sent) {
-        session->error_text[0] = '\0';
-        if (!batch__postgres_step_send(session)) {
-            attempt_ended(session);
+    if (!connection->is_step_sent) {
+        connection->error = (struct batch__postgres_error){.code = 0};
+        if (!batch__postgres_table_send(&connection->table, connection->conn, &connection->error)) {
+            attempt_ended(connection);
             return;
         }
-        session->step_is_sent = true;
+        connection->is_step_sent = true;
     }
-    int unsent = PQflush(session->conn);
-    if (unsent >= 0 && wait_for(session, unsent > 0 ? POLLIN | POLLOUT : POLLIN, limit) &&
-        PQconsumeInput(session->conn) == 0)
+    int unsent = PQflush(connection->conn);
+    if (unsent >= 0 && wait_for(connection, unsent > 0 ? POLLIN | POLLOUT : POLLIN, limit) &&
+        PQconsumeInput(connection->conn) == 0)
         unsent = -1;
     if (unsent < 0) {
-        attempt_refused(session);
+        attempt_refused(connection);
         return;
     }
-    if (PQisBusy(session->conn) != 0)
+    if (PQisBusy(connection->conn) != 0)
         return;
-    if (!end_step(session)) {
-        attempt_ended(session);
+    if (!end_step(connection)) {
+        attempt_ended(connection);
         return;
     }
-    if (session->step == BATCH__POSTGRES_STEPS)
-        ready(session);
+    if (batch__postgres_table_is_ready(&connection->table))
+        ready(connection);
 }
 
-static void go_on(struct batch__postgres_session *session,
-                  const struct batch__postgres_limit *limit)
+static struct batch__postgres_limit earlier(const struct batch__postgres_limit *limit,
+                                            uint64_t until_ns)
 {
-    if (session->stage == BATCH__POSTGRES_DOWN) {
-        uint64_t now_ns = batch_now_ns();
-        if (session->not_before_ns > now_ns) {
-            struct batch__postgres_limit pause = {session->not_before_ns, limit->call};
-            if (limit->until_ns < pause.until_ns)
-                pause.until_ns = limit->until_ns;
+    return (struct batch__postgres_limit){limit->until_ns < until_ns ? limit->until_ns : until_ns,
+                                          limit->call};
+}
+
+static void advance(struct batch__postgres_connection *connection,
+                    const struct batch__postgres_limit *limit)
+{
+    batch__check(is_valid(connection));
+    if (connection->stage == BATCH__POSTGRES_DOWN) {
+        uint64_t not_before_ns = connection->hosts.not_before_ns;
+        if (not_before_ns > batch_now_ns()) {
+            struct batch__postgres_limit pause = earlier(limit, not_before_ns);
             batch__postgres_poll(NULL, 0, &pause);
         } else {
-            start(session);
+            start(connection);
         }
         return;
     }
-    if (batch_now_ns() > session->attempt_until_ns) {
-        session->error_text[0] = '\0';
-        describe_late(session);
-        attempt_failed(session);
+    if (batch_now_ns() > connection->attempt_until_ns) {
+        connection->error.text[0] = '\0';
+        describe_late(connection);
+        attempt_failed(connection);
         return;
     }
-    struct batch__postgres_limit attempt = {session->attempt_until_ns, limit->call};
-    if (limit->until_ns < attempt.until_ns)
-        attempt.until_ns = limit->until_ns;
-    if (session->stage == BATCH__POSTGRES_CONNECTING)
-        go_on_connecting(session, &attempt);
+    struct batch__postgres_limit attempt = earlier(limit, connection->attempt_until_ns);
+    if (connection->stage == BATCH__POSTGRES_CONNECTING)
+        advance_connecting(connection, &attempt);
     else
-        go_on_setting_up(session, &attempt);
+        advance_setting_up(connection, &attempt);
 }
 
-bool batch__postgres_connect(struct batch__postgres_session *session,
+bool batch__postgres_connect(struct batch__postgres_connection *connection,
                              const struct batch__postgres_limit *limit, bool is_patient)
 {
-    if (session->stage == BATCH__POSTGRES_READY) {
-        if (!session->is_doomed && !batch__postgres_is_stale(session))
+    batch__check(is_valid(connection));
+    if (connection->stage == BATCH__POSTGRES_READY) {
+        if (!connection->is_closing && !is_stale(connection))
             return true;
-        batch__postgres_drop(session);
-        snprintf(session->error_text, sizeof session->error_text, "the server ended it");
-        session->error_code = 0;
+        batch__postgres_drop(connection);
+        connection->error = (struct batch__postgres_error){.text = "the server ended it"};
     }
-    size_t hosts_size = session->store->conninfo.hosts_size;
-    while (session->stage != BATCH__POSTGRES_READY) {
+    while (connection->stage != BATCH__POSTGRES_READY) {
         if (batch__postgres_is_over(limit)) {
             if (!is_patient)
-                describe_late(session);
+                describe_late(connection);
             return false;
         }
-        go_on(session, limit);
-        if (!is_patient && session->hosts_failed >= hosts_size)
+        advance(connection, limit);
+        if (!is_patient && batch__postgres_hosts_all_failed(&connection->hosts))
             return false;
     }
     return true;

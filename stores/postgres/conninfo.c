@@ -1,18 +1,15 @@
-/* conninfo.c: the hosts in a connection string, and the parameters for one of them.
- *
- * libpq can try several hosts by itself, but when it is not to block it knows no time limit for
- * each, and one that answers nothing would take all the time there is. So the lists are taken apart
- * here, and connection.c tries the hosts in turn. What else the string says goes to libpq as it is;
- * environment, service and password files work as always. (Only a list of hosts that is in a
- * service file, named in the string, is left to libpq.)
- *
- * Nothing of the string gets into a message: it may hold a password.
- */
-#include "internal.h"
+#define _POSIX_C_SOURCE 200809L /* strndup */
+#include "conninfo.h"
+
+#include "../check.h"
+#include "error.h"
+#include "wait.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+enum { PARAMS_MAX = 64 };
 enum { CONNECT_S = 10, CONNECT_SEVERAL_S = 2, CONNECT_MIN_S = 1, CONNECT_MAX_S = 3600 };
 
 static const char *option_value(const PQconninfoOption *options, const char *keyword)
@@ -114,6 +111,7 @@ static uint64_t connect_ns(const struct batch__postgres_conninfo *conninfo,
         seconds = CONNECT_MIN_S;
     if (seconds > CONNECT_MAX_S)
         seconds = CONNECT_MAX_S;
+    batch__check(seconds >= CONNECT_MIN_S);
     return (uint64_t)seconds * 1000 * BATCH__POSTGRES_MS;
 }
 
@@ -183,15 +181,16 @@ void batch__postgres_conninfo_hide(const struct batch__postgres_conninfo *connin
 /* ---- Connecting ----------------------------------------------------------------------------- */
 
 struct list {
-    const char *keywords[BATCH__POSTGRES_PARAMS_MAX + 1];
-    const char *values[BATCH__POSTGRES_PARAMS_MAX + 1];
+    const char *keywords[PARAMS_MAX + 1];
+    const char *values[PARAMS_MAX + 1];
     size_t size;
 };
 
 static void list_add(struct list *list, const char *keyword, const char *value)
 {
-    if (value == NULL || list->size == BATCH__POSTGRES_PARAMS_MAX)
+    if (value == NULL)
         return;
+    batch__check(list->size < PARAMS_MAX);
     list->keywords[list->size] = keyword;
     list->values[list->size++] = value;
 }
@@ -229,6 +228,7 @@ static void list_add_defaults(struct list *list, const PQconninfoOption *options
 PGconn *batch__postgres_connect_start(const struct batch__postgres_conninfo *conninfo, size_t host,
                                       const char *address, bool is_any)
 {
+    batch__check(host < conninfo->hosts_size);
     const struct batch__postgres_host *place = &conninfo->hosts[host];
     struct list list = {.size = 0};
     list_add(&list, "host", place->host);

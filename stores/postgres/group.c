@@ -1,26 +1,42 @@
-/* group.c: what loads and saves have in common: a group is sent in parts until each key is decided.
- *
- * Usually the first part is the whole group, and that is all. A part is smaller if the bytes are
- * too many for one statement, or after the server refused one: then half of it is sent, and half of
- * that, until the row is found that it refuses; and larger parts again after one went well. So one
- * bad row costs twice the logarithm of the group, and the others do not notice.
- *
- * What was nobody's fault, a deadlock, a connection lost before anything was sent, is tried again
- * after a short pause, until the deadline. Each key has its own: those that are too late are told
- * so before every part. A statement under way is canceled when the last of its keys is too late.
- */
-#include "internal.h"
+#include "group.h"
+
+#include "../check.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define PAUSE_MIN_NS (1 * BATCH__POSTGRES_MS)
 #define PAUSE_MAX_NS (50 * BATCH__POSTGRES_MS)
 
+/* ---- Memory --------------------------------------------------------------------------------- */
+
+static bool reserve(struct batch__postgres_group_memory *memory, size_t items_size)
+{
+    if (items_size > memory->items_capacity) {
+        free(memory->items);
+        free(memory->pointers);
+        memory->items = calloc(items_size, sizeof *memory->items);
+        memory->pointers = calloc(items_size, 2 * sizeof *memory->pointers);
+        bool is_made = memory->items != NULL && memory->pointers != NULL;
+        memory->items_capacity = is_made ? items_size : 0;
+    }
+    return items_size <= memory->items_capacity;
+}
+
+void batch__postgres_group_memory_free(struct batch__postgres_group_memory *memory)
+{
+    free(memory->items);
+    free(memory->pointers);
+    free(memory->buffer.bytes);
+}
+
 bool batch__postgres_group_init(struct batch__postgres_group *group,
-                                struct batch__postgres_session *session, bool is_load,
+                                struct batch__postgres_connection *connection,
+                                struct batch__postgres_group_memory *memory, bool is_load,
                                 batch_call *const *calls, size_t calls_size)
 {
-    if (!batch__postgres_reserve_items(session, calls_size)) {
+    batch__check(calls_size > 0);
+    if (!reserve(memory, calls_size)) {
         for (size_t i = 0; i < calls_size; i++) {
             batch_call_set_error(calls[i], 0, "no memory for a group of this size");
             batch_call_finish(calls[i], is_load ? BATCH_LOAD_FAILED : BATCH_SAVE_FAILED);
@@ -28,11 +44,12 @@ bool batch__postgres_group_init(struct batch__postgres_group *group,
         return false;
     }
     *group = (struct batch__postgres_group){
-        .session = session,
-        .items = session->items,
+        .connection = connection,
+        .memory = memory,
+        .items = memory->items,
         .items_size = calls_size,
-        .order = session->pointers,
-        .part = session->pointers + calls_size,
+        .order = memory->pointers,
+        .part = memory->pointers + calls_size,
         .part_max = calls_size,
         .is_load = is_load,
     };
@@ -45,57 +62,51 @@ bool batch__postgres_group_init(struct batch__postgres_group *group,
 
 void batch__postgres_group_destroy(struct batch__postgres_group *group)
 {
-    for (size_t i = 0; i < group->items_size; i++)
+    for (size_t i = 0; i < group->items_size; i++) {
+        batch__check(group->items[i].is_finished);
         batch__postgres_item_free_key(&group->items[i]);
+    }
 }
 
-/* ---- Deciding ------------------------------------------------------------------------------- */
-
-void batch__postgres_decide(struct batch__postgres_item *item, int status, int store_code,
-                            const char *text)
-{
-    if (text != NULL)
-        batch_call_set_error(item->call, store_code, text);
-    item->status = status;
-    item->is_decided = true;
-}
+/* ---- Finishing ------------------------------------------------------------------------------ */
 
 static int failure_of(const struct batch__postgres_group *group)
 {
     return group->is_load ? BATCH_LOAD_FAILED : BATCH_SAVE_FAILED;
 }
 
-static void decide_late(struct batch__postgres_group *group, struct batch__postgres_item *item)
+static void resolve_late(struct batch__postgres_group *group, struct batch__postgres_item *item)
 {
-    struct batch__postgres_session *session = group->session;
+    const struct batch__postgres_connection *connection = group->connection;
+    bool is_ready = batch__postgres_is_ready(connection);
     char text[BATCH__POSTGRES_TEXT_SIZE] = "";
-    int code = group->trouble.code;
+    int code = group->error.code;
     if (item->was_locked) {
         code = batch__postgres_code("55P03");
         snprintf(text, sizeof text, "the row is locked by another transaction");
-    } else if (session->stage != BATCH__POSTGRES_READY && session->error_text[0] != '\0') {
-        code = session->error_code;
-        snprintf(text, sizeof text, "no connection: %.180s", session->error_text);
-    } else if (group->trouble.text[0] != '\0') {
-        snprintf(text, sizeof text, "%s", group->trouble.text);
-    } else if (session->stage != BATCH__POSTGRES_READY) {
+    } else if (!is_ready && connection->error.text[0] != '\0') {
+        code = connection->error.code;
+        snprintf(text, sizeof text, "no connection: %.180s", connection->error.text);
+    } else if (group->error.text[0] != '\0') {
+        snprintf(text, sizeof text, "%s", group->error.text);
+    } else if (!is_ready) {
         snprintf(text, sizeof text, "no connection: still connecting");
     }
     batch__postgres_set_late(item->call, code, text);
-    batch__postgres_decide(item, failure_of(group), 0, NULL);
+    batch__postgres_item_resolve(item, failure_of(group), 0, NULL);
 }
 
-bool batch__postgres_group_settle(struct batch__postgres_group *group)
+bool batch__postgres_group_finish(struct batch__postgres_group *group)
 {
-    bool is_left = false;
+    bool is_pending = false;
     for (size_t i = 0; i < group->items_size; i++) {
         struct batch__postgres_item *item = &group->items[i];
         if (item->is_finished)
             continue;
-        if (!item->is_decided && batch_call_is_canceled(item->call))
-            decide_late(group, item);
-        if (!item->is_decided) {
-            is_left = true;
+        if (!item->is_resolved && batch_call_is_canceled(item->call))
+            resolve_late(group, item);
+        if (!item->is_resolved) {
+            is_pending = true;
             continue;
         }
         if (item->status == BATCH_OK && !group->is_load)
@@ -103,46 +114,49 @@ bool batch__postgres_group_settle(struct batch__postgres_group *group)
         item->is_finished = true;
         batch_call_finish(item->call, item->status);
     }
-    return is_left;
+    return is_pending;
 }
 
 /* ---- Parts ---------------------------------------------------------------------------------- */
 
-/* The limit of the one among the undecided that may wait least, or longest. */
+/* The limit of the one among the pending that may wait least, or longest. */
 static struct batch__postgres_limit limit_of(struct batch__postgres_item *const *items,
                                              size_t items_size, bool is_longest)
 {
     struct batch__postgres_limit limit = {is_longest ? 0 : UINT64_MAX, NULL};
     for (size_t i = 0; i < items_size; i++) {
-        if (items[i]->is_decided)
+        if (items[i]->is_resolved)
             continue;
         uint64_t deadline_ns = batch_call_deadline_ns(items[i]->call);
         if (limit.call == NULL || (deadline_ns > limit.until_ns) == is_longest)
             limit = (struct batch__postgres_limit){deadline_ns, items[i]->call};
     }
+    batch__check(limit.call != NULL);
     return limit;
 }
 
 static void choose_part(struct batch__postgres_group *group)
 {
     size_t bytes = 0;
+    batch__check(group->part_max > 0);
     group->part_size = 0;
     for (size_t i = 0; i < group->items_size && group->part_size < group->part_max; i++) {
         struct batch__postgres_item *item = group->order[i];
-        if (item->is_decided || item->is_locked)
+        if (item->is_resolved || item->is_locked)
             continue;
-        bytes += batch__postgres_item_size(item);
+        bytes += batch__postgres_size_of(item);
         if (bytes > BATCH__POSTGRES_BYTES_MAX && group->part_size > 0)
             break;
         group->part[group->part_size++] = item;
     }
+    batch__check(group->part_size <= group->items_size);
 }
 
 /* A pause, twice as long each time. */
 static void pause_a_little(struct batch__postgres_group *group,
                            const struct batch__postgres_limit *limit)
 {
-    batch__postgres_pause(group->session, group->pause_ns, limit);
+    batch__postgres_pause(&group->memory->random, group->pause_ns, limit);
     group->pause_ns *= 2;
     if (group->pause_ns > PAUSE_MAX_NS)
         group->pause_ns = PAUSE_MAX_NS;
@@ -152,75 +166,86 @@ bool batch__postgres_group_next(struct batch__postgres_group *group,
                                 struct batch__postgres_limit *ret_limit)
 {
     struct batch__postgres_limit shortest = limit_of(group->order, group->items_size, false);
-    if (group->pause_ns > 0 && group->trouble.text[0] != '\0')
+    if (group->pause_ns > 0 && group->error.text[0] != '\0')
         pause_a_little(group, &shortest);
-    if (!batch__postgres_connect(group->session, &shortest, true))
+    if (!batch__postgres_connect(group->connection, &shortest, true))
         return false;
     choose_part(group);
     *ret_limit = group->part_size > 0 ? limit_of(group->part, group->part_size, true) : shortest;
     return true;
 }
 
-void batch__postgres_group_went_well(struct batch__postgres_group *group)
+/* ---- How a part ended ----------------------------------------------------------------------- */
+
+void batch__postgres_group_succeeded(struct batch__postgres_group *group)
 {
+    batch__check(group->part_size > 0);
     group->pause_ns = 0;
-    group->trouble = (struct batch__postgres_trouble){0};
+    group->error = (struct batch__postgres_error){.code = 0};
     group->part_max *= 2;
     if (group->part_max > group->items_size)
         group->part_max = group->items_size;
 }
 
-static void decide_all(struct batch__postgres_group *group,
-                       const struct batch__postgres_trouble *trouble)
+bool batch__postgres_group_halve(struct batch__postgres_group *group)
+{
+    batch__check(group->part_size > 0);
+    if (group->part_size > 1)
+        group->part_max = group->part_size / 2;
+    return group->part_size > 1;
+}
+
+static void resolve_all(struct batch__postgres_group *group,
+                        const struct batch__postgres_error *error)
 {
     for (size_t i = 0; i < group->items_size; i++) {
-        if (!group->items[i].is_decided)
-            batch__postgres_decide(&group->items[i], failure_of(group), trouble->code,
-                                   trouble->text);
+        if (!group->items[i].is_resolved)
+            batch__postgres_item_resolve(&group->items[i], failure_of(group), error->code,
+                                         error->text);
     }
 }
 
-static void again(struct batch__postgres_group *group,
-                  const struct batch__postgres_trouble *trouble)
+static void try_again(struct batch__postgres_group *group,
+                      const struct batch__postgres_error *error)
 {
-    group->trouble = *trouble;
+    group->error = *error;
     if (group->pause_ns == 0)
         group->pause_ns = PAUSE_MIN_NS;
 }
 
-static void refused(struct batch__postgres_group *group,
-                    const struct batch__postgres_trouble *trouble)
+/* A load may have come before the error: then it is good. */
+static void refused(struct batch__postgres_group *group, const struct batch__postgres_error *error)
 {
-    if (group->part_size > 1)
-        group->part_max = group->part_size / 2;
-    else
-        batch__postgres_decide(group->part[0], failure_of(group), trouble->code, trouble->text);
+    if (batch__postgres_group_halve(group) || group->part[0]->is_resolved)
+        return;
+    batch__postgres_item_resolve(group->part[0], failure_of(group), error->code, error->text);
 }
 
 void batch__postgres_group_failed(struct batch__postgres_group *group,
-                                  const struct batch__postgres_answer *answer)
+                                  const struct batch__postgres_reply *reply)
 {
-    const struct batch__postgres_trouble *trouble = &answer->trouble;
-    if (answer->reply != BATCH__POSTGRES_ERROR) {
-        again(group, trouble);
+    const struct batch__postgres_error *error = &reply->error;
+    batch__check(reply->outcome != BATCH__POSTGRES_COMMITTED);
+    if (reply->outcome != BATCH__POSTGRES_ROLLED_BACK) {
+        try_again(group, error);
         return;
     }
-    switch (batch__postgres_judge(trouble)) {
-    case BATCH__POSTGRES_REFUSED:
-        refused(group, trouble);
+    switch (batch__postgres_classify(error)) {
+    case BATCH__POSTGRES_ERROR_ROW:
+        refused(group, error);
         break;
-    case BATCH__POSTGRES_AGAIN:
-    case BATCH__POSTGRES_LOCKED_ROW:
-    case BATCH__POSTGRES_LOCKED_TABLE:
-        again(group, trouble);
+    case BATCH__POSTGRES_ERROR_TRANSIENT:
+    case BATCH__POSTGRES_ERROR_ROW_LOCKED:
+    case BATCH__POSTGRES_ERROR_TABLE_LOCKED:
+        try_again(group, error);
         break;
-    case BATCH__POSTGRES_STALE:
-        again(group, trouble);
-        batch__postgres_drop(group->session);
+    case BATCH__POSTGRES_ERROR_CONNECTION:
+        try_again(group, error);
+        batch__postgres_drop(group->connection);
         break;
-    case BATCH__POSTGRES_BROKEN:
-        decide_all(group, trouble);
-        batch__postgres_drop(group->session); /* so that the table is looked at again */
+    case BATCH__POSTGRES_ERROR_FATAL:
+        resolve_all(group, error);
+        batch__postgres_drop(group->connection); /* so that the table is checked again */
         break;
     }
 }

@@ -1,58 +1,51 @@
-/* save.c: a group of saves: one statement and one commit, and each key's outcome on its own.
- *
- * States are encoded first. Then a part, usually all, is written by one statement (sql.c), which
- * says what it has written: that is OK. For the rest, if any, a look at the table says why:
- *
- *   - the row has another version, or is gone, or is there when it should be new: CONFLICT;
- *   - it is as it was, and others have it locked: tried again, until the deadline. All others of
- *     the group have been answered by then;
- *   - it is as it was, and nobody has it locked: a trigger left it so, SAVE_FAILED.
- *
- * An error rolls the part back, so nothing of it is stored; group.c finds out whose fault it was.
- * In doubt (wire.c) every key of the part is UNKNOWN, and never tried again.
- *
- * Locks. The first try waits for them, a little; so long as that goes well it is the fastest. After
- * it has met one that stays, for a second, rows that are locked are left out at once. New keys can
- * only be waited for: the part is halved until the one is found that others hold.
- */
-#include "internal.h"
+#include "save.h"
+
+#include "../check.h"
+#include "error.h"
+#include "statement.h"
+#include "values.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-#define CAREFUL_NS          (1000 * BATCH__POSTGRES_MS)
+enum { STATE_SIZE_MAX = 1000 * 1024 * 1024 }; /* the server takes 1 GiB, with all around it */
+
+#define SKIP_LOCKED_NS      (1000 * BATCH__POSTGRES_MS)
 #define LOCKED_PAUSE_MIN_NS (2 * BATCH__POSTGRES_MS)
 #define LOCKED_PAUSE_MAX_NS (30 * BATCH__POSTGRES_MS)
 
 struct saving {
-    struct batch__postgres_group group; /* first */
+    struct batch__postgres_save_state *state;
+    struct batch__postgres_group group;
     uint64_t locked_pause_ns;
 };
 
 /* ---- Preparing ------------------------------------------------------------------------------ */
 
-static void prepare(struct batch__postgres_session *session, struct batch__postgres_item *item)
+static void prepare(struct batch__postgres_item *item, const struct batch__postgres_shape *shape,
+                    uint64_t *random)
 {
-    if (!batch__postgres_item_set_key(session, item) ||
+    if (!batch__postgres_item_set_key(item, shape) ||
         batch_call_encode(item->call, (const void **)&item->state, &item->state_size) != BATCH_OK) {
-        batch__postgres_decide(item, BATCH_SAVE_FAILED, 0, NULL); /* its error is set */
+        batch__postgres_item_resolve(item, BATCH_SAVE_FAILED, 0, NULL); /* its error is set */
         return;
     }
-    const char *fault = batch__postgres_text_fault(session, session->shape.state_type, item->state,
-                                                   item->state_size);
+    const char *fault =
+        batch__postgres_text_fault(shape, shape->state_type, item->state, item->state_size);
     if (fault != NULL) {
         char text[BATCH__POSTGRES_TEXT_SIZE] = "the state ";
         strncat(text, fault, sizeof text - sizeof "the state ");
-        batch__postgres_decide(item, BATCH_SAVE_FAILED, batch__postgres_code("22021"), text);
+        batch__postgres_item_resolve(item, BATCH_SAVE_FAILED, batch__postgres_code("22021"), text);
         return;
     }
-    if (item->state_size > BATCH__POSTGRES_VALUE_MAX) {
-        batch__postgres_decide(item, BATCH_SAVE_FAILED, batch__postgres_code("54000"),
-                               "the state is larger than what PostgreSQL takes, about 1 GB");
+    if (item->state_size > STATE_SIZE_MAX) {
+        batch__postgres_item_resolve(item, BATCH_SAVE_FAILED, batch__postgres_code("54000"),
+                                     "the state is larger than what PostgreSQL takes, about 1 GB");
         return;
     }
     item->version = batch_call_version(item->call);
     item->row_old = batch__postgres_row_version(item->version);
-    item->row_new = batch__postgres_next_version(session, item->version);
+    item->row_new = batch__postgres_next_version(item->version, shape->version_size, random);
 }
 
 /* Rows that are there first, then new ones; each by the bytes of the key. */
@@ -102,16 +95,16 @@ static size_t take_written(struct batch__postgres_group *group, const PGresult *
     batch__postgres_array_init(&array, rows, 0);
     while ((bytes = batch__postgres_array_next(&array, &size)) != NULL) {
         item = item_at(group, bytes, size);
-        if (item != NULL && !item->is_decided) {
-            batch__postgres_decide(item, BATCH_OK, 0, NULL);
+        if (item != NULL && !item->is_resolved) {
+            batch__postgres_item_resolve(item, BATCH_OK, 0, NULL);
             left--;
         }
     }
     batch__postgres_array_init(&array, rows, 1);
     while ((bytes = batch__postgres_array_next(&array, &size)) != NULL) {
         item = item_of(group, bytes, size);
-        if (item != NULL && !item->is_decided) {
-            batch__postgres_decide(item, BATCH_OK, 0, NULL);
+        if (item != NULL && !item->is_resolved) {
+            batch__postgres_item_resolve(item, BATCH_OK, 0, NULL);
             left--;
         }
     }
@@ -128,7 +121,7 @@ static size_t take_written(struct batch__postgres_group *group, const PGresult *
 
 /* ---- Why not -------------------------------------------------------------------------------- */
 
-static void on_looked(const PGresult *rows, void *arg)
+static void on_rechecked(const PGresult *rows, void *arg)
 {
     const struct batch__postgres_group *group = arg;
     int rows_size = PQntuples(rows);
@@ -136,106 +129,109 @@ static void on_looked(const PGresult *rows, void *arg)
         struct batch__postgres_item *item = item_at(group, PQgetvalue(rows, row, 0), 8);
         if (item == NULL || PQgetisnull(rows, row, 1))
             continue;
-        item->is_there = true;
-        item->row_seen = batch__postgres_int64(PQgetvalue(rows, row, 1));
+        item->is_found = true;
+        item->row_found = batch__postgres_int64(PQgetvalue(rows, row, 1));
     }
 }
 
-static void decide_unwritten(struct batch__postgres_item *item)
+static void resolve_unwritten(struct batch__postgres_item *item)
 {
-    if (item->version == 0 && item->is_there && item->row_seen == item->row_new)
-        batch__postgres_decide(item, BATCH_UNKNOWN, 0,
-                               "the row is there, but the server did not say that it was stored: "
-                               "does a trigger store it somewhere else?");
-    else if (item->version == 0 && !item->is_there)
-        batch__postgres_decide(item, BATCH_SAVE_FAILED, 0, "a trigger left the row out");
-    else if (item->version == 0 || !item->is_there || item->row_seen != item->row_old)
-        batch__postgres_decide(item, BATCH_CONFLICT, 0, "another version is stored");
+    if (item->version == 0 && item->is_found && item->row_found == item->row_new)
+        batch__postgres_item_resolve(
+            item, BATCH_UNKNOWN, 0,
+            "the row is there, but the server did not say that it was stored: "
+            "does a trigger store it somewhere else?");
+    else if (item->version == 0 && !item->is_found)
+        batch__postgres_item_resolve(item, BATCH_SAVE_FAILED, 0, "a trigger left the row out");
+    else if (item->version == 0 || !item->is_found || item->row_found != item->row_old)
+        batch__postgres_item_resolve(item, BATCH_CONFLICT, 0, "another version is stored");
     else if (item->is_reached)
-        batch__postgres_decide(item, BATCH_SAVE_FAILED, 0, "a trigger left the row as it was");
+        batch__postgres_item_resolve(item, BATCH_SAVE_FAILED, 0,
+                                     "a trigger left the row as it was");
     else
         item->is_locked = item->was_locked = true;
 }
 
-/* Look at the rows of the part that were not written. If that cannot be done, they stay undecided:
- * they were not written, so they may be tried again. */
-static void look(struct batch__postgres_group *group, const struct batch__postgres_limit *limit)
+/* Read the rows of the part that were not written. If that cannot be done, they stay pending: they
+ * were not written, so they may be tried again. */
+static void recheck(struct batch__postgres_group *group, const struct batch__postgres_limit *limit)
 {
     size_t left = 0;
     for (size_t i = 0; i < group->part_size; i++) {
         struct batch__postgres_item *item = group->part[i];
-        item->is_there = false;
-        if (!item->is_decided)
+        item->is_found = false;
+        if (!item->is_resolved)
             group->part[left++] = item;
     }
+    batch__check(left > 0);
     group->part_size = left;
     struct batch__postgres_params params;
-    struct batch__postgres_answer answer;
-    if (!batch__postgres_params_of_keys(group->session, group->part, left, &params))
+    struct batch__postgres_reply reply;
+    if (!batch__postgres_params_of_keys(&group->memory->buffer, &group->connection->table.shape,
+                                        group->part, left, &params))
         return;
-    batch__postgres_run(group->session, BATCH__POSTGRES_LOOK, &params, limit, on_looked, group,
-                        &answer);
-    if (answer.reply != BATCH__POSTGRES_DONE) {
-        batch__postgres_group_failed(group, &answer);
+    batch__postgres_run(group->connection, BATCH__POSTGRES_RECHECK, &params, limit, on_rechecked,
+                        group, &reply);
+    if (reply.outcome != BATCH__POSTGRES_COMMITTED) {
+        batch__postgres_group_failed(group, &reply);
         return;
     }
     for (size_t i = 0; i < left; i++)
-        decide_unwritten(group->part[i]);
+        resolve_unwritten(group->part[i]);
 }
 
 /* ---- The statement -------------------------------------------------------------------------- */
 
 /* A lock was in the way for too long. */
-static void locked(struct batch__postgres_group *group, bool was_careful)
+static void locked(struct saving *saving, bool has_skipped)
 {
-    group->session->careful_until_ns = batch_now_ns() + CAREFUL_NS;
-    if (!was_careful)
-        return;
-    if (group->part_size > 1)
-        group->part_max = group->part_size / 2;
-    else
+    struct batch__postgres_group *group = &saving->group;
+    saving->state->skip_locked_until_ns = batch_now_ns() + SKIP_LOCKED_NS;
+    if (has_skipped && !batch__postgres_group_halve(group))
         group->part[0]->is_locked = group->part[0]->was_locked = true;
 }
 
-static void save_failed(struct batch__postgres_group *group,
-                        const struct batch__postgres_answer *answer, bool was_careful)
+static void save_failed(struct saving *saving, const struct batch__postgres_reply *reply,
+                        bool has_skipped)
 {
-    if (answer->reply == BATCH__POSTGRES_DOUBT) {
+    struct batch__postgres_group *group = &saving->group;
+    const struct batch__postgres_error *error = &reply->error;
+    if (reply->outcome == BATCH__POSTGRES_IN_DOUBT) {
         for (size_t i = 0; i < group->part_size; i++)
-            batch__postgres_decide(group->part[i], BATCH_UNKNOWN, answer->trouble.code,
-                                   answer->trouble.text);
-    } else if (answer->reply == BATCH__POSTGRES_ERROR &&
-               batch__postgres_judge(&answer->trouble) == BATCH__POSTGRES_LOCKED_ROW) {
-        locked(group, was_careful);
+            batch__postgres_item_resolve(group->part[i], BATCH_UNKNOWN, error->code, error->text);
+    } else if (reply->outcome == BATCH__POSTGRES_ROLLED_BACK &&
+               batch__postgres_classify(error) == BATCH__POSTGRES_ERROR_ROW_LOCKED) {
+        locked(saving, has_skipped);
     } else {
-        batch__postgres_group_failed(group, answer);
+        batch__postgres_group_failed(group, reply);
     }
 }
 
-static void save_part(struct batch__postgres_group *group,
-                      const struct batch__postgres_limit *limit)
+static void save_part(struct saving *saving, const struct batch__postgres_limit *limit)
 {
-    struct batch__postgres_session *session = group->session;
+    struct batch__postgres_group *group = &saving->group;
     struct batch__postgres_params params;
-    struct batch__postgres_answer answer;
-    if (!batch__postgres_params_of_rows(session, group->part, group->part_size, &params)) {
+    struct batch__postgres_reply reply;
+    if (!batch__postgres_params_of_rows(&group->memory->buffer, &group->connection->table.shape,
+                                        group->part, group->part_size, &params)) {
         for (size_t i = 0; i < group->part_size; i++)
-            batch__postgres_decide(group->part[i], BATCH_SAVE_FAILED, 0,
-                                   "no memory for a statement");
+            batch__postgres_item_resolve(group->part[i], BATCH_SAVE_FAILED, 0,
+                                         "no memory for a statement");
         return;
     }
-    bool is_careful = batch_now_ns() < session->careful_until_ns;
-    batch__postgres_run(session, is_careful ? BATCH__POSTGRES_SAVE_UNLOCKED : BATCH__POSTGRES_SAVE,
-                        &params, limit, NULL, NULL, &answer);
-    if (answer.reply != BATCH__POSTGRES_DONE) {
-        save_failed(group, &answer, is_careful);
+    bool skips_locked = batch_now_ns() < saving->state->skip_locked_until_ns;
+    batch__postgres_run(group->connection,
+                        skips_locked ? BATCH__POSTGRES_SAVE_SKIP_LOCKED : BATCH__POSTGRES_SAVE,
+                        &params, limit, NULL, NULL, &reply);
+    if (reply.outcome != BATCH__POSTGRES_COMMITTED) {
+        save_failed(saving, &reply, skips_locked);
         return;
     }
-    batch__postgres_group_went_well(group);
-    size_t left = take_written(group, answer.rows);
-    PQclear(answer.rows);
-    if (left > 0 && session->stage == BATCH__POSTGRES_READY)
-        look(group, limit);
+    batch__postgres_group_succeeded(group);
+    size_t left = take_written(group, reply.rows);
+    PQclear(reply.rows);
+    if (left > 0 && batch__postgres_is_ready(group->connection))
+        recheck(group, limit);
 }
 
 /* Nothing is left but rows that others have locked: wait a little, and try them again. */
@@ -244,36 +240,37 @@ static void wait_for_locks(struct saving *saving, const struct batch__postgres_l
     struct batch__postgres_group *group = &saving->group;
     if (saving->locked_pause_ns < LOCKED_PAUSE_MIN_NS)
         saving->locked_pause_ns = LOCKED_PAUSE_MIN_NS;
-    if (!batch__postgres_pause(group->session, saving->locked_pause_ns, limit))
+    if (!batch__postgres_pause(&group->memory->random, saving->locked_pause_ns, limit))
         return;
     saving->locked_pause_ns *= 2;
     if (saving->locked_pause_ns > LOCKED_PAUSE_MAX_NS)
         saving->locked_pause_ns = LOCKED_PAUSE_MAX_NS;
-    group->session->careful_until_ns = batch_now_ns() + CAREFUL_NS;
+    saving->state->skip_locked_until_ns = batch_now_ns() + SKIP_LOCKED_NS;
     for (size_t i = 0; i < group->items_size; i++)
         group->items[i].is_locked = false;
 }
 
-void batch__postgres_save(batch_store *store, void *session, batch_call *const *calls,
+void batch__postgres_save(struct batch__postgres_save_state *state,
+                          struct batch__postgres_connection *connection,
+                          struct batch__postgres_group_memory *memory, batch_call *const *calls,
                           size_t calls_size)
 {
-    (void)store;
-    struct saving saving = {.locked_pause_ns = 0};
+    struct saving saving = {.state = state};
     struct batch__postgres_group *group = &saving.group;
-    if (!batch__postgres_group_init(group, session, false, calls, calls_size))
+    if (!batch__postgres_group_init(group, connection, memory, false, calls, calls_size))
         return;
-    batch__postgres_group_settle(group);
+    batch__postgres_group_finish(group);
     for (size_t i = 0; i < calls_size; i++) {
-        if (!group->items[i].is_decided)
-            prepare(session, &group->items[i]);
+        if (!group->items[i].is_resolved)
+            prepare(&group->items[i], &connection->table.shape, &memory->random);
     }
     qsort(group->order, calls_size, sizeof *group->order, compare);
-    while (batch__postgres_group_settle(group)) {
+    while (batch__postgres_group_finish(group)) {
         struct batch__postgres_limit limit;
         if (!batch__postgres_group_next(group, &limit))
             continue;
         if (group->part_size > 0)
-            save_part(group, &limit);
+            save_part(&saving, &limit);
         else
             wait_for_locks(&saving, &limit);
     }

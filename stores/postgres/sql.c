@@ -1,38 +1,15 @@
-/* sql.c: all SQL of the store.
- *
- * Saving. A row that load found is written only where it still has the version of then; one that
- * load did not find is inserted only where there is none: so a row that was deleted is not made
- * again. Both are one statement, for which the server answers with the places of the rows updated
- * and the keys of those inserted; what is in neither was left alone.
- *
- * Locks. The keys of a statement are sorted by their bytes, and rows are locked in that order
- * because a nested loop over the sorted array is the only join left to the planner: so two groups
- * never wait for each other in a circle. SAVE waits for a locked row, but not for long
- * (lock_timeout). SAVE_UNLOCKED leaves locked rows out. It has to lock first and update then, which
- * takes half as long again, so it is used only when SAVE has met a lock. A new key for which
- * another transaction holds the place cannot be left out, only waited for: it is given less time.
- *
- * Plans. The server knows neither how long the arrays are nor how large the table will be when it
- * keeps a plan. Looking each key up in the index is right for all of them; whole scans, hash and
- * merge joins, and compiling, are switched off for the session. Keys are compared by "= ANY
- * (ARRAY[key])": with a plain "=" a table that has been vacuumed when it was empty is read from end
- * to end through its index, once for each key, and still is when it has a million rows.
- *
- * Names may hold any characters: they appear in SQL only as quoted by libpq. Functions and
- * operators are named with their schema: the search_path is left as it is, since triggers may need
- * it.
- */
-#include "internal.h"
+#include "sql.h"
+
+#include "../check.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- Settings ------------------------------------------------------------------------------- */
 
-/* One SELECT that sets everything for the session: what the store stands on, and what the defaults
- * of a role or of a database could break. Its first columns are read by table.c. */
-void batch__postgres_settings_sql(const struct batch__postgres_session *session, char *ret_sql,
-                                  size_t sql_size)
+void batch__postgres_settings_sql(const PGconn *conn, batch_postgres_durability durability,
+                                  char *ret_sql, size_t sql_size)
 {
     static const char *const commits[] = {"on", "remote_apply", "off"};
     static const struct {
@@ -55,23 +32,24 @@ void batch__postgres_settings_sql(const struct batch__postgres_session *session,
         {120000, "plan_cache_mode", "force_generic_plan"},
         {110000, "jit", "off"},
     };
-    int version = PQserverVersion(session->conn);
+    batch__check((size_t)durability < sizeof commits / sizeof commits[0]);
+    int version = PQserverVersion(conn);
     size_t size = (size_t)snprintf(
         ret_sql, sql_size,
         "SELECT pg_catalog.set_config('synchronous_commit', '%s', false), "
         "pg_catalog.current_setting('fsync'), pg_catalog.current_setting('server_encoding')",
-        commits[session->store->durability]);
+        commits[durability]);
     for (size_t i = 0; i < sizeof settings / sizeof settings[0] && size < sql_size; i++) {
         if (version >= settings[i].version)
             size += (size_t)snprintf(ret_sql + size, sql_size - size,
                                      ", pg_catalog.set_config('%s', '%s', false)", settings[i].name,
                                      settings[i].value);
     }
+    batch__check(size < sql_size);
 }
 
 /* ---- The table ------------------------------------------------------------------------------ */
 
-/* Schema or NULL, table, and columns for key, version, state -> what is known of them. */
 const char *const batch__postgres_check_sql =
     "SELECT n.nspname, c.relkind, c.relpersistence, "
     "k.atttypid, v.atttypid, s.atttypid, "
@@ -100,7 +78,7 @@ static const char create_sql[] =
     "CREATE TABLE IF NOT EXISTS @t (@k @K NOT NULL PRIMARY KEY, @v bigint NOT NULL, "
     "@s @S NOT NULL)";
 
-/* As much as an index takes, with room to spare: see values.c. */
+/* As much as an index takes, with room to spare: see item.h. */
 static const char create_long_keys_sql[] =
     "CREATE TABLE IF NOT EXISTS @t (@k bytea NOT NULL PRIMARY KEY, @v bigint NOT NULL, "
     "@s @S NOT NULL, CONSTRAINT batch_long_keys CHECK (pg_catalog.octet_length(@k) <= 2001))";
@@ -109,6 +87,7 @@ const char *batch__postgres_statement_name(enum batch__postgres_statement statem
 {
     static const char *const names[BATCH__POSTGRES_STATEMENTS] = {
         "batch_load", "batch_look", "batch_save", "batch_save_unlocked"};
+    batch__check((size_t)statement < BATCH__POSTGRES_STATEMENTS);
     return names[statement];
 }
 
@@ -190,9 +169,9 @@ struct names {
     const char *types[3]; /* of key, version, state */
 };
 
-static char *quoted(const struct batch__postgres_session *session, const char *name)
+static char *quoted(PGconn *conn, const char *name)
 {
-    return name != NULL ? PQescapeIdentifier(session->conn, name, strlen(name)) : NULL;
+    return name != NULL ? PQescapeIdentifier(conn, name, strlen(name)) : NULL;
 }
 
 /* Append what a letter behind @ stands for, or just count it. */
@@ -220,7 +199,8 @@ static size_t fill(const struct names *names, char letter, char *to)
     case 'V':
         parts[0] = names->types[1];
         break;
-    default: /* 'S' */
+    default:
+        batch__check(letter == 'S');
         parts[0] = names->types[2];
         break;
     }
@@ -252,21 +232,20 @@ static size_t expand(const struct names *names, const char *sql, char *to)
     return size;
 }
 
-static char *sql_for(const struct batch__postgres_session *session, const char *sql,
-                     batch_postgres_type key_type, batch_postgres_type state_type)
+static char *sql_for(PGconn *conn, const struct batch__postgres_spec *spec, const char *sql,
+                     const struct batch__postgres_shape *shape)
 {
-    const struct batch__postgres_store *store = session->store;
     struct names names = {
-        quoted(session, store->schema),
-        quoted(session, store->table),
-        quoted(session, store->key_column),
-        quoted(session, store->version_column),
-        quoted(session, store->state_column),
-        {type_name(key_type), version_type_name(session->shape.version_size),
-         type_name(state_type)},
+        quoted(conn, spec->schema),
+        quoted(conn, spec->table),
+        quoted(conn, spec->key_column),
+        quoted(conn, spec->version_column),
+        quoted(conn, spec->state_column),
+        {type_name(shape->key_type), version_type_name(shape->version_size),
+         type_name(shape->state_type)},
     };
     char *made = NULL;
-    bool has_schema = store->schema == NULL || names.schema != NULL;
+    bool has_schema = spec->schema == NULL || names.schema != NULL;
     if (has_schema && names.table != NULL && names.key != NULL && names.version != NULL &&
         names.state != NULL)
         made = malloc(expand(&names, sql, NULL) + 1);
@@ -280,17 +259,18 @@ static char *sql_for(const struct batch__postgres_session *session, const char *
     return made;
 }
 
-char *batch__postgres_create_sql(const struct batch__postgres_session *session)
+char *batch__postgres_create_sql(PGconn *conn, const struct batch__postgres_spec *spec)
 {
-    const struct batch__postgres_store *store = session->store;
-    return sql_for(session,
-                   store->key_type == BATCH_POSTGRES_TEXT ? create_sql : create_long_keys_sql,
-                   store->key_type, store->state_type);
+    struct batch__postgres_shape shape = {spec->key_type, spec->state_type, 8, false, false};
+    bool is_text = spec->key_type == BATCH_POSTGRES_TEXT;
+    return sql_for(conn, spec, is_text ? create_sql : create_long_keys_sql, &shape);
 }
 
-char *batch__postgres_statement_sql(const struct batch__postgres_session *session,
+char *batch__postgres_statement_sql(PGconn *conn, const struct batch__postgres_spec *spec,
+                                    const struct batch__postgres_shape *shape,
                                     enum batch__postgres_statement statement)
 {
-    return sql_for(session, statements_sql[statement], session->shape.key_type,
-                   session->shape.state_type);
+    batch__check((size_t)statement < BATCH__POSTGRES_STATEMENTS);
+    batch__check(shape->version_size > 0);
+    return sql_for(conn, spec, statements_sql[statement], shape);
 }

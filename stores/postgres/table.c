@@ -1,21 +1,11 @@
-/* table.c: a connection made ready: its settings, and the table with its columns.
- *
- * Every new connection goes through all of it, also when it replaces a lost one: another server may
- * have taken over, and somebody may have changed the table.
- *
- * The table is an ordinary one, with the key as its primary key, so that other programs, foreign
- * keys and replication can use it. An index does not take keys of more than about 2,700 bytes. So
- * in a table that the store has made, the ones above 2,000 bytes are kept as a beginning and a
- * digest (values.c); its constraint "batch_long_keys" tells everybody, and makes sure that no row
- * has such a key in any other form. Tables without this constraint are left with the keys that the
- * index takes, and a longer one is refused alone, by the server.
- *
- * A table that is there already may have more columns, as long as each has a default.
- */
-#include "internal.h"
+#include "table.h"
+
+#include "../check.h"
+#include "sql.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Fixed in PostgreSQL: pg_type.dat. */
 enum {
@@ -43,80 +33,94 @@ enum {
 
 /* ---- Sending -------------------------------------------------------------------------------- */
 
-static bool send_check(struct batch__postgres_session *session)
+static bool send_check(const struct batch__postgres_spec *spec, PGconn *conn)
 {
-    const struct batch__postgres_store *store = session->store;
-    const char *values[5] = {store->schema, store->table, store->key_column, store->version_column,
-                             store->state_column};
-    return PQsendQueryParams(session->conn, batch__postgres_check_sql, 5, NULL, values, NULL, NULL,
-                             0) != 0;
+    const char *values[5] = {spec->schema, spec->table, spec->key_column, spec->version_column,
+                             spec->state_column};
+    return PQsendQueryParams(conn, batch__postgres_check_sql, 5, NULL, values, NULL, NULL, 0) != 0;
 }
 
-bool batch__postgres_step_send(struct batch__postgres_session *session)
+void batch__postgres_table_begin(struct batch__postgres_table *table)
 {
-    if (session->step == BATCH__POSTGRES_SET) {
+    table->step = BATCH__POSTGRES_SET;
+    table->is_save_prepared = false;
+}
+
+bool batch__postgres_table_is_ready(const struct batch__postgres_table *table)
+{
+    return table->step == BATCH__POSTGRES_STEPS;
+}
+
+bool batch__postgres_table_send(struct batch__postgres_table *table, PGconn *conn,
+                                struct batch__postgres_error *reterr)
+{
+    batch__check(!batch__postgres_table_is_ready(table));
+    if (table->step == BATCH__POSTGRES_SET) {
         char sql[2048];
-        batch__postgres_settings_sql(session, sql, sizeof sql);
-        return PQsendQuery(session->conn, sql) != 0;
+        batch__postgres_settings_sql(conn, table->spec->durability, sql, sizeof sql);
+        return PQsendQuery(conn, sql) != 0;
     }
-    if (session->step == BATCH__POSTGRES_CHECK)
-        return send_check(session);
-    bool is_prepare = session->step == BATCH__POSTGRES_PREPARE;
-    char *sql = is_prepare ? batch__postgres_statement_sql(session, BATCH__POSTGRES_SAVE)
-                           : batch__postgres_create_sql(session);
+    if (table->step == BATCH__POSTGRES_CHECK)
+        return send_check(table->spec, conn);
+    bool is_prepare = table->step == BATCH__POSTGRES_PREPARE;
+    batch__check(is_prepare || table->may_create);
+    char *sql = is_prepare ? batch__postgres_statement_sql(conn, table->spec, &table->shape,
+                                                           BATCH__POSTGRES_SAVE)
+                           : batch__postgres_create_sql(conn, table->spec);
     if (sql == NULL) {
-        snprintf(session->error_text, sizeof session->error_text,
-                 "a name is not valid UTF-8, or there is no memory for SQL");
+        *reterr = (struct batch__postgres_error){
+            .text = "a name is not valid UTF-8, or there is no memory for SQL"};
         return false;
     }
     const char *name = batch__postgres_statement_name(BATCH__POSTGRES_SAVE);
-    int is_sent = is_prepare ? PQsendPrepare(session->conn, name, sql, 0, NULL)
-                             : PQsendQuery(session->conn, sql);
+    int is_sent = is_prepare ? PQsendPrepare(conn, name, sql, 0, NULL) : PQsendQuery(conn, sql);
     free(sql);
     return is_sent != 0;
 }
 
 /* ---- Refusing ------------------------------------------------------------------------------- */
 
-/* Say what is wrong with the table, and what to do. */
-static bool refuse(struct batch__postgres_session *session, const char *what)
+/* Report what is wrong with the table, and what to do. */
+static bool refuse(const struct batch__postgres_spec *spec, const char *what,
+                   struct batch__postgres_error *reterr)
 {
-    session->error_code = 0;
-    snprintf(session->error_text, sizeof session->error_text, "table \"%.40s\": %.140s",
-             session->store->table, what);
+    *reterr = (struct batch__postgres_error){.code = 0};
+    snprintf(reterr->text, sizeof reterr->text, "table \"%.40s\": %.140s", spec->table, what);
     return false;
 }
 
-static bool refuse_column(struct batch__postgres_session *session, const char *column,
-                          const char *type, const char *wanted)
+static bool refuse_column(const struct batch__postgres_spec *spec, const char *column,
+                          const char *type, const char *wanted,
+                          struct batch__postgres_error *reterr)
 {
     char text[BATCH__POSTGRES_TEXT_SIZE];
     snprintf(text, sizeof text, "column \"%.40s\" is %.24s, but must be %.48s", column,
              type[0] != '\0' ? type : "missing", wanted);
-    return refuse(session, text);
+    return refuse(spec, text, reterr);
 }
 
 /* ---- The settings --------------------------------------------------------------------------- */
 
-static bool end_set(struct batch__postgres_session *session, const PGresult *result)
+static bool end_set(struct batch__postgres_table *table, const PGresult *result,
+                    struct batch__postgres_error *reterr)
 {
     static const char *const commits[] = {"on", "remote_apply", "off"};
-    batch_postgres_durability durability = session->store->durability;
-    session->error_code = 0;
+    batch_postgres_durability durability = table->spec->durability;
+    batch__check((size_t)durability < sizeof commits / sizeof commits[0]);
     if (strcmp(PQgetvalue(result, 0, 0), commits[durability]) != 0) {
-        snprintf(session->error_text, sizeof session->error_text,
-                 "the setting of synchronous_commit did not take");
+        *reterr = (struct batch__postgres_error){
+            .text = "the setting of synchronous_commit did not take"};
         return false;
     }
     if (durability != BATCH_POSTGRES_MAY_LOSE_LAST_COMMITS &&
         strcmp(PQgetvalue(result, 0, 1), "on") != 0) {
-        snprintf(session->error_text, sizeof session->error_text,
-                 "the server runs with fsync off, so a crash may lose everything: switch it on, or "
-                 "ask for BATCH_POSTGRES_MAY_LOSE_LAST_COMMITS");
+        *reterr = (struct batch__postgres_error){
+            .text = "the server runs with fsync off, so a crash may lose everything: switch it "
+                    "on, or ask for BATCH_POSTGRES_MAY_LOSE_LAST_COMMITS"};
         return false;
     }
-    session->shape.is_utf8 = strcmp(PQgetvalue(result, 0, 2), "SQL_ASCII") != 0;
-    session->step = BATCH__POSTGRES_CHECK;
+    table->shape.is_utf8 = strcmp(PQgetvalue(result, 0, 2), "SQL_ASCII") != 0;
+    table->step = BATCH__POSTGRES_CHECK;
     return true;
 }
 
@@ -143,10 +147,11 @@ static bool is_wanted(batch_postgres_type type, batch_postgres_type wanted)
     return type != BATCH_POSTGRES_AUTO && (wanted == BATCH_POSTGRES_AUTO || type == wanted);
 }
 
-static bool check_columns(struct batch__postgres_session *session, const PGresult *result)
+static bool check_columns(struct batch__postgres_table *table, const PGresult *result,
+                          struct batch__postgres_error *reterr)
 {
-    const struct batch__postgres_store *store = session->store;
-    struct batch__postgres_shape *shape = &session->shape;
+    const struct batch__postgres_spec *spec = table->spec;
+    struct batch__postgres_shape *shape = &table->shape;
     long oids[3];
     const char *types[3];
     for (int i = 0; i < 3; i++) {
@@ -154,24 +159,26 @@ static bool check_columns(struct batch__postgres_session *session, const PGresul
         types[i] = PQgetvalue(result, 0, CHECK_TYPES + i);
     }
     shape->key_type = type_of(oids[0]);
-    if (shape->key_type == BATCH_POSTGRES_JSONB || !is_wanted(shape->key_type, store->key_type))
-        return refuse_column(session, store->key_column, types[0],
-                             store->key_type == BATCH_POSTGRES_BYTEA  ? "bytea, as key_type says"
-                             : store->key_type == BATCH_POSTGRES_TEXT ? "text, as key_type says"
-                                                                      : "bytea, text or varchar");
+    if (shape->key_type == BATCH_POSTGRES_JSONB || !is_wanted(shape->key_type, spec->key_type))
+        return refuse_column(spec, spec->key_column, types[0],
+                             spec->key_type == BATCH_POSTGRES_BYTEA  ? "bytea, as key_type says"
+                             : spec->key_type == BATCH_POSTGRES_TEXT ? "text, as key_type says"
+                                                                     : "bytea, text or varchar",
+                             reterr);
     shape->version_size = oids[1] == OID_INT8   ? 8
                           : oids[1] == OID_INT4 ? 4
                           : oids[1] == OID_INT2 ? 2
                                                 : 0;
     if (shape->version_size == 0)
-        return refuse_column(session, store->version_column, types[1],
-                             "bigint, integer or smallint");
+        return refuse_column(spec, spec->version_column, types[1], "bigint, integer or smallint",
+                             reterr);
     shape->state_type = type_of(oids[2]);
-    if (!is_wanted(shape->state_type, store->state_type))
-        return refuse_column(session, store->state_column, types[2],
-                             store->state_type == BATCH_POSTGRES_AUTO
+    if (!is_wanted(shape->state_type, spec->state_type))
+        return refuse_column(spec, spec->state_column, types[2],
+                             spec->state_type == BATCH_POSTGRES_AUTO
                                  ? "bytea, text, varchar or jsonb"
-                                 : "of the type that state_type says");
+                                 : "of the type that state_type says",
+                             reterr);
     return true;
 }
 
@@ -180,45 +187,48 @@ static bool is_true(const PGresult *result, int column)
     return PQgetvalue(result, 0, column)[0] == 't';
 }
 
-/* Keep the schema in which the table was found first. Sessions opened later are given it. */
-static bool keep_schema(struct batch__postgres_session *session, const char *schema)
+static bool end_check(struct batch__postgres_table *table, const PGresult *result,
+                      struct batch__postgres_error *reterr)
 {
-    if (session->store->schema != NULL)
-        return true;
-    session->store->schema = strdup(schema);
-    return session->store->schema != NULL || refuse(session, "no memory for its schema");
-}
-
-static bool end_check(struct batch__postgres_session *session, const PGresult *result)
-{
+    struct batch__postgres_spec *spec = table->spec;
     if (PQntuples(result) == 0) {
-        if (!session->may_create)
-            return refuse(session, "it is not there any more");
-        session->step = BATCH__POSTGRES_CREATE;
+        if (!table->may_create)
+            return refuse(spec, "it is not there any more", reterr);
+        table->step = BATCH__POSTGRES_CREATE;
         return true;
     }
     char kind = PQgetvalue(result, 0, CHECK_KIND)[0];
     char persistence = PQgetvalue(result, 0, CHECK_PERSISTENCE)[0];
     if (kind != 'r' && kind != 'p')
-        return refuse(session, "it is not a table (a view, or a foreign table): use a table");
+        return refuse(spec, "it is not a table (a view, or a foreign table): use a table", reterr);
     if (persistence == 't')
-        return refuse(session, "it is temporary, so no other connection sees it: make an ordinary "
-                               "table, or say which schema");
-    if (persistence == 'u' && session->store->durability != BATCH_POSTGRES_MAY_LOSE_LAST_COMMITS)
-        return refuse(session, "it is unlogged, so a crash empties it: ALTER TABLE ... SET LOGGED, "
-                               "or ask for BATCH_POSTGRES_MAY_LOSE_LAST_COMMITS");
-    if (!check_columns(session, result))
+        return refuse(spec,
+                      "it is temporary, so no other connection sees it: make an ordinary table, or "
+                      "say which schema",
+                      reterr);
+    if (persistence == 'u' && spec->durability != BATCH_POSTGRES_MAY_LOSE_LAST_COMMITS)
+        return refuse(spec,
+                      "it is unlogged, so a crash empties it: ALTER TABLE ... SET LOGGED, or ask "
+                      "for BATCH_POSTGRES_MAY_LOSE_LAST_COMMITS",
+                      reterr);
+    if (!check_columns(table, result, reterr))
         return false;
     if (!is_true(result, CHECK_UNIQUE) || !is_true(result, CHECK_NOT_NULL))
-        return refuse(session, "the key column must be the primary key, or NOT NULL with a unique "
-                               "index of its own (not partial, not deferrable)");
+        return refuse(spec,
+                      "the key column must be the primary key, or NOT NULL with a unique index of "
+                      "its own (not partial, not deferrable)",
+                      reterr);
     if (is_true(result, CHECK_LOOSE_COLLATION))
-        return refuse(session, "the collation of the key column takes different keys for equal: "
-                               "use a deterministic one, like \"C\"");
-    session->shape.has_long_keys =
-        session->shape.key_type == BATCH_POSTGRES_BYTEA && is_true(result, CHECK_LONG_KEYS);
-    session->step = BATCH__POSTGRES_PREPARE;
-    return keep_schema(session, PQgetvalue(result, 0, CHECK_SCHEMA));
+        return refuse(spec,
+                      "the collation of the key column takes different keys for equal: use a "
+                      "deterministic one, like \"C\"",
+                      reterr);
+    table->shape.has_long_keys =
+        table->shape.key_type == BATCH_POSTGRES_BYTEA && is_true(result, CHECK_LONG_KEYS);
+    table->step = BATCH__POSTGRES_PREPARE;
+    /* Sessions opened later look in the schema in which the table was found first. */
+    return batch__postgres_spec_set_schema(spec, PQgetvalue(result, 0, CHECK_SCHEMA)) ||
+           refuse(spec, "no memory for its schema", reterr);
 }
 
 /* ---- The end of a step ---------------------------------------------------------------------- */
@@ -230,29 +240,30 @@ static bool is_being_made(int code)
            code == batch__postgres_code("42P07");
 }
 
-bool batch__postgres_step_end(struct batch__postgres_session *session, const PGresult *result)
+bool batch__postgres_table_receive(struct batch__postgres_table *table, const PGresult *result,
+                                   struct batch__postgres_error *reterr)
 {
     ExecStatusType status = PQresultStatus(result);
-    struct batch__postgres_trouble trouble = {0};
+    struct batch__postgres_error error = {.code = 0};
     if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
-        batch__postgres_describe(result, &trouble);
-    if (session->step == BATCH__POSTGRES_CREATE &&
-        (status == PGRES_COMMAND_OK || is_being_made(trouble.code))) {
-        session->step = BATCH__POSTGRES_CHECK;
+        batch__postgres_describe(result, &error);
+    if (table->step == BATCH__POSTGRES_CREATE &&
+        (status == PGRES_COMMAND_OK || is_being_made(error.code))) {
+        table->step = BATCH__POSTGRES_CHECK;
         return true;
     }
-    if (status == PGRES_TUPLES_OK && session->step == BATCH__POSTGRES_SET)
-        return end_set(session, result);
-    if (status == PGRES_TUPLES_OK && session->step == BATCH__POSTGRES_CHECK)
-        return end_check(session, result);
+    if (status == PGRES_TUPLES_OK && table->step == BATCH__POSTGRES_SET)
+        return end_set(table, result, reterr);
+    if (status == PGRES_TUPLES_OK && table->step == BATCH__POSTGRES_CHECK)
+        return end_check(table, result, reterr);
     bool is_prepared = status == PGRES_COMMAND_OK;
-    if (session->step == BATCH__POSTGRES_PREPARE &&
-        (is_prepared || trouble.code == batch__postgres_code("55P03"))) {
-        session->is_prepared[BATCH__POSTGRES_SAVE] = is_prepared;
-        session->step = BATCH__POSTGRES_STEPS;
+    if (table->step == BATCH__POSTGRES_PREPARE &&
+        (is_prepared || error.code == batch__postgres_code("55P03"))) {
+        table->is_save_prepared = is_prepared;
+        table->step = BATCH__POSTGRES_STEPS;
         return true;
     }
-    refuse(session, trouble.text);
-    session->error_code = trouble.code;
+    refuse(table->spec, error.text, reterr);
+    reterr->code = error.code;
     return false;
 }

@@ -4,7 +4,10 @@
  */
 #include "fuzz_codecs.h"
 
-#include "internal.h"
+#include "conninfo.h"
+#include "error.h"
+#include "values.h"
+#include "wait.h"
 
 uint64_t conninfos_refused, conninfos_hidden;
 
@@ -129,30 +132,28 @@ static void expect_versions(const struct batch__postgres_params *params, int par
 /* An array that is written is read as it was. */
 void try_array_written(struct fuzz_bytes *bytes)
 {
-    struct batch__postgres_session session;
+    struct batch__postgres_buffer buffer = {NULL, 0};
     struct batch__postgres_item items[ITEMS];
     struct batch__postgres_item *pointers[ITEMS];
     struct batch__postgres_params params;
-    memset(&session, 0, sizeof session);
-    session.shape.key_type = BATCH_POSTGRES_TEXT;
-    session.shape.state_type =
-        fuzz_byte(bytes) % 2 == 0 ? BATCH_POSTGRES_BYTEA : BATCH_POSTGRES_JSONB;
+    struct batch__postgres_shape shape = {.key_type = BATCH_POSTGRES_TEXT};
+    shape.state_type = fuzz_byte(bytes) % 2 == 0 ? BATCH_POSTGRES_BYTEA : BATCH_POSTGRES_JSONB;
     size_t count = make_items(bytes, items, pointers);
     size_t old = 0;
     while (old < count && items[old].version != 0)
         old++;
 
-    fuzz_expect(batch__postgres_params_of_keys(&session, pointers, count, &params));
+    fuzz_expect(batch__postgres_params_of_keys(&buffer, &shape, pointers, count, &params));
     fuzz_expect(params.count == 1);
     expect_keys(&params, 0, pointers, count);
 
-    fuzz_expect(batch__postgres_params_of_rows(&session, pointers, count, &params));
+    fuzz_expect(batch__postgres_params_of_rows(&buffer, &shape, pointers, count, &params));
     fuzz_expect(params.count == 7);
     expect_keys(&params, 0, pointers, old);
     expect_versions(&params, 2, pointers, old);
     expect_keys(&params, 4, pointers + old, count - old);
     expect_versions(&params, 5, pointers + old, count - old);
-    free(session.buffer.bytes);
+    free(buffer.bytes);
     for (size_t i = 0; i < count; i++)
         free(items[i].key_own);
 }
@@ -161,17 +162,15 @@ void try_array_written(struct fuzz_bytes *bytes)
 
 void try_text(struct fuzz_bytes *bytes)
 {
-    struct batch__postgres_session session;
-    memset(&session, 0, sizeof session);
-    session.shape.is_utf8 = fuzz_byte(bytes) % 4 != 0;
+    struct batch__postgres_shape shape = {.is_utf8 = fuzz_byte(bytes) % 4 != 0};
     batch_postgres_type type =
         fuzz_byte(bytes) % 8 == 7 ? BATCH_POSTGRES_BYTEA : BATCH_POSTGRES_TEXT;
     size_t size;
     char *text = fuzz_take(bytes, bytes->left, false, &size);
     bool is_good =
         type == BATCH_POSTGRES_BYTEA || size == 0 ||
-        (memchr(text, '\0', size) == NULL && (!session.shape.is_utf8 || fuzz_is_utf8(text, size)));
-    fuzz_expect((batch__postgres_text_fault(&session, type, text, size) == NULL) == is_good);
+        (memchr(text, '\0', size) == NULL && (!shape.is_utf8 || fuzz_is_utf8(text, size)));
+    fuzz_expect((batch__postgres_text_fault(&shape, type, text, size) == NULL) == is_good);
     free(text);
 }
 
@@ -187,21 +186,18 @@ static uint64_t take_number(struct fuzz_bytes *bytes, int size)
 void try_versions(struct fuzz_bytes *bytes)
 {
     static const int sizes[] = {2, 4, 8};
-    struct batch__postgres_session session;
-    memset(&session, 0, sizeof session);
     int size = sizes[fuzz_byte(bytes) % 3];
-    session.shape.version_size = size;
-    session.random = take_number(bytes, 8);
+    uint64_t random = take_number(bytes, 8);
     uint64_t raw = take_number(bytes, size);
     int64_t row = size == 2 ? (int16_t)raw : size == 4 ? (int32_t)raw : (int64_t)raw;
     uint64_t version = batch__postgres_version(row);
     fuzz_expect(batch__postgres_row_version(version) == row);
     fuzz_expect((version == 0) == (row == INT64_MIN));
-    int64_t next = batch__postgres_next_version(&session, version);
+    int64_t next = batch__postgres_next_version(version, size, &random);
     int64_t most = size == 2 ? INT16_MAX : size == 4 ? INT32_MAX : INT64_MAX;
     fuzz_expect(next <= most && next >= -most - 1 && next != row && next != INT64_MIN);
     fuzz_expect(version == 0 || row == most || next == row + 1);
-    int64_t first = batch__postgres_next_version(&session, 0);
+    int64_t first = batch__postgres_next_version(0, size, &random);
     fuzz_expect(first > 0 && first <= most);
 }
 
@@ -226,8 +222,8 @@ void try_sqlstate(struct fuzz_bytes *bytes)
     batch_postgres_sqlstate(code, state);
     fuzz_expect(code == 0 || strcmp(state, text) == 0);
     fuzz_expect(!is_sqlstate(text) || code != 0 || strcmp(text, "00000") == 0);
-    struct batch__postgres_trouble trouble = {.code = code, .has_context = size % 2 == 0};
-    fuzz_expect(batch__postgres_judge(&trouble) <= BATCH__POSTGRES_BROKEN);
+    struct batch__postgres_error error = {.code = code, .has_context = size % 2 == 0};
+    fuzz_expect(batch__postgres_classify(&error) <= BATCH__POSTGRES_ERROR_FATAL);
     free(text);
 }
 

@@ -1,0 +1,63 @@
+/* connection.h: the connection of a session, opened and opened again, in steps that never block.
+ *
+ *   DOWN ──► CONNECTING ──► SETTING_UP ──► READY
+ *     ▲           │              │           │
+ *     └───────────┴──────────────┴───────────┘  lost, refused, or too slow
+ *
+ * Whoever needs the connection moves it on until it is ready or until its own time is over; the
+ * next one goes on from there. So connecting may take longer than the deadline of any batch.
+ *
+ * Each host (hosts.h) has the same time limit. Only a server that takes writes will do.
+ *
+ * Invariants: `conn` is NULL in DOWN and only there; statements are prepared in READY only.
+ *
+ * Threads: those of one session. A connection stays where it was initialized.
+ */
+#ifndef BATCH_POSTGRES_CONNECTION_H
+#define BATCH_POSTGRES_CONNECTION_H
+
+#include "conninfo.h"
+#include "error.h"
+#include "hosts.h"
+#include "sql.h"
+#include "table.h"
+#include "wait.h"
+
+enum batch__postgres_stage {
+    BATCH__POSTGRES_DOWN,
+    BATCH__POSTGRES_CONNECTING,
+    BATCH__POSTGRES_SETTING_UP,
+    BATCH__POSTGRES_READY
+};
+
+struct batch__postgres_connection {
+    const struct batch__postgres_conninfo *conninfo;
+    struct batch__postgres_hosts hosts;
+    struct batch__postgres_table table; /* as this connection sees it */
+    PGconn *conn;
+    enum batch__postgres_stage stage;
+    PostgresPollingStatusType polling; /* while it is CONNECTING */
+    uint64_t attempt_until_ns;         /* while it is CONNECTING or SETTING_UP */
+    bool is_step_sent;                 /* of the table; its result has not come yet */
+    bool is_closing;                   /* the server has announced that it closes it */
+    bool is_warned; /* the server sent a WARNING; who sends a statement sets it back */
+    bool is_prepared[BATCH__POSTGRES_STATEMENTS];
+    struct batch__postgres_error error; /* why it is not READY, if that is known */
+};
+
+/* DOWN. `may_create`: make the table if it is missing. */
+void batch__postgres_connection_init(struct batch__postgres_connection *connection,
+                                     const struct batch__postgres_conninfo *conninfo,
+                                     struct batch__postgres_spec *spec, bool may_create);
+
+/* Have a connection that is ready, opening one if there is none. False: the limit is over, or,
+ * unless `is_patient`, every host has been tried; `error` says why. */
+bool batch__postgres_connect(struct batch__postgres_connection *connection,
+                             const struct batch__postgres_limit *limit, bool is_patient);
+
+bool batch__postgres_is_ready(const struct batch__postgres_connection *connection);
+
+/* Close it, whatever it was doing, without waiting for the server. */
+void batch__postgres_drop(struct batch__postgres_connection *connection);
+
+#endif

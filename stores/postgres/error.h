@@ -1,0 +1,51 @@
+/* error.h: what the server or libpq reports when something goes wrong: as one line of text, as a
+ * code, and as a class that says what to do about it.
+ *
+ * Threads: any; nothing is shared.
+ */
+#ifndef BATCH_POSTGRES_ERROR_H
+#define BATCH_POSTGRES_ERROR_H
+
+#include <batch/store.h>
+
+#include <libpq-fe.h>
+
+enum { BATCH__POSTGRES_TEXT_SIZE = 200 };
+
+struct batch__postgres_error {
+    int code;         /* packed SQLSTATE; 0: none */
+    bool has_context; /* raised inside a function, or by a statement for another one */
+    char text[BATCH__POSTGRES_TEXT_SIZE]; /* one line; empty: there is no error */
+};
+
+enum batch__postgres_error_class {
+    BATCH__POSTGRES_ERROR_ROW,       /* perhaps of one row: without it the others may succeed */
+    BATCH__POSTGRES_ERROR_TRANSIENT, /* the same may succeed if it is tried again */
+    BATCH__POSTGRES_ERROR_ROW_LOCKED,
+    BATCH__POSTGRES_ERROR_TABLE_LOCKED,
+    BATCH__POSTGRES_ERROR_CONNECTION, /* on another connection it may succeed */
+    BATCH__POSTGRES_ERROR_FATAL       /* every row will meet it */
+};
+
+enum batch__postgres_error_class batch__postgres_classify(
+    const struct batch__postgres_error *error);
+
+/* Five characters as a number; 0 if they are not a SQLSTATE. */
+int batch__postgres_code(const char *sqlstate);
+
+/* Fill from an error result: its primary message alone, as details may repeat keys and states. */
+void batch__postgres_describe(const PGresult *result, struct batch__postgres_error *ret_error);
+
+/* FATAL or PANIC: the server closes the connection. */
+bool batch__postgres_is_severe(const PGresult *result);
+
+/* Copy a text of libpq as one line, cut to what fits. */
+void batch__postgres_one_line(char *ret_text, size_t text_size, const char *text);
+
+/* Fill an error of the public interface, and return `status`. */
+int batch__postgres_fail(batch_result *reterr, int status, int store_code, const char *text);
+
+/* Set the error of a call whose time has passed; `why` has the last error, or is empty. */
+void batch__postgres_set_late(batch_call *call, int store_code, const char *why);
+
+#endif

@@ -1,0 +1,73 @@
+/* group.h: what loads and saves have in common: a group is sent in parts until every call of it is
+ * resolved.
+ *
+ * Usually the first part is the whole group, and that is all. A part is smaller if the bytes are
+ * too many for one statement, or after the server refused one: then half of it is sent, and half of
+ * that, until the row is found that it refuses; and larger parts again after one succeeded. So one
+ * bad row costs twice the logarithm of the group, and does not harm the others.
+ *
+ * What was nobody's fault, a deadlock, a connection lost before anything was sent, is tried again
+ * after a short pause, until the deadline. Each call has its own: those whose time has passed fail
+ * before every part. A statement under way is canceled when the last of its calls is too late.
+ *
+ * Use: init; until group_finish says that nothing is pending: group_next, run a statement for the
+ * part, resolve its items, and report how it ended; destroy.
+ */
+#ifndef BATCH_POSTGRES_GROUP_H
+#define BATCH_POSTGRES_GROUP_H
+
+#include "connection.h"
+#include "item.h"
+#include "statement.h"
+#include "values.h"
+
+/* What a session keeps from one group to the next; all zeros at first, but for `random`. */
+struct batch__postgres_group_memory {
+    struct batch__postgres_item *items;     /* room for a group */
+    struct batch__postgres_item **pointers; /* room for twice as many */
+    size_t items_capacity;
+    struct batch__postgres_buffer buffer; /* room for a statement's parameters */
+    uint64_t random;
+};
+
+void batch__postgres_group_memory_free(struct batch__postgres_group_memory *memory);
+
+/* A group of loads or of saves under way. */
+struct batch__postgres_group {
+    struct batch__postgres_connection *connection;
+    struct batch__postgres_group_memory *memory;
+    struct batch__postgres_item *items;
+    size_t items_size;                   /* at least 1 */
+    struct batch__postgres_item **order; /* all items, in the order in which to send them */
+    struct batch__postgres_item **part;  /* those of the statement under way */
+    size_t part_size;                    /* at most part_max; 0: all that are pending are locked */
+    size_t part_max;                     /* 1 to items_size */
+    uint64_t pause_ns;                   /* before the next try, if one is needed */
+    bool is_load;
+    struct batch__postgres_error error; /* why it is tried again */
+};
+
+/* Make the items of a group. False: no memory; its calls are finished. */
+bool batch__postgres_group_init(struct batch__postgres_group *group,
+                                struct batch__postgres_connection *connection,
+                                struct batch__postgres_group_memory *memory, bool is_load,
+                                batch_call *const *calls, size_t calls_size);
+void batch__postgres_group_destroy(struct batch__postgres_group *group);
+
+/* Resolve what came too late, and finish what is resolved. False: everything is. */
+bool batch__postgres_group_finish(struct batch__postgres_group *group);
+
+/* Have a connection, and choose the next part of the items that are neither resolved nor locked.
+ * Its limit is that of the one that may wait longest. False: look at the time. */
+bool batch__postgres_group_next(struct batch__postgres_group *group,
+                                struct batch__postgres_limit *ret_limit);
+
+/* The statement for the part succeeded, or nothing of it is stored. */
+void batch__postgres_group_succeeded(struct batch__postgres_group *group);
+void batch__postgres_group_failed(struct batch__postgres_group *group,
+                                  const struct batch__postgres_reply *reply);
+
+/* Send fewer rows at once: half of the part. False: there is just one, the one to blame. */
+bool batch__postgres_group_halve(struct batch__postgres_group *group);
+
+#endif

@@ -1,0 +1,61 @@
+/* item.h: one call of a group: its row of the table, and what has become of it.
+ *
+ * Keys. An index takes no more than about 2,700 bytes, a key of libbatch may have 65,536. In a
+ * table with the constraint "batch_long_keys" a key above KEY_PLAIN_MAX bytes is stored as its
+ * first KEY_PLAIN_MAX + 1 - 32 bytes and the SHA-256 of all of it: always KEY_PLAIN_MAX + 1 bytes,
+ * so it is never taken for a key that is stored as it is. In SQL:
+ *
+ *     CASE WHEN octet_length(k) > 2000 THEN substr(k, 1, 1969) || sha256(k) ELSE k END
+ *
+ * Versions. Those of the library are any number but 0; those of a row are signed, and other
+ * programs may begin at 0. Turning the sign bit over maps all but the least bigint to what the
+ * library takes. A new row begins at a random version of as many bits as its column has room for,
+ * so that a key that was deleted and made again is not taken for the old one: 52 bits for a bigint,
+ * 30 for an integer, 14 for a smallint. Each save adds 1; after the greatest comes the least.
+ */
+#ifndef BATCH_POSTGRES_ITEM_H
+#define BATCH_POSTGRES_ITEM_H
+
+#include "spec.h"
+
+struct batch__postgres_item {
+    batch_call *call;
+    const char *key;
+    size_t key_size;
+    char *key_own; /* what `key` points to if it is not the call's, or NULL */
+    const void *state;
+    size_t state_size;
+    uint64_t version; /* what load found; 0: the row must not be there */
+    int64_t row_old;  /* the same, as the row has it */
+    int64_t row_new;
+    int status; /* once is_resolved: what to finish the call with */
+    bool is_resolved;
+    bool is_finished;
+    bool is_reached; /* by the last statement: the row was there, and not locked by others */
+    bool is_found;   /* at the last recheck, with row_found */
+    bool is_locked;  /* others had it locked at the last try; to be tried after a pause */
+    bool was_locked; /* at any try */
+    int64_t row_found;
+};
+
+/* Set key and key_size as the table has them. False: the error of the call is set. */
+bool batch__postgres_item_set_key(struct batch__postgres_item *item,
+                                  const struct batch__postgres_shape *shape);
+void batch__postgres_item_free_key(struct batch__postgres_item *item);
+
+/* Once for each item: how its call ends. `text` NULL: there is no error, or it is set already. */
+void batch__postgres_item_resolve(struct batch__postgres_item *item, int status, int store_code,
+                                  const char *text);
+
+/* Can the column keep it? NULL: yes; else what is wrong. */
+const char *batch__postgres_text_fault(const struct batch__postgres_shape *shape,
+                                       batch_postgres_type type, const void *bytes, size_t size);
+
+/* A version of a row as the library's, and back. */
+uint64_t batch__postgres_version(int64_t row_version);
+int64_t batch__postgres_row_version(uint64_t version);
+
+/* The version that follows, in a column of `size` bytes; of a new row, if there is none yet. */
+int64_t batch__postgres_next_version(uint64_t version, int size, uint64_t *random);
+
+#endif

@@ -1,0 +1,36 @@
+/* save.h: a group of saves: one statement and one commit, and each key's outcome on its own.
+ *
+ * States are encoded first. Then a part, usually all, is written by one statement (sql.h), whose
+ * result has what it has written: that is OK. For the rest, if any, a recheck of the table shows
+ * why:
+ *
+ *   - the row has another version, or is gone, or is there when it should be new: CONFLICT;
+ *   - it is as it was, and others have it locked: tried again, until the deadline. All others of
+ *     the group have been finished by then;
+ *   - it is as it was, and nobody has it locked: a trigger left it so, SAVE_FAILED.
+ *
+ * An error rolls the part back, so nothing of it is stored; group.h finds out which row it was. In
+ * doubt (statement.h) every key of the part is UNKNOWN, and never tried again.
+ *
+ * Locks. The first try waits for them, a little; so long as that goes well it is the fastest. After
+ * it has met one that stays, for a second, rows that are locked are skipped at once. New keys can
+ * only be waited for: the part is halved until the one is found that others hold.
+ */
+#ifndef BATCH_POSTGRES_SAVE_H
+#define BATCH_POSTGRES_SAVE_H
+
+#include "connection.h"
+#include "group.h"
+
+/* What a session remembers from one group of saves to the next; all zeros at first. */
+struct batch__postgres_save_state {
+    uint64_t skip_locked_until_ns; /* rows were locked lately */
+};
+
+/* Every call is finished, as in struct batch_store. */
+void batch__postgres_save(struct batch__postgres_save_state *state,
+                          struct batch__postgres_connection *connection,
+                          struct batch__postgres_group_memory *memory, batch_call *const *calls,
+                          size_t calls_size);
+
+#endif

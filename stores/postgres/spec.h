@@ -1,0 +1,43 @@
+/* spec.h: the table as the options ask for it, and as it was found.
+ *
+ * Threads: a spec is read-only, but for the schema: the first session sets it, while the store is
+ * being opened and nobody else reads it. A shape belongs to one connection: another server, or
+ * another day, may have a table of another shape.
+ */
+#ifndef BATCH_POSTGRES_SPEC_H
+#define BATCH_POSTGRES_SPEC_H
+
+#include <batch/postgres.h>
+
+/* What the options ask for. */
+struct batch__postgres_spec {
+    char *schema; /* NULL: the one in which the table is found, once that is known */
+    char *table;
+    char *key_column;
+    char *version_column;
+    char *state_column;
+    batch_postgres_type key_type;
+    batch_postgres_type state_type;
+    batch_postgres_durability durability;
+};
+
+/* What a table turned out to be. */
+struct batch__postgres_shape {
+    batch_postgres_type key_type;   /* BYTEA or TEXT */
+    batch_postgres_type state_type; /* or JSONB */
+    int version_size;               /* bytes: 2, 4 or 8 */
+    bool has_long_keys;             /* those that are too long for an index are kept as digests */
+    bool is_utf8;                   /* texts must be valid UTF-8 */
+};
+
+int batch__postgres_options_check(const batch_postgres_options *options, batch_result *reterr);
+
+/* Copy checked options. False: no memory; to be destroyed all the same. */
+bool batch__postgres_spec_init(struct batch__postgres_spec *spec,
+                               const batch_postgres_options *options);
+void batch__postgres_spec_destroy(struct batch__postgres_spec *spec);
+
+/* Set the schema, if there is none yet. False: no memory. */
+bool batch__postgres_spec_set_schema(struct batch__postgres_spec *spec, const char *schema);
+
+#endif

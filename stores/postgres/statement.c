@@ -1,0 +1,210 @@
+#include "statement.h"
+
+#include "../check.h"
+#include "cancel.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- Errors --------------------------------------------------------------------------------- */
+
+static bool is_of_server(const PGresult *result)
+{
+    return PQresultErrorField(result, PG_DIAG_SQLSTATE) != NULL;
+}
+
+static void describe_connection(const PGconn *conn, struct batch__postgres_error *ret_error)
+{
+    *ret_error = (struct batch__postgres_error){.code = 0};
+    batch__postgres_one_line(ret_error->text, sizeof ret_error->text, PQerrorMessage(conn));
+    if (ret_error->text[0] == '\0')
+        snprintf(ret_error->text, sizeof ret_error->text, "the connection was lost");
+}
+
+/* ---- There ---------------------------------------------------------------------------------- */
+
+/* Send it to the last byte. */
+static bool send_all(PGconn *conn, const struct batch__postgres_limit *limit)
+{
+    for (;;) {
+        int unsent = PQflush(conn);
+        if (unsent <= 0)
+            return unsent == 0;
+        if (batch__postgres_is_over(limit))
+            return false;
+        struct pollfd fd = {.fd = PQsocket(conn), .events = POLLIN | POLLOUT};
+        batch__postgres_poll(&fd, 1, limit);
+        if ((fd.revents & ~POLLOUT) != 0 && PQconsumeInput(conn) == 0)
+            return false;
+    }
+}
+
+/* ---- And back ------------------------------------------------------------------------------- */
+
+struct receiving {
+    struct batch__postgres_connection *connection;
+    struct batch__postgres_reply *reply;
+    batch__postgres_row_fn on_row;
+    void *arg;
+    struct batch__postgres_cancel cancel;
+    bool is_whole;  /* all rows have come: the statement itself went well */
+    bool has_error; /* reply->error */
+    bool is_lost;
+};
+
+/* Wait until libpq has a result, or knows that none will come. False: neither, by the end of the
+ * grace. */
+static bool wait_for_result(struct receiving *receiving, const struct batch__postgres_limit *limit)
+{
+    struct batch__postgres_connection *connection = receiving->connection;
+    struct batch__postgres_cancel *cancel = &receiving->cancel;
+    while (PQisBusy(connection->conn) != 0) {
+        if (!cancel->is_begun && batch__postgres_is_over(limit))
+            batch__postgres_cancel_begin(cancel, connection->conninfo, connection->hosts.current,
+                                         connection->conn);
+        struct batch__postgres_limit grace = {cancel->until_ns, NULL};
+        if (cancel->is_begun && batch__postgres_is_over(&grace))
+            return false;
+        struct pollfd fds[2] = {{.fd = PQsocket(connection->conn), .events = POLLIN},
+                                batch__postgres_cancel_fd(cancel)};
+        batch__postgres_poll(fds, 2, cancel->is_begun ? &grace : limit);
+        if (fds[0].revents != 0 && PQconsumeInput(connection->conn) == 0)
+            return true; /* what is wrong is the next result */
+        if (fds[1].revents != 0)
+            batch__postgres_cancel_advance(cancel);
+    }
+    return true;
+}
+
+static void receive(struct receiving *receiving, PGresult *result)
+{
+    struct batch__postgres_reply *reply = receiving->reply;
+    switch (PQresultStatus(result)) {
+    case PGRES_TUPLES_OK:
+        receiving->is_whole = true;
+        if (receiving->on_row == NULL && reply->rows == NULL) {
+            reply->rows = result;
+            return;
+        }
+        break;
+    case PGRES_SINGLE_TUPLE:
+        batch__check(receiving->on_row != NULL);
+        receiving->on_row(result, receiving->arg);
+        break;
+    case PGRES_COMMAND_OK:
+        receiving->is_whole = true;
+        break;
+    default:
+        receiving->has_error = true;
+        receiving->is_lost |= batch__postgres_is_severe(result) || !is_of_server(result);
+        batch__postgres_describe(result, &reply->error);
+        break;
+    }
+    PQclear(result);
+}
+
+static enum batch__postgres_outcome outcome_of(const struct receiving *receiving)
+{
+    const struct batch__postgres_connection *connection = receiving->connection;
+    if (receiving->is_lost || PQstatus(connection->conn) != CONNECTION_OK ||
+        PQtransactionStatus(connection->conn) != PQTRANS_IDLE)
+        return BATCH__POSTGRES_IN_DOUBT;
+    if (receiving->has_error)
+        return BATCH__POSTGRES_ROLLED_BACK;
+    return receiving->is_whole && !connection->is_warned ? BATCH__POSTGRES_COMMITTED
+                                                         : BATCH__POSTGRES_IN_DOUBT;
+}
+
+static void receive_all(struct receiving *receiving, const struct batch__postgres_limit *limit)
+{
+    struct batch__postgres_connection *connection = receiving->connection;
+    struct batch__postgres_reply *reply = receiving->reply;
+    for (;;) {
+        if (!wait_for_result(receiving, limit)) {
+            receiving->is_lost = true;
+            if (!receiving->has_error)
+                snprintf(reply->error.text, sizeof reply->error.text,
+                         "the server did not answer in time, nor when it was told to cancel");
+            break;
+        }
+        PGresult *result = PQgetResult(connection->conn);
+        if (result == NULL)
+            break;
+        receive(receiving, result);
+    }
+    reply->outcome = outcome_of(receiving);
+    if (reply->outcome == BATCH__POSTGRES_IN_DOUBT && reply->error.text[0] == '\0') {
+        if (connection->is_warned)
+            snprintf(reply->error.text, sizeof reply->error.text,
+                     "the server warned while it committed (a wait for a standby was given up?)");
+        else
+            describe_connection(connection->conn, &reply->error);
+    }
+    batch__postgres_cancel_end(&receiving->cancel);
+    if (reply->outcome == BATCH__POSTGRES_IN_DOUBT || receiving->cancel.is_begun)
+        batch__postgres_drop(connection);
+}
+
+/* `is_sent`: what libpq returned when it was given what to send. */
+static void exchange(struct batch__postgres_connection *connection, int is_sent,
+                     const struct batch__postgres_limit *limit, batch__postgres_row_fn on_row,
+                     void *arg, struct batch__postgres_reply *ret_reply)
+{
+    *ret_reply = (struct batch__postgres_reply){.outcome = BATCH__POSTGRES_NOT_SENT};
+    connection->is_warned = false;
+    if (is_sent == 0 || (on_row != NULL && PQsetSingleRowMode(connection->conn) == 0) ||
+        !send_all(connection->conn, limit)) {
+        describe_connection(connection->conn, &ret_reply->error);
+        batch__postgres_drop(connection);
+        return;
+    }
+    struct receiving receiving = {
+        .connection = connection, .reply = ret_reply, .on_row = on_row, .arg = arg};
+    receive_all(&receiving, limit);
+    if (ret_reply->outcome != BATCH__POSTGRES_COMMITTED) {
+        PQclear(ret_reply->rows);
+        ret_reply->rows = NULL;
+    }
+    batch__check(ret_reply->rows == NULL || on_row == NULL);
+}
+
+/* Only when it is needed, except for SAVE, if that can be had at once: preparing takes the lock
+ * that the statement needs, and loads must not wait for that of the saves. False: `ret_reply` says
+ * why, and that nothing is stored. */
+static bool prepare(struct batch__postgres_connection *connection,
+                    enum batch__postgres_statement statement,
+                    const struct batch__postgres_limit *limit,
+                    struct batch__postgres_reply *ret_reply)
+{
+    const struct batch__postgres_table *table = &connection->table;
+    const char *name = batch__postgres_statement_name(statement);
+    char *sql =
+        batch__postgres_statement_sql(connection->conn, table->spec, &table->shape, statement);
+    int is_sent = sql != NULL ? PQsendPrepare(connection->conn, name, sql, 0, NULL) : 0;
+    free(sql);
+    exchange(connection, is_sent, limit, NULL, NULL, ret_reply);
+    connection->is_prepared[statement] =
+        ret_reply->outcome == BATCH__POSTGRES_COMMITTED && batch__postgres_is_ready(connection);
+    if (ret_reply->outcome == BATCH__POSTGRES_IN_DOUBT)
+        ret_reply->outcome = BATCH__POSTGRES_NOT_SENT;
+    return connection->is_prepared[statement];
+}
+
+void batch__postgres_run(struct batch__postgres_connection *connection,
+                         enum batch__postgres_statement statement,
+                         const struct batch__postgres_params *params,
+                         const struct batch__postgres_limit *limit, batch__postgres_row_fn on_row,
+                         void *arg, struct batch__postgres_reply *ret_reply)
+{
+    static const int formats[BATCH__POSTGRES_PARAMS_MAX] = {1, 1, 1, 1, 1, 1, 1};
+    batch__check(batch__postgres_is_ready(connection));
+    batch__check(params->count > 0 && params->count <= BATCH__POSTGRES_PARAMS_MAX);
+    if (!connection->is_prepared[statement] && !prepare(connection, statement, limit, ret_reply)) {
+        if (ret_reply->outcome == BATCH__POSTGRES_COMMITTED)
+            ret_reply->outcome = BATCH__POSTGRES_NOT_SENT; /* prepared, but too late */
+        return;
+    }
+    int is_sent = PQsendQueryPrepared(connection->conn, batch__postgres_statement_name(statement),
+                                      params->count, params->values, params->sizes, formats, 1);
+    exchange(connection, is_sent, limit, on_row, arg, ret_reply);
+}

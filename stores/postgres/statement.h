@@ -1,0 +1,53 @@
+/* statement.h: one statement sent, and its result received, by a deadline.
+ *
+ * What is known when. The server commits at the Sync message, the last one of a statement, and says
+ * so with ReadyForQuery, the last one of the response; rows come before that and prove nothing.
+ *
+ *   - libpq still holds a part of what is to be sent: no Sync, nothing is stored (NOT_SENT).
+ *   - An error that leaves the connection in use: ROLLED_BACK.
+ *   - ReadyForQuery without an error: COMMITTED.
+ *   - An error in libpq's own words, without a SQLSTATE: it had no memory to read the response, and
+ *     says nothing of what the server did (IN_DOUBT).
+ *   - The connection ends in between, also with words of the server (a shutdown, a pooler's own
+ *     errors): it may have been committed (IN_DOUBT).
+ *   - A warning that does not come from a function (those have a context): when the server stops
+ *     waiting for a synchronous standby it only warns, and then reports success: committed, but not
+ *     where it should be (IN_DOUBT).
+ *
+ * When the time is over the statement is canceled (cancel.h), and both get a grace of half a
+ * second; what the server reports counts, if it comes by then. After that, and after every cancel,
+ * the connection is dropped; the server ends what it was doing when it finds the client gone
+ * (client_connection_check_interval).
+ */
+#ifndef BATCH_POSTGRES_STATEMENT_H
+#define BATCH_POSTGRES_STATEMENT_H
+
+#include "connection.h"
+#include "values.h"
+
+enum batch__postgres_outcome {
+    BATCH__POSTGRES_COMMITTED,   /* `rows` */
+    BATCH__POSTGRES_ROLLED_BACK, /* `error` */
+    BATCH__POSTGRES_NOT_SENT,    /* the connection was lost, or time was over, before the server had
+                                    the whole of it: nothing is stored */
+    BATCH__POSTGRES_IN_DOUBT     /* it may have been committed */
+};
+
+struct batch__postgres_reply {
+    enum batch__postgres_outcome outcome;
+    PGresult *rows; /* of what is COMMITTED, without `on_row`: the caller's to clear */
+    struct batch__postgres_error error; /* of everything else */
+};
+
+typedef void (*batch__postgres_row_fn)(const PGresult *rows, void *arg);
+
+/* Run a statement, prepared once for a connection, as a transaction of its own, and wait for its
+ * end. The connection is ready. With `on_row` each row is handed over as it comes, whatever the end
+ * will be. When anything is in doubt the connection is dropped. */
+void batch__postgres_run(struct batch__postgres_connection *connection,
+                         enum batch__postgres_statement statement,
+                         const struct batch__postgres_params *params,
+                         const struct batch__postgres_limit *limit, batch__postgres_row_fn on_row,
+                         void *arg, struct batch__postgres_reply *ret_reply);
+
+#endif

@@ -1,0 +1,52 @@
+/* table.h: a new connection made ready, step by step: its settings, and the table with its columns.
+ *
+ * Every new connection goes through all steps, also when it replaces a lost one: another server may
+ * have taken over, and somebody may have changed the table.
+ *
+ * The table is an ordinary one, with the key as its primary key, so that other programs, foreign
+ * keys and replication can use it. An index does not take keys of more than about 2,700 bytes. So
+ * in a table that the store has made, the ones above 2,000 bytes are kept as a beginning and a
+ * digest (item.h); its constraint "batch_long_keys" tells everybody, and makes sure that no row has
+ * such a key in any other form. Tables without this constraint are left with the keys that the
+ * index takes, and a longer one is refused alone, by the server.
+ *
+ * A table that is there already may have more columns, as long as each has a default.
+ *
+ * Use: begin; then until it is ready: send, wait, and hand over every result. Nothing blocks.
+ */
+#ifndef BATCH_POSTGRES_TABLE_H
+#define BATCH_POSTGRES_TABLE_H
+
+#include "error.h"
+#include "spec.h"
+
+enum batch__postgres_step {
+    BATCH__POSTGRES_SET,
+    BATCH__POSTGRES_CHECK,
+    BATCH__POSTGRES_CREATE,  /* only if the table is missing and may be made; then CHECK again */
+    BATCH__POSTGRES_PREPARE, /* the statement for saves; if the table is not locked for writing */
+    BATCH__POSTGRES_STEPS    /* all done */
+};
+
+struct batch__postgres_table {
+    struct batch__postgres_spec *spec;
+    bool may_create;
+    enum batch__postgres_step step; /* to be sent, or under way */
+    bool is_save_prepared;
+    struct batch__postgres_shape shape; /* once it is ready */
+};
+
+/* For a new connection. */
+void batch__postgres_table_begin(struct batch__postgres_table *table);
+
+/* Send the step. False: libpq has an error, or `reterr` has been filled. */
+bool batch__postgres_table_send(struct batch__postgres_table *table, PGconn *conn,
+                                struct batch__postgres_error *reterr);
+
+/* Take the result of the step, and set the next one. False: `reterr` says why it will not do. */
+bool batch__postgres_table_receive(struct batch__postgres_table *table, const PGresult *result,
+                                   struct batch__postgres_error *reterr);
+
+bool batch__postgres_table_is_ready(const struct batch__postgres_table *table);
+
+#endif
