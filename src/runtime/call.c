@@ -3,7 +3,9 @@
 
 #include "../base/check.h"
 #include "../base/atomics.h"
-#include "processor.h"
+#include "allocator.h"
+#include "shard.h"
+#include "shared.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -70,7 +72,7 @@ size_t batch__calls_take(struct batch__calls *from, batch_call **calls, size_t c
 
 static const batch_options *options_of(const batch_call *call)
 {
-    return &call->shard->processor->options;
+    return &call->shard->shared->options;
 }
 
 void batch__call_begin(batch_call *call, struct batch__shard *shard)
@@ -79,7 +81,7 @@ void batch__call_begin(batch_call *call, struct batch__shard *shard)
     call->version = 0;
     batch__call_clear_error(call); /* of a conflict: it is loaded again */
     call->group_size = 0;
-    size_t resource_size = shard->processor->options.resource_size;
+    size_t resource_size = shard->shared->options.resource_size;
     if (resource_size > 0)
         memset(batch_call_resource(call), 0, resource_size);
 }
@@ -87,7 +89,7 @@ void batch__call_begin(batch_call *call, struct batch__shard *shard)
 void batch__call_hand_over(batch_call *call, enum batch__stage stage)
 {
     call->stage = (uint8_t)stage;
-    batch__store_relaxed(&call->xis_in_hand, 1); /* ordered by the hand-over itself */
+    batch__store_relaxed(&call->xis_in_flight, 1); /* ordered by the hand-over itself */
 }
 
 void batch__call_clear_error(batch_call *call)
@@ -111,7 +113,7 @@ uint64_t batch_call_deadline_ns(const batch_call *call)
 
 bool batch_call_is_canceled(const batch_call *call)
 {
-    return batch__load_relaxed(&call->shard->processor->xis_giving_up) != 0 ||
+    return batch__load_relaxed(&call->shard->shared->xis_aborting) != 0 ||
            batch__clock_now_ns() > call->batch.deadline_ns;
 }
 
@@ -157,7 +159,7 @@ static int decode_plain(batch_call *call, const void *bytes, size_t bytes_size)
 
 int batch_call_decode(batch_call *call, const void *bytes, size_t bytes_size)
 {
-    const batch_codec *codec = &call->shard->processor->codec;
+    const batch_codec *codec = &call->shard->shared->codec;
     if (codec->decode == NULL)
         return decode_plain(call, bytes, bytes_size);
     int status = codec->decode(batch_call_resource(call), bytes, bytes_size, codec->arg);
@@ -170,7 +172,7 @@ int batch_call_decode(batch_call *call, const void *bytes, size_t bytes_size)
 
 int batch_call_encode(batch_call *call, const void **ret_bytes, size_t *ret_bytes_size)
 {
-    const batch_codec *codec = &call->shard->processor->codec;
+    const batch_codec *codec = &call->shard->shared->codec;
     if (codec->encode == NULL) {
         *ret_bytes = batch_call_resource(call);
         *ret_bytes_size = options_of(call)->resource_size;
@@ -212,18 +214,18 @@ static int stage_status(enum batch__stage stage, int status)
 
 void batch_call_finish(batch_call *call, int status)
 {
-    if (batch__exchange_acq_rel(&call->xis_in_hand, 0) == 0)
-        batch__panic(__FILE__, __LINE__, "a batch_call is finished once for each load and save");
+    if (batch__exchange_acq_rel(&call->xis_in_flight, 0) == 0)
+        batch__panic(__FILE__, __LINE__, "batch_call_finish: once for each load and save");
     call->status = (int8_t)stage_status((enum batch__stage)call->stage, status);
     struct batch__shard *shard = call->shard;
     if (batch__thread_is_current(&shard->thread)) {
         batch__calls_push(&shard->finished, call);
         return;
     }
-    /* From the push on, the worker may answer and end. The count keeps the shard until we have
+    /* From the push on, the worker may complete and end. The count keeps the shard until we have
      * left; seq_cst, so that it is seen by whoever sees the call. */
-    batch_processor *processor = shard->processor;
-    batch__add_seq_cst(&processor->xfinishers, 1);
+    struct batch__shared *shared = shard->shared;
+    batch__add_seq_cst(&shared->xfinishers, 1);
     batch__inbox_push_call_mp(&shard->inbox, call);
-    batch__sub_release(&processor->xfinishers, 1);
+    batch__sub_release(&shared->xfinishers, 1);
 }

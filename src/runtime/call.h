@@ -1,8 +1,8 @@
-/* call.h: a batch with what the store is told of it, and the memory of its resource behind.
+/* call.h: a batch as the store sees it, and the memory of its resource behind.
  *
- * Owner: the worker of the shard; and, from the moment it is handed to the store until
- * batch_call_finish, whoever has the call in hand, who writes only what is said below. The
- * hand-overs (I/O queue there, inbox back) order the accesses.
+ * Owner: the worker of the shard; and while the call is in flight, from its hand-over to the store
+ * until batch_call_finish, the thread of the store that has it, which writes only what is marked
+ * below. The hand-overs (I/O queue there, inbox back) order the accesses.
  */
 #ifndef BATCH_RUNTIME_CALL_H
 #define BATCH_RUNTIME_CALL_H
@@ -19,13 +19,13 @@ struct batch_call {
     struct batch__batch batch; /* first: the core knows the call by this */
     struct batch__shard *shard;
 
-    /* Written by the one who has the call in hand. */
+    /* Written by its owner, the store while it is in flight. */
     uint64_t version;
     char *error_text; /* allocated; NULL: none */
     int store_code;
-    int8_t status;       /* how the stage ended */
-    uint8_t stage;       /* enum batch__stage */
-    uint8_t xis_in_hand; /* 1 from hand-over to finish */
+    int8_t status;         /* how the stage ended */
+    uint8_t stage;         /* enum batch__stage */
+    uint8_t xis_in_flight; /* 1 from hand-over to finish */
     uint32_t group_index;
     uint32_t group_size;
     uint64_t taken_ns; /* when a session took it; 0: no session did */
@@ -43,7 +43,7 @@ void batch__calls_push(struct batch__calls *calls, batch_call *call);
 void batch__calls_append(struct batch__calls *calls,
                          struct batch__calls *more); /* empties `more` */
 
-/* Take at most `calls_max`, oldest first, as one group: each is told its place in it, and when it
+/* Take at most `calls_max`, oldest first, as one group: each gets its place in it, and when it
  * was taken. Their number. */
 size_t batch__calls_take(struct batch__calls *from, batch_call **calls, size_t calls_max,
                          uint64_t now_ns);

@@ -1,5 +1,4 @@
-/* functions.c: the load and save functions of batch_options as a store. */
-#include "processor.h"
+#include "functions.h"
 
 static int session_open(batch_store *store, void **ret_session, batch_result *reterr)
 {

@@ -2,16 +2,16 @@
  *
  * Two stacks that any thread pushes to and only the worker empties, whole: operations, and calls
  * that a store has finished; and a word of signals. A push is one compare-and-exchange, whatever
- * the number of operations chained; the worker takes everything with one exchange and turns it
- * round.
+ * the number of operations chained; the worker takes everything with one exchange and reverses
+ * it.
  *
- * Sleep and wake: the worker announces that it sleeps and then looks once more; a thread that
- * pushes looks afterwards whether the worker sleeps. Both are sequentially consistent, so one of
+ * Sleep and wake: the worker announces that it sleeps and then checks once more; a thread that
+ * pushes checks afterwards whether the worker sleeps. Both are sequentially consistent, so one of
  * the two sees the other and no push is slept through. Only the push that finds a stack empty
- * needs to look.
+ * needs to check.
  *
- * A nap is a short sleep that operations do not end: they are left to gather, and whoever submits
- * them pays for no wake. Calls and signals end it.
+ * A nap is a short sleep that operations do not end: they are left to gather, and their submitters
+ * pay for no wake-up. Calls and signals end it.
  *
  * Closing puts a mark in place of the operations: from then on a push of operations fails, and
  * what came before it is taken. That one exchange decides, for every operation, whether it came
@@ -27,7 +27,7 @@
 enum batch__signal {
     BATCH__SIGNAL_CANCEL = 1,    /* some operation has been canceled */
     BATCH__SIGNAL_STOP = 2,      /* close the inbox and finish */
-    BATCH__SIGNAL_STORE_FREE = 4 /* a session waits for work (natural batching) */
+    BATCH__SIGNAL_STORE_IDLE = 4 /* a session waits for work (natural batching) */
 };
 
 enum batch__rest { BATCH__AWAKE, BATCH__NAPPING, BATCH__ASLEEP };
@@ -46,7 +46,7 @@ bool batch__inbox_init(struct batch__inbox *inbox);
 void batch__inbox_destroy(struct batch__inbox *inbox);
 
 /* Any thread. Push a chain of operations, newest first: `newest` … `oldest`. False: closed, not
- * pushed. The operations may be answered before this returns. */
+ * pushed. The operations may complete before this returns. */
 bool batch__inbox_push_ops_mp(struct batch__inbox *inbox, batch_op *newest, batch_op *oldest);
 void batch__inbox_push_call_mp(struct batch__inbox *inbox, batch_call *call);
 void batch__inbox_signal_mp(struct batch__inbox *inbox, enum batch__signal signal);

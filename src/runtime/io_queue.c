@@ -20,7 +20,7 @@ enum batch__io_kind batch__io_kind_of(const batch_call *call)
     return call->stage == BATCH__STAGE_SAVE ? BATCH__IO_SAVE : BATCH__IO_LOAD;
 }
 
-/* ---- Whose turn it is. With the lock held --------------------------------------------------- */
+/* ---- Which kind is next. Locks: held -------------------------------------------------------- */
 
 static bool is_waiting(const struct batch__io_queue *queue, enum batch__io_kind kind)
 {
@@ -28,7 +28,7 @@ static bool is_waiting(const struct batch__io_queue *queue, enum batch__io_kind 
 }
 
 /* May one more session do something else than save? */
-static bool is_one_left_to_saves(const struct batch__io_queue *queue)
+static bool is_one_left_for_saves(const struct batch__io_queue *queue)
 {
     uint32_t others = queue->at_work[BATCH__IO_LOAD] + queue->at_work[BATCH__IO_SLOW];
     return queue->sessions == 1 || others + 1 < queue->sessions;
@@ -36,7 +36,7 @@ static bool is_one_left_to_saves(const struct batch__io_queue *queue)
 
 static bool may_take_slow(const struct batch__io_queue *queue)
 {
-    if (!is_waiting(queue, BATCH__IO_SLOW) || !is_one_left_to_saves(queue))
+    if (!is_waiting(queue, BATCH__IO_SLOW) || !is_one_left_for_saves(queue))
         return false;
     return queue->sessions < 3 || queue->at_work[BATCH__IO_SLOW] == 0;
 }
@@ -48,7 +48,7 @@ static enum batch__io_kind next_kind(const struct batch__io_queue *queue)
         return BATCH__IO_SLOW;
     if (is_waiting(queue, BATCH__IO_SAVE))
         return BATCH__IO_SAVE;
-    if (is_waiting(queue, BATCH__IO_LOAD) && is_one_left_to_saves(queue))
+    if (is_waiting(queue, BATCH__IO_LOAD) && is_one_left_for_saves(queue))
         return BATCH__IO_LOAD;
     return may_be_slow ? BATCH__IO_SLOW : BATCH__IO_NONE;
 }
@@ -80,7 +80,7 @@ static void count(struct batch__io_queue *queue, enum batch__stage stage, uint64
 void batch__io_queue_push(struct batch__io_queue *queue, struct batch__calls calls[BATCH__IO_KINDS])
 {
     batch__lock_take(&queue->lock);
-    batch__store_relaxed(&queue->xis_hungry, 0);
+    batch__store_relaxed(&queue->xis_idle, 0);
     count(queue, BATCH__STAGE_LOAD, calls[BATCH__IO_LOAD].count);
     count(queue, BATCH__STAGE_SAVE, calls[BATCH__IO_SAVE].count);
     for (batch_call *call = calls[BATCH__IO_SLOW].first; call != NULL; call = call->next)
@@ -92,16 +92,16 @@ void batch__io_queue_push(struct batch__io_queue *queue, struct batch__calls cal
     batch__lock_give(&queue->lock);
 }
 
-/* Say it once whenever a session comes to wait with nothing to do. Gives up the lock meanwhile. */
-static void note_hunger(struct batch__io_queue *queue, void (*on_hungry)(void *arg), void *arg)
+/* Report, once each time, that a session has nothing to do. Releases the lock meanwhile. */
+static void note_idle(struct batch__io_queue *queue, void (*on_idle)(void *arg), void *arg)
 {
-    bool was_hungry = batch__load_relaxed(&queue->xis_hungry) != 0;
-    bool is_hungry = queue->idle > 0 && next_kind(queue) == BATCH__IO_NONE;
-    batch__store_relaxed(&queue->xis_hungry, is_hungry);
-    if (!is_hungry || was_hungry || on_hungry == NULL)
+    bool was_idle = batch__load_relaxed(&queue->xis_idle) != 0;
+    bool is_idle = queue->idle > 0 && next_kind(queue) == BATCH__IO_NONE;
+    batch__store_relaxed(&queue->xis_idle, is_idle);
+    if (!is_idle || was_idle || on_idle == NULL)
         return;
     batch__lock_give(&queue->lock);
-    on_hungry(arg);
+    on_idle(arg);
     batch__lock_take(&queue->lock);
 }
 
@@ -121,7 +121,7 @@ static size_t take(struct batch__io_queue *queue, enum batch__io_kind kind, batc
 }
 
 size_t batch__io_queue_take(struct batch__io_queue *queue, enum batch__io_kind *kind,
-                            batch_call **calls, size_t calls_max, void (*on_hungry)(void *arg),
+                            batch_call **calls, size_t calls_max, void (*on_idle)(void *arg),
                             void *arg)
 {
     batch__lock_take(&queue->lock);
@@ -129,7 +129,7 @@ size_t batch__io_queue_take(struct batch__io_queue *queue, enum batch__io_kind *
         queue->at_work[*kind]--;
     while (next_kind(queue) == BATCH__IO_NONE && !queue->is_closed) {
         queue->idle++;
-        note_hunger(queue, on_hungry, arg);
+        note_idle(queue, on_idle, arg);
         if (next_kind(queue) == BATCH__IO_NONE && !queue->is_closed)
             batch__lock_wait(&queue->lock, UINT64_MAX);
         queue->idle--;
@@ -138,7 +138,7 @@ size_t batch__io_queue_take(struct batch__io_queue *queue, enum batch__io_kind *
     size_t taken = *kind != BATCH__IO_NONE ? take(queue, *kind, calls, calls_max) : 0;
     if (next_kind(queue) != BATCH__IO_NONE && queue->idle > 0)
         batch__lock_wake_one(&queue->lock);
-    note_hunger(queue, on_hungry, arg);
+    note_idle(queue, on_idle, arg);
     batch__lock_give(&queue->lock);
     return taken;
 }
@@ -151,7 +151,7 @@ void batch__io_queue_close(struct batch__io_queue *queue)
     batch__lock_give(&queue->lock);
 }
 
-bool batch__io_queue_is_hungry(const struct batch__io_queue *queue)
+bool batch__io_queue_is_idle(const struct batch__io_queue *queue)
 {
-    return batch__load_relaxed(&queue->xis_hungry) != 0;
+    return batch__load_relaxed(&queue->xis_idle) != 0;
 }

@@ -3,12 +3,12 @@
  * Whatever has become ready while all sessions were busy goes together into the next call: group
  * commit without a timer. One lock, taken once for a group.
  *
- * Nobody starves. Saves go before loads; and of two sessions or more, one is left to saves, so
- * loads that hang hold up no save. A key is slow if its last call was in the store's hands when its
- * deadline passed, and failed. As it may be the one that held up its whole group, its next call
- * goes with at most half as many others, slow ones all, until the one to blame goes alone and the
- * others, quick again, are forgiven. Of three sessions or more, one at a time is at slow calls;
- * else slow calls and others take turns.
+ * Nobody starves. Saves go before loads; and of two sessions or more, one is reserved for saves, so
+ * loads that hang hold up no save. A key is slow if its last call was in flight when its deadline
+ * passed, and failed. As it may be the one that held up its whole group, its next call goes in a
+ * group of at most half the size, of slow calls only. So the culprit is found by bisection and goes
+ * alone, and the others, once they are quick, return to the normal queue. Of three sessions or
+ * more, at most one at a time is busy with slow calls; of fewer, slow calls and others alternate.
  */
 #ifndef BATCH_RUNTIME_IO_QUEUE_H
 #define BATCH_RUNTIME_IO_QUEUE_H
@@ -31,12 +31,12 @@ struct batch__io_queue {
 
     /* Under lock. */
     struct batch__calls waiting[BATCH__IO_KINDS];
-    uint32_t at_work[BATCH__IO_KINDS]; /* sessions that are at calls of this kind */
+    uint32_t at_work[BATCH__IO_KINDS]; /* sessions that have calls of this kind in flight */
     enum batch__io_kind last;          /* kind that was taken last */
     uint32_t idle;                     /* sessions that wait */
     bool is_closed;
 
-    uint32_t xis_hungry; /* 1: a session waits and there is nothing for it */
+    uint32_t xis_idle; /* 1: a session waits and there is nothing for it */
 
     /* Calls that wait, by stage; written under lock. */
     uint64_t xloads;
@@ -46,7 +46,7 @@ struct batch__io_queue {
 bool batch__io_queue_init(struct batch__io_queue *queue, uint32_t sessions);
 void batch__io_queue_destroy(struct batch__io_queue *queue);
 
-/* Where a call belongs. */
+/* The kind of a call that is about to be queued. */
 enum batch__io_kind batch__io_kind_of(const batch_call *call);
 
 /* Any thread. Queue all, by kind, emptying the lists. */
@@ -55,15 +55,16 @@ void batch__io_queue_push(struct batch__io_queue *queue,
 
 /* A session, which is done with what it took before, of kind *kind (NONE at first). Wait for calls
  * and take at most `calls_max` of one kind and stage, in the order they came, into `calls`; *kind
- * is theirs. Their number, or 0 when the queue is closed and empty. `on_hungry` (may be NULL) is
- * called, without the lock, whenever the queue becomes hungry. */
+ * is theirs. Their number, or 0 when the queue is closed and empty. `on_idle` (may be NULL) is
+ * called, without the lock, whenever the queue becomes idle. */
 size_t batch__io_queue_take(struct batch__io_queue *queue, enum batch__io_kind *kind,
-                            batch_call **calls, size_t calls_max, void (*on_hungry)(void *arg),
+                            batch_call **calls, size_t calls_max, void (*on_idle)(void *arg),
                             void *arg);
 
 /* No more calls will come: sessions end when they have taken what is there. */
 void batch__io_queue_close(struct batch__io_queue *queue);
 
-bool batch__io_queue_is_hungry(const struct batch__io_queue *queue);
+/* A session waits and there is nothing for it. Any thread; may have changed on return. */
+bool batch__io_queue_is_idle(const struct batch__io_queue *queue);
 
 #endif

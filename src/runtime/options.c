@@ -1,5 +1,9 @@
-/* options.c: what a caller asked for, checked, with defaults filled in. */
-#include "processor.h"
+#include "options.h"
+
+#include <batch/store.h>
+
+#include "allocator.h"
+#include "result.h"
 
 enum {
     GROUP_DEFAULT = 4096,
@@ -10,28 +14,6 @@ enum {
 };
 
 static const uint64_t MS = 1000000;
-
-static void *default_allocate(size_t size, void *arg)
-{
-    (void)arg;
-    return batch__memory_allocate(size);
-}
-
-static void default_release(void *memory, void *arg)
-{
-    (void)arg;
-    batch__memory_release(memory);
-}
-
-void *batch__allocate(const batch_options *options, size_t size)
-{
-    return options->allocator.allocate(size, options->allocator.arg);
-}
-
-void batch__release(const batch_options *options, void *memory)
-{
-    options->allocator.release(memory, options->allocator.arg);
-}
 
 static void fill_in(batch_options *options)
 {
@@ -53,7 +35,7 @@ static void fill_in(batch_options *options)
     if (options->group_max == 0)
         options->group_max = GROUP_DEFAULT;
     if (options->allocator.allocate == NULL && options->allocator.release == NULL)
-        options->allocator = (batch_allocator){default_allocate, default_release, NULL};
+        options->allocator = batch__default_allocator();
 }
 
 static const char *what_is_wrong_with_store(const batch_options *options)

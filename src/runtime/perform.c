@@ -1,7 +1,10 @@
-/* perform.c: what the worker does for each action of the core. User callbacks run from here. */
+/* perform.c: see perform.h. User callbacks run from here, and from completions.c. */
+#include "perform.h"
+
 #include "../base/atomics.h"
-#include "processor.h"
+#include "result.h"
 #include "shard.h"
+#include "shared.h"
 
 #include <string.h>
 
@@ -15,7 +18,7 @@ static void run(struct batch__shard *shard, const struct batch__action *action)
     batch_op *op = action->op;
     void *resource = shard->has_resource ? batch__call_memory(call_of(action->batch)) : NULL;
     batch_verdict verdict = op->run(resource, op->arg);
-    /* Have the operations so far outlived the window? Time goes on with the kernel's ticks, some
+    /* Have the operations so far run past the window? Time goes on with the kernel's ticks, some
      * hundred a second: the clock itself is read once for each. */
     uint64_t ticks_ns = batch__clock_coarse_ns();
     bool has_ticked = ticks_ns != shard->ticks_ns;
@@ -27,7 +30,7 @@ static void load(struct batch__shard *shard, struct batch__batch *batch)
 {
     batch_call *call = call_of(batch);
     batch__call_begin(call, shard);
-    if (!shard->processor->has_load) {
+    if (!shard->shared->has_load) {
         batch__core_loaded(&shard->core, batch, BATCH_OK, 0);
         return;
     }
@@ -38,7 +41,7 @@ static void load(struct batch__shard *shard, struct batch__batch *batch)
 static void save(struct batch__shard *shard, struct batch__batch *batch)
 {
     batch_call *call = call_of(batch);
-    if (!shard->processor->has_save) {
+    if (!shard->shared->has_save) {
         batch__core_saved(&shard->core, batch, BATCH_OK, 0);
         return;
     }
@@ -86,11 +89,11 @@ static void report(struct batch__shard *shard, batch_call *call)
     const struct batch__batch *batch = &call->batch;
     batch_metric metric;
     fill_metric(&metric, shard, call);
-    bool is_saved = shard->processor->has_save && metric.status == BATCH_OK && batch->changed > 0;
+    bool is_saved = shard->shared->has_save && metric.status == BATCH_OK && batch->changed > 0;
     batch__counters_batch(&shard->counters, &metric, is_saved);
-    struct batch__hub *hub = &shard->processor->hub;
+    struct batch__hub *hub = &shard->shared->hub;
     if (batch__hub_is_listening(hub)) {
-        batch__answers_flush(shard); /* publishing may have to wait; no answer should */
+        batch__completions_flush(shard); /* publishing may have to wait; no completion should */
         uint64_t age_ns = batch__clock_now_ns() - metric.start_ns;
         metric.start_unix_ns = batch__clock_unix_ns() - age_ns;
         if (metric.status != BATCH_OK) {
@@ -104,12 +107,12 @@ static void report(struct batch__shard *shard, batch_call *call)
 
 static void free_resource(const struct batch__shard *shard, batch_call *call)
 {
-    const batch_processor *processor = shard->processor;
-    if (processor->release != NULL)
-        processor->release(batch_call_resource(call), processor->release_arg);
+    const struct batch__shared *shared = shard->shared;
+    if (shared->release != NULL)
+        shared->release(batch_call_resource(call), shared->release_arg);
 }
 
-void batch__shard_perform(struct batch__shard *shard)
+void batch__perform(struct batch__shard *shard)
 {
     struct batch__action action;
     while (batch__core_next(&shard->core, &action)) {
@@ -125,9 +128,9 @@ void batch__shard_perform(struct batch__shard *shard)
             break;
         case BATCH__DONE:
             if (action.batch != NULL)
-                batch__answers_batch(shard, call_of(action.batch), action.op, action.count);
+                batch__completions_batch(shard, call_of(action.batch), action.op, action.count);
             else
-                batch__answers_refused(shard, action.op);
+                batch__completions_refused(shard, action.op);
             break;
         case BATCH__METRIC:
             report(shard, call_of(action.batch));
@@ -138,5 +141,5 @@ void batch__shard_perform(struct batch__shard *shard)
             break;
         }
     }
-    batch__answers_flush(shard);
+    batch__completions_flush(shard);
 }

@@ -2,105 +2,56 @@
 #include "processor.h"
 
 #include "../base/atomics.h"
+#include "allocator.h"
+#include "options.h"
+#include "result.h"
+#include "shard.h"
+#include "store_users.h"
 
 #include <string.h>
 
-/* ---- Threads -------------------------------------------------------------------------------- */
-
-bool batch__processor_is_own_thread(const batch_processor *processor)
-{
-    return batch__thread_owner() == processor;
-}
-
-static bool is_own_thread(void *arg)
-{
-    return batch__processor_is_own_thread(arg);
-}
-
-static void thread_ended(batch_processor *processor)
-{
-    batch__lock_take(&processor->lock);
-    processor->threads_left--;
-    batch__lock_wake_all(&processor->lock);
-    batch__lock_give(&processor->lock);
-}
-
-void batch__processor_worker_ended(batch_processor *processor)
-{
-    batch__lock_take(&processor->lock);
-    bool is_last = --processor->shards_left == 0;
-    batch__lock_give(&processor->lock);
-    if (is_last)
-        batch__io_queue_close(&processor->io_queue); /* every call has come back */
-    thread_ended(processor);
-}
-
-void batch__processor_session_ended(batch_processor *processor)
-{
-    thread_ended(processor);
-}
-
 /* ---- Start ---------------------------------------------------------------------------------- */
 
-static void choose_store(batch_processor *processor, const batch_options *options)
+static void choose_store(batch_processor *processor)
 {
-    processor->store = options->store;
-    processor->has_load = processor->has_save = true;
-    if (options->codec != NULL)
-        processor->codec = *options->codec;
-    processor->release = processor->codec.release;
-    processor->release_arg = processor->codec.arg;
-    if (options->store != NULL)
+    struct batch__shared *shared = &processor->shared;
+    const batch_options *options = &shared->options;
+    if (options->store != NULL) {
+        shared->store = options->store;
+        shared->has_load = shared->has_save = true;
+        if (options->codec != NULL)
+            shared->codec = *options->codec;
+        shared->release = shared->codec.release;
+        shared->release_arg = shared->codec.arg;
         return;
-    processor->has_load = options->load != NULL;
-    processor->has_save = options->save != NULL;
-    processor->release = options->release;
-    processor->release_arg = options->arg;
+    }
     batch__function_store_init(&processor->functions, options);
-    processor->store = &processor->functions.store;
+    shared->store = &processor->functions.store;
+    shared->has_load = options->load != NULL;
+    shared->has_save = options->save != NULL;
+    shared->release = options->release;
+    shared->release_arg = options->arg;
 }
 
-static int make_shards(batch_processor *processor)
+static int make_shards(struct batch__shared *shared, batch_result *reterr)
 {
-    uint32_t shards = processor->options.shards;
-    processor->shards =
-        batch__allocate(&processor->options, shards * sizeof(struct batch__shard *));
-    if (processor->shards == NULL)
-        return BATCH_NO_MEMORY;
-    memset(processor->shards, 0, shards * sizeof(struct batch__shard *));
+    uint32_t shards = shared->options.shards;
+    shared->shards = batch__allocate(&shared->options, shards * sizeof(struct batch__shard *));
+    if (shared->shards == NULL)
+        return batch__result_set(reterr, BATCH_NO_MEMORY, "no memory for a shard");
+    memset(shared->shards, 0, shards * sizeof(struct batch__shard *));
     for (uint32_t i = 0; i < shards; i++) {
-        processor->shards[i] = batch__shard_new(processor);
-        if (processor->shards[i] == NULL)
-            return BATCH_NO_MEMORY;
+        shared->shards[i] = batch__shard_new(shared);
+        if (shared->shards[i] == NULL)
+            return batch__result_set(reterr, BATCH_NO_MEMORY, "no memory for a shard");
     }
     return BATCH_OK;
 }
 
-static int open_session(batch_processor *processor, struct batch__session *session,
-                        batch_result *reterr)
-{
-    const batch_options *options = &processor->options;
-    session->calls = batch__allocate(options, options->group_max * sizeof(batch_call *));
-    if (session->calls == NULL)
-        return batch__result_set(reterr, BATCH_NO_MEMORY, "no memory for a session");
-    batch_result error;
-    batch__result_set(&error, BATCH_STORE_FAILED, "store %s could not open a session",
-                      processor->store->name);
-    int status = processor->store->session_open(processor->store, &session->session, &error);
-    if (status == BATCH_OK) {
-        session->processor = processor;
-        session->is_open = true;
-        return BATCH_OK;
-    }
-    error.status = status == BATCH_NO_MEMORY ? BATCH_NO_MEMORY : BATCH_STORE_FAILED;
-    if (reterr != NULL)
-        *reterr = error;
-    return error.status;
-}
-
 static int open_sessions(batch_processor *processor, batch_result *reterr)
 {
-    const batch_options *options = &processor->options;
+    struct batch__shared *shared = &processor->shared;
+    const batch_options *options = &shared->options;
     uint32_t count = options->sessions > 0 ? options->sessions : options->shards;
     size_t size = count * sizeof(struct batch__session);
     processor->sessions = batch__allocate(options, size);
@@ -109,43 +60,44 @@ static int open_sessions(batch_processor *processor, batch_result *reterr)
     memset(processor->sessions, 0, size);
     processor->sessions_size = count;
     for (uint32_t i = 0; i < count; i++) {
-        int status = open_session(processor, &processor->sessions[i], reterr);
+        int status = batch__session_open(&processor->sessions[i], shared, reterr);
         if (status != BATCH_OK)
             return status;
         if (options->sessions == 0)
-            processor->shards[i]->session = &processor->sessions[i];
+            shared->shards[i]->session = &processor->sessions[i];
     }
     return BATCH_OK;
 }
 
-static void signal_stop(batch_processor *processor)
+static void signal_stop(const struct batch__shared *shared)
 {
-    for (uint32_t i = 0; i < processor->options.shards; i++)
-        batch__inbox_signal_mp(&processor->shards[i]->inbox, BATCH__SIGNAL_STOP);
+    for (uint32_t i = 0; i < shared->options.shards; i++)
+        batch__inbox_signal_mp(&shared->shards[i]->inbox, BATCH__SIGNAL_STOP);
 }
 
 /* Start the threads; if one can't be started, end those that were. */
 static int start_threads(batch_processor *processor, batch_result *reterr)
 {
-    const batch_options *options = &processor->options;
+    struct batch__shared *shared = &processor->shared;
+    const batch_options *options = &shared->options;
     uint32_t sessions = 0;
     uint32_t shards = 0;
     while (sessions < options->sessions &&
-           batch__thread_start(&processor->sessions[sessions].thread, "batch-session", processor,
+           batch__thread_start(&processor->sessions[sessions].thread, "batch-session", shared,
                                batch__session_main, &processor->sessions[sessions]))
         sessions++;
     if (sessions == options->sessions) {
         while (shards < options->shards &&
-               batch__thread_start(&processor->shards[shards]->thread, "batch-worker", processor,
-                                   batch__shard_main, processor->shards[shards]))
+               batch__thread_start(&shared->shards[shards]->thread, "batch-worker", shared,
+                                   batch__shard_main, shared->shards[shards]))
             shards++;
         if (shards == options->shards)
             return BATCH_OK;
     }
-    signal_stop(processor);
+    signal_stop(shared);
     for (uint32_t i = 0; i < shards; i++)
-        batch__thread_join(&processor->shards[i]->thread);
-    batch__io_queue_close(&processor->io_queue);
+        batch__thread_join(&shared->shards[i]->thread);
+    batch__io_queue_close(&shared->io_queue);
     for (uint32_t i = 0; i < sessions; i++)
         batch__thread_join(&processor->sessions[i].thread);
     return batch__result_set(reterr, BATCH_SYSTEM, "the system refused to start a thread");
@@ -154,33 +106,35 @@ static int start_threads(batch_processor *processor, batch_result *reterr)
 /* Those that were opened and are not closed yet. May take the store some time. */
 static void close_sessions(batch_processor *processor)
 {
-    for (uint32_t i = 0; i < processor->sessions_size; i++) {
-        struct batch__session *session = &processor->sessions[i];
-        if (session->is_open)
-            processor->store->session_close(processor->store, session->session);
-        session->is_open = false;
-    }
+    for (uint32_t i = 0; i < processor->sessions_size; i++)
+        batch__session_close(&processor->sessions[i]);
 }
 
-/* Undo everything that was made; the threads have ended. */
+/* Undo everything that was made; no thread runs. */
 static void unmake(batch_processor *processor)
 {
-    batch_options options = processor->options;
+    struct batch__shared *shared = &processor->shared;
+    batch_options options = shared->options;
     close_sessions(processor);
     for (uint32_t i = 0; i < processor->sessions_size; i++)
-        batch__release(&options, processor->sessions[i].calls);
+        batch__session_free(&processor->sessions[i]);
     batch__release(&options, processor->sessions);
-    for (uint32_t i = 0; processor->shards != NULL && i < options.shards; i++) {
-        if (processor->shards[i] != NULL)
-            batch__shard_free(processor->shards[i]);
+    for (uint32_t i = 0; shared->shards != NULL && i < options.shards; i++) {
+        if (shared->shards[i] != NULL)
+            batch__shard_free(shared->shards[i]);
     }
-    batch__release(&options, processor->shards);
-    batch__hub_destroy(&processor->hub);
-    batch__io_queue_destroy(&processor->io_queue);
-    batch__lock_destroy(&processor->lock);
+    batch__release(&options, shared->shards);
+    batch__hub_destroy(&shared->hub);
+    batch__io_queue_destroy(&shared->io_queue);
+    batch__lifecycle_destroy(&shared->lifecycle);
     if (options.store != NULL)
         batch__store_leave(options.store);
     batch__release(&options, processor);
+}
+
+static bool is_own_thread(void *arg)
+{
+    return batch__shared_is_own_thread(arg);
 }
 
 /* The parts that unmake expects to be there. */
@@ -191,17 +145,18 @@ static int make_base(batch_processor **ret_processor, const batch_options *optio
     if (processor == NULL)
         return batch__result_set(reterr, BATCH_NO_MEMORY, "no memory for the processor");
     memset(processor, 0, sizeof *processor);
-    processor->options = *options;
-    choose_store(processor, options);
-    if (!batch__random(processor->hash_key, sizeof processor->hash_key)) {
+    struct batch__shared *shared = &processor->shared;
+    shared->options = *options;
+    choose_store(processor);
+    if (!batch__random(shared->hash_key, sizeof shared->hash_key)) {
         batch__release(options, processor);
         return batch__result_set(reterr, BATCH_SYSTEM, "the system gave no random bytes");
     }
-    bool has_lock = batch__lock_init(&processor->lock);
-    bool has_queue = has_lock && batch__io_queue_init(&processor->io_queue, options->sessions);
+    bool has_lock = batch__lifecycle_init(&shared->lifecycle, options->shards, options->sessions);
+    bool has_queue = has_lock && batch__io_queue_init(&shared->io_queue, options->sessions);
     int status = BATCH_SYSTEM;
     if (has_queue)
-        status = batch__hub_init(&processor->hub, &options->allocator, is_own_thread, processor);
+        status = batch__hub_init(&shared->hub, &options->allocator, is_own_thread, shared);
     if (status == BATCH_OK) {
         if (options->store != NULL)
             batch__store_use(options->store);
@@ -209,9 +164,9 @@ static int make_base(batch_processor **ret_processor, const batch_options *optio
         return BATCH_OK;
     }
     if (has_queue)
-        batch__io_queue_destroy(&processor->io_queue);
+        batch__io_queue_destroy(&shared->io_queue);
     if (has_lock)
-        batch__lock_destroy(&processor->lock);
+        batch__lifecycle_destroy(&shared->lifecycle);
     batch__release(options, processor);
     return batch__result_set(reterr, status, "the processor: %s", batch_status_text(status));
 }
@@ -229,11 +184,7 @@ int batch_processor_start(batch_processor **ret_processor, const batch_options *
     status = make_base(&processor, &taken, reterr);
     if (status != BATCH_OK)
         return status;
-    processor->shards_left = taken.shards;
-    processor->threads_left = taken.shards + taken.sessions;
-    status = make_shards(processor);
-    if (status != BATCH_OK)
-        batch__result_set(reterr, status, "no memory for a shard");
+    status = make_shards(&processor->shared, reterr);
     if (status == BATCH_OK)
         status = open_sessions(processor, reterr);
     if (status == BATCH_OK)
@@ -248,26 +199,28 @@ int batch_processor_start(batch_processor **ret_processor, const batch_options *
 
 /* ---- Stop ----------------------------------------------------------------------------------- */
 
-static void begin_stopping(batch_processor *processor)
+/* Locks: lifecycle.lock is held. */
+static void begin_stopping(struct batch__shared *shared)
 {
-    processor->state = BATCH__STOPPING;
-    batch__store_seq_cst(&processor->xis_stopping, 1);
-    /* seq_cst, not acquire: or the look might come before the store, and miss a submitter that has
+    shared->lifecycle.state = BATCH__STOPPING;
+    batch__store_seq_cst(&shared->xis_stopping, 1);
+    /* seq_cst, not acquire: or the load might come before the store, and miss a submitter that has
      * not seen it. They do not block: not for long. */
-    while (batch__load_seq_cst(&processor->xgroup_submitters) != 0)
+    while (batch__load_seq_cst(&shared->xgroup_submitters) != 0)
         batch__thread_yield();
-    signal_stop(processor);
+    signal_stop(shared);
 }
 
 /* All threads have ended but for returning. */
 static void join_all(batch_processor *processor)
 {
-    batch__hub_end(&processor->hub);
-    for (uint32_t i = 0; i < processor->options.shards; i++)
-        batch__thread_join(&processor->shards[i]->thread);
-    for (uint32_t i = 0; i < processor->options.sessions; i++)
+    struct batch__shared *shared = &processor->shared;
+    batch__hub_end(&shared->hub);
+    for (uint32_t i = 0; i < shared->options.shards; i++)
+        batch__thread_join(&shared->shards[i]->thread);
+    for (uint32_t i = 0; i < shared->options.sessions; i++)
         batch__thread_join(&processor->sessions[i].thread);
-    while (batch__load_acquire(&processor->xfinishers) != 0)
+    while (batch__load_acquire(&shared->xfinishers) != 0)
         batch__thread_yield(); /* a store's own thread is about to return from its last finish */
     close_sessions(processor);
 }
@@ -290,31 +243,31 @@ int64_t batch_processor_stop(batch_processor *processor, uint64_t timeout_ns)
 {
     if (processor == NULL)
         return BATCH_INVALID;
-    if (batch__processor_is_own_thread(processor))
+    struct batch__shared *shared = &processor->shared;
+    struct batch__lifecycle *lifecycle = &shared->lifecycle;
+    if (batch__shared_is_own_thread(shared))
         return BATCH_DEADLOCK;
     uint64_t until_ns = until_of(timeout_ns);
-    batch__lock_take(&processor->lock);
-    if (processor->state == BATCH__RUNNING)
-        begin_stopping(processor);
-    while (processor->state != BATCH__STOPPED) {
-        if (processor->threads_left == 0 && processor->state == BATCH__STOPPING) {
-            processor->state = BATCH__JOINING;
-            batch__lock_give(&processor->lock);
+    batch__lock_take(&lifecycle->lock);
+    if (lifecycle->state == BATCH__RUNNING)
+        begin_stopping(shared);
+    while (lifecycle->state != BATCH__STOPPED) {
+        if (batch__lifecycle_begin_join(lifecycle)) {
+            batch__lock_give(&lifecycle->lock);
             join_all(processor);
-            batch__lock_take(&processor->lock);
-            processor->state = BATCH__STOPPED;
-            batch__lock_wake_all(&processor->lock);
+            batch__lock_take(&lifecycle->lock);
+            batch__lifecycle_joined(lifecycle);
             break;
         }
         if (batch__clock_now_ns() >= until_ns) {
             if (timeout_ns > 0)
-                batch__store_relaxed(&processor->xis_giving_up, 1);
-            batch__lock_give(&processor->lock);
+                batch__store_relaxed(&shared->xis_aborting, 1);
+            batch__lock_give(&lifecycle->lock);
             return ops_left(processor);
         }
-        batch__lock_wait(&processor->lock, until_ns);
+        batch__lock_wait(&lifecycle->lock, until_ns);
     }
-    batch__lock_give(&processor->lock);
+    batch__lock_give(&lifecycle->lock);
     return 0;
 }
 
@@ -322,44 +275,14 @@ int batch_processor_free(batch_processor *processor)
 {
     if (processor == NULL)
         return BATCH_OK;
-    if (batch__processor_is_own_thread(processor))
+    struct batch__lifecycle *lifecycle = &processor->shared.lifecycle;
+    if (batch__shared_is_own_thread(&processor->shared))
         return BATCH_DEADLOCK;
-    batch__lock_take(&processor->lock);
-    bool is_stopped = processor->state == BATCH__STOPPED;
-    batch__lock_give(&processor->lock);
+    batch__lock_take(&lifecycle->lock);
+    bool is_stopped = lifecycle->state == BATCH__STOPPED;
+    batch__lock_give(&lifecycle->lock);
     if (!is_stopped)
         return BATCH_BUSY;
     unmake(processor);
     return BATCH_OK;
-}
-
-/* ---- Metrics and the clock ------------------------------------------------------------------ */
-
-int batch_metrics_subscribe(batch_processor *processor, const batch_subscription_options *options,
-                            batch_subscription **ret_subscription)
-{
-    if (processor == NULL || ret_subscription == NULL)
-        return BATCH_INVALID;
-    return batch__hub_subscribe(&processor->hub, options, ret_subscription);
-}
-
-int batch_processor_stats(batch_processor *processor, batch_stats *stats)
-{
-    if (processor == NULL || stats == NULL)
-        return BATCH_INVALID;
-    const struct batch__counters *counters[BATCH__SHARDS_MAX];
-    for (uint32_t i = 0; i < processor->options.shards; i++)
-        counters[i] = &processor->shards[i]->counters;
-    struct batch__shared_counts shared = {
-        .metrics_dropped = batch__hub_dropped(&processor->hub),
-        .loads_queued = batch__load_relaxed(&processor->io_queue.xloads),
-        .saves_queued = batch__load_relaxed(&processor->io_queue.xsaves),
-    };
-    return batch__stats_collect(stats, counters, processor->options.shards,
-                                &processor->group_counters, &shared);
-}
-
-uint64_t batch_now_ns(void)
-{
-    return batch__clock_now_ns();
 }

@@ -1,5 +1,6 @@
-/* result.c: results, and their words: what failed, for which key, at which stage, why. */
-#include "processor.h"
+#include "result.h"
+
+#include "call.h"
 
 #include <stdarg.h>
 #include <stdio.h>

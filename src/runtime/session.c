@@ -1,42 +1,89 @@
-/* session.c: a session thread: takes groups of calls from the I/O queue and gives them to the
- * store. */
+#include "session.h"
+
 #include "../base/atomics.h"
-#include "processor.h"
+#include "../base/check.h"
+#include "allocator.h"
+#include "result.h"
+#include "shard.h"
+#include "shared.h"
+
+/* ---- The connection ------------------------------------------------------------------------- */
+
+int batch__session_open(struct batch__session *session, struct batch__shared *shared,
+                        batch_result *reterr)
+{
+    batch__check(!session->is_open);
+    batch_store *store = shared->store;
+    session->shared = shared;
+    session->calls =
+        batch__allocate(&shared->options, shared->options.group_max * sizeof(batch_call *));
+    if (session->calls == NULL)
+        return batch__result_set(reterr, BATCH_NO_MEMORY, "no memory for a session");
+    batch_result error;
+    batch__result_set(&error, BATCH_STORE_FAILED, "store %s could not open a session", store->name);
+    int status = store->session_open(store, &session->session, &error);
+    if (status == BATCH_OK) {
+        session->is_open = true;
+        return BATCH_OK;
+    }
+    error.status = status == BATCH_NO_MEMORY ? BATCH_NO_MEMORY : BATCH_STORE_FAILED;
+    if (reterr != NULL)
+        *reterr = error;
+    return error.status;
+}
+
+void batch__session_close(struct batch__session *session)
+{
+    if (session->is_open)
+        session->shared->store->session_close(session->shared->store, session->session);
+    session->is_open = false;
+}
+
+void batch__session_free(struct batch__session *session)
+{
+    batch__check(!session->is_open);
+    if (session->calls != NULL)
+        batch__release(&session->shared->options, session->calls);
+}
+
+/* ---- Groups --------------------------------------------------------------------------------- */
 
 void batch__session_perform(struct batch__session *session, enum batch__stage stage, size_t count)
 {
-    batch_processor *processor = session->processor;
-    batch_store *store = processor->store;
+    struct batch__shared *shared = session->shared;
+    batch_store *store = shared->store;
+    batch__check(session->is_open);
+    batch__check(count > 0 && count <= shared->options.group_max);
     if (stage == BATCH__STAGE_LOAD) {
-        batch__group_counters_load(&processor->group_counters, count);
+        batch__group_counters_load(&shared->group_counters, count);
         store->load(store, session->session, session->calls, count);
     } else {
-        batch__group_counters_save(&processor->group_counters, count);
+        batch__group_counters_save(&shared->group_counters, count);
         store->save(store, session->session, session->calls, count);
     }
 }
 
-/* With BATCH_WINDOW_NONE: batches are waiting for this. */
-static void on_hungry(void *arg)
+/* With BATCH_WINDOW_NONE: batches stay open until a session is idle. */
+static void on_idle(void *arg)
 {
-    batch_processor *processor = arg;
-    for (uint32_t i = 0; i < processor->options.shards; i++)
-        batch__inbox_signal_mp(&processor->shards[i]->inbox, BATCH__SIGNAL_STORE_FREE);
+    const struct batch__shared *shared = arg;
+    for (uint32_t i = 0; i < shared->options.shards; i++)
+        batch__inbox_signal_mp(&shared->shards[i]->inbox, BATCH__SIGNAL_STORE_IDLE);
 }
 
 void batch__session_main(void *arg)
 {
     struct batch__session *session = arg;
-    batch_processor *processor = session->processor;
-    bool is_natural = processor->options.window_ns == BATCH_WINDOW_NONE;
+    struct batch__shared *shared = session->shared;
+    bool is_natural = shared->options.window_ns == BATCH_WINDOW_NONE;
     enum batch__io_kind kind = BATCH__IO_NONE;
     for (;;) {
-        size_t count = batch__io_queue_take(&processor->io_queue, &kind, session->calls,
-                                            processor->options.group_max,
-                                            is_natural ? on_hungry : NULL, processor);
+        size_t count =
+            batch__io_queue_take(&shared->io_queue, &kind, session->calls,
+                                 shared->options.group_max, is_natural ? on_idle : NULL, shared);
         if (count == 0)
             break;
         batch__session_perform(session, (enum batch__stage)session->calls[0]->stage, count);
     }
-    batch__processor_session_ended(processor);
+    batch__lifecycle_session_ended(&shared->lifecycle);
 }

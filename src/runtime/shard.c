@@ -1,17 +1,21 @@
 #include "shard.h"
 
 #include "../base/atomics.h"
-#include "processor.h"
+#include "../base/check.h"
+#include "allocator.h"
+#include "perform.h"
+#include "session.h"
+#include "shared.h"
 
 #include <string.h>
 
 enum {
-    GROUP_OPS = 64,        /* looked up together, so that their waits for memory overlap */
-    TURN_OPS_MAX = 2048,   /* then the store's answers are looked at */
-    EXPIRE_MAX = 1024,     /* windows ended at a time by a worker that saves by itself */
-    NAPS_PER_WINDOW = 200, /* operations that keep coming may gather for so short … */
-    NAP_NS_MAX = 500000,   /* … and no longer than this */
-    SPINS_MAX = 500        /* with no window: look again for about so long before sleeping */
+    GROUP_OPS = 64,           /* looked up together, so that their waits for memory overlap */
+    ITERATION_OPS_MAX = 2048, /* then what the store has finished is taken */
+    EXPIRE_MAX = 1024,        /* windows ended at a time by a worker that saves by itself */
+    NAPS_PER_WINDOW = 200,    /* operations that keep coming may gather for so short … */
+    NAP_NS_MAX = 500000,      /* … and no longer than this */
+    SPINS_MAX = 500           /* with no window: look again for about so long before sleeping */
 };
 
 static uint64_t share(uint64_t all, uint32_t shards)
@@ -19,14 +23,14 @@ static uint64_t share(uint64_t all, uint32_t shards)
     return all / shards + (all % shards != 0);
 }
 
-struct batch__shard *batch__shard_new(struct batch_processor *processor)
+struct batch__shard *batch__shard_new(struct batch__shared *shared)
 {
-    const batch_options *options = &processor->options;
+    const batch_options *options = &shared->options;
     struct batch__shard *shard = batch__allocate(options, sizeof *shard);
     if (shard == NULL)
         return NULL;
     memset(shard, 0, sizeof *shard);
-    shard->processor = processor;
+    shard->shared = shared;
     shard->has_resource = options->resource_size > 0;
     shard->has_window = options->window_ns != BATCH_WINDOW_NONE;
     struct batch__core_config config = {
@@ -55,7 +59,7 @@ void batch__shard_free(struct batch__shard *shard)
 {
     batch__inbox_destroy(&shard->inbox);
     batch__core_destroy(&shard->core);
-    batch__release(&shard->processor->options, shard);
+    batch__release(&shard->shared->options, shard);
 }
 
 /* ---- Handing calls to the store ------------------------------------------------------------- */
@@ -66,7 +70,7 @@ static void call_store(struct batch__shard *shard, struct batch__calls *calls,
     struct batch__session *session = shard->session;
     while (calls->first != NULL) {
         size_t count =
-            batch__calls_take(calls, session->calls, shard->processor->options.group_max, 0);
+            batch__calls_take(calls, session->calls, shard->shared->options.group_max, 0);
         batch__session_perform(session, stage, count);
     }
 }
@@ -81,10 +85,10 @@ static void hand_over(struct batch__shard *shard)
     }
     if (calls[BATCH__IO_SAVE].first != NULL || calls[BATCH__IO_LOAD].first != NULL ||
         calls[BATCH__IO_SLOW].first != NULL)
-        batch__io_queue_push(&shard->processor->io_queue, calls);
+        batch__io_queue_push(&shard->shared->io_queue, calls);
 }
 
-/* ---- A turn --------------------------------------------------------------------------------- */
+/* ---- An iteration --------------------------------------------------------------------------- */
 
 static void take_group(struct batch__shard *shard, uint64_t now_ns)
 {
@@ -100,21 +104,21 @@ static void take_group(struct batch__shard *shard, uint64_t now_ns)
     for (size_t i = 0; i < count; i++)
         batch__core_submit(&shard->core, group[i], now_ns);
     batch__counters_accepted(&shard->counters, count);
-    shard->turn_ops += count;
+    shard->iteration_ops += count;
 }
 
 static void take_ops(struct batch__shard *shard, uint64_t now_ns)
 {
-    shard->turn_ops = 0;
+    shard->iteration_ops = 0;
     if (shard->pending == NULL)
         shard->pending = batch__inbox_take_ops_sc(&shard->inbox, false);
     uint64_t ticks_ns = batch__clock_coarse_ns();
     shard->ticks_ns = ticks_ns;
-    /* When a tick has passed, the turn ends: others may be due. */
-    while (shard->pending != NULL && shard->turn_ops < TURN_OPS_MAX &&
+    /* When a tick has passed, the iteration ends: others may be due. */
+    while (shard->pending != NULL && shard->iteration_ops < ITERATION_OPS_MAX &&
            shard->ticks_ns == ticks_ns) {
         take_group(shard, now_ns);
-        batch__shard_perform(shard);
+        batch__perform(shard);
     }
 }
 
@@ -135,7 +139,7 @@ static void take_call(struct batch__shard *shard, batch_call *call, uint64_t now
                    call->batch.again.count == 0;
     call->batch.group_max = group_max_after(call, now_ns);
     if (call->status == BATCH_OK || is_over)
-        batch__call_clear_error(call); /* nobody will be told of it */
+        batch__call_clear_error(call); /* it will be reported to nobody */
     if (call->stage == BATCH__STAGE_LOAD)
         batch__core_loaded(&shard->core, &call->batch, call->status, now_ns);
     else
@@ -155,7 +159,7 @@ static bool take_finished(struct batch__shard *shard, uint64_t now_ns)
             take_call(shard, call, now_ns);
         }
     }
-    batch__shard_perform(shard);
+    batch__perform(shard);
     return true;
 }
 
@@ -168,11 +172,11 @@ static void stop(struct batch__shard *shard, uint64_t now_ns)
     *end = last;
     while (shard->pending != NULL) {
         take_group(shard, now_ns);
-        batch__shard_perform(shard);
+        batch__perform(shard);
     }
     shard->is_closed = true;
     batch__core_stop(&shard->core, now_ns);
-    batch__shard_perform(shard);
+    batch__perform(shard);
 }
 
 static void take_signals(struct batch__shard *shard, uint32_t signals, uint64_t now_ns)
@@ -181,14 +185,14 @@ static void take_signals(struct batch__shard *shard, uint32_t signals, uint64_t 
         stop(shard, now_ns);
     if ((signals & BATCH__SIGNAL_CANCEL) != 0) {
         batch__core_cancel(&shard->core, now_ns);
-        batch__shard_perform(shard);
+        batch__perform(shard);
     }
 }
 
 static bool may_save(const struct batch__shard *shard)
 {
-    return shard->session != NULL || !shard->processor->has_save ||
-           batch__io_queue_is_hungry(&shard->processor->io_queue);
+    return shard->session != NULL || !shard->shared->has_save ||
+           batch__io_queue_is_idle(&shard->shared->io_queue);
 }
 
 /* With BATCH_WINDOW_NONE: if the store is free, close batches until there is a group to save.
@@ -197,24 +201,24 @@ static void flush(struct batch__shard *shard, uint64_t now_ns)
 {
     if (shard->has_window)
         return;
-    uint64_t group_max = shard->processor->options.group_max;
+    uint64_t group_max = shard->shared->options.group_max;
     const struct batch__calls *saves = &shard->calls[BATCH__IO_SAVE];
     while (batch__core_has_due(&shard->core) && saves->count < group_max && may_save(shard)) {
         batch__core_flush(&shard->core, group_max - saves->count, now_ns);
-        batch__shard_perform(shard);
+        batch__perform(shard);
     }
 }
 
 /* End windows that have passed; true if there were any. What had come before a window ended still
  * joins: under load, batches grow. A worker that saves by itself does a few batches at a time,
- * from the end of the window to the answers, while they are in the cache. */
+ * from the end of the window to the completions, while they are in the cache. */
 static bool expire(struct batch__shard *shard, uint64_t now_ns)
 {
     if (shard->pending != NULL || batch__core_deadline_ns(&shard->core) > now_ns)
         return false;
     do {
         batch__core_expire(&shard->core, now_ns);
-        batch__shard_perform(shard);
+        batch__perform(shard);
         if (shard->session == NULL)
             break;
         hand_over(shard);
@@ -231,10 +235,10 @@ static void publish_limit(struct batch__shard *shard)
 }
 
 /* True if there was anything to do. */
-static bool turn(struct batch__shard *shard)
+static bool iterate(struct batch__shard *shard)
 {
     uint64_t now_ns = batch__clock_now_ns();
-    /* Signals first: a canceled operation taken in the same turn is then seen to be canceled. */
+    /* Signals first: an operation that comes with its cancel is then seen to be canceled. */
     uint32_t signals = batch__inbox_take_signals_sc(&shard->inbox);
     bool is_busy = take_finished(shard, now_ns) || signals != 0;
     take_ops(shard, now_ns);
@@ -243,7 +247,7 @@ static bool turn(struct batch__shard *shard)
     flush(shard, now_ns);
     hand_over(shard);
     publish_limit(shard);
-    return is_busy || shard->turn_ops > 0 || shard->finished.first != NULL;
+    return is_busy || shard->iteration_ops > 0 || shard->finished.first != NULL;
 }
 
 static bool is_finished(const struct batch__shard *shard)
@@ -252,12 +256,12 @@ static bool is_finished(const struct batch__shard *shard)
 }
 
 /* Operations came just now, so more are likely to come soon. With a window, let them gather: none
- * of them is answered before the window ends. Without one, look for them a little longer. Either
+ * of them completes before the window ends. Without one, look for them a little longer. Either
  * way the submitters need not wake us for each. */
 static void linger(struct batch__shard *shard)
 {
     if (shard->has_window) {
-        uint64_t nap_ns = shard->processor->options.window_ns / NAPS_PER_WINDOW;
+        uint64_t nap_ns = shard->shared->options.window_ns / NAPS_PER_WINDOW;
         uint64_t end_ns = batch__clock_now_ns() + (nap_ns < NAP_NS_MAX ? nap_ns : NAP_NS_MAX);
         uint64_t due_ns = batch__core_deadline_ns(&shard->core);
         batch__inbox_rest_sc(&shard->inbox, BATCH__NAPPING, due_ns < end_ns ? due_ns : end_ns);
@@ -272,8 +276,8 @@ void batch__shard_main(void *arg)
     struct batch__shard *shard = arg;
     bool has_traffic = false;
     while (!is_finished(shard)) {
-        if (turn(shard)) {
-            has_traffic = has_traffic || shard->turn_ops > 0;
+        if (iterate(shard)) {
+            has_traffic = has_traffic || shard->iteration_ops > 0;
             continue;
         }
         if (has_traffic)
@@ -283,5 +287,5 @@ void batch__shard_main(void *arg)
                                  batch__core_deadline_ns(&shard->core));
         has_traffic = false;
     }
-    batch__processor_worker_ended(shard->processor);
+    batch__lifecycle_worker_ended(&shard->shared->lifecycle, &shard->shared->io_queue);
 }

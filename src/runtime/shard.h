@@ -1,7 +1,7 @@
 /* shard.h: a worker thread, its inbox and its core: one share of the keys.
  *
- * The worker repeats a turn: take what the inbox holds, read the clock, put it into the core,
- * perform the core's actions, hand calls to the store in groups; and sleeps when a turn found
+ * The worker repeats an iteration: read the clock, take what the inbox holds, put it into the core,
+ * perform the core's actions, hand calls to the store in groups; and sleeps when an iteration found
  * nothing and no deadline is due. Only the worker touches anything here but the inbox and the
  * fields that begin with x.
  */
@@ -11,12 +11,13 @@
 #include "../core/core.h"
 #include "../metrics/counters.h"
 #include "../platform/platform.h"
-#include "answers.h"
 #include "call.h"
+#include "completions.h"
 #include "inbox.h"
 #include "io_queue.h"
 
 struct batch__session;
+struct batch__shared;
 
 enum { BATCH__CACHE_LINE = 64 };
 
@@ -27,7 +28,7 @@ struct batch__shard {
 
     /* Read by submitters, seldom written: the limit is reached. */
     uint32_t xis_full;
-    struct batch_processor *processor;
+    struct batch__shared *shared;
     struct batch__thread thread;
     char apart_too[BATCH__CACHE_LINE];
 
@@ -35,26 +36,23 @@ struct batch__shard {
     struct batch__core core;
     batch_op *pending;            /* taken from the inbox, oldest first, not yet in the core */
     struct batch__calls finished; /* by the store, on this very thread */
-    struct batch__calls calls[BATCH__IO_KINDS]; /* to be handed over at the end of the turn */
+    struct batch__calls calls[BATCH__IO_KINDS]; /* to be handed over at the end of the iteration */
     struct batch__session *session;             /* sessions = 0: the worker's own; else NULL */
     bool has_window;
-    bool has_resource; /* its size is not 0 */
-    bool is_closed;    /* the inbox is */
-    uint64_t ticks_ns; /* of the kernel, after the latest operation that ran */
-    uint64_t turn_ops; /* operations that the latest turn took in */
-    struct batch__answers answers;
+    bool has_resource;      /* its size is not 0 */
+    bool is_closed;         /* the inbox is */
+    uint64_t ticks_ns;      /* of the kernel, after the latest operation that ran */
+    uint64_t iteration_ops; /* operations that the latest iteration took in */
+    struct batch__completions completions;
     struct batch__counters counters;
 };
 
 /* NULL if there is no memory or no lock. */
-struct batch__shard *batch__shard_new(struct batch_processor *processor);
+struct batch__shard *batch__shard_new(struct batch__shared *shared);
 void batch__shard_free(struct batch__shard *shard);
 
 /* The thread of the worker; `shard` is a struct batch__shard. Ends when a stop has been signaled
- * and everything is answered. */
+ * and everything is complete. */
 void batch__shard_main(void *shard);
-
-/* perform.c: take and perform the core's actions until there is none. */
-void batch__shard_perform(struct batch__shard *shard);
 
 #endif

@@ -1,7 +1,12 @@
-/* submit.c: the way in. From any thread; no lock, no allocation, one atomic operation for a submit
- * or for all that a batch_submit_many has for a shard. */
+/* submit.c: see submit.h. From any thread; no lock, no allocation, one atomic operation for a
+ * submit or for all that a batch_submit_many has for a shard. */
+#include "submit.h"
+
 #include "../base/atomics.h"
+#include "../base/check.h"
+#include "options.h"
 #include "processor.h"
+#include "shard.h"
 
 #include <sodium.h>
 #include <string.h>
@@ -9,19 +14,19 @@
 _Static_assert(BATCH__HASH_KEY_BYTES == crypto_shorthash_KEYBYTES, "as libsodium has it");
 
 /* SipHash-2-4 with the processor's random key: whoever chooses keys cannot make them collide. */
-static uint32_t hash_of(const batch_processor *processor, const batch_op *op)
+static uint32_t hash_of(const struct batch__shared *shared, const batch_op *op)
 {
     unsigned char bytes[crypto_shorthash_BYTES];
-    crypto_shorthash(bytes, op->key, op->key_size, processor->hash_key);
+    crypto_shorthash(bytes, op->key, op->key_size, shared->hash_key);
     uint32_t hash;
     memcpy(&hash, bytes, sizeof hash);
     return hash;
 }
 
 /* By the high bits; the table of the shard looks at the low ones. */
-static uint32_t shard_index_of(const batch_processor *processor, uint32_t hash)
+static uint32_t shard_index_of(const struct batch__shared *shared, uint32_t hash)
 {
-    return (uint32_t)((uint64_t)hash * processor->options.shards >> 32);
+    return (uint32_t)((uint64_t)hash * shared->options.shards >> 32);
 }
 
 static bool is_valid(const batch_op *op)
@@ -32,6 +37,7 @@ static bool is_valid(const batch_op *op)
 
 static void accept(batch_op *op, uint32_t hash, struct batch__waiter *waiter)
 {
+    batch__check((waiter != NULL) || (op->done != NULL));
     batch__store_relaxed(&op->private_hash, hash); /* a late cancel may look at it */
     op->private_waiter = waiter;
     op->private_state = BATCH__OP_ACCEPTED;
@@ -40,12 +46,13 @@ static void accept(batch_op *op, uint32_t hash, struct batch__waiter *waiter)
 
 int batch__submit(batch_processor *processor, batch_op *op, struct batch__waiter *waiter)
 {
+    const struct batch__shared *shared = &processor->shared;
     if (!is_valid(op))
         return BATCH_INVALID;
-    if (batch__load_relaxed(&processor->xis_stopping) != 0)
+    if (batch__load_relaxed(&shared->xis_stopping) != 0)
         return BATCH_STOPPED;
-    uint32_t hash = hash_of(processor, op);
-    struct batch__shard *shard = processor->shards[shard_index_of(processor, hash)];
+    uint32_t hash = hash_of(shared, op);
+    struct batch__shard *shard = shared->shards[shard_index_of(shared, hash)];
     if (batch__load_relaxed(&shard->xis_full) != 0)
         return BATCH_BUSY;
     accept(op, hash, waiter);
@@ -66,30 +73,31 @@ int batch_cancel(batch_processor *processor, batch_op *op)
 {
     if (processor == NULL || op == NULL)
         return BATCH_INVALID;
+    const struct batch__shared *shared = &processor->shared;
     uint32_t hash = batch__load_relaxed(&op->private_hash);
     batch__store_relaxed(&op->private_canceled, 1); /* the request; the signal only says: look */
-    struct batch__shard *shard = processor->shards[shard_index_of(processor, hash)];
+    struct batch__shard *shard = shared->shards[shard_index_of(shared, hash)];
     batch__inbox_signal_mp(&shard->inbox, BATCH__SIGNAL_CANCEL);
     return BATCH_OK;
 }
 
 /* ---- Many ----------------------------------------------------------------------------------- */
 
-static bool is_any_full(const batch_processor *processor)
+static bool is_any_full(const struct batch__shared *shared)
 {
-    for (uint32_t i = 0; i < processor->options.shards; i++) {
-        if (batch__load_relaxed(&processor->shards[i]->xis_full) != 0)
+    for (uint32_t i = 0; i < shared->options.shards; i++) {
+        if (batch__load_relaxed(&shared->shards[i]->xis_full) != 0)
             return true;
     }
     return false;
 }
 
 /* Accept all or none: an operation that is not valid, or given twice, undoes those before it. */
-static bool accept_all(batch_processor *processor, batch_op *const *ops, size_t ops_size)
+static bool accept_all(const struct batch__shared *shared, batch_op *const *ops, size_t ops_size)
 {
     for (size_t i = 0; i < ops_size; i++) {
         if (ops[i] != NULL && ops[i]->done != NULL && is_valid(ops[i])) {
-            accept(ops[i], hash_of(processor, ops[i]), NULL);
+            accept(ops[i], hash_of(shared, ops[i]), NULL);
             continue;
         }
         while (i-- > 0)
@@ -99,24 +107,27 @@ static bool accept_all(batch_processor *processor, batch_op *const *ops, size_t 
     return true;
 }
 
-/* Chain the operations of each shard, then push: from the first push on they may be answered. */
-static void push_all(batch_processor *processor, batch_op *const *ops, size_t ops_size)
+/* Chain the operations of each shard, then push: from the first push on they may complete. */
+static void push_all(const struct batch__shared *shared, batch_op *const *ops, size_t ops_size)
 {
     batch_op *newest[BATCH__SHARDS_MAX];
     batch_op *oldest[BATCH__SHARDS_MAX];
-    uint32_t shards = processor->options.shards;
+    uint32_t shards = shared->options.shards;
+    batch__check(shards <= BATCH__SHARDS_MAX);
     for (uint32_t i = 0; i < shards; i++)
         newest[i] = oldest[i] = NULL;
     for (size_t i = 0; i < ops_size; i++) {
-        uint32_t shard = shard_index_of(processor, ops[i]->private_hash);
+        uint32_t shard = shard_index_of(shared, ops[i]->private_hash);
         if (oldest[shard] == NULL)
             oldest[shard] = ops[i];
         ops[i]->private_next = newest[shard];
         newest[shard] = ops[i];
     }
     for (uint32_t i = 0; i < shards; i++) {
-        if (newest[i] != NULL)
-            batch__inbox_push_ops_mp(&processor->shards[i]->inbox, newest[i], oldest[i]);
+        if (newest[i] == NULL)
+            continue;
+        bool is_pushed = batch__inbox_push_ops_mp(&shared->shards[i]->inbox, newest[i], oldest[i]);
+        batch__check(is_pushed); /* a stop waits for us before it closes the inbox */
     }
 }
 
@@ -124,20 +135,21 @@ int batch_submit_many(batch_processor *processor, batch_op *const *ops, size_t o
 {
     if (processor == NULL || (ops == NULL && ops_size > 0))
         return BATCH_INVALID;
-    if (batch__load_relaxed(&processor->xis_stopping) != 0)
+    struct batch__shared *shared = &processor->shared;
+    if (batch__load_relaxed(&shared->xis_stopping) != 0)
         return BATCH_STOPPED; /* so that stop waits for none but those who are about to leave */
     /* seq_cst, as stop does it the other way round: either we see that it stops, or it waits for us
      * before it closes the inboxes. So all are pushed or none. */
-    batch__add_seq_cst(&processor->xgroup_submitters, 1);
+    batch__add_seq_cst(&shared->xgroup_submitters, 1);
     int status = BATCH_OK;
-    if (batch__load_seq_cst(&processor->xis_stopping) != 0)
+    if (batch__load_seq_cst(&shared->xis_stopping) != 0)
         status = BATCH_STOPPED;
-    else if (is_any_full(processor))
+    else if (is_any_full(shared))
         status = BATCH_BUSY;
-    else if (!accept_all(processor, ops, ops_size))
+    else if (!accept_all(shared, ops, ops_size))
         status = BATCH_INVALID;
     else
-        push_all(processor, ops, ops_size);
-    batch__sub_release(&processor->xgroup_submitters, 1);
+        push_all(shared, ops, ops_size);
+    batch__sub_release(&shared->xgroup_submitters, 1);
     return status;
 }

@@ -3,7 +3,8 @@
  */
 #include "fuzz_codecs.h"
 
-#include "runtime/processor.h"
+#include "runtime/call.h"
+#include "runtime/result.h"
 #include "train_codec.h"
 
 enum { SUBJECTS = 10 };

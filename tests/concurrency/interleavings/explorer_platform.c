@@ -1,12 +1,18 @@
 /* explorer_platform.c: src/platform/platform.h in the explorer's world: locks, threads, time and
- * memory. */
+ * memory; and what a failed check of the library is there: a failure of the execution. */
 #include "explorer_engine.h"
 
+#include "base/check.h"
 #include "platform/platform.h"
 
 #include <string.h>
 
 enum { ARENA_SIZE = 4 * 1024 * 1024, ARENA_ALIGNMENT = 64, NOBODY = EXPLORER_THREADS };
+
+void batch__panic(const char *file, int line, const char *broken)
+{
+    explorer_fail("wrong: %s (%s:%d)", broken, file, line);
+}
 
 /* ---- Memory: each piece is used once, so that whoever uses it after its release is seen ------ */
 

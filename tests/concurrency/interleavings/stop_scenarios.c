@@ -5,13 +5,18 @@
 
 #include "core/op.h"
 #include "base/atomics.h"
+#include "runtime/allocator.h"
+#include "runtime/options.h"
 #include "runtime/processor.h"
+#include "runtime/shard.h"
+#include "runtime/store_users.h"
 
 #include <string.h>
 
 enum { SHARDS = 2, OPS = 3 };
 
 static batch_processor *processor;
+static struct batch__shared *shared; /* its */
 static struct batch__shard *shards[SHARDS];
 static batch_op ops[OPS];
 static bool is_accepted[OPS]; /* each written by its submitter */
@@ -47,24 +52,25 @@ static void make(uint32_t count)
     explorer_check(batch__options_take(&options, &given, NULL) == BATCH_OK);
     processor = batch__allocate(&options, sizeof *processor);
     memset(processor, 0, sizeof *processor);
-    processor->options = options;
-    processor->shards = shards;
-    explorer_check(batch__lock_init(&processor->lock));
-    explorer_check(batch__io_queue_init(&processor->io_queue, 0));
-    explorer_check(batch__hub_init(&processor->hub, &options.allocator, is_own_thread, NULL) ==
+    shared = &processor->shared;
+    shared->options = options;
+    shared->shards = shards;
+    explorer_check(batch__lifecycle_init(&shared->lifecycle, count, 0));
+    explorer_check(batch__io_queue_init(&shared->io_queue, 0));
+    explorer_check(batch__hub_init(&shared->hub, &options.allocator, is_own_thread, NULL) ==
                    BATCH_OK);
     for (uint32_t i = 0; i < count; i++) {
-        shards[i] = batch__shard_new(processor);
+        shards[i] = batch__shard_new(shared);
         explorer_check(shards[i] != NULL);
         explorer_name(&shards[i]->inbox.xops, i == 0 ? "xops" : "xops of the other");
         explorer_name(&shards[i]->inbox.xsignals, i == 0 ? "xsignals" : "xsignals of the other");
         explorer_name(&shards[i]->inbox.xrest, i == 0 ? "xrest" : "xrest of the other");
         explorer_name(&shards[i]->inbox.lock, i == 0 ? "inbox lock" : "inbox lock of the other");
     }
-    explorer_name(&processor->xis_stopping, "xis_stopping");
-    explorer_name(&processor->xgroup_submitters, "xgroup_submitters");
-    explorer_name(&processor->xfinishers, "xfinishers");
-    explorer_name(&processor->lock, "processor lock");
+    explorer_name(&shared->xis_stopping, "xis_stopping");
+    explorer_name(&shared->xgroup_submitters, "xgroup_submitters");
+    explorer_name(&shared->xfinishers, "xfinishers");
+    explorer_name(&shared->lifecycle.lock, "lifecycle lock");
     for (int i = 0; i < OPS; i++) {
         ops[i] = (batch_op)BATCH_OP_INIT;
         ops[i].run = run;
@@ -86,10 +92,8 @@ static void give_keys(const char *keys)
 
 static void start(uint32_t count, void (*body)(void *arg))
 {
-    processor->shards_left = processor->threads_left = count;
     for (uint32_t i = 0; i < count; i++)
-        explorer_check(
-            batch__thread_start(&shards[i]->thread, "worker", processor, body, shards[i]));
+        explorer_check(batch__thread_start(&shards[i]->thread, "worker", shared, body, shards[i]));
 }
 
 static void answer_all(batch_op *first)
@@ -124,7 +128,7 @@ static void worker(void *arg)
             batch__inbox_rest_sc(&shard->inbox, BATCH__ASLEEP, UINT64_MAX);
     }
     answer_all(batch__inbox_take_ops_sc(&shard->inbox, true));
-    batch__processor_worker_ended(processor);
+    batch__lifecycle_worker_ended(&shared->lifecycle, &shared->io_queue);
 }
 
 /* As it is, but looks only when it is told to stop: fewer steps. */
@@ -134,7 +138,7 @@ static void lazy_worker(void *arg)
     while ((batch__inbox_take_signals_sc(&shard->inbox) & BATCH__SIGNAL_STOP) == 0)
         batch__inbox_rest_sc(&shard->inbox, BATCH__NAPPING, UINT64_MAX);
     answer_all(batch__inbox_take_ops_sc(&shard->inbox, true));
-    batch__processor_worker_ended(processor);
+    batch__lifecycle_worker_ended(&shared->lifecycle, &shared->io_queue);
 }
 
 static void begin_submit(void)
@@ -216,7 +220,7 @@ static void canceling_worker(void *arg)
         if (signals == 0 && first == NULL)
             batch__inbox_rest_sc(&shard->inbox, BATCH__ASLEEP, UINT64_MAX);
     }
-    batch__processor_worker_ended(processor);
+    batch__lifecycle_worker_ended(&shared->lifecycle, &shared->io_queue);
 }
 
 static void begin_cancel_of(uint32_t count)
@@ -280,13 +284,13 @@ static void calling_worker(void *arg)
         if (signals == 0 && taken == NULL)
             batch__inbox_rest_sc(&shard->inbox, BATCH__ASLEEP, UINT64_MAX);
     }
-    batch__processor_worker_ended(processor);
+    batch__lifecycle_worker_ended(&shared->lifecycle, &shared->io_queue);
 }
 
 static void begin_finish(void)
 {
     make(1);
-    call = batch__allocate(&processor->options, batch__call_size(0));
+    call = batch__allocate(&shared->options, batch__call_size(0));
     memset(call, 0, sizeof *call);
     batch__call_begin(call, shards[0]);
     batch__call_hand_over(call, BATCH__STAGE_SAVE);
@@ -297,12 +301,12 @@ static void begin_finish(void)
 static void stop_and_free(void)
 {
     stop_it();
-    batch_options options = processor->options;
+    batch_options options = shared->options;
     batch__release(&options, call);
     batch__shard_free(shards[0]);
-    batch__hub_destroy(&processor->hub);
-    batch__io_queue_destroy(&processor->io_queue);
-    batch__lock_destroy(&processor->lock);
+    batch__hub_destroy(&shared->hub);
+    batch__io_queue_destroy(&shared->io_queue);
+    batch__lifecycle_destroy(&shared->lifecycle);
     batch__release(&options, processor);
 }
 
@@ -385,8 +389,8 @@ static void read_counters(void)
 {
     batch_stats stats = BATCH_STATS_INIT;
     const struct batch__counters *all = &counters;
-    struct batch__shared_counts shared = {0, 0, 0};
-    explorer_check(batch__stats_collect(&stats, &all, 1, &group_counters, &shared) == BATCH_OK);
+    struct batch__shared_counts counts = {0, 0, 0};
+    explorer_check(batch__stats_collect(&stats, &all, 1, &group_counters, &counts) == BATCH_OK);
     explorer_check(stats.operations_waiting <= 2);
     explorer_saw(stats.operations_waiting > 0);
 }

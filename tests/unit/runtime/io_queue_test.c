@@ -19,7 +19,7 @@ struct bench {
     enum batch__io_kind at[SESSIONS_MAX]; /* what each session is at */
     batch_call *group[CALLS_MAX];
     size_t group_size; /* as the latest session took it */
-    unsigned hungry;   /* times it was said */
+    unsigned idle;     /* times it was reported */
 };
 
 static struct bench *bench_new(uint32_t sessions)
@@ -63,17 +63,17 @@ static void saves(struct bench *bench, size_t count)
     push(bench, BATCH__STAGE_SAVE, count, 0);
 }
 
-static void on_hungry(void *arg)
+static void on_idle(void *arg)
 {
     struct bench *bench = arg;
-    bench->hungry++;
+    bench->idle++;
 }
 
 /* The session is done with what it had, and takes the next group; there is one. What it took. */
 static enum batch__io_kind take(struct bench *bench, int session)
 {
     bench->group_size = batch__io_queue_take(&bench->queue, &bench->at[session], bench->group,
-                                             CALLS_MAX, on_hungry, bench);
+                                             CALLS_MAX, on_idle, bench);
     assert_true(bench->group_size > 0);
     for (size_t i = 0; i < bench->group_size; i++) {
         assert_int_equal(bench->group[i]->group_index, i);
@@ -90,7 +90,7 @@ static void take_nothing(struct bench *bench, int session)
     bool was_closed = bench->queue.is_closed;
     bench->queue.is_closed = true;
     size_t taken = batch__io_queue_take(&bench->queue, &bench->at[session], bench->group, CALLS_MAX,
-                                        on_hungry, bench);
+                                        on_idle, bench);
     bench->queue.is_closed = was_closed;
     assert_int_equal(taken, 0);
     assert_int_equal(bench->at[session], BATCH__IO_NONE);
@@ -213,24 +213,24 @@ static void slow_calls_go_with_no_more_than_they_may(void **state)
     bench_free(bench);
 }
 
-/* Natural batching: a session that may only save is hungry, whatever else waits. */
-static void hunger_is_for_saves(void **state)
+/* Natural batching: a session that may only save is idle, whatever else waits. */
+static void a_queue_is_idle_if_a_save_would_be_taken_at_once(void **state)
 {
     (void)state;
     struct bench *bench = bench_new(2);
     loads(bench, 1);
     assert_int_equal(take(bench, 0), BATCH__IO_LOAD);
     loads(bench, 1);
-    assert_false(batch__io_queue_is_hungry(&bench->queue));
+    assert_false(batch__io_queue_is_idle(&bench->queue));
     bench->queue.idle = 1; /* session 1 waits, and may not take the load */
     assert_int_equal(take(bench, 0), BATCH__IO_LOAD);
     loads(bench, 1);
-    assert_false(batch__io_queue_is_hungry(&bench->queue)); /* until somebody looks */
+    assert_false(batch__io_queue_is_idle(&bench->queue)); /* until a session asks */
     assert_int_equal(take(bench, 0), BATCH__IO_LOAD);
-    assert_int_equal(bench->hungry, 2);
-    assert_true(batch__io_queue_is_hungry(&bench->queue));
+    assert_int_equal(bench->idle, 2);
+    assert_true(batch__io_queue_is_idle(&bench->queue));
     saves(bench, 1);
-    assert_false(batch__io_queue_is_hungry(&bench->queue));
+    assert_false(batch__io_queue_is_idle(&bench->queue));
     bench_free(bench);
 }
 
@@ -256,7 +256,7 @@ int main(void)
         cmocka_unit_test(slow_calls_and_others_take_turns),
         cmocka_unit_test(one_session_at_a_time_is_at_slow_calls),
         cmocka_unit_test(slow_calls_go_with_no_more_than_they_may),
-        cmocka_unit_test(hunger_is_for_saves),
+        cmocka_unit_test(a_queue_is_idle_if_a_save_would_be_taken_at_once),
         cmocka_unit_test(a_closed_queue_gives_what_is_there_and_then_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

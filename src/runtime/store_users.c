@@ -1,8 +1,6 @@
-/* store.c: what the library does with a store as a whole: count who uses it, and close it. */
-#include <batch/store.h>
+#include "store_users.h"
 
 #include "../base/atomics.h"
-#include "processor.h"
 
 void batch__store_use(batch_store *store)
 {

@@ -1,0 +1,92 @@
+#include "completions.h"
+
+#include "../base/check.h"
+#include "result.h"
+#include "shard.h"
+#include "shared.h"
+#include "waiter.h"
+
+#include <string.h>
+
+/* From here on the operation is its owner's: it may be gone when `done` returns. */
+static void complete(batch_op *op, batch_result *result)
+{
+    batch__check(op->private_state == BATCH__OP_ACCEPTED);
+    result->changed = op->private_changed != 0;
+    struct batch__waiter *waiter = op->private_waiter;
+    op->private_state = BATCH__OP_IDLE;
+    if (waiter != NULL)
+        batch__waiter_complete(waiter, result);
+    else
+        op->done(op, result);
+}
+
+static void complete_chain(struct batch__completions *completions, batch_op *first)
+{
+    for (batch_op *op = first, *next; op != NULL; op = next) {
+        next = op->private_next;
+        complete(op, &completions->result);
+    }
+}
+
+static void set_ok(batch_result *result)
+{
+    result->status = BATCH_OK;
+    result->store_code = 0;
+    memcpy(result->message, "done", sizeof "done");
+}
+
+void batch__completions_flush(struct batch__shard *shard)
+{
+    struct batch__completions *completions = &shard->completions;
+    if (completions->chains_size == 0)
+        return;
+    set_ok(&completions->result);
+    while (completions->chains_size > 0) {
+        for (uint32_t i = 0; i < completions->chains_size; i++) {
+            struct batch__chain *chain = &completions->chains[i];
+            batch_op *op = chain->op;
+            chain->op = op->private_next;
+            __builtin_prefetch(chain->op);
+            completions->result.batch_operations = chain->batch_operations;
+            complete(op, &completions->result);
+            if (chain->op == NULL)
+                *chain = completions->chains[--completions->chains_size];
+        }
+    }
+}
+
+void batch__completions_batch(struct batch__shard *shard, const batch_call *call, batch_op *op,
+                              uint64_t count)
+{
+    struct batch__completions *completions = &shard->completions;
+    int status = call->batch.status;
+    batch__check(op != NULL && count > 0);
+    batch__counters_answered(&shard->counters, status, count);
+    /* Without loads, two batches of one key may end between two flushes: keep their order. */
+    if (status == BATCH_OK && shard->shared->has_load) {
+        batch__check(completions->chains_size < BATCH__CHAINS);
+        completions->chains[completions->chains_size++] =
+            (struct batch__chain){op, (uint32_t)count};
+        __builtin_prefetch(op);
+        if (completions->chains_size == BATCH__CHAINS)
+            batch__completions_flush(shard);
+        return;
+    }
+    batch__result_of_call(&completions->result, call);
+    complete_chain(completions, op);
+}
+
+void batch__completions_refused(struct batch__shard *shard, batch_op *first)
+{
+    batch_result *result = &shard->completions.result;
+    result->status = BATCH_OK; /* none of these */
+    for (batch_op *op = first, *next; op != NULL; op = next) {
+        next = op->private_next;
+        int status = op->private_status;
+        if (status != result->status)
+            batch__result_set(result, status, "%s", batch_status_text(status));
+        batch__counters_answered(&shard->counters, status, 1);
+        complete(op, result);
+    }
+}

@@ -1,0 +1,14 @@
+/* result.h: results and their messages: what failed, for which key, at which stage, and why. */
+#ifndef BATCH_RUNTIME_RESULT_H
+#define BATCH_RUNTIME_RESULT_H
+
+#include <batch/batch.h>
+
+/* A result without a batch, with a printf format; returns status. result may be NULL. */
+int batch__result_set(batch_result *result, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The result of a batch's operations. */
+void batch__result_of_call(batch_result *result, const batch_call *call);
+
+#endif

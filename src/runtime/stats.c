@@ -1,0 +1,39 @@
+/* stats.c: what a processor shows of itself, and the clock that its times are on. Any thread. */
+#include <batch/metrics.h>
+
+#include "../base/atomics.h"
+#include "../base/check.h"
+#include "options.h"
+#include "processor.h"
+#include "shard.h"
+
+int batch_processor_stats(batch_processor *processor, batch_stats *stats)
+{
+    if (processor == NULL || stats == NULL)
+        return BATCH_INVALID;
+    struct batch__shared *shared = &processor->shared;
+    const struct batch__counters *counters[BATCH__SHARDS_MAX];
+    uint32_t shards = shared->options.shards;
+    batch__check(shards <= BATCH__SHARDS_MAX);
+    for (uint32_t i = 0; i < shards; i++)
+        counters[i] = &shared->shards[i]->counters;
+    struct batch__shared_counts counts = {
+        .metrics_dropped = batch__hub_dropped(&shared->hub),
+        .loads_queued = batch__load_relaxed(&shared->io_queue.xloads),
+        .saves_queued = batch__load_relaxed(&shared->io_queue.xsaves),
+    };
+    return batch__stats_collect(stats, counters, shards, &shared->group_counters, &counts);
+}
+
+int batch_metrics_subscribe(batch_processor *processor, const batch_subscription_options *options,
+                            batch_subscription **ret_subscription)
+{
+    if (processor == NULL || ret_subscription == NULL)
+        return BATCH_INVALID;
+    return batch__hub_subscribe(&processor->shared.hub, options, ret_subscription);
+}
+
+uint64_t batch_now_ns(void)
+{
+    return batch__clock_now_ns();
+}
