@@ -5,7 +5,7 @@
 #include "runner.h"
 #include "target.h"
 
-/* NULL, having said why. */
+/* NULL, having printed why. */
 struct runner *grouped_start(const struct settings *settings, struct target *target);
 
 #endif

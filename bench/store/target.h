@@ -15,13 +15,13 @@ struct target {
     const struct settings *settings;
     uint32_t sessions[MODE_GROUPED + 1]; /* what is best, by mode */
 
-    /* Make the rows, anew. False, having said why. */
+    /* Create the rows anew. False, having printed why. */
     bool (*prepare)(struct target *target);
-    /* The store, for libbatch; the target's to close. NULL, having said why. */
+    /* The store, for libbatch; the target's to close. NULL, having printed why. */
     batch_store *(*store_open)(struct target *target);
-    /* Add up the counters of all rows. False, having said why. */
+    /* Add up the counters of all rows. False, having printed why. */
     bool (*sum)(struct target *target, uint64_t *ret_sum);
-    /* For direct: a connection; NULL, having said why. One operation: a status, as of batch_run,
+    /* For direct: a connection; NULL, having printed why. One operation: a status, as of batch_run,
      * and the number of times it had to be repeated. */
     void *(*session_open)(struct target *target);
     int (*session_run)(void *session, const struct key *key, uint64_t *ret_retries);
@@ -30,7 +30,7 @@ struct target {
     void (*close)(struct target *target);
 };
 
-/* The target that settings->store names. NULL, having said why. */
+/* The target that settings->store names. NULL, having printed why. */
 struct target *target_open(const struct settings *settings);
 
 #endif

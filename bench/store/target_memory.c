@@ -40,7 +40,7 @@ static bool memory_sum(struct target *target, uint64_t *ret_sum)
         uint64_t counter = 0;
         if (!batch_memory_read(memory->store, &memory->keys[i], KEY_SIZE, &counter, sizeof counter,
                                NULL, NULL)) {
-            say("a key is gone");
+            say("a key is missing");
             return false;
         }
         *ret_sum += counter;

@@ -4,7 +4,7 @@
 
 #include "target.h"
 
-/* NULL, having said why. */
+/* NULL, having printed why. */
 struct target *target_sqlite_open(const struct settings *settings, const char *path);
 
 #endif

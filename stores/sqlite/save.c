@@ -17,7 +17,7 @@
  * when SQLite reports that COMMIT did not begin its work (BUSY, a constraint).
  *
  * Versions: a new row begins at a random version of 52 bits, and each save adds 1. So a version is
- * in effect never given twice, not even to a key that was deleted and created again. Who else
+ * in effect never reused, not even to a key that was deleted and created again. Who else
  * writes to the table must add 1 too.
  */
 #include "save.h"
