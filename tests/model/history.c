@@ -399,7 +399,7 @@ static void configure(struct history *h)
         .key_ops_waiting_max = UINT32_MAX,
         .expire_max = below(h, 3),
         .object_size = (sizeof(struct history_batch) + 63) / 64 * 64,
-        .allocator = trace_allocator(&h->memory),
+        .allocator = allocator_functions(&h->memory),
     };
     h->unchanged_percent = below(h, 3) * 30;
     h->config.kept_max = percent(h, 50) ? 1 + below(h, 3) : 0;
@@ -461,6 +461,7 @@ static const char *run_history(struct history *h, uint64_t seed, struct history_
 {
     jmp_buf on_error;
     h->random = seed;
+    h->memory.is_listed = true;
     h->tally = tally;
     h->on_error = &on_error;
     tally->histories++;
@@ -472,7 +473,7 @@ static const char *run_history(struct history *h, uint64_t seed, struct history_
     trace_catch_panic(NULL);
     if (h->error[0] == '\0')
         return NULL;
-    trace_memory_release(&h->memory);
+    allocator_release_all(&h->memory);
     return h->error;
 }
 

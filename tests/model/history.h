@@ -151,7 +151,7 @@ struct history {
 
     struct batch__core core;
     struct batch__core_config config;
-    struct trace_memory memory;
+    struct allocator memory;
     uint64_t now_ns;
 
     /* How this history goes. */

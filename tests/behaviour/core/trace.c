@@ -4,57 +4,7 @@
 
 #include <batch/metrics.h>
 
-/* ---- Memory and panic ----------------------------------------------------------------------- */
-
-struct trace_block {
-    _Alignas(16) struct trace_block *next;
-    struct trace_block *previous;
-};
-
-static void *take(size_t size, void *arg)
-{
-    struct trace_memory *memory = arg;
-    memory->taken++;
-    bool is_there = memory->fail_at != 0 && memory->taken >= memory->fail_at;
-    if (is_there && (memory->fails_from_there || memory->taken == memory->fail_at))
-        return NULL;
-    struct trace_block *block = malloc(sizeof *block + size);
-    assert_non_null(block);
-    memset(block + 1, 0xA5, size); /* nobody may count on zeroes */
-    *block = (struct trace_block){.next = memory->blocks, .previous = NULL};
-    if (memory->blocks != NULL)
-        memory->blocks->previous = block;
-    memory->blocks = block;
-    memory->live++;
-    return block + 1;
-}
-
-static void give(void *bytes, void *arg)
-{
-    struct trace_memory *memory = arg;
-    if (bytes == NULL)
-        return;
-    struct trace_block *block = (struct trace_block *)bytes - 1;
-    if (block->next != NULL)
-        block->next->previous = block->previous;
-    if (block->previous != NULL)
-        block->previous->next = block->next;
-    else
-        memory->blocks = block->next;
-    memory->live--;
-    free(block);
-}
-
-void trace_memory_release(struct trace_memory *memory)
-{
-    while (memory->blocks != NULL)
-        give(memory->blocks + 1, memory);
-}
-
-batch_allocator trace_allocator(struct trace_memory *memory)
-{
-    return (batch_allocator){take, give, memory};
-}
+/* ---- Panic ----------------------------------------------------------------------------------- */
 
 static jmp_buf *panic_jump;
 static char panic_text[256];
@@ -452,6 +402,7 @@ struct trace *trace_new(const struct trace_options *options)
     struct trace_options *o = &t->options;
     uint64_t window_ms = o->window_ms == 0 ? 100 : o->window_ms;
     uint64_t window_ns = window_ms == TRACE_NO_WINDOW ? BATCH_WINDOW_NONE : window_ms * TRACE_MS;
+    t->memory.is_listed = true;
     struct batch__core_config config = {
         .window_ns = window_ns,
         .deadline_ns = (o->deadline_ms == 0 ? 200 : o->deadline_ms) * TRACE_MS,
@@ -463,7 +414,7 @@ struct trace *trace_new(const struct trace_options *options)
         .refuses_early = o->refuses_early,
         .expire_max = o->expire_max,
         .object_size = (sizeof(struct batch__batch) + 63) / 64 * 64,
-        .allocator = trace_allocator(&t->memory),
+        .allocator = allocator_functions(&t->memory),
     };
     batch__core_init(&t->core, &config);
     t->now_ns = o->start_ns;

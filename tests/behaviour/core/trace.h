@@ -21,6 +21,7 @@
 #ifndef BATCH_TESTS_TRACE_H
 #define BATCH_TESTS_TRACE_H
 
+#include "allocator.h"
 #include "core/core.h"
 
 #include <stdarg.h>
@@ -63,19 +64,6 @@ struct trace_op {
     bool has_run;
 };
 
-/* An allocator that counts, and fails when it is told to. */
-struct trace_block;
-struct trace_memory {
-    struct trace_block *blocks;
-    uint64_t live;         /* blocks */
-    uint64_t taken;        /* calls of allocate so far, failed ones included */
-    uint64_t fail_at;      /* the number of the call that fails, from 1; 0: none */
-    bool fails_from_there; /* every later one too */
-};
-
-batch_allocator trace_allocator(struct trace_memory *memory);
-void trace_memory_release(struct trace_memory *memory); /* all that is live: after a failure */
-
 struct trace_call {
     struct batch__batch *batch;
     bool is_save;
@@ -87,7 +75,7 @@ enum { TRACE_CALLS_MAX = 256, TRACE_NAMES_MAX = 128, TRACE_TEXT_MAX = 32 * 1024 
 struct trace {
     struct batch__core core;
     struct trace_options options;
-    struct trace_memory memory;
+    struct allocator memory;
     uint64_t now_ns;
     bool is_held; /* actions are not taken until trace_go */
 

@@ -2,140 +2,36 @@
  * as one that sends them over a network does. */
 #include "rig.h"
 
-enum { CALLS_MAX = 256 };
+#include "late_store.h"
 
-struct late_call {
-    batch_call *call;
-    bool is_save;
-};
-
-struct late_store {
-    batch_store store; /* first */
+/* One that passes calls on to a memory store. */
+struct late_memory {
+    struct late_store late; /* first */
     batch_store *inner;
-    void *session; /* of the inner store, for the thread */
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    struct late_call calls[CALLS_MAX]; /* under lock; a ring */
-    size_t begin, count;
-    bool is_held; /* under lock: nothing is finished */
-    bool is_over;
+    void *session;
 };
 
-static void *finish_calls(void *arg)
+static void finish(struct late_call call, void *arg)
 {
-    struct late_store *late = arg;
-    pthread_mutex_lock(&late->lock);
-    for (;;) {
-        while ((late->count == 0 || late->is_held) && !late->is_over)
-            pthread_cond_wait(&late->changed, &late->lock);
-        if (late->count == 0)
-            break;
-        struct late_call next = late->calls[late->begin];
-        late->begin = (late->begin + 1) % CALLS_MAX;
-        late->count--;
-        pthread_cond_broadcast(&late->changed);
-        pthread_mutex_unlock(&late->lock);
-        if (next.is_save)
-            late->inner->save(late->inner, late->session, &next.call, 1);
-        else
-            late->inner->load(late->inner, late->session, &next.call, 1);
-        pthread_mutex_lock(&late->lock);
-    }
-    pthread_mutex_unlock(&late->lock);
-    return NULL;
+    const struct late_memory *memory = arg;
+    (call.is_save ? memory->inner->save : memory->inner->load)(memory->inner, memory->session,
+                                                               &call.call, 1);
 }
 
-static void note(batch_store *store, batch_call *const *calls, size_t calls_size, bool is_save)
+static void late_open(struct late_memory *memory)
 {
-    struct late_store *late = (struct late_store *)(void *)store;
-    pthread_mutex_lock(&late->lock);
-    for (size_t i = 0; i < calls_size; i++) {
-        while (late->count == CALLS_MAX)
-            pthread_cond_wait(&late->changed, &late->lock);
-        late->calls[(late->begin + late->count++) % CALLS_MAX] =
-            (struct late_call){calls[i], is_save};
-        pthread_cond_broadcast(&late->changed);
-    }
-    pthread_mutex_unlock(&late->lock);
-}
-
-static void load(batch_store *store, void *session, batch_call *const *calls, size_t calls_size)
-{
-    (void)session;
-    note(store, calls, calls_size, false);
-}
-
-static void save(batch_store *store, void *session, batch_call *const *calls, size_t calls_size)
-{
-    (void)session;
-    note(store, calls, calls_size, true);
-}
-
-static int session_open(batch_store *store, void **ret_session, batch_result *reterr)
-{
-    (void)reterr;
-    *ret_session = store;
-    return BATCH_OK;
-}
-
-static void session_close(batch_store *store, void *session)
-{
-    (void)store;
-    (void)session;
-}
-
-static void close_nothing(batch_store *store)
-{
-    (void)store;
-}
-
-static void late_open(struct late_store *late)
-{
-    memset(late, 0, sizeof *late);
-    late->store = (batch_store)BATCH_STORE_INIT;
-    late->store.name = "late";
-    late->store.session_open = session_open;
-    late->store.session_close = session_close;
-    late->store.load = load;
-    late->store.save = save;
-    late->store.close = close_nothing;
-    MUST(pthread_mutex_init(&late->lock, NULL) == 0);
-    MUST(pthread_cond_init(&late->changed, NULL) == 0);
     batch_result error;
-    MUST(batch_memory_open(&late->inner) == BATCH_OK);
-    MUST(late->inner->session_open(late->inner, &late->session, &error) == BATCH_OK);
-    late->thread = thread_start(finish_calls, late);
+    MUST(batch_memory_open(&memory->inner) == BATCH_OK);
+    MUST(memory->inner->session_open(memory->inner, &memory->session, &error) == BATCH_OK);
+    late_store_open(&memory->late, finish, memory);
 }
 
-static void late_hold(struct late_store *late, bool is_held)
+static void late_close(struct late_memory *memory)
 {
-    pthread_mutex_lock(&late->lock);
-    late->is_held = is_held;
-    pthread_cond_broadcast(&late->changed);
-    pthread_mutex_unlock(&late->lock);
-}
-
-static void late_await(struct late_store *late, size_t count)
-{
-    pthread_mutex_lock(&late->lock);
-    while (late->count < count)
-        pthread_cond_wait(&late->changed, &late->lock);
-    pthread_mutex_unlock(&late->lock);
-}
-
-static void late_close(struct late_store *late)
-{
-    pthread_mutex_lock(&late->lock);
-    late->is_over = true;
-    pthread_cond_broadcast(&late->changed);
-    pthread_mutex_unlock(&late->lock);
-    thread_join(late->thread);
-    late->inner->session_close(late->inner, late->session);
-    MUST(batch_store_close(late->inner) == BATCH_OK);
-    MUST(batch_store_close(&late->store) == BATCH_OK);
-    pthread_cond_destroy(&late->changed);
-    pthread_mutex_destroy(&late->lock);
+    late_store_close(&memory->late);
+    memory->inner->session_close(memory->inner, memory->session);
+    MUST(batch_store_close(memory->inner) == BATCH_OK);
+    MUST(batch_store_close(&memory->late.wrapper.store) == BATCH_OK);
 }
 
 /* ---- Tests ---------------------------------------------------------------------------------- */
@@ -146,11 +42,11 @@ static void calls_may_be_finished_later_from_another_thread(void **state)
     enum { JOBS = 400 };
     for (uint32_t sessions = 0; sessions < 3; sessions++) {
         for (uint32_t shards = 1; shards < 4; shards += 2) {
-            struct late_store late;
-            late_open(&late);
+            struct late_memory memory;
+            late_open(&memory);
             struct rig rig;
             rig_init(&rig, RIG_STORE);
-            rig.options.store = &late.store;
+            rig.options.store = &memory.late.wrapper.store;
             rig.options.sessions = sessions;
             rig.options.shards = shards;
             rig_start(&rig);
@@ -166,7 +62,7 @@ static void calls_may_be_finished_later_from_another_thread(void **state)
                 assert_int_equal(jobs[i].seen, i / 100 + 1);
             }
             rig_end(&rig);
-            late_close(&late);
+            late_close(&memory);
             free(keys);
             free(jobs);
         }
@@ -176,12 +72,12 @@ static void calls_may_be_finished_later_from_another_thread(void **state)
 static void worker_goes_on_while_a_late_store_has_its_calls(void **state)
 {
     (void)state;
-    struct late_store late;
-    late_open(&late);
-    late_hold(&late, true);
+    struct late_memory memory;
+    late_open(&memory);
+    late_store_hold(&memory.late, true);
     struct rig rig;
     rig_init(&rig, RIG_STORE);
-    rig.options.store = &late.store;
+    rig.options.store = &memory.late.wrapper.store;
     rig.options.sessions = 0;
     rig_start(&rig);
     struct job held, canceled;
@@ -189,40 +85,40 @@ static void worker_goes_on_while_a_late_store_has_its_calls(void **state)
     job_init(&canceled, &rig, "b", 1);
     job_submit(&held);
     job_submit(&canceled);
-    late_await(&late, 2);
+    late_store_await(&memory.late, 2);
     batch_cancel(rig.processor, &canceled.op);
     assert_int_equal(job_wait(&canceled), BATCH_CANCELED);
     assert_false(job_is_answered(&held));
-    late_hold(&late, false);
+    late_store_hold(&memory.late, false);
     assert_int_equal(job_wait(&held), BATCH_OK);
     rig_end(&rig);
-    late_close(&late);
+    late_close(&memory);
 }
 
 static void stop_waits_for_a_late_store(void **state)
 {
     (void)state;
     for (uint32_t sessions = 0; sessions < 2; sessions++) {
-        struct late_store late;
-        late_open(&late);
-        late_hold(&late, true);
+        struct late_memory memory;
+        late_open(&memory);
+        late_store_hold(&memory.late, true);
         struct rig rig;
         rig_init(&rig, RIG_STORE);
-        rig.options.store = &late.store;
+        rig.options.store = &memory.late.wrapper.store;
         rig.options.sessions = sessions;
         rig_start(&rig);
         struct job job;
         job_init(&job, &rig, "k", 1);
         job_submit(&job);
-        late_await(&late, 1);
+        late_store_await(&memory.late, 1);
         assert_int_equal(batch_processor_stop(rig.processor, 1 * MS), 1);
         assert_int_equal(batch_processor_free(rig.processor), BATCH_BUSY);
-        late_hold(&late, false);
+        late_store_hold(&memory.late, false);
         rig_stop(&rig);
         assert_int_equal(job.result.status, BATCH_LOAD_FAILED); /* memory gives up what is late */
         rig_free(&rig);
         rig_destroy(&rig);
-        late_close(&late);
+        late_close(&memory);
     }
 }
 
@@ -230,12 +126,12 @@ static void stop_waits_for_a_late_store(void **state)
 static void processor_may_be_freed_as_soon_as_a_late_store_has_finished(void **state)
 {
     (void)state;
-    struct late_store late;
-    late_open(&late);
+    struct late_memory memory;
+    late_open(&memory);
     for (int i = 0; i < 1500; i++) {
         struct rig rig;
         rig_init(&rig, RIG_STORE);
-        rig.options.store = &late.store;
+        rig.options.store = &memory.late.wrapper.store;
         rig.options.sessions = 0;
         rig_start(&rig);
         struct job job;
@@ -244,7 +140,7 @@ static void processor_may_be_freed_as_soon_as_a_late_store_has_finished(void **s
         rig_end(&rig);
         assert_int_equal(job.result.status, BATCH_OK);
     }
-    late_close(&late);
+    late_close(&memory);
 }
 
 int main(void)

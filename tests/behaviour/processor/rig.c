@@ -1,107 +1,5 @@
 #include "rig.h"
 
-/* ---- Gates ---------------------------------------------------------------------------------- */
-
-void gate_init(struct gate *gate)
-{
-    *gate = (struct gate){.is_closed = false};
-    MUST(pthread_mutex_init(&gate->lock, NULL) == 0);
-    MUST(pthread_cond_init(&gate->changed, NULL) == 0);
-}
-
-void gate_destroy(struct gate *gate)
-{
-    MUST(gate->waiting == 0);
-    pthread_cond_destroy(&gate->changed);
-    pthread_mutex_destroy(&gate->lock);
-}
-
-static void gate_set(struct gate *gate, bool is_closed)
-{
-    pthread_mutex_lock(&gate->lock);
-    gate->is_closed = is_closed;
-    pthread_cond_broadcast(&gate->changed);
-    pthread_mutex_unlock(&gate->lock);
-}
-
-void gate_close(struct gate *gate)
-{
-    gate_set(gate, true);
-}
-
-void gate_open(struct gate *gate)
-{
-    gate_set(gate, false);
-}
-
-void gate_pass(struct gate *gate)
-{
-    pthread_mutex_lock(&gate->lock);
-    gate->arrived++;
-    gate->waiting++;
-    pthread_cond_broadcast(&gate->changed);
-    while (gate->is_closed)
-        pthread_cond_wait(&gate->changed, &gate->lock);
-    gate->waiting--;
-    pthread_mutex_unlock(&gate->lock);
-}
-
-void gate_await(struct gate *gate, unsigned waiting)
-{
-    pthread_mutex_lock(&gate->lock);
-    while (gate->waiting < waiting)
-        pthread_cond_wait(&gate->changed, &gate->lock);
-    pthread_mutex_unlock(&gate->lock);
-}
-
-/* ---- A counting allocator ------------------------------------------------------------------- */
-
-static void *take(size_t size, void *arg)
-{
-    struct memory *memory = arg;
-    pthread_mutex_lock(&memory->lock);
-    uint64_t number = ++memory->taken;
-    bool fails = memory->fail_at != 0 && (number == memory->fail_at ||
-                                          (memory->fails_from_there && number > memory->fail_at));
-    void *block = fails ? NULL : malloc(size);
-    memory->live += block != NULL;
-    pthread_mutex_unlock(&memory->lock);
-    return block;
-}
-
-static void give(void *block, void *arg)
-{
-    struct memory *memory = arg;
-    pthread_mutex_lock(&memory->lock);
-    memory->live -= block != NULL;
-    pthread_mutex_unlock(&memory->lock);
-    free(block);
-}
-
-void memory_init(struct memory *memory)
-{
-    *memory = (struct memory){.live = 0};
-    MUST(pthread_mutex_init(&memory->lock, NULL) == 0);
-}
-
-void memory_destroy(struct memory *memory)
-{
-    pthread_mutex_destroy(&memory->lock);
-}
-
-batch_allocator memory_allocator(struct memory *memory)
-{
-    return (batch_allocator){take, give, memory};
-}
-
-int64_t memory_live(struct memory *memory)
-{
-    pthread_mutex_lock(&memory->lock);
-    int64_t live = memory->live;
-    pthread_mutex_unlock(&memory->lock);
-    return live;
-}
-
 /* ---- What the rig sees of a call ------------------------------------------------------------ */
 
 static void enter(struct rig *rig, bool is_save, size_t calls)
@@ -272,7 +170,6 @@ void rig_init(struct rig *rig, enum rig_kind kind)
     memset(rig, 0, sizeof *rig);
     make_store(rig);
     MUST(batch_memory_open(&rig->inner) == BATCH_OK);
-    memory_init(&rig->memory);
     gate_init(&rig->load_gate);
     gate_init(&rig->save_gate);
     MUST(pthread_mutex_init(&rig->lock, NULL) == 0);
@@ -283,7 +180,7 @@ void rig_init(struct rig *rig, enum rig_kind kind)
     rig->options.resource_size = sizeof(int64_t);
     rig->options.window_ns = BATCH_WINDOW_NONE;
     rig->options.deadline_ns = LONG_NS;
-    rig->options.allocator = memory_allocator(&rig->memory);
+    rig->options.allocator = allocator_functions(&rig->memory);
     if (kind == RIG_STORE)
         rig->options.store = &rig->store;
     if (kind == RIG_FUNCTIONS) {
@@ -318,11 +215,10 @@ void rig_free(struct rig *rig)
 
 void rig_destroy(struct rig *rig)
 {
-    assert_int_equal(memory_live(&rig->memory), 0);
+    assert_int_equal(rig->memory.live, 0);
     assert_int_equal(rig->sessions_opened, rig->sessions_closed);
     assert_int_equal(batch_store_close(&rig->store), BATCH_OK);
     assert_int_equal(batch_store_close(rig->inner), BATCH_OK);
-    memory_destroy(&rig->memory);
     gate_destroy(&rig->load_gate);
     gate_destroy(&rig->save_gate);
     pthread_cond_destroy(&rig->changed);

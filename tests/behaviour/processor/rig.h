@@ -31,48 +31,14 @@
 
 #include <cmocka.h>
 
-#define MUST(condition)                                                                            \
-    ((condition)                                                                                   \
-         ? (void)0                                                                                 \
-         : (fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition), abort()))
+#include "allocator.h"
+#include "gate.h"
+#include "must.h"
 
 #define MS 1000000u
 
 /* No test waits for it: it is there so that no machine is slow enough to reach it. */
 #define LONG_NS 600000000000u
-
-/* ---- Gates ---------------------------------------------------------------------------------- */
-
-/* Open at first. Whoever comes while it is closed waits until it is opened. */
-struct gate {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool is_closed;
-    unsigned waiting; /* stand at it now */
-    unsigned arrived; /* came to it so far, open or not */
-};
-
-void gate_init(struct gate *gate);
-void gate_destroy(struct gate *gate);
-void gate_close(struct gate *gate);
-void gate_open(struct gate *gate);
-void gate_pass(struct gate *gate);                    /* for those who are held */
-void gate_await(struct gate *gate, unsigned waiting); /* until so many stand at it */
-
-/* ---- A counting allocator ------------------------------------------------------------------- */
-
-struct memory {
-    pthread_mutex_t lock;
-    int64_t live;          /* blocks */
-    uint64_t taken;        /* calls of allocate so far, failed ones included */
-    uint64_t fail_at;      /* the number of the call that fails, from 1; 0: none */
-    bool fails_from_there; /* every later one too */
-};
-
-void memory_init(struct memory *memory);
-void memory_destroy(struct memory *memory);
-batch_allocator memory_allocator(struct memory *memory);
-int64_t memory_live(struct memory *memory);
 
 /* ---- The rig -------------------------------------------------------------------------------- */
 
@@ -87,7 +53,7 @@ enum { RIG_KEY_SHOWN = 64 };
 struct rig {
     batch_store store;  /* first: the rig as a store */
     batch_store *inner; /* memory */
-    struct memory memory;
+    struct allocator memory;
     batch_options options;
     batch_processor *processor;
     struct gate load_gate; /* one pass for a group */

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "random.h"
 #include "storage.h"
 
 struct fixture {
@@ -393,13 +394,12 @@ static void changed_bytes_do_no_harm(void **state)
     struct fixture *fixture = *state;
     static const char good[] = "GET /book?train=z&person=%41&seat=1 HTTP/1.1\r\nHost: t\r\n"
                                "Content-Length: 0\r\n\r\n";
-    uint32_t seed = 7;
+    struct random random = {7};
     for (int round = 0; round < 1000; round++) {
         char request[sizeof good];
         memcpy(request, good, sizeof good);
         for (int changes = 0; changes < 2; changes++) {
-            seed = seed * 1664525 + 1013904223;
-            request[(seed >> 8) % (sizeof good - 1)] = (char)(seed >> 24);
+            request[random_below(&random, sizeof good - 1)] = (char)random_next(&random);
         }
         int connection = connection_open(&fixture->server);
         connection_send(connection, request, sizeof good - 1);

@@ -12,17 +12,12 @@
 #include <cmocka.h>
 
 #include "http_clients.h"
+#include "random.h"
 #include "storage.h"
 
 #define KILLS       50
 #define KILLS_EARLY 5
 #define CONNECTIONS 200
-
-static uint64_t random_next(uint64_t *seed)
-{
-    *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return *seed >> 33;
-}
 
 /* Kill `program` `kills` times under load. Returns what train-audit says at the end. */
 static int kill_often(const char *program, int kills, struct crowd_counts *ret_counts)
@@ -32,14 +27,14 @@ static int kill_often(const char *program, int kills, struct crowd_counts *ret_c
     struct server server;
     char output[512];
     const char *chosen = getenv("TRAIN_SERVER_SEED");
-    uint64_t seed = chosen != NULL ? strtoull(chosen, NULL, 10) : 20261123;
+    struct random random = {chosen != NULL ? strtoull(chosen, NULL, 10) : 20261123};
     storage_folder(&folder);
     FILE *answers = fopen(folder.answers, "w");
     assert_non_null(answers);
     struct crowd *crowd = crowd_make(CONNECTIONS, answers);
     for (int i = 0; i < kills; i++) {
         server_start(&server, program, &folder, options);
-        crowd_book(crowd, &server, 1 + random_next(&seed) % 3000);
+        crowd_book(crowd, &server, 1 + random_below(&random, 3000));
         assert_int_equal(server_end(&server, SIGKILL, NULL, 0), -SIGKILL);
         crowd_drain(crowd); /* also answers that were sent just before */
     }

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "random.h"
 #include "answer.h"
 
 static struct target parse(const char *uri)
@@ -186,13 +187,12 @@ static void any_bytes_are_read_safely(void **state)
 {
     (void)state;
     static const char good[] = "/book?train=t%41&person=%c3%bc&seat=12";
-    uint32_t seed = 1;
+    struct random random = {1};
     for (int round = 0; round < 200000; round++) {
         char uri[sizeof good];
         memcpy(uri, good, sizeof good);
         for (int changes = 0; changes < 3; changes++) {
-            seed = seed * 1664525 + 1013904223;
-            uri[(seed >> 8) % (sizeof good - 1)] = (char)(seed >> 24);
+            uri[random_below(&random, sizeof good - 1)] = (char)random_next(&random);
         }
         struct target target = parse(uri);
         assert_true(target.train_size <= TARGET_TRAIN_MAX);

@@ -17,7 +17,7 @@
  * store calls unknown is passed on as failed, as OK, or as a conflict. */
 #include "driver.h"
 #include "fault_proxy.h"
-#include "hooked_store.h"
+#include "store_wrapper.h"
 #include "postgres_case.h"
 
 #include <setjmp.h>
@@ -51,7 +51,7 @@ struct cut {
     struct postgres_server *server;
     struct fault_proxy *proxy;
     batch_store *store;
-    struct hooked_store hooked;
+    struct store_wrapper wrapper;
     batch_processor *processor;
 
     /* What the next exchange meets. */
@@ -118,9 +118,8 @@ static bool is_about_load(const struct cut *cut)
     return cut->exchange == CUT_LOAD || cut->exchange == CUT_CONNECT_AND_LOAD;
 }
 
-static void before_load(size_t calls_size, void *arg)
+static void before_load(struct cut *cut, size_t calls_size)
 {
-    struct cut *cut = arg;
     if (cut->is_set && is_about_load(cut))
         meet(cut, calls_size);
 }
@@ -135,9 +134,8 @@ static void disarm(struct cut *cut)
     fault_proxy_mark(cut->proxy);
 }
 
-static void before_save(size_t calls_size, void *arg)
+static void before_save(struct cut *cut, size_t calls_size)
 {
-    struct cut *cut = arg;
     if (is_about_load(cut))
         disarm(cut);
     if (is_about_load(cut) || !cut->is_set)
@@ -147,6 +145,14 @@ static void before_save(size_t calls_size, void *arg)
               cut->round, cut->keys[WRITTEN]);
     look(cut, WRITTEN, cut->before[WRITTEN]);
     meet(cut, calls_size);
+}
+
+static void before(enum store_step step, size_t calls_size, void *arg)
+{
+    if (step == STORE_LOADS)
+        before_load(arg, calls_size);
+    if (step == STORE_SAVES)
+        before_save(arg, calls_size);
 }
 
 /* ---- What came of it ------------------------------------------------------------------------ */
@@ -367,11 +373,11 @@ static int set_up(void **state)
     snprintf(cut.keys[UPDATED], NAME_SIZE, "updated");
     snprintf(cut.keys[WRITTEN], NAME_SIZE, "written");
     cut.store = scene_store(cut.server, conninfo, &table);
-    hooked_store_init(&cut.hooked, cut.store, &cut);
-    cut.hooked.before_load = before_load;
-    cut.hooked.before_save = before_save;
+    store_wrapper_init(&cut.wrapper, cut.store->name, cut.store);
+    cut.wrapper.before = before;
+    cut.wrapper.arg = &cut;
     /* Without sessions the worker hands over all that it was given at once, as one group. */
-    batch_options options = text_options(&cut.hooked.store, 0);
+    batch_options options = text_options(&cut.wrapper.store, 0);
     cut.processor = processor_start(&options);
     *state = &cut;
     return 0;

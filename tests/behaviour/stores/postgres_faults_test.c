@@ -3,7 +3,7 @@
  * come back by itself. */
 #include "driver.h"
 #include "fault_proxy.h"
-#include "hooked_store.h"
+#include "store_wrapper.h"
 #include "postgres_case.h"
 
 #include <setjmp.h>
@@ -21,18 +21,31 @@
  * the time, up to this. */
 enum { DEADLINE_MS = 200, DEADLINE_MAX_MS = 30000 };
 
+struct scene;
+typedef void (*fault_fn)(struct scene *scene);
+
 /* A table of numbers, and a store on it through a proxy. One processor on it has all the time there
  * is; another one is in a hurry. */
 struct scene {
     struct postgres_server *server;
     struct fault_proxy *proxy;
     batch_store *store;
-    struct hooked_store hooked;
+    struct store_wrapper wrapper;
     batch_processor *patient;
     batch_processor *hurried;
-    atomic_bool is_armed; /* hooks do nothing before that */
-    atomic_bool is_met;   /* a hook has done its work */
+    fault_fn meet; /* before each group that does this, or NULL */
+    enum store_step met_at;
+    atomic_bool is_armed; /* nothing is met before that */
+    atomic_bool is_met;
 };
+
+static void before(enum store_step step, size_t calls_size, void *arg)
+{
+    struct scene *scene = arg;
+    (void)calls_size;
+    if (scene->meet != NULL && step == scene->met_at)
+        scene->meet(scene);
+}
 
 static int set_up(void **state)
 {
@@ -44,7 +57,9 @@ static int set_up(void **state)
     postgres_server_conninfo_at(scene.server, fault_proxy_port(scene.proxy), conninfo);
     batch_postgres_options table = scene_text_table(scene.server, "numbers");
     scene.store = scene_store(scene.server, conninfo, &table);
-    hooked_store_init(&scene.hooked, scene.store, &scene);
+    store_wrapper_init(&scene.wrapper, scene.store->name, scene.store);
+    scene.wrapper.before = before;
+    scene.wrapper.arg = &scene;
     batch_options options = scene_number_options(scene.store, 1);
     scene.patient = processor_start(&options);
     *state = &scene;
@@ -62,7 +77,7 @@ static int tear_down(void **state)
 
 static void hurried_start(struct scene *scene, uint64_t deadline_ms)
 {
-    batch_options options = scene_number_options(&scene->hooked.store, 1);
+    batch_options options = scene_number_options(&scene->wrapper.store, 1);
     options.deadline_ns = deadline_ms * MS;
     scene->hurried = processor_start(&options);
 }
@@ -232,33 +247,27 @@ static void test_connections_are_reset_under_load(void **state)
 
 /* ---- A server that does not answer ---------------------------------------------------------- */
 
-/* Hooks; each does its work once, when it is armed. */
+/* What is met; each does its work once, when it is armed. */
 static bool is_time(struct scene *scene)
 {
     return atomic_load(&scene->is_armed) && !atomic_exchange(&scene->is_met, true);
 }
 
-static void pause_before(size_t calls_size, void *arg)
+static void pause_before(struct scene *scene)
 {
-    (void)calls_size;
-    struct scene *scene = arg;
     if (is_time(scene))
         postgres_server_pause(scene->server);
 }
 
-static void hold_before(size_t calls_size, void *arg)
+static void hold_before(struct scene *scene)
 {
-    (void)calls_size;
-    struct scene *scene = arg;
     if (is_time(scene))
         fault_proxy_hold(scene->proxy, true);
 }
 
 /* The connection is lost, and a new one meets the black hole. */
-static void reset_and_hold_before(size_t calls_size, void *arg)
+static void reset_and_hold_before(struct scene *scene)
 {
-    (void)calls_size;
-    struct scene *scene = arg;
     if (is_time(scene)) {
         fault_proxy_reset_all(scene->proxy);
         fault_proxy_hold(scene->proxy, true);
@@ -273,10 +282,11 @@ static void let_go(struct scene *scene)
 }
 
 /* Loads end by their deadline, as not applied, while the server does not answer. */
-static void check_loads(struct scene *scene, hook_fn before_load)
+static void check_loads(struct scene *scene, fault_fn fault)
 {
     int64_t before = add_until_ok(scene);
-    scene->hooked.before_load = before_load;
+    scene->met_at = STORE_LOADS;
+    scene->meet = fault;
     hurried_start(scene, DEADLINE_MS);
     scene->is_armed = true;
     for (int i = 0; i < 3; i++) {
@@ -294,10 +304,11 @@ static void check_loads(struct scene *scene, hook_fn before_load)
 
 /* A save ends by its deadline, while the server does not answer: as `wanted`, or, if the deadline
  * came before the save, as not applied, and then there is more time. */
-static void check_saves(struct scene *scene, hook_fn before_save, int wanted)
+static void check_saves(struct scene *scene, fault_fn fault, int wanted)
 {
     int status = BATCH_OK;
-    scene->hooked.before_save = before_save;
+    scene->met_at = STORE_SAVES;
+    scene->meet = fault;
     for (uint64_t deadline_ms = DEADLINE_MS; status != wanted; deadline_ms *= 2) {
         if (deadline_ms > DEADLINE_MAX_MS)
             fail_msg("%s is never said", batch_status_name(wanted));

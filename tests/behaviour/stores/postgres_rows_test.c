@@ -2,6 +2,7 @@
  * triggers and other programs do to single rows. */
 #include "driver.h"
 #include "postgres_case.h"
+#include "random.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -521,9 +522,9 @@ static void test_a_key_that_is_too_long_for_the_index(void **state)
     struct scene *scene =
         scene_new(*state, "key bytea primary key, state text not null, version bigint not null", 0);
     static unsigned char key[BATCH_KEY_SIZE_MAX];
-    unsigned random = 1; /* what cannot be compressed */
+    struct random random = {1}; /* what cannot be compressed */
     for (size_t i = 0; i < sizeof key; i++)
-        key[i] = (unsigned char)((random = random * 1103515245 + 12345) >> 16);
+        key[i] = (unsigned char)random_next(&random);
     for (size_t i = 0; i < 3; i++)
         text_request_init(&scene->requests[i], scene->keys[i], scene->key_sizes[i], "one", 3);
     scene->requests[1].request.op.key = key;

@@ -2,6 +2,7 @@
  * Each adds 1 until it is told OK; in the end every number is the sum of what was told. */
 #include "driver.h"
 #include "postgres_case.h"
+#include "random.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -180,7 +181,7 @@ enum { GROUP = 500, ROUNDS = 30, ALL_KEYS = 750 };
 
 struct grouper {
     batch_processor *processor;
-    unsigned seed;
+    struct random random;
     size_t first;     /* of the keys */
     int ok[ALL_KEYS]; /* additions that were OK */
     int others;       /* answers that are neither OK nor CONFLICT */
@@ -189,12 +190,6 @@ struct grouper {
     size_t order[GROUP];
     struct request requests[GROUP];
 };
-
-static unsigned next_random(unsigned *seed)
-{
-    *seed = *seed * 1103515245u + 12345u;
-    return *seed >> 16;
-}
 
 static void *grouper_main(void *arg)
 {
@@ -205,7 +200,7 @@ static void *grouper_main(void *arg)
     }
     for (int round = 0; round < ROUNDS; round++) {
         for (size_t i = GROUP - 1; i > 0; i--) {
-            size_t j = next_random(&grouper->seed) % (i + 1);
+            size_t j = random_below(&grouper->random, i + 1);
             size_t swapped = grouper->order[i];
             grouper->order[i] = grouper->order[j];
             grouper->order[j] = swapped;
@@ -239,7 +234,7 @@ static void test_groups_that_overlap(void **state)
     memset(groupers, 0, sizeof groupers);
     for (size_t i = 0; i < 2; i++) {
         groupers[i].processor = processor_start(&options);
-        groupers[i].seed = 7 + (unsigned)i;
+        groupers[i].random.state = 7 + (unsigned)i;
         groupers[i].first = i * (ALL_KEYS - GROUP);
         assert_int_equal(pthread_create(&threads[i], NULL, grouper_main, &groupers[i]), 0);
     }

@@ -3,6 +3,8 @@
  */
 #include "explorer_engine.h"
 
+#include "random.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -54,7 +56,7 @@ static uint32_t steps;
 static uint32_t choices_used; /* of `choices`, so far */
 static uint8_t asleep;
 static uint32_t whims_left;
-static uint64_t drawn; /* state of the random numbers */
+static struct random drawn;
 static uint32_t stay_percent;
 static uint32_t late_percent;
 static struct trace_line trace[TRACE_MAX];
@@ -141,10 +143,7 @@ void explorer_saw(uint32_t bit)
 
 static uint32_t draw(uint32_t options)
 {
-    drawn += 0x9e3779b97f4a7c15u;
-    uint64_t mixed = (drawn ^ drawn >> 30) * 0xbf58476d1ce4e5b9u;
-    mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111ebu;
-    return (uint32_t)((mixed ^ mixed >> 31) >> 32) % options;
+    return (uint32_t)random_below(&drawn, options);
 }
 
 /* The next choice: as in the execution before, or new. */
@@ -469,7 +468,7 @@ void engine_execute(void)
     steps = choices_used = names_size = threads_size = 0;
     asleep = 0;
     whims_left = engine.scenario->whims;
-    drawn = engine.seed;
+    drawn.state = engine.seed;
     stay_percent = stays[draw(sizeof stays / sizeof *stays)];
     late_percent = lates[draw(sizeof lates / sizeof *lates)];
     memory_reset();

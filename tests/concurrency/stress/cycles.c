@@ -14,6 +14,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "allocator.h"
+#include "random.h"
+
 enum { MINE = 4, ITS_OWN = 16, HANG_SECONDS = 60 };
 
 struct request {
@@ -26,13 +29,13 @@ struct request {
 /* One processor, and a partner thread that submits to it while it is stopped. */
 struct life {
     uint64_t seed;
-    uint64_t random;
+    struct random random;
     uint64_t cycle;
     batch_processor *processor;
     batch_store *store;
     struct request mine[MINE];
     struct request partners[ITS_OWN];
-    atomic_int_fast64_t memory_live;
+    struct allocator memory;
     uint64_t accepted, refused; /* in all */
 
     pthread_mutex_t lock;
@@ -57,27 +60,6 @@ static void on_alarm(int signal_number)
     if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
         _exit(2);
     abort();
-}
-
-static uint64_t random_below(struct life *life, uint64_t bound)
-{
-    life->random = life->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (life->random >> 33) % bound;
-}
-
-static void *take(size_t size, void *arg)
-{
-    struct life *life = arg;
-    void *memory = malloc(size);
-    atomic_fetch_add(&life->memory_live, memory != NULL);
-    return memory;
-}
-
-static void give(void *memory, void *arg)
-{
-    struct life *life = arg;
-    atomic_fetch_sub(&life->memory_live, memory != NULL);
-    free(memory);
 }
 
 /* ---- Operations ----------------------------------------------------------------------------- */
@@ -173,14 +155,14 @@ static void await_partner(struct life *life)
 static batch_options choose_options(struct life *life)
 {
     batch_options options = BATCH_OPTIONS_INIT;
-    bool is_lean = random_below(life, 4) > 0;
-    options.store = random_below(life, 2) == 0 ? life->store : NULL;
-    options.sessions = is_lean ? 0 : (uint32_t)random_below(life, 3);
-    options.shards = !is_lean && random_below(life, 4) == 0 ? 3 : 1;
+    bool is_lean = random_below(&life->random, 4) > 0;
+    options.store = random_below(&life->random, 2) == 0 ? life->store : NULL;
+    options.sessions = is_lean ? 0 : (uint32_t)random_below(&life->random, 3);
+    options.shards = !is_lean && random_below(&life->random, 4) == 0 ? 3 : 1;
     options.resource_size = sizeof(int64_t);
-    options.window_ns = random_below(life, 2) == 0 ? BATCH_WINDOW_NONE : 1000000;
+    options.window_ns = random_below(&life->random, 2) == 0 ? BATCH_WINDOW_NONE : 1000000;
     options.deadline_ns = BATCH_FOREVER;
-    options.allocator = (batch_allocator){take, give, life};
+    options.allocator = allocator_functions(&life->memory);
     return options;
 }
 
@@ -190,13 +172,13 @@ static void run_cycle(struct life *life)
     batch_options options = choose_options(life);
     MUST(life, batch_processor_start(&life->processor, &options, NULL) == BATCH_OK);
     for (int i = 0; i < MINE; i++)
-        request_init(life, &life->mine[i], keys[random_below(life, 3)]);
+        request_init(life, &life->mine[i], keys[random_below(&life->random, 3)]);
     for (int i = 0; i < ITS_OWN; i++)
-        request_init(life, &life->partners[i], keys[random_below(life, 3)]);
-    bool has_partner = random_below(life, 3) > 0;
+        request_init(life, &life->partners[i], keys[random_below(&life->random, 3)]);
+    bool has_partner = random_below(&life->random, 3) > 0;
     if (has_partner)
         set_partner(life, true, false);
-    uint64_t count = random_below(life, MINE + 1);
+    uint64_t count = random_below(&life->random, MINE + 1);
     for (uint64_t i = 0; i < count; i++)
         MUST(life, submit(life, &life->mine[i]));
     MUST(life, batch_processor_stop(life->processor, BATCH_FOREVER) == 0);
@@ -207,7 +189,7 @@ static void run_cycle(struct life *life)
     request_init(life, &late, "a");
     MUST(life, !submit(life, &late));
     MUST(life, batch_processor_free(life->processor) == BATCH_OK);
-    MUST(life, atomic_load(&life->memory_live) == 0);
+    MUST(life, life->memory.live == 0);
     life->cycle++;
 }
 
@@ -217,7 +199,7 @@ int main(int argc, char **argv)
     uint64_t cycles = argc > 2 ? strtoull(argv[2], NULL, 10) : 20000;
     struct life *life = calloc(1, sizeof *life);
     life->seed = argc > 3 ? strtoull(argv[3], NULL, 10) : batch_now_ns();
-    life->random = life->seed;
+    life->random.state = life->seed;
     printf("cycles: at most %g s and %llu cycles, seed %llu\n", seconds, (unsigned long long)cycles,
            (unsigned long long)life->seed);
     fflush(stdout);

@@ -19,6 +19,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "store_wrapper.h"
+
 enum { HANG_SECONDS = 30 };
 
 #define CALLBACKS(X)                                                                               \
@@ -68,7 +70,7 @@ enum { NOT_CALLED = 1000, NOT_POSSIBLE = 1001, OPS = 3 };
 /* ---- A cell --------------------------------------------------------------------------------- */
 
 struct cell {
-    batch_store store; /* first: passes on to `inner` */
+    struct store_wrapper wrapper; /* of `inner` */
     batch_store *inner;
     batch_codec codec;
     enum callback callback;
@@ -210,7 +212,7 @@ static int64_t call_function(struct cell *cell)
         return start_another(cell);
     case STORE_CLOSE:
         return batch_store_close(cell->target == OTHER_PROCESSOR ? cell->other_store
-                                                                 : &cell->store);
+                                                                 : &cell->wrapper.store);
     case NOW:
         return batch_now_ns() > 0 ? BATCH_OK : BATCH_INVALID;
     case STATUS:
@@ -303,42 +305,16 @@ static void codec_release(void *resource, void *arg)
     pass(arg, CODEC_RELEASE);
 }
 
-static struct cell *cell_of(batch_store *store)
+static void pass_step(enum store_step step, size_t calls_size, void *arg)
 {
-    return (struct cell *)(void *)store;
-}
-
-static int session_open(batch_store *store, void **ret_session, batch_result *reterr)
-{
-    struct cell *cell = cell_of(store);
-    pass(cell, SESSION_OPEN);
-    return cell->inner->session_open(cell->inner, ret_session, reterr);
-}
-
-static void session_close(batch_store *store, void *session)
-{
-    struct cell *cell = cell_of(store);
-    pass(cell, SESSION_CLOSE);
-    cell->inner->session_close(cell->inner, session);
-}
-
-static void store_load(batch_store *store, void *session, batch_call *const *calls, size_t size)
-{
-    struct cell *cell = cell_of(store);
-    pass(cell, STORE_LOAD);
-    cell->inner->load(cell->inner, session, calls, size);
-}
-
-static void store_save(batch_store *store, void *session, batch_call *const *calls, size_t size)
-{
-    struct cell *cell = cell_of(store);
-    pass(cell, STORE_SAVE);
-    cell->inner->save(cell->inner, session, calls, size);
-}
-
-static void close_nothing(batch_store *store)
-{
-    (void)store;
+    static const enum callback callbacks[] = {
+        [STORE_OPENS_SESSION] = SESSION_OPEN,
+        [STORE_LOADS] = STORE_LOAD,
+        [STORE_SAVES] = STORE_SAVE,
+        [STORE_CLOSES_SESSION] = SESSION_CLOSE,
+    };
+    (void)calls_size;
+    pass(arg, callbacks[step]);
 }
 
 /* ---- One cell, from start to free ----------------------------------------------------------- */
@@ -367,7 +343,7 @@ static batch_options options_of(struct cell *cell)
     options.window_ns = BATCH_WINDOW_NONE;
     options.deadline_ns = BATCH_FOREVER;
     if (has_store(cell->callback)) {
-        options.store = &cell->store;
+        options.store = &cell->wrapper.store;
         options.codec = &cell->codec;
     } else {
         options.load = load;
@@ -382,15 +358,11 @@ static void cell_make(struct cell *cell)
 {
     must(pthread_mutex_init(&cell->lock, NULL) == 0, "no lock");
     must(pthread_cond_init(&cell->changed, NULL) == 0, "no condition");
-    cell->store = (batch_store)BATCH_STORE_INIT;
-    cell->store.name = "matrix";
-    cell->store.session_open = session_open;
-    cell->store.session_close = session_close;
-    cell->store.load = store_load;
-    cell->store.save = store_save;
-    cell->store.close = close_nothing;
     cell->codec = (batch_codec){sizeof cell->codec, decode, encode, codec_release, cell};
     must(batch_memory_open(&cell->inner) == BATCH_OK, "no store");
+    store_wrapper_init(&cell->wrapper, "matrix", cell->inner);
+    cell->wrapper.before = pass_step;
+    cell->wrapper.arg = cell;
     must(batch_memory_open(&cell->other_store) == BATCH_OK, "no other store");
     batch_options options = BATCH_OPTIONS_INIT;
     options.store = cell->other_store;

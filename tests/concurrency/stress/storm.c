@@ -52,7 +52,9 @@ static void storm_make(struct storm *storm)
         key->size = (size_t)size;
     }
     storm_init_requests(storm);
-    storm_store_open(&storm->store, storm);
+    late_store_open(&storm->store, storm_finish, storm);
+    storm->store.is_at_once = storm_is_at_once;
+    storm->store.calls_max = KEYS; /* a key has one call at a time */
     STORM_MUST(storm, pthread_barrier_init(&storm->barrier, NULL, THREADS + 1) == 0);
     for (unsigned i = 0; i < THREADS; i++) {
         struct worker *worker = &storm->workers[i];
@@ -70,7 +72,8 @@ static void storm_unmake(struct storm *storm)
     for (int i = 0; i < THREADS; i++)
         pthread_join(storm->workers[i].thread, NULL);
     pthread_barrier_destroy(&storm->barrier);
-    storm_store_close(&storm->store);
+    late_store_close(&storm->store);
+    STORM_MUST(storm, batch_store_close(&storm->store.wrapper.store) == BATCH_OK);
 }
 
 /* ---- Stop ----------------------------------------------------------------------------------- */
@@ -170,7 +173,7 @@ static void run_cycle(struct storm *storm)
     pthread_barrier_wait(&storm->barrier);
     check_books(storm, answers);
     STORM_MUST(storm, batch_processor_free(storm->processor) == BATCH_OK);
-    STORM_MUST(storm, atomic_load(&storm->memory_live) == 0);
+    STORM_MUST(storm, storm->memory.live == 0);
     storm->cycles++;
 }
 

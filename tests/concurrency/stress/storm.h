@@ -27,15 +27,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "allocator.h"
+#include "late_store.h"
+#include "random.h"
+
 enum { THREADS = 8, KEYS = 24, OPS_EACH = 96, MANY_MAX = 24, KEY_TEXT_MAX = 48 };
-
-/* Random numbers that depend on the seed alone (splitmix64). */
-struct random {
-    uint64_t state;
-};
-
-uint64_t random_next(struct random *random);
-uint64_t random_below(struct random *random, uint64_t bound);
 
 /* One key: nothing here is atomic or under a lock. */
 struct key {
@@ -78,32 +74,15 @@ struct worker {
     uint64_t records;
 };
 
-/* A call that is finished later. */
-struct late {
-    batch_call *call;
-    bool is_save;
-};
-
-struct storm_store {
-    batch_store store; /* first */
-    struct storm *storm;
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    struct late late[KEYS]; /* under lock */
-    size_t late_size;       /* under lock */
-    bool is_over;           /* under lock */
-};
-
 struct storm {
     struct key keys[KEYS];
-    struct storm_store store;
+    struct late_store store;
     struct worker workers[THREADS];
     batch_processor *processor;
     batch_options options;
     pthread_barrier_t barrier; /* the threads and the one that starts and stops */
     atomic_bool is_over;
-    atomic_int_fast64_t memory_live;
+    struct allocator memory;
     bool may_run_again; /* operations, after a conflict or on a kept resource */
     bool must_resubmit; /* some operations are submitted again by their own `done` */
     atomic_uint_fast64_t random_faults;
@@ -125,12 +104,8 @@ extern uint64_t storm_seed;
 void storm_init_requests(struct storm *storm);
 void storm_choose_options(struct storm *storm);
 void storm_run_cycle(struct worker *worker);
-int storm_load(batch_call *call, void *resource, void *arg);
-int storm_save(batch_call *call, void *resource, void *arg);
-bool storm_is_unlucky(struct storm *storm, uint64_t of); /* once in `of` times */
-
-/* storm_store.c */
-void storm_store_open(struct storm_store *own, struct storm *storm);
-void storm_store_close(struct storm_store *own);
+void storm_finish(struct late_call late,
+                  void *arg); /* of the store: some calls at once, others later */
+bool storm_is_at_once(void *arg);
 
 #endif

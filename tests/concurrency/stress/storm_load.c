@@ -1,43 +1,12 @@
 /* storm_load.c: see storm.h. */
 #include "storm.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-uint64_t random_next(struct random *random)
-{
-    uint64_t z = random->state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
-uint64_t random_below(struct random *random, uint64_t bound)
-{
-    return random_next(random) % bound;
-}
 
 /* ---- What the library calls ----------------------------------------------------------------- */
 
-static void *take(size_t size, void *arg)
-{
-    struct storm *storm = arg;
-    void *memory = malloc(size);
-    if (memory != NULL)
-        atomic_fetch_add_explicit(&storm->memory_live, 1, memory_order_relaxed);
-    return memory;
-}
-
-static void give(void *memory, void *arg)
-{
-    struct storm *storm = arg;
-    if (memory != NULL)
-        atomic_fetch_sub_explicit(&storm->memory_live, 1, memory_order_relaxed);
-    free(memory);
-}
-
 /* One in `of` calls has bad luck. Relaxed, so that it orders nothing for ThreadSanitizer. */
-bool storm_is_unlucky(struct storm *storm, uint64_t of)
+static bool is_unlucky(struct storm *storm, uint64_t of)
 {
     struct random random = {
         atomic_fetch_add_explicit(&storm->random_faults, 0x10001, memory_order_relaxed)};
@@ -56,10 +25,10 @@ static struct key *key_of(const struct storm *storm, const batch_call *call)
     storm_fail(storm, "a key that nobody has submitted");
 }
 
-int storm_load(batch_call *call, void *resource, void *arg)
+static int load(batch_call *call, void *resource, void *arg)
 {
     struct storm *storm = arg;
-    if (storm_is_unlucky(storm, 40)) {
+    if (is_unlucky(storm, 40)) {
         batch_call_set_error(call, 7, "bad luck");
         return BATCH_LOAD_FAILED;
     }
@@ -67,16 +36,27 @@ int storm_load(batch_call *call, void *resource, void *arg)
     return BATCH_OK;
 }
 
-int storm_save(batch_call *call, void *resource, void *arg)
+static int save(batch_call *call, void *resource, void *arg)
 {
     static const int faults[] = {BATCH_SAVE_FAILED, BATCH_CONFLICT, BATCH_UNKNOWN};
     struct storm *storm = arg;
-    if (storm_is_unlucky(storm, 40)) {
+    if (is_unlucky(storm, 40)) {
         batch_call_set_error(call, 8, "worse luck");
         return faults[batch_call_deadline_ns(call) % 3];
     }
     key_of(storm, call)->stored = *(int64_t *)resource;
     return BATCH_OK;
+}
+
+bool storm_is_at_once(void *arg)
+{
+    return is_unlucky(arg, 2);
+}
+
+void storm_finish(struct late_call late, void *arg)
+{
+    void *resource = batch_call_resource(late.call);
+    batch_call_finish(late.call, (late.is_save ? save : load)(late.call, resource, arg));
 }
 
 static batch_verdict run(void *resource, void *arg)
@@ -171,13 +151,13 @@ void storm_choose_options(struct storm *storm)
     options.deadline_ns = 1000000000;
     options.resource_size = sizeof(int64_t);
     if (random_below(random, 2) == 0) {
-        options.store = &storm->store.store;
+        options.store = &storm->store.wrapper.store;
     } else {
-        options.load = storm_load;
-        options.save = storm_save;
+        options.load = load;
+        options.save = save;
         options.arg = storm;
     }
-    options.allocator = (batch_allocator){take, give, storm};
+    options.allocator = allocator_functions(&storm->memory);
     if (random_below(random, 3) == 0)
         options.ops_max = (uint32_t)(1 + random_below(random, 10));
     if (random_below(random, 4) == 0)

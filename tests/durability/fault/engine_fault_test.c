@@ -1,9 +1,9 @@
 /* engine_test.c: every fault in turn in libbatch itself: with load and save functions, with the
  * memory store, and with a store and a codec that fail in every way that they may. */
 #include "scenario.h"
+#include "store_wrapper.h"
 
 #include <pthread.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,16 +130,11 @@ static bool is_by_save(const batch_result *result)
 struct kept {
     struct ground ground; /* first */
     batch_store *store;   /* until it is cleared: so that it can be read */
-    batch_store around;
+    struct store_wrapper around;
     bool is_around;
     unsigned failures; /* of `around` so far: each kind in turn */
     pthread_mutex_t lock;
 };
-
-static struct kept *kept_of(batch_store *around)
-{
-    return (struct kept *)(void *)((char *)around - offsetof(struct kept, around));
-}
 
 static unsigned next_failure(struct kept *kept)
 {
@@ -152,7 +147,7 @@ static unsigned next_failure(struct kept *kept)
 static int around_session_open(batch_store *around, void **ret_session, batch_result *reterr)
 {
     static const int statuses[] = {BATCH_STORE_FAILED, BATCH_NO_MEMORY, 5};
-    struct kept *kept = kept_of(around);
+    struct kept *kept = store_wrapper_of(around)->arg;
     if (faults_callback_fails()) {
         unsigned failure = next_failure(kept);
         if (failure % 2 == 0)
@@ -160,12 +155,6 @@ static int around_session_open(batch_store *around, void **ret_session, batch_re
         return statuses[failure % 3];
     }
     return kept->store->session_open(kept->store, ret_session, reterr);
-}
-
-static void around_session_close(batch_store *around, void *session)
-{
-    struct kept *kept = kept_of(around);
-    kept->store->session_close(kept->store, session);
 }
 
 /* Fail some, and hand over the others. The number of those. */
@@ -198,7 +187,7 @@ static void around_load(batch_store *around, void *session, batch_call *const *c
                         size_t calls_size)
 {
     static const int statuses[4] = {BATCH_LOAD_FAILED, BATCH_NO_MEMORY, BATCH_UNKNOWN, 5};
-    struct kept *kept = kept_of(around);
+    struct kept *kept = store_wrapper_of(around)->arg;
     batch_call *others[GROUP];
     size_t size = fail_some(kept, calls, calls_size, statuses, 7, others);
     kept->store->load(kept->store, session, others, size);
@@ -208,15 +197,10 @@ static void around_save(batch_store *around, void *session, batch_call *const *c
                         size_t calls_size)
 {
     static const int statuses[4] = {BATCH_SAVE_FAILED, BATCH_CONFLICT, BATCH_UNKNOWN, 5};
-    struct kept *kept = kept_of(around);
+    struct kept *kept = store_wrapper_of(around)->arg;
     batch_call *others[GROUP];
     size_t size = fail_some(kept, calls, calls_size, statuses, 8, others);
     kept->store->save(kept->store, session, others, size);
-}
-
-static void around_close(batch_store *around)
-{
-    (void)around;
 }
 
 /* ---- The grounds ---------------------------------------------------------------------------- */
@@ -244,14 +228,12 @@ static int kept_open(struct ground *ground, batch_options *options, batch_result
     options->store = kept->store;
     if (!kept->is_around)
         return BATCH_OK;
-    kept->around = (batch_store)BATCH_STORE_INIT;
-    kept->around.name = "around";
-    kept->around.session_open = around_session_open;
-    kept->around.session_close = around_session_close;
-    kept->around.load = around_load;
-    kept->around.save = around_save;
-    kept->around.close = around_close;
-    options->store = &kept->around;
+    store_wrapper_init(&kept->around, "around", kept->store);
+    kept->around.store.session_open = around_session_open;
+    kept->around.store.load = around_load;
+    kept->around.store.save = around_save;
+    kept->around.arg = kept;
+    options->store = &kept->around.store;
     return BATCH_OK;
 }
 

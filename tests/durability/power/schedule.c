@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store_wrapper.h"
+
 enum {
     KEYS_MAX = 12,
     KEY_SIZE = 16,
@@ -29,7 +31,7 @@ struct request {
 };
 
 struct history {
-    batch_store store; /* first: SQLite's, seen through ours, which looks at versions */
+    struct store_wrapper wrapper; /* of SQLite's, which looks at versions */
     batch_store *sqlite;
     const struct history_rules *rules;
     struct findings *findings;
@@ -83,29 +85,6 @@ __attribute__((format(printf, 2, 3))) static void broken(struct history *history
 
 /* ---- The store, and a look at versions ------------------------------------------------------ */
 
-static struct history *history_of(batch_store *store)
-{
-    return (struct history *)(void *)store;
-}
-
-static int session_open(batch_store *store, void **ret_session, batch_result *reterr)
-{
-    batch_store *sqlite = history_of(store)->sqlite;
-    return sqlite->session_open(sqlite, ret_session, reterr);
-}
-
-static void session_close(batch_store *store, void *session)
-{
-    batch_store *sqlite = history_of(store)->sqlite;
-    sqlite->session_close(sqlite, session);
-}
-
-static void load(batch_store *store, void *session, batch_call *const *calls, size_t calls_size)
-{
-    batch_store *sqlite = history_of(store)->sqlite;
-    sqlite->load(sqlite, session, calls, calls_size);
-}
-
 static void look_at_version(struct history *history, const batch_call *call)
 {
     size_t key_size;
@@ -125,15 +104,10 @@ static void look_at_version(struct history *history, const batch_call *call)
 
 static void save(batch_store *store, void *session, batch_call *const *calls, size_t calls_size)
 {
-    struct history *history = history_of(store);
+    struct history *history = store_wrapper_of(store)->arg;
     for (size_t i = 0; i < calls_size; i++)
         look_at_version(history, calls[i]);
     history->sqlite->save(history->sqlite, session, calls, calls_size);
-}
-
-static void close_store(batch_store *store)
-{
-    (void)store; /* part of the history */
 }
 
 static int decode(void *resource, const void *bytes, size_t bytes_size, void *arg)
@@ -297,10 +271,13 @@ static int life_open(struct history *history)
     sqlite_options.durability = history->rules->durability;
     int status = batch_sqlite_open(&history->sqlite, "/power.db", &sqlite_options, &error);
     if (status == BATCH_OK) {
+        store_wrapper_init(&history->wrapper, "power", history->sqlite);
+        history->wrapper.store.save = save;
+        history->wrapper.arg = history;
         batch_codec codec = {sizeof codec, decode, encode, release, history};
         batch_options options = BATCH_OPTIONS_INIT;
         options.sessions = 0;
-        options.store = &history->store;
+        options.store = &history->wrapper.store;
         options.resource_size = sizeof(struct log);
         options.codec = &codec;
         options.window_ns = BATCH_WINDOW_NONE;
@@ -350,13 +327,6 @@ static struct history *history_make(uint64_t seed, const struct history_rules *r
     if (history == NULL || pthread_mutex_init(&history->lock, NULL) != 0 ||
         pthread_cond_init(&history->changed, NULL) != 0)
         abort();
-    history->store = (batch_store)BATCH_STORE_INIT;
-    history->store.name = "power";
-    history->store.session_open = session_open;
-    history->store.session_close = session_close;
-    history->store.load = load;
-    history->store.save = save;
-    history->store.close = close_store;
     history->rules = rules;
     history->findings = findings;
     history->random.state = seed;

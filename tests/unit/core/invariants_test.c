@@ -48,7 +48,7 @@ static void scene_set(struct scene *s)
 /* What is broken cannot be brought to an end. */
 static void scene_end(struct scene *s)
 {
-    trace_memory_release(&s->t->memory);
+    allocator_release_all(&s->t->memory);
     free(s->t);
 }
 

@@ -4,14 +4,14 @@
 enum { OBJECT_BYTES = (sizeof(struct batch__batch) + 256 + 63) / 64 * 64 };
 
 struct fixture {
-    struct trace_memory memory;
+    struct allocator memory;
     struct batch__pool pool;
 };
 
 static int set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
-    batch_allocator allocator = trace_allocator(&f->memory);
+    batch_allocator allocator = allocator_functions(&f->memory);
     batch__pool_init(&f->pool, &allocator, OBJECT_BYTES);
     *state = f;
     return 0;
@@ -92,8 +92,8 @@ static void objects_do_not_overlap_and_are_used_again(void **state)
 static void an_object_larger_than_a_slab_is_possible(void **state)
 {
     (void)state;
-    struct trace_memory memory = {0};
-    batch_allocator allocator = trace_allocator(&memory);
+    struct allocator memory = {0};
+    batch_allocator allocator = allocator_functions(&memory);
     struct batch__pool pool;
     size_t size = 1024 * 1024;
     batch__pool_init(&pool, &allocator, size);

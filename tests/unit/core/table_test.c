@@ -1,16 +1,17 @@
 /* The table from keys to batches: collisions, growth, removal, and a long random walk beside a
  * model. */
+#include "random.h"
 #include "trace.h"
 
 struct fixture {
-    struct trace_memory memory;
+    struct allocator memory;
     struct batch__table table;
 };
 
 static int set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
-    batch_allocator allocator = trace_allocator(&f->memory);
+    batch_allocator allocator = allocator_functions(&f->memory);
     batch__table_init(&f->table, &allocator);
     *state = f;
     return 0;
@@ -183,14 +184,14 @@ static void a_random_walk_agrees_with_the_model(void **state)
     static struct batch__batch batches[COUNT];
     static char keys[COUNT][8];
     bool is_in[COUNT] = {false};
-    uint64_t count = 0, random = 1;
+    uint64_t count = 0;
+    struct random random = {1};
     for (uint32_t i = 0; i < COUNT; i++) {
         snprintf(keys[i], sizeof keys[i], "%u", (unsigned)i);
         make(&batches[i], keys[i], trace_hash(keys[i], strlen(keys[i])) % 97 * 11);
     }
     for (int step = 0; step < STEPS; step++) {
-        random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-        size_t i = (size_t)(random >> 33) % (step / 1000 % 2 == 0 ? COUNT : 30);
+        size_t i = random_below(&random, step / 1000 % 2 == 0 ? COUNT : 30);
         assert_ptr_equal(find(f, &batches[i]), is_in[i] ? &batches[i] : NULL);
         if (is_in[i]) {
             batch__table_remove(&f->table, &batches[i]);

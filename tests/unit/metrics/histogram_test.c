@@ -125,7 +125,7 @@ static void check_quantile(uint64_t exact, uint64_t got)
 enum { SHARDS = 3, VALUES_MAX = 2000 };
 
 /* A sample of values below 2^bits, spread over some shards and compared with its sorted array. */
-static void check_sample(uint64_t *random, size_t count, unsigned bits)
+static void check_sample(struct random *random, size_t count, unsigned bits)
 {
     static struct batch__histogram shards[SHARDS];
     static uint64_t values[VALUES_MAX];
@@ -150,7 +150,7 @@ static void check_sample(uint64_t *random, size_t count, unsigned bits)
 static void test_any_sample_agrees_with_its_sorted_array(void **state)
 {
     (void)state;
-    uint64_t random = random_seed();
+    struct random random = {random_seed()};
     for (unsigned round = 0; round < 3000; round++) {
         size_t count = 1 + (size_t)(random_next(&random) % (round % 10 == 0 ? VALUES_MAX : 50));
         unsigned bits = 1 + (unsigned)(random_next(&random) % 64);
@@ -162,7 +162,7 @@ static void test_many_at_once_is_as_many_one_by_one(void **state)
 {
     (void)state;
     static struct batch__histogram once, one_by_one;
-    uint64_t random = random_seed();
+    struct random random = {random_seed()};
     for (unsigned round = 0; round < 1000; round++) {
         uint64_t value = random_next(&random) >> (random_next(&random) % 64);
         uint64_t count = random_next(&random) % 5;

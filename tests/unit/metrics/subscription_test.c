@@ -6,7 +6,7 @@
 #include <string.h>
 
 struct world {
-    struct memory memory;
+    struct allocator memory;
     struct batch__hub hub;
     bool is_own_thread; /* what the hub is told */
     uint64_t asked;     /* how often it asked */
@@ -22,14 +22,14 @@ static bool is_own_thread(void *arg)
 static void world_begin(struct world *world)
 {
     *world = (struct world){.asked = 0};
-    batch_allocator allocator = memory_allocator(&world->memory);
+    batch_allocator allocator = allocator_functions(&world->memory);
     assert_int_equal(batch__hub_init(&world->hub, &allocator, is_own_thread, world), BATCH_OK);
 }
 
 static void world_end(struct world *world)
 {
     batch__hub_destroy(&world->hub);
-    assert_int_equal(memory_live(&world->memory), 0);
+    assert_int_equal(world->memory.live, 0);
 }
 
 static batch_subscription *subscribe(struct world *world, uint32_t queue_max, bool block)
@@ -142,15 +142,15 @@ static void test_publishing_short_keys_allocates_nothing(void **state)
     batch_subscription *first = subscribe(&world, 4, false);
     batch_subscription *second = subscribe(&world, 4, true);
     char key[65] = {0};
-    uint64_t before = memory_allocated(&world.memory);
+    uint64_t before = world.memory.taken;
     for (uint32_t i = 0; i < 100; i++) {
         publish_key(&world, i, key, 64);
         expect(first, i);
         expect(second, i);
     }
-    assert_int_equal(memory_allocated(&world.memory), before);
+    assert_int_equal(world.memory.taken, before);
     publish_key(&world, 0, key, 65); /* one copy, for both */
-    assert_int_equal(memory_allocated(&world.memory), before + 1);
+    assert_int_equal(world.memory.taken, before + 1);
     expect(first, 0);
     expect(second, 0);
     batch_metrics_unsubscribe(first);
@@ -167,15 +167,15 @@ static void test_a_long_key_is_freed_by_its_last_reader(void **state)
     publish_key(&world, 0, key, sizeof key); /* to nobody: not even copied */
     batch_subscription *first = subscribe(&world, 4, false);
     batch_subscription *second = subscribe(&world, 4, false);
-    uint64_t before = memory_live(&world.memory);
+    uint64_t before = world.memory.live;
     publish_key(&world, 1, key, sizeof key);
     expect(first, 1);
     expect_none(first, BATCH_TIMED_OUT); /* no longer in hand */
-    assert_int_equal(memory_live(&world.memory), before + 1);
+    assert_int_equal(world.memory.live, before + 1);
     expect(second, 1);
-    assert_int_equal(memory_live(&world.memory), before + 1); /* in hand */
+    assert_int_equal(world.memory.live, before + 1); /* in hand */
     expect_none(second, BATCH_TIMED_OUT);
-    assert_int_equal(memory_live(&world.memory), before);
+    assert_int_equal(world.memory.live, before);
 
     publish_key(&world, 2, key,
                 sizeof key); /* queued, in hand, and dropped with the subscription */
@@ -458,7 +458,7 @@ static void test_a_subscription_outlives_its_processor(void **state)
     expect(second, 1);
     expect(second, 2);
     batch_metrics_unsubscribe(second); /* one record queued, one in hand */
-    assert_int_equal(memory_live(&world.memory), 0);
+    assert_int_equal(world.memory.live, 0);
 }
 
 static void test_nobody_subscribed(void **state)
@@ -476,19 +476,19 @@ static void test_no_memory_refuses_cleanly(void **state)
 {
     (void)state;
     struct world world = {.asked = 0};
-    batch_allocator allocator = memory_allocator(&world.memory);
-    memory_refuse(&world.memory, true);
+    batch_allocator allocator = allocator_functions(&world.memory);
+    allocator_refuse(&world.memory, true);
     assert_int_equal(batch__hub_init(&world.hub, &allocator, is_own_thread, &world),
                      BATCH_NO_MEMORY);
-    memory_refuse(&world.memory, false);
+    allocator_refuse(&world.memory, false);
     assert_int_equal(batch__hub_init(&world.hub, &allocator, is_own_thread, &world), BATCH_OK);
 
     batch_subscription *subscription = NULL;
-    memory_refuse(&world.memory, true);
+    allocator_refuse(&world.memory, true);
     assert_int_equal(batch__hub_subscribe(&world.hub, NULL, &subscription), BATCH_NO_MEMORY);
     assert_null(subscription);
     assert_false(batch__hub_is_listening(&world.hub));
-    memory_refuse(&world.memory, false);
+    allocator_refuse(&world.memory, false);
     assert_int_equal(batch__hub_subscribe(&world.hub, NULL, &subscription), BATCH_OK);
     batch_metrics_unsubscribe(subscription);
     world_end(&world);
@@ -503,14 +503,14 @@ static void test_no_memory_for_a_long_key_drops_and_counts(void **state)
     batch_subscription *blocking = subscribe(&world, 1, true);
     char key[100] = {0};
     publish(&world, 1); /* the blocking one is full: it is not waited for in vain */
-    memory_refuse(&world.memory, true);
+    allocator_refuse(&world.memory, true);
     publish_key(&world, 2, key, sizeof key);
     assert_int_equal(batch_metrics_dropped(dropping), 1);
     assert_int_equal(batch_metrics_dropped(blocking), 1);
     assert_int_equal(batch__hub_dropped(&world.hub), 2);
     expect(blocking, 1);
     publish(&world, 3); /* short keys need none */
-    memory_refuse(&world.memory, false);
+    allocator_refuse(&world.memory, false);
     expect(dropping, 1);
     expect(dropping, 3);
     expect(blocking, 3);

@@ -15,7 +15,7 @@
 #include <string.h>
 
 struct world {
-    struct memory memory;
+    struct allocator memory;
     struct batch__hub hub;
     uint32_t xasked; /* readers that were about to wait, so far */
 };
@@ -30,14 +30,14 @@ static bool is_own_thread(void *arg)
 static void world_begin(struct world *world)
 {
     *world = (struct world){.xasked = 0};
-    batch_allocator allocator = memory_allocator(&world->memory);
-    must(batch__hub_init(&world->hub, &allocator, is_own_thread, world) == BATCH_OK);
+    batch_allocator allocator = allocator_functions(&world->memory);
+    MUST(batch__hub_init(&world->hub, &allocator, is_own_thread, world) == BATCH_OK);
 }
 
 static void world_end(struct world *world)
 {
     batch__hub_destroy(&world->hub);
-    must(memory_live(&world->memory) == 0);
+    MUST(world->memory.live == 0);
 }
 
 static void wait_until_asked(const struct world *world, uint32_t count)
@@ -52,13 +52,13 @@ static batch_subscription *subscribe(struct world *world, uint32_t queue_max, bo
     options.queue_max = queue_max;
     options.block = block;
     batch_subscription *subscription = NULL;
-    must(batch__hub_subscribe(&world->hub, &options, &subscription) == BATCH_OK);
+    MUST(batch__hub_subscribe(&world->hub, &options, &subscription) == BATCH_OK);
     return subscription;
 }
 
 static void start(struct batch__thread *thread, void (*body)(void *arg), void *arg)
 {
-    must(batch__thread_start(thread, "test", NULL, body, arg));
+    MUST(batch__thread_start(thread, "test", NULL, body, arg));
 }
 
 /* ---- Records that can be recognized --------------------------------------------------------- */
@@ -80,24 +80,24 @@ static void publish(struct world *world, uint32_t worker, uint32_t number)
 static void check_key(const batch_metric *metric)
 {
     uint32_t number = metric->operations;
-    must(metric->key_size == (number % 8 == 7 ? 65 + number % 100 : number % 65));
+    MUST(metric->key_size == (number % 8 == 7 ? 65 + number % 100 : number % 65));
     const unsigned char *key = metric->key;
     for (size_t i = 0; i < metric->key_size; i++)
-        must(key[i] == number % 251);
+        MUST(key[i] == number % 251);
 }
 
 static void expect(batch_subscription *subscription, uint32_t number)
 {
     batch_metric metric;
-    must(batch_metrics_next(subscription, BATCH_FOREVER, &metric) == BATCH_OK);
-    must(metric.operations == number);
+    MUST(batch_metrics_next(subscription, BATCH_FOREVER, &metric) == BATCH_OK);
+    MUST(metric.operations == number);
     check_key(&metric);
 }
 
 static void expect_none(batch_subscription *subscription, int status)
 {
     batch_metric metric;
-    must(batch_metrics_next(subscription, 0, &metric) == status);
+    MUST(batch_metrics_next(subscription, 0, &metric) == status);
 }
 
 /* A worker that publishes the numbers from `first` to `last`. */
@@ -182,7 +182,7 @@ static void test_the_end_wakes_every_waiting_reader(void **state)
         assert_int_equal(readers[i].status, BATCH_ENDED);
         batch_metrics_unsubscribe(readers[i].subscription);
     }
-    assert_int_equal(memory_live(&world.memory), 0);
+    assert_int_equal(world.memory.live, 0);
 }
 
 /* ---- Workers that wait ---------------------------------------------------------------------- */
@@ -412,11 +412,11 @@ static void listener_main(void *arg)
         timeout_ns = timeout_ns == 0 ? 1000 : timeout_ns == 1000 ? BATCH_FOREVER : 0;
         if (status == BATCH_TIMED_OUT)
             continue;
-        must(status == BATCH_OK);
+        MUST(status == BATCH_OK);
         check_key(&metric);
         uint32_t *latest = &listener->latest[metric.start_ns];
-        must(metric.operations > *latest);
-        must(!listener->is_blocking || metric.operations == *latest + 1);
+        MUST(metric.operations > *latest);
+        MUST(!listener->is_blocking || metric.operations == *latest + 1);
         *latest = metric.operations;
         listener->got++;
     }
@@ -426,7 +426,7 @@ static void listener_main(void *arg)
 struct passer_by {
     struct batch__thread thread;
     struct world *world;
-    uint64_t random;
+    struct random random;
     uint32_t *xis_over;
 };
 
@@ -440,12 +440,12 @@ static void passer_by_main(void *arg)
         batch_metric metric;
         for (uint64_t i = 0; i < (random >> 4) % 4; i++) {
             int status = batch_metrics_next(subscription, (random >> 6) % 2000, &metric);
-            must(status == BATCH_OK || status == BATCH_TIMED_OUT);
+            MUST(status == BATCH_OK || status == BATCH_TIMED_OUT);
             if (status == BATCH_OK)
                 check_key(&metric);
         }
         if ((random & 8) != 0) /* blocks */
-            must(batch_metrics_dropped(subscription) == 0);
+            MUST(batch_metrics_dropped(subscription) == 0);
         batch_metrics_unsubscribe(subscription);
     }
 }
@@ -455,7 +455,7 @@ static void test_a_storm_of_workers_readers_and_passers_by(void **state)
     (void)state;
     struct world world;
     world_begin(&world);
-    uint64_t random = random_seed();
+    struct random random = {random_seed()};
     uint32_t xis_over = 0;
 
     struct listener listeners[READERS];
@@ -472,7 +472,7 @@ static void test_a_storm_of_workers_readers_and_passers_by(void **state)
     struct passer_by passers_by[2];
     for (size_t i = 0; i < 2; i++) {
         passers_by[i] = (struct passer_by){
-            .world = &world, .random = random_next(&random), .xis_over = &xis_over};
+            .world = &world, .random = {random_next(&random)}, .xis_over = &xis_over};
         start(&passers_by[i].thread, passer_by_main, &passers_by[i]);
     }
 
@@ -512,7 +512,7 @@ static void unsubscriber_main(void *arg)
     for (uint64_t i = 0; i < life->random % 3; i++) {
         /* Not for ever: the workers may both wait at the other one. */
         int status = batch_metrics_next(life->subscriptions[0], 50000, &metric);
-        must(status == BATCH_OK || status == BATCH_ENDED || status == BATCH_TIMED_OUT);
+        MUST(status == BATCH_OK || status == BATCH_ENDED || status == BATCH_TIMED_OUT);
     }
     batch_metrics_unsubscribe(life->subscriptions[life->random / 3 % 2]);
     batch_metrics_unsubscribe(life->subscriptions[1 - life->random / 3 % 2]);
@@ -535,13 +535,13 @@ static void live_once(uint64_t random)
         batch__thread_join(&workers[i].thread);
     batch__hub_destroy(&life.world.hub); /* maybe before the last unsubscribe, maybe after */
     batch__thread_join(&unsubscriber);
-    must(memory_live(&life.world.memory) == 0);
+    MUST(life.world.memory.live == 0);
 }
 
 static void test_many_lives_end_in_every_order(void **state)
 {
     (void)state;
-    uint64_t random = random_seed();
+    struct random random = {random_seed()};
     for (unsigned i = 0; i < 1000; i++)
         live_once(random_next(&random));
 }
