@@ -8,27 +8,18 @@
  *
  * Prints one line of JSON. Exit 0: nothing was wrong (with --control: something was).
  */
-#include <getopt.h>
 #include <inttypes.h>
 #include <sqlite3.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
-#include <batch/batch.h>
-
-#include "crash_audit.h"
-#include "clients.h"
+#include "crash_driver.h"
 
 enum {
     KILLS_EACH = 25,
     LIVE_MAX_US = 3000,  /* how long a node that answers goes on living */
     START_MAX_US = 4000, /* how long one that is killed while it starts */
-    PAUSE_MAX_US = 10000,
-    HANG_SECONDS = 60,
-    TARGET_SIZE = 128
+    PAUSE_MAX_US = 10000
 };
 
 static const char help[] =
@@ -43,15 +34,8 @@ static const char help[] =
     "  --control    succeed if acknowledged operations were lost, and stop there\n"
     "  --help       print this\n";
 
-struct crash {
-    uint64_t kills_wanted;
-    uint64_t seed;
-    bool is_control;
-    struct crew crew;
-    char target[TARGET_SIZE];
-    uint64_t random;
-    struct findings findings;
-    uint64_t kills;
+struct crash_nodes {
+    struct crash crash;      /* first */
     uint64_t kills_at_start; /* of nodes that had answered nothing yet */
     uint64_t kills_of_paused;
     uint64_t kills_of_both; /* counts two each in kills */
@@ -59,72 +43,61 @@ struct crash {
     uint64_t takeovers; /* pauses in which the other node had operations answered */
 };
 
-static uint64_t random_below(struct crash *crash, uint64_t bound)
-{
-    crash->random = crash->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (crash->random >> 33) % bound;
-}
-
-static void rest(struct crash *crash, uint64_t max_us)
-{
-    nanosleep(&(struct timespec){0, (long)random_below(crash, max_us) * 1000}, NULL);
-}
-
 /* ---- Events --------------------------------------------------------------------------------- */
 
+/* Until the node has answered something since it was started. */
 static void await_answers(struct crash *crash, unsigned node)
 {
-    if (crew_await(&crash->crew, node, 1, HANG_SECONDS * UINT64_C(1000000000)))
-        return;
-    fprintf(stderr, "crash: a node has answered nothing for %d s\n", HANG_SECONDS);
-    exit(1);
+    if (crew_answered(&crash->crew, node) == 0)
+        crash_await(crash, node, 1);
 }
 
 /* Stop a node where it is until the other has gone on, or it is clear that it cannot. */
-static void pause_node(struct crash *crash, unsigned node)
+static void pause_node(struct crash_nodes *nodes, unsigned node)
 {
+    struct crash *crash = &nodes->crash;
     unsigned other = 1 - node;
     unsigned answered = crew_answered(&crash->crew, other);
     crew_pause(&crash->crew, node);
-    crash->pauses++;
+    nodes->pauses++;
     bool is_taken_over =
-        crew_await(&crash->crew, other, answered + 1 + (unsigned)random_below(crash, 32),
+        crew_await(&crash->crew, other, answered + 1 + (unsigned)random_below(&crash->random, 32),
                    PAUSE_MAX_US * UINT64_C(1000));
-    crash->takeovers += is_taken_over;
-    if (random_below(crash, 4) == 0) {
-        crash->kills_of_paused++; /* by the caller */
+    nodes->takeovers += is_taken_over;
+    if (random_below(&crash->random, 4) == 0) {
+        nodes->kills_of_paused++; /* by the caller */
         return;
     }
     crew_resume(&crash->crew, node);
-    rest(crash, LIVE_MAX_US);
+    crash_rest(crash, LIVE_MAX_US);
 }
 
-static void kill_and_replace(struct crash *crash, unsigned node)
+static void kill_node(struct crash *crash, unsigned node)
 {
-    crash->kills_at_start += crew_answered(&crash->crew, node) == 0;
     crew_kill(&crash->crew, node);
     crash->kills++;
-    crew_start(&crash->crew, node);
 }
 
-static void event(struct crash *crash)
+static void event(struct crash_nodes *nodes)
 {
-    unsigned node = (unsigned)random_below(crash, NODES);
-    uint64_t kind = random_below(crash, 16);
+    struct crash *crash = &nodes->crash;
+    unsigned node = (unsigned)random_below(&crash->random, NODES);
+    uint64_t kind = random_below(&crash->random, 16);
     if (kind < 2) {
-        rest(crash, START_MAX_US);
+        crash_rest(crash, START_MAX_US);
     } else {
         await_answers(crash, node);
-        rest(crash, LIVE_MAX_US);
+        crash_rest(crash, LIVE_MAX_US);
     }
     if (kind >= 12)
-        pause_node(crash, node);
+        pause_node(nodes, node);
     if (kind == 11) {
-        crew_kill(&crash->crew, 1 - node);
-        crash->kills++;
-        crash->kills_of_both++;
+        kill_node(crash, 1 - node);
+        nodes->kills_of_both++;
     }
-    kill_and_replace(crash, node);
+    nodes->kills_at_start += crew_answered(&crash->crew, node) == 0;
+    kill_node(crash, node);
+    crew_start(&crash->crew, node);
     if (kind == 11)
         crew_start(&crash->crew, 1 - node);
 }
@@ -132,85 +105,18 @@ static void event(struct crash *crash)
 static void run_round(struct crash *crash)
 {
     uint64_t end = crash->kills + KILLS_EACH;
-    crew_begin_round(&crash->crew);
-    for (unsigned node = 0; node < NODES; node++)
-        crew_start(&crash->crew, node);
+    crash_begin_round(crash);
     while (crash->kills + NODES < end)
-        event(crash);
+        event((struct crash_nodes *)crash);
     for (unsigned node = 0; node < NODES; node++) {
         await_answers(crash, node);
-        rest(crash, LIVE_MAX_US);
-        crew_kill(&crash->crew, node);
-        crash->kills++;
+        crash_rest(crash, LIVE_MAX_US);
+        kill_node(crash, node);
     }
-    audit(crash->target, crash->crew.book, crash->crew.round, &crash->findings);
+    crash_end_round(crash);
 }
 
 /* ---- The program ---------------------------------------------------------------------------- */
-
-static uint64_t number(const char *text)
-{
-    char *end;
-    uint64_t value = strtoull(text, &end, 10);
-    if (end == text || *end != '\0') {
-        fprintf(stderr, "crash: not a number: %s\n", text);
-        exit(2);
-    }
-    return value;
-}
-
-static void take_arguments(struct crash *crash, int argc, char **argv)
-{
-    static const struct option options[] = {
-        {"kills", required_argument, NULL, 'k'},   {"seed", required_argument, NULL, 's'},
-        {"replays", required_argument, NULL, 'r'}, {"kept", required_argument, NULL, 'c'},
-        {"mistake", required_argument, NULL, 'm'}, {"control", no_argument, NULL, 'x'},
-        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
-    };
-    const char *kills = getenv("CRASH_KILLS");
-    crash->kills_wanted = kills != NULL ? number(kills) : 2000;
-    crash->seed = batch_now_ns();
-    int option;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (option) {
-        case 'k':
-            crash->kills_wanted = number(optarg);
-            break;
-        case 's':
-            crash->seed = number(optarg);
-            break;
-        case 'r':
-            crash->crew.replays = (unsigned)number(optarg);
-            break;
-        case 'c':
-            crash->crew.kept = (unsigned)number(optarg);
-            break;
-        case 'm':
-            crash->crew.mistake = optarg;
-            break;
-        case 'x':
-            crash->is_control = true;
-            break;
-        default:
-            fputs(help, option == 'h' ? stdout : stderr);
-            exit(option == 'h' ? 0 : 2);
-        }
-    }
-}
-
-static void print_findings(const struct crash *crash, double seconds)
-{
-    printf("{\"rig\":\"crash\",\"store\":\"sqlite\",\"replays\":%u,\"kept\":%u,\"mistake\":\"%s\","
-           "\"seed\":%" PRIu64 ",\"kills\":%" PRIu64 ",\"kills_at_start\":%" PRIu64
-           ",\"kills_of_paused\":%" PRIu64 ",\"kills_of_both\":%" PRIu64 ",\"pauses\":%" PRIu64
-           ",\"takeovers\":%" PRIu64 ",",
-           crash->crew.replays, crash->crew.kept,
-           crash->crew.mistake != NULL ? crash->crew.mistake : "none", crash->seed, crash->kills,
-           crash->kills_at_start, crash->kills_of_paused, crash->kills_of_both, crash->pauses,
-           crash->takeovers);
-    audit_print(&crash->findings, stdout);
-    printf(",\"seconds\":%.1f}\n", seconds);
-}
 
 /* SQLite's own look at the file. */
 static bool is_file_whole(const char *path)
@@ -228,18 +134,19 @@ static bool is_file_whole(const char *path)
 }
 
 /* What must be seen in a run of some size, or it shows little. */
-static bool is_all_seen(const struct crash *crash)
+static bool is_all_seen(const struct crash_nodes *nodes)
 {
-    const struct findings *findings = &crash->findings;
-    return crash->kills_at_start > 0 && crash->kills_of_paused > 0 && crash->kills_of_both > 0 &&
-           crash->takeovers > 0 && findings->acknowledged > crash->kills &&
+    const struct findings *findings = &nodes->crash.findings;
+    return nodes->kills_at_start > 0 && nodes->kills_of_paused > 0 && nodes->kills_of_both > 0 &&
+           nodes->takeovers > 0 && findings->acknowledged > nodes->crash.kills &&
            findings->unknown_applied > 0 && findings->unknown_applied < findings->unknown &&
            findings->reads > 0;
 }
 
-static int verdict(const struct crash *crash)
+static int verdict(const struct crash_nodes *nodes)
 {
     enum { KILLS_FOR_ALL = 200 };
+    const struct crash *crash = &nodes->crash;
     if (crash->is_control)
         return crash->findings.lost > 0 ? 0 : 1;
     if (audit_wrong(&crash->findings) > 0)
@@ -248,7 +155,7 @@ static int verdict(const struct crash *crash)
         fputs("crash: the file is damaged\n", stderr);
         return 1;
     }
-    if (crash->kills >= KILLS_FOR_ALL && !is_all_seen(crash)) {
+    if (crash->kills >= KILLS_FOR_ALL && !is_all_seen(nodes)) {
         fputs("crash: some kinds of kill or outcome never occurred\n", stderr);
         return 1;
     }
@@ -257,22 +164,18 @@ static int verdict(const struct crash *crash)
 
 int main(int argc, char **argv)
 {
-    static struct crash crash;
-    take_arguments(&crash, argc, argv);
-    crash.random = crash.seed;
-    crew_make(&crash.crew);
-    snprintf(crash.target, sizeof crash.target, "sqlite:%s/crash.db", crash.crew.folder);
-    crash.crew.target = crash.target;
-    uint64_t began_ns = batch_now_ns();
-    while (crash.kills < crash.kills_wanted && audit_wrong(&crash.findings) == 0) {
-        run_round(&crash);
-        if (isatty(STDERR_FILENO))
-            fprintf(stderr, "\r%" PRIu64 " kills", crash.kills);
-    }
-    if (isatty(STDERR_FILENO))
-        fputc('\n', stderr);
-    print_findings(&crash, (double)(batch_now_ns() - began_ns) * 1e-9);
-    int code = verdict(&crash);
-    crew_unmake(&crash.crew);
+    static struct crash_nodes nodes = {.crash = {.kills_wanted = 2000}};
+    struct crash *crash = &nodes.crash;
+    crash_begin(crash, help, "CRASH_KILLS", argc, argv);
+    snprintf(crash->target, sizeof crash->target, "sqlite:%s/crash.db", crash->crew.folder);
+    double seconds = crash_run(crash, run_round);
+    crash_print(crash, "sqlite");
+    printf("\"kills_at_start\":%" PRIu64 ",\"kills_of_paused\":%" PRIu64
+           ",\"kills_of_both\":%" PRIu64 ",\"pauses\":%" PRIu64 ",\"takeovers\":%" PRIu64 ",",
+           nodes.kills_at_start, nodes.kills_of_paused, nodes.kills_of_both, nodes.pauses,
+           nodes.takeovers);
+    crash_print_end(crash, seconds);
+    int code = verdict(&nodes);
+    crew_unmake(&crash->crew);
     return code;
 }

@@ -15,6 +15,7 @@
 
 #include "journal.h"
 #include "log.h"
+#include "random.h"
 #include "store_target.h"
 
 enum {
@@ -47,7 +48,7 @@ struct request {
 struct submitter {
     pthread_t thread;
     unsigned index;
-    uint64_t random;
+    struct random random;
     unsigned number; /* of the next operation */
     struct request requests[BURST_MAX];
     pthread_mutex_t lock;
@@ -60,12 +61,6 @@ static _Noreturn void fail(const char *what)
 {
     fprintf(stderr, "crash-node: %s\n", what);
     exit(1);
-}
-
-static unsigned random_below(struct submitter *submitter, unsigned bound)
-{
-    submitter->random = submitter->random * UINT64_C(6364136223846793005) + 1442695040888963407u;
-    return (unsigned)(submitter->random >> 33) % bound;
 }
 
 /* ---- Operations ----------------------------------------------------------------------------- */
@@ -129,13 +124,13 @@ static void done(batch_op *op, const batch_result *result)
 static void request_fill(struct submitter *submitter, struct request *request)
 {
     request->submitter = submitter;
-    request->key = random_below(submitter, KEYS);
+    request->key = (unsigned)random_below(&submitter->random, KEYS);
     request->op = (batch_op)BATCH_OP_INIT;
     request->op.key = node.keys[request->key];
     request->op.key_size = strlen(node.keys[request->key]);
     request->op.arg = request;
     request->op.done = done;
-    if (random_below(submitter, READS_ONE_IN) == 0) {
+    if (random_below(&submitter->random, READS_ONE_IN) == 0) {
         request->op.run = count;
         request->entry = NULL;
         request->at_least = atomic_load(&node.seen[request->key]);
@@ -154,7 +149,7 @@ static void *submit_for_ever(void *arg)
 {
     struct submitter *submitter = arg;
     while (submitter->number + BURST_MAX < OPERATIONS_MAX) {
-        unsigned burst = 1 + random_below(submitter, BURST_MAX);
+        unsigned burst = 1 + (unsigned)random_below(&submitter->random, BURST_MAX);
         submitter->pending = burst; /* nobody else has it yet */
         for (unsigned i = 0; i < burst; i++) {
             request_fill(submitter, &submitter->requests[i]);
@@ -176,7 +171,7 @@ static void *submit_for_ever(void *arg)
 static void submitter_start(struct submitter *submitter, unsigned index)
 {
     submitter->index = index;
-    submitter->random = batch_now_ns() + index;
+    submitter->random.state = batch_now_ns() + index;
     if (pthread_mutex_init(&submitter->lock, NULL) != 0 ||
         pthread_cond_init(&submitter->changed, NULL) != 0 ||
         pthread_create(&submitter->thread, NULL, submit_for_ever, submitter) != 0)
