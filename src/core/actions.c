@@ -21,7 +21,7 @@ static enum step act(struct batch__action *action, enum batch__action_kind kind,
     return STEP_ACTION;
 }
 
-/* For the first time (LOADING), or to run again (RELOADING). */
+/* For the first time (LOADING), or for a replay (RELOADING). */
 static enum step step_load(struct batch__core *core, struct batch__batch *batch,
                            enum batch__phase phase, struct batch__action *action)
 {
@@ -42,14 +42,14 @@ static enum step close_batch(struct batch__core *core, struct batch__batch *batc
         batch__waiting_push(&core->waiting, batch);
         batch__sweep_note(core, batch);
     }
-    if (batch->changed == 0 && batch->is_kept)
-        batch__run_again(batch); /* nothing has shown that what they saw is stored */
+    if (batch->changed == 0 && batch->is_cached)
+        batch__replay_begin(batch); /* nothing has shown that what they saw is stored */
     else
-        batch->phase = batch->changed > 0 ? BATCH__CLOSED : BATCH__ANSWER;
+        batch->phase = batch->changed > 0 ? BATCH__CLOSED : BATCH__COMPLETE;
     return STEP_AGAIN;
 }
 
-/* Why an open batch takes no more operations now; -1: it does. */
+/* Why an open batch is closed now (enum batch_close_reason); -1: it is not. */
 static int reason_to_close(const struct batch__core *core, const struct batch__batch *batch)
 {
     if (batch->ran.count == 0)
@@ -83,7 +83,7 @@ static enum step step_open(struct batch__core *core, struct batch__batch *batch,
         batch->joining--;
     int status = batch__op_refusal(op, core->now_ns);
     if (status != BATCH_OK) {
-        batch__answer(core, op, status);
+        batch__refuse(core, op, status);
         if (batch->ran.count == 0)
             batch__window_restart(core, batch);
         return STEP_AGAIN;
@@ -114,18 +114,18 @@ static enum step step_drop(struct batch__batch *batch, struct batch__action *act
     return act(action, BATCH__FREE_RESOURCE, batch);
 }
 
-static enum step step_rerun(struct batch__core *core, struct batch__batch *batch,
-                            struct batch__action *action)
+static enum step step_replay(struct batch__core *core, struct batch__batch *batch,
+                             struct batch__action *action)
 {
-    if (batch->again.count == 0) {
-        batch->phase = batch->changed > 0 ? BATCH__CLOSED : BATCH__ANSWER;
+    if (batch->to_replay.count == 0) {
+        batch->phase = batch->changed > 0 ? BATCH__CLOSED : BATCH__COMPLETE;
         if (batch->ran.count == 0)
             batch->phase = BATCH__RELEASE; /* all have left */
         return STEP_AGAIN;
     }
-    batch_op *op = batch__ops_pop(&batch->again);
+    batch_op *op = batch__ops_pop(&batch->to_replay);
     if (batch__op_is_canceled(op)) {
-        batch__answer(core, op, BATCH_CANCELED);
+        batch__refuse(core, op, BATCH_CANCELED);
         return STEP_AGAIN;
     }
     core->running = op;
@@ -133,7 +133,7 @@ static enum step step_rerun(struct batch__core *core, struct batch__batch *batch
     return STEP_ACTION;
 }
 
-/* Bring near what the batch behind this one will touch when it ends. */
+/* Prefetch what the next batch on `todo` will touch when it ends. */
 static void prefetch_next(const struct batch__core *core, const struct batch__batch *batch)
 {
     const struct batch__batch *next = batch->todo_next;
@@ -144,8 +144,8 @@ static void prefetch_next(const struct batch__core *core, const struct batch__ba
     __builtin_prefetch(next->todo_next);
 }
 
-static enum step step_answer(struct batch__core *core, struct batch__batch *batch,
-                             struct batch__action *action)
+static enum step step_complete(struct batch__core *core, struct batch__batch *batch,
+                               struct batch__action *action)
 {
     prefetch_next(core, batch);
     batch__check(batch->ran.count > 0);
@@ -153,14 +153,14 @@ static enum step step_answer(struct batch__core *core, struct batch__batch *batc
     batch->phase = BATCH__REPORT;
     core->ops -= batch->ran.count;
     *action = (struct batch__action){BATCH__DONE, batch, batch->ran.head, batch->ran.count};
-    batch->ran.head = batch->ran.tail = NULL; /* theirs again; the count stays, for the record */
+    batch->ran.head = batch->ran.tail = NULL; /* the callers'; the count stays, for the record */
     return STEP_ACTION;
 }
 
 static enum step step_report(const struct batch__core *core, struct batch__batch *batch,
                              struct batch__action *action)
 {
-    bool is_released = batch->is_loaded && !batch__may_keep(core, batch);
+    bool is_released = batch->is_loaded && !batch__may_cache(core, batch);
     batch->phase = is_released ? BATCH__RELEASE : BATCH__ENDED;
     return act(action, BATCH__METRIC, batch);
 }
@@ -175,18 +175,18 @@ static enum step step_release(struct batch__batch *batch, struct batch__action *
 
 static enum step step_ended(struct batch__core *core, struct batch__batch *batch)
 {
-    if (batch->is_loaded && core->is_stopping) { /* kept, but stop has come since */
+    if (batch->is_loaded && core->is_stopping) { /* to be cached, but stop has come since */
         batch->phase = BATCH__RELEASE;
         return STEP_AGAIN;
     }
     batch__todo_pop(core);
     if (batch->waiting.count > 0) {
         if (batch->is_loaded)
-            batch__begin_kept(core, batch);
+            batch__begin_cached(core, batch);
         else
             batch__begin(core, batch);
     } else if (batch->is_loaded) {
-        batch__keep(core, batch);
+        batch__cache_put(core, batch);
     } else {
         batch__table_remove(&core->table, batch);
         batch__pool_give(&core->pool, batch);
@@ -208,10 +208,10 @@ static enum step step(struct batch__core *core, struct batch__batch *batch,
         return step_drop(batch, action);
     case BATCH__RELOAD:
         return step_load(core, batch, BATCH__RELOADING, action);
-    case BATCH__RERUN:
-        return step_rerun(core, batch, action);
-    case BATCH__ANSWER:
-        return step_answer(core, batch, action);
+    case BATCH__REPLAY:
+        return step_replay(core, batch, action);
+    case BATCH__COMPLETE:
+        return step_complete(core, batch, action);
     case BATCH__REPORT:
         return step_report(core, batch, action);
     case BATCH__RELEASE:
@@ -221,7 +221,7 @@ static enum step step(struct batch__core *core, struct batch__batch *batch,
     case BATCH__LOADING:
     case BATCH__SAVING:
     case BATCH__RELOADING:
-    case BATCH__KEPT:
+    case BATCH__CACHED:
         return STEP_REST;
     case BATCH__POOLED:
         break;
@@ -239,11 +239,11 @@ bool batch__core_next(struct batch__core *core, struct batch__action *ret_action
         if (next == STEP_REST)
             batch__todo_pop(core);
     }
-    if (core->answers.count == 0)
+    if (core->refused.count == 0)
         return false;
-    struct batch__ops answers = batch__ops_take(&core->answers);
-    batch__check(core->ops >= answers.count);
-    core->ops -= answers.count;
-    *ret_action = (struct batch__action){BATCH__DONE, NULL, answers.head, answers.count};
+    struct batch__ops refused = batch__ops_take(&core->refused);
+    batch__check(core->ops >= refused.count);
+    core->ops -= refused.count;
+    *ret_action = (struct batch__action){BATCH__DONE, NULL, refused.head, refused.count};
     return true;
 }

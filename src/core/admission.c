@@ -16,14 +16,14 @@ void batch__mean_add(uint64_t *mean_ns, uint64_t time_ns)
 static uint64_t wait_ns(const struct batch__core *core, const struct batch__batch *batch)
 {
     uint64_t save_ns = core->save_mean_ns;
-    uint64_t load_ns = core->config.kept_max > 0 ? 0 : core->load_mean_ns;
+    uint64_t load_ns = core->config.cache_max > 0 ? 0 : core->load_mean_ns;
     uint64_t since_ns;
     switch ((enum batch__phase)batch->phase) {
     case BATCH__SAVING:
         since_ns = core->now_ns - batch->save_ns;
         return (save_ns > since_ns ? save_ns - since_ns : 0) + load_ns;
     case BATCH__CLOSED:
-    case BATCH__RERUN:
+    case BATCH__REPLAY:
         return save_ns + load_ns;
     case BATCH__DROP:
     case BATCH__RELOAD:
@@ -32,22 +32,13 @@ static uint64_t wait_ns(const struct batch__core *core, const struct batch__batc
         since_ns = core->now_ns - batch->load_ns;
         return (core->load_mean_ns > since_ns ? core->load_mean_ns - since_ns : 0) + save_ns +
                load_ns;
-    case BATCH__BEGUN: /* it runs with the batch that loads or is open */
-    case BATCH__LOADING:
-    case BATCH__OPEN:
-    case BATCH__ANSWER: /* the next batch begins at once */
-    case BATCH__REPORT:
-    case BATCH__RELEASE:
-    case BATCH__ENDED:
-    case BATCH__KEPT:
-    case BATCH__POOLED:
-        break;
+    default: /* it joins the batch, or the next one begins at once */
+        return 0;
     }
-    return 0;
 }
 
-bool batch__is_hopeless(const struct batch__core *core, const struct batch__batch *batch,
-                        const batch_op *op)
+bool batch__would_expire(const struct batch__core *core, const struct batch__batch *batch,
+                         const batch_op *op)
 {
     if (op->start_by_ns == 0 || core->save_mean_ns == 0)
         return false;

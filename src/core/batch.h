@@ -1,7 +1,7 @@
-/* batch.h: one key that has work: its present batch, and the operations that wait for the next one.
+/* batch.h: one key that has work: its current batch, and the operations that wait for the next one.
  *
- * There is at most one of these for a key, and it lives as long as the key has work, or its
- * resource is kept. What it goes through is listed in phase.h.
+ * There is at most one of these for a key. It lives as long as the key has work or its resource is
+ * cached. Its phases are listed in phase.h.
  *
  * Behind the core's part lies the runtime's (its call) and the memory of the resource: one object
  * from a pool (pool.h), reserved whole before the first operation is accepted.
@@ -26,34 +26,34 @@ struct batch__list {
 };
 
 struct batch__batch {
-    /* Touched for every operation: kept together at the front. */
+    /* Touched for every operation, so these share the first cache lines. */
     const void *key;
     uint32_t key_size;
     uint32_t hash;
     uint8_t phase;        /* enum batch__phase */
     uint8_t close_reason; /* enum batch_close_reason; from CLOSED on */
     bool is_loaded;       /* there is a resource to release */
-    bool is_kept;         /* it is that of an earlier batch, and was not loaded for this one */
+    bool is_cached;       /* from an earlier batch, and not loaded for this one */
     bool in_todo;
     bool in_due;
     bool in_waiting;
-    int8_t status; /* enum batch_status; from ANSWER on */
+    int8_t status; /* enum batch_status; from COMPLETE on */
     char key_inline[BATCH__KEY_INLINE];
-    struct batch__ops waiting; /* not begun; in the order they came */
-    struct batch__ops ran;     /* of the present batch, in the order they ran */
-    struct batch__ops again; /* ran before, and are to run again before all others; from DROP on */
-    uint64_t joining;        /* the first so many of `waiting` join this batch whatever the time */
-    uint64_t changed;        /* of `ran`, those that said BATCH_CHANGED */
-    uint64_t closes_ns;      /* from then on expire ends the window; UINT64_MAX: none */
+    struct batch__ops waiting;   /* not begun; in the order they came */
+    struct batch__ops ran;       /* of the current batch, in the order they ran */
+    struct batch__ops to_replay; /* of `ran`, to run again before all others; from DROP on */
+    uint64_t joining;   /* the first so many of `waiting` join this batch whatever the time */
+    uint64_t changed;   /* of `ran`, those that returned BATCH_CHANGED */
+    uint64_t closes_ns; /* from then on expire ends the window; UINT64_MAX: none */
     struct batch__batch *todo_next;
 
     uint64_t start_by_min_ns; /* none of `waiting` has an earlier start_by_ns; UINT64_MAX: none */
 
-    uint32_t replays;   /* times that the present batch ran again after a conflict */
+    uint32_t replays;   /* of the current batch, after conflicts */
     uint32_t group_max; /* the runtime's: a call of this key took too long, so it goes in groups of
                            at most this many; 0: it did not */
 
-    struct batch__link due;     /* in core->due, by closes_ns; or in core->kept */
+    struct batch__link due;     /* in core->due, by closes_ns; or in core->cached */
     struct batch__link waiters; /* in core->waiting: operations wait and none can run now */
 
     /* Times, for the record of the batch; 0 if it did not happen. */
@@ -63,7 +63,13 @@ struct batch__batch {
     uint64_t first_wait_ns;
     uint64_t save_ns;
     uint64_t saved_ns;
-    uint64_t deadline_ns; /* told to load and save; changes only while neither is at it */
+    uint64_t deadline_ns; /* of load and save; changes only while neither is under way */
 };
+
+/* An operation waits for its load; if none does, nobody learns how the load ended. */
+static inline bool batch__is_awaited(const struct batch__batch *batch)
+{
+    return batch->waiting.count > 0 || batch->to_replay.count > 0;
+}
 
 #endif

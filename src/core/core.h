@@ -1,29 +1,29 @@
 /* core.h: the state machine of one shard. Everything hard about batching is an ordering, and every
  * ordering is decided here.
  *
- * Pure: no thread, clock, lock, I/O or user callback; memory only through the allocator it is
- * given. Time is the last argument of every event and never runs backwards. Not thread-safe: one
- * owner.
+ * Pure: no thread, clock, lock, I/O or user callback; memory only from the allocator in its
+ * configuration. Time is the last argument of every event and never runs backwards. Not
+ * thread-safe: one owner.
  *
  * Protocol. Put an event in (batch__core_submit, _cancel, _loaded, _ran, _saved, _expire, _flush,
  * _stop), then take actions out with batch__core_next until there is none, performing each:
  *
  *   LOAD     load the resource of `batch`, now or later; then batch__core_loaded
  *   RUN      run `op` on the resource at once; then batch__core_ran, before anything else. After
- *            a conflict, with replays_max, or with kept resources, an operation may RUN again
+ *            a conflict, with replays_max, or with cached resources, an operation may RUN again
  *   SAVE     save the resource of `batch`, now or later; then batch__core_saved
- *   DONE     answer `count` operations chained from `op`: with `batch->status` if there is a batch,
- *            else each with its own private_status. They are the caller's from here on
+ *   DONE     complete `count` operations chained from `op`: with `batch->status` if there is a
+ *            batch, else each with its own private_status. From here on they are the caller's
  *   METRIC   `batch` has ended; its times and counts are valid until the next batch__core_next
  *   FREE_RESOURCE  free what the resource of `batch` holds; the batch may then LOAD again
  *
- * Several events may be put in before actions are taken (all but batch__core_ran, which answers a
- * RUN). Call batch__core_expire when batch__core_deadline_ns has come: windows end then, not by
+ * Several events may be put in before actions are taken (all but batch__core_ran, which belongs to
+ * a RUN). Call batch__core_expire when batch__core_deadline_ns has come: windows end then, not by
  * themselves, so what has been submitted before it still joins. Earlier or later calls are
  * harmless.
  *
- * Only submit can fail, and it fails into an answer: it reserves all that later steps need, so
- * from then on nothing can be lost for lack of memory.
+ * Only submit can fail, and it returns the failure by a DONE: it reserves all that later steps
+ * need, so from then on nothing can be lost for lack of memory.
  */
 #ifndef BATCH_CORE_CORE_H
 #define BATCH_CORE_CORE_H
@@ -64,7 +64,7 @@ void batch__core_saved(struct batch__core *core, struct batch__batch *batch, int
 void batch__core_expire(struct batch__core *core, uint64_t now_ns);
 /* With BATCH_WINDOW_NONE: the store is free to take `calls_max` batches. */
 void batch__core_flush(struct batch__core *core, uint64_t calls_max, uint64_t now_ns);
-/* Close every window, from now on at once. Later operations are answered BATCH_STOPPED. */
+/* Close every window, from now on at once. Later operations are refused with BATCH_STOPPED. */
 void batch__core_stop(struct batch__core *core, uint64_t now_ns);
 
 bool batch__core_next(struct batch__core *core, struct batch__action *ret_action);
@@ -79,11 +79,11 @@ uint64_t batch__core_now_ns(const struct batch__core *core);
 bool batch__core_has_due(const struct batch__core *core);
 /* Another operation would be refused: ops_waiting_max is reached. */
 bool batch__core_is_full(const struct batch__core *core);
-/* No key has work, no resource is kept, and no operation is left. */
+/* No key has work, no resource is cached, and no operation is left. */
 bool batch__core_is_idle(const struct batch__core *core);
 
-/* Bring near what a submit of this hash will touch. For a group of operations, first one for all,
- * then the other: the waits for memory overlap. */
+/* Prefetch what a submit of this hash will touch. For a group of operations, first the slots of
+ * all, then the batches of all: the waits for memory overlap. */
 static inline void batch__core_prefetch_slot(const struct batch__core *core, uint32_t hash)
 {
     batch__table_prefetch_slot(&core->table, hash);
@@ -94,8 +94,8 @@ static inline void batch__core_prefetch_batch(const struct batch__core *core, ui
 }
 
 /* Every relation that is stated in these headers, checked over the whole state; panics if one is
- * broken. Events do it themselves where BATCH_DEBUG_CHECKS is defined: after each one while there
- * is little to look at, else as often as keeps the work in proportion. */
+ * broken. Events do it themselves where BATCH_DEBUG_CHECKS is defined: after each one while the
+ * state is small, else so seldom that the work stays in proportion. */
 void batch__core_check(const struct batch__core *core);
 
 #endif

@@ -52,7 +52,7 @@ static void event_end(struct batch__core *core)
 static void join(struct batch__core *core, struct batch__batch *batch, batch_op *op)
 {
     batch__check(batch->phase != BATCH__POOLED);
-    batch__check(batch->phase != BATCH__KEPT);
+    batch__check(batch->phase != BATCH__CACHED);
     if (batch->phase == BATCH__LOADING && batch->waiting.count == 0)
         batch__window_restart(core, batch); /* those it was loaded for have left */
     batch__ops_push(&batch->waiting, op);
@@ -94,10 +94,10 @@ static int refusal(const struct batch__core *core, const batch_op *op)
 }
 
 /* Its operations that have not been given out by DONE. */
-static uint64_t unanswered(const struct batch__batch *batch)
+static uint64_t outstanding(const struct batch__batch *batch)
 {
     uint64_t ran = batch__phase_owns_ran(batch->phase) ? batch->ran.count : 0;
-    return batch->waiting.count + batch->again.count + ran;
+    return batch->waiting.count + batch->to_replay.count + ran;
 }
 
 static void submit(struct batch__core *core, batch_op *op)
@@ -107,23 +107,23 @@ static void submit(struct batch__core *core, batch_op *op)
     int status = refusal(core, op);
     core->ops++;
     if (status != BATCH_OK) {
-        batch__answer(core, op, status);
+        batch__refuse(core, op, status);
         return;
     }
     struct batch__batch *batch =
         batch__table_find(&core->table, op->key, op->key_size, op->private_hash);
     if (batch == NULL) {
         batch = open_batch(core, op);
-    } else if (batch->phase == BATCH__KEPT) {
-        batch__keep_end(core, batch);
-        batch__begin_kept(core, batch);
-    } else if (unanswered(batch) >= core->config.key_ops_waiting_max ||
-               (core->config.refuses_early && batch__is_hopeless(core, batch, op))) {
-        batch__answer(core, op, BATCH_BUSY);
+    } else if (batch->phase == BATCH__CACHED) {
+        batch__cache_take(core, batch);
+        batch__begin_cached(core, batch);
+    } else if (outstanding(batch) >= core->config.key_ops_waiting_max ||
+               (core->config.refuses_early && batch__would_expire(core, batch, op))) {
+        batch__refuse(core, op, BATCH_BUSY);
         return;
     }
     if (batch == NULL)
-        batch__answer(core, op, BATCH_NO_MEMORY);
+        batch__refuse(core, op, BATCH_NO_MEMORY);
     else
         join(core, batch, op);
 }
@@ -152,7 +152,7 @@ static void load_failed(struct batch__batch *batch, struct batch__ops *ops)
     batch->ran = batch__ops_take(ops);
     batch->status = BATCH_LOAD_FAILED;
     batch->close_reason = BATCH_CLOSED_BY_ERROR;
-    batch->phase = BATCH__ANSWER;
+    batch->phase = BATCH__COMPLETE;
 }
 
 static void first_load_failed(struct batch__core *core, struct batch__batch *batch)
@@ -173,11 +173,11 @@ void batch__core_loaded(struct batch__core *core, struct batch__batch *batch, in
     batch->is_loaded = status == BATCH_OK;
     batch__mean_add(&core->load_mean_ns, batch->loaded_ns - batch->load_ns);
     if (batch->phase == BATCH__RELOADING && batch->is_loaded)
-        batch->phase = BATCH__RERUN;
+        batch->phase = BATCH__REPLAY;
     else if (batch->phase == BATCH__RELOADING)
-        load_failed(batch, &batch->again);
+        load_failed(batch, &batch->to_replay);
     else if (batch->waiting.count == 0)
-        batch->phase = batch->is_loaded ? BATCH__RELEASE : BATCH__ENDED; /* nobody is left */
+        batch->phase = batch->is_loaded ? BATCH__RELEASE : BATCH__ENDED; /* all have left */
     else if (batch->is_loaded)
         batch__window_open(core, batch);
     else
@@ -196,7 +196,7 @@ void batch__core_ran(struct batch__core *core, batch_verdict verdict, uint64_t n
     if (now_ns > core->now_ns)
         core->now_ns = now_ns;
     if (now_ns >= batch->closes_ns)
-        batch__window_end(core, batch); /* outlived by the operation */
+        batch__window_end(core, batch); /* the operation ran past its end */
     op->private_changed = verdict != BATCH_UNCHANGED;
     batch->changed += op->private_changed;
     batch__ops_push(&batch->ran, op);
@@ -214,11 +214,11 @@ void batch__core_saved(struct batch__core *core, struct batch__batch *batch, int
     batch->saved_ns = core->now_ns;
     batch__mean_add(&core->save_mean_ns, batch->saved_ns - batch->save_ns);
     if (status == BATCH_CONFLICT && batch__may_replay(core, batch)) {
-        batch__run_again(batch);
+        batch__replay_begin(batch);
         batch->replays++;
     } else {
         batch->status = (int8_t)status;
-        batch->phase = BATCH__ANSWER;
+        batch->phase = BATCH__COMPLETE;
     }
     batch__todo_push(core, batch);
     event_end(core);
@@ -257,7 +257,7 @@ void batch__core_stop(struct batch__core *core, uint64_t now_ns)
 {
     event_begin(core, now_ns);
     core->is_stopping = true;
-    batch__keep_at_most(core, 0);
+    batch__cache_trim(core, 0);
     for (struct batch__batch *batch = core->due.first; batch != NULL; batch = batch->due.next) {
         if (batch->phase == BATCH__OPEN)
             batch__todo_push(core, batch);

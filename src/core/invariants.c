@@ -29,12 +29,12 @@ static bool is_phase_of_key(enum batch__phase phase)
     case BATCH__DROP:
     case BATCH__RELOAD:
     case BATCH__RELOADING:
-    case BATCH__RERUN:
-    case BATCH__ANSWER:
+    case BATCH__REPLAY:
+    case BATCH__COMPLETE:
     case BATCH__REPORT:
     case BATCH__RELEASE:
     case BATCH__ENDED:
-    case BATCH__KEPT:
+    case BATCH__CACHED:
         return true;
     case BATCH__POOLED:
         break;
@@ -44,7 +44,7 @@ static bool is_phase_of_key(enum batch__phase phase)
 
 static bool must_act(const struct batch__core *core, const struct batch__batch *batch)
 {
-    if (batch__phase_is_at_store(batch->phase) || batch->phase == BATCH__KEPT)
+    if (batch__phase_is_at_store(batch->phase) || batch->phase == BATCH__CACHED)
         return false;
     if (batch->phase == BATCH__OPEN) /* not in `due` it closes: only `todo` would remember it */
         return batch->waiting.count > 0 || batch->ran.count == 0 || !batch->in_due ||
@@ -71,9 +71,9 @@ static void check_loaded(const struct batch__batch *batch)
     case BATCH__CLOSED:
     case BATCH__SAVING:
     case BATCH__DROP:
-    case BATCH__RERUN:
+    case BATCH__REPLAY:
     case BATCH__RELEASE:
-    case BATCH__KEPT:
+    case BATCH__CACHED:
         batch__check(batch->is_loaded);
         break;
     case BATCH__BEGUN:
@@ -82,25 +82,22 @@ static void check_loaded(const struct batch__batch *batch)
     case BATCH__RELOADING:
         batch__check(!batch->is_loaded);
         break;
-    case BATCH__ANSWER:
-    case BATCH__REPORT:
-    case BATCH__ENDED: /* may be either */
-    case BATCH__POOLED:
+    default: /* may be either */
         break;
     }
 }
 
 static void check_again(const struct batch__core *core, const struct batch__batch *batch)
 {
-    bool may_run_again = batch__phase_is_replay(batch->phase);
-    check_ops(&batch->again);
-    batch__check(batch->again.count == 0 || may_run_again);
+    bool is_replay = batch__phase_is_replay(batch->phase);
+    check_ops(&batch->to_replay);
+    batch__check(batch->to_replay.count == 0 || is_replay);
     batch__check(batch->replays <= core->config.replays_max);
-    if (may_run_again) {
-        batch__check(!batch->is_kept);
+    if (is_replay) {
+        batch__check(!batch->is_cached);
         batch__check(!batch->in_due);
-        batch__check(batch->ran.count == 0 || batch->phase == BATCH__RERUN);
-        batch__check(batch->again.count > 0 || batch->phase == BATCH__RERUN);
+        batch__check(batch->ran.count == 0 || batch->phase == BATCH__REPLAY);
+        batch__check(batch->to_replay.count > 0 || batch->phase == BATCH__REPLAY);
     }
 }
 
@@ -119,7 +116,7 @@ static void check_batch(const struct batch__core *core, const struct batch__batc
         batch__check(batch__phase_may_be_due(batch->phase));
     if (batch__phase_has_changed(batch->phase))
         batch__check(batch->changed > 0);
-    if (batch->phase == BATCH__KEPT) {
+    if (batch->phase == BATCH__CACHED) {
         batch__check(!batch->in_todo);
         batch__check(batch->waiting.count == 0);
     }
@@ -160,22 +157,22 @@ static void check_waiters(const struct batch__core *core, uint64_t expected)
     batch__check(count == expected);
 }
 
-static void check_kept(const struct batch__core *core, uint64_t expected)
+static void check_cached(const struct batch__core *core, uint64_t expected)
 {
     uint64_t count = 0;
     const struct batch__batch *previous = NULL;
-    for (const struct batch__batch *batch = core->kept.first; batch != NULL;
+    for (const struct batch__batch *batch = core->cached.first; batch != NULL;
          batch = batch->due.next) {
-        batch__check(batch->phase == BATCH__KEPT);
+        batch__check(batch->phase == BATCH__CACHED);
         batch__check(batch->due.previous == previous);
         previous = batch;
         count++;
         batch__check(count <= expected);
     }
-    batch__check(core->kept.last == previous);
+    batch__check(core->cached.last == previous);
     batch__check(count == expected);
-    batch__check(count == core->kept_size);
-    batch__check(count <= core->config.kept_max);
+    batch__check(count == core->cached_size);
+    batch__check(count <= core->config.cache_max);
     batch__check(count == 0 || !core->is_stopping);
 }
 
@@ -194,9 +191,9 @@ static void check_todo(const struct batch__core *core, uint64_t expected)
 
 void batch__core_check(const struct batch__core *core)
 {
-    uint64_t batches = 0, due = 0, waiting = 0, todo = 0, kept = 0;
-    uint64_t ops = core->answers.count + (core->running != NULL ? 1 : 0);
-    check_ops(&core->answers);
+    uint64_t batches = 0, due = 0, waiting = 0, todo = 0, cached = 0;
+    uint64_t ops = core->refused.count + (core->running != NULL ? 1 : 0);
+    check_ops(&core->refused);
     for (uint64_t i = 0; i < core->table.size; i++) {
         const struct batch__slot *slot = &core->table.slots[i];
         const struct batch__batch *batch = slot->batch;
@@ -210,17 +207,17 @@ void batch__core_check(const struct batch__core *core)
         due += batch->in_due;
         waiting += batch->in_waiting;
         todo += batch->in_todo;
-        kept += batch->phase == BATCH__KEPT;
-        ops += batch->waiting.count + batch->again.count;
+        cached += batch->phase == BATCH__CACHED;
+        ops += batch->waiting.count + batch->to_replay.count;
         ops += batch__phase_owns_ran(batch->phase) ? batch->ran.count : 0;
     }
     batch__check(batches == core->table.count);
     batch__check(ops == core->ops);
-    batch__check(core->ops <= core->config.ops_waiting_max + core->answers.count);
+    batch__check(core->ops <= core->config.ops_waiting_max + core->refused.count);
     check_due(core, due);
     check_waiters(core, waiting);
     check_todo(core, todo);
-    check_kept(core, kept);
+    check_cached(core, cached);
     if (core->running != NULL) {
         batch__check(core->todo_first != NULL);
         batch__check(batch__phase_is_running(core->todo_first->phase));

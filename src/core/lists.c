@@ -48,19 +48,19 @@ void batch__due_remove(struct batch__list *due, struct batch__batch *batch)
     batch->in_due = false;
 }
 
-void batch__kept_push(struct batch__list *kept, struct batch__batch *batch)
+void batch__cached_push(struct batch__list *cached, struct batch__batch *batch)
 {
-    batch__check(batch->phase == BATCH__KEPT);
+    batch__check(batch->phase == BATCH__CACHED);
     batch__check(!batch->in_due);
     batch__check(!batch->in_waiting);
     batch__check(!batch->in_todo);
-    push(kept, batch, offsetof(struct batch__batch, due));
+    push(cached, batch, offsetof(struct batch__batch, due));
 }
 
-void batch__kept_remove(struct batch__list *kept, struct batch__batch *batch)
+void batch__cached_remove(struct batch__list *cached, struct batch__batch *batch)
 {
-    batch__check(batch->phase == BATCH__KEPT);
-    take_out(kept, batch, offsetof(struct batch__batch, due));
+    batch__check(batch->phase == BATCH__CACHED);
+    take_out(cached, batch, offsetof(struct batch__batch, due));
 }
 
 void batch__waiting_push(struct batch__list *waiting, struct batch__batch *batch)
@@ -91,19 +91,9 @@ void batch__todo_push(struct batch__core *core, struct batch__batch *batch)
     core->todo_last = batch;
 }
 
-void batch__todo_pop(struct batch__core *core)
-{
-    struct batch__batch *batch = core->todo_first;
-    batch__check(batch != NULL);
-    batch__check(batch->in_todo);
-    core->todo_first = batch->todo_next;
-    batch->todo_next = NULL;
-    batch->in_todo = false;
-}
-
-void batch__answer(struct batch__core *core, batch_op *op, int status)
+void batch__refuse(struct batch__core *core, batch_op *op, int status)
 {
     batch__check(status != BATCH_OK);
     op->private_status = (int8_t)status;
-    batch__ops_push(&core->answers, op);
+    batch__ops_push(&core->refused, op);
 }

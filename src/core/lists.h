@@ -6,23 +6,32 @@
 #ifndef BATCH_CORE_LISTS_H
 #define BATCH_CORE_LISTS_H
 
+#include "../base/check.h"
 #include "state.h"
 
 void batch__due_push(struct batch__list *due, struct batch__batch *batch);
 void batch__due_remove(struct batch__list *due, struct batch__batch *batch);
 
-/* A kept batch is in no other list. */
-void batch__kept_push(struct batch__list *kept, struct batch__batch *batch);
-void batch__kept_remove(struct batch__list *kept, struct batch__batch *batch);
+/* A cached batch is in no other list. */
+void batch__cached_push(struct batch__list *cached, struct batch__batch *batch);
+void batch__cached_remove(struct batch__list *cached, struct batch__batch *batch);
 
 void batch__waiting_push(struct batch__list *waiting, struct batch__batch *batch);
 void batch__waiting_remove(struct batch__list *waiting, struct batch__batch *batch);
 
 /* Batches with actions to take, FIFO; a batch that is there already stays where it is. */
 void batch__todo_push(struct batch__core *core, struct batch__batch *batch);
-void batch__todo_pop(struct batch__core *core);
+/* Take out the first. Inline: it is done for almost every operation. */
+static inline void batch__todo_pop(struct batch__core *core)
+{
+    struct batch__batch *batch = core->todo_first;
+    batch__check(batch != NULL);
+    core->todo_first = batch->todo_next;
+    batch->todo_next = NULL;
+    batch->in_todo = false;
+}
 
-/* An operation that is in no batch is to be given out by the next DONE, with this status. */
-void batch__answer(struct batch__core *core, batch_op *op, int status);
+/* An operation that is in no batch: a DONE completes it with this status. */
+void batch__refuse(struct batch__core *core, batch_op *op, int status);
 
 #endif

@@ -1,7 +1,7 @@
 /* op.h: what the core does with the private part of a batch_op, and FIFO lists of them.
  *
- * Operations belong to the caller: they are chained through private_next and never copied. The
- * core is the only writer of the private fields from submit to answer, but for private_canceled,
+ * Operations belong to the caller: they are chained through private_next and never copied. The core
+ * is the only writer of the private fields from submit to completion, but for private_canceled,
  * which any thread may set.
  */
 #ifndef BATCH_CORE_OP_H
@@ -16,7 +16,7 @@ _Static_assert(sizeof(void *) != 8 || sizeof(struct batch_op) == 80, "batch_op i
 
 enum batch__op_state {
     BATCH__OP_IDLE = 0,    /* the caller's */
-    BATCH__OP_ACCEPTED = 1 /* ours, until it is answered */
+    BATCH__OP_ACCEPTED = 1 /* ours, until it is completed */
 };
 
 /* Invariant: head == NULL if and only if count == 0; tail is the last one; its private_next is

@@ -1,4 +1,4 @@
-/* phase.h: the phases of a batch, and what can be said of each.
+/* phase.h: the phases of a batch, and the questions that the core asks of a phase.
  *
  * They follow each other in this order; those in brackets may be skipped:
  *
@@ -7,22 +7,22 @@
  *   OPEN        loaded: operations run as they come
  *   [CLOSED]    something changed: SAVE has not been taken yet
  *   [SAVING]    the store is saving it; operations wait for the next batch
- *   [ANSWER]    the outcome is known, DONE has not been taken yet
+ *   [COMPLETE]  the outcome is known: DONE has not been taken yet
  *   [REPORT]    METRIC has not been taken yet
- *   [RELEASE]   the resource is not kept: FREE_RESOURCE has not been taken yet
- *   ENDED       begin the next batch if operations wait; else keep the resource or forget the key
- *   [KEPT]      no batch: the resource waits in memory for the next one, which skips its load
+ *   [RELEASE]   the resource is not cached: FREE_RESOURCE has not been taken yet
+ *   ENDED       begin the next batch if operations wait; else cache the resource or drop the key
+ *   [CACHED]    no batch: the resource stays in memory for the next one, which skips its load
  *
- * A batch runs once more, on what is stored now, if its save met a conflict and a replay is left,
- * or if nothing changed a resource that was kept: then it was judged on a state that no load and
- * no save has shown to be the stored one. From SAVING or OPEN it goes to
+ * A batch is replayed on what is stored now in two cases: its save met a conflict and a replay is
+ * left; or nothing changed a cached resource, so that neither a load nor a save has shown that it
+ * is what is stored. From SAVING or OPEN it goes to
  *
  *   DROP        FREE_RESOURCE has not been taken yet
  *   RELOAD      LOAD has not been taken yet
  *   RELOADING   the store is loading it
- *   RERUN       its operations run again, in their order; then CLOSED or ANSWER
+ *   REPLAY      its operations run again, in their order; then CLOSED or COMPLETE
  *
- * The order of the enumerators means nothing: phases are compared by the predicates below, never
+ * The order of the enumerators has no meaning: phases are compared by the predicates below, never
  * by < and >.
  */
 #ifndef BATCH_CORE_PHASE_H
@@ -40,12 +40,12 @@ enum batch__phase {
     BATCH__DROP,
     BATCH__RELOAD,
     BATCH__RELOADING,
-    BATCH__RERUN,
-    BATCH__ANSWER,
+    BATCH__REPLAY,
+    BATCH__COMPLETE,
     BATCH__REPORT,
     BATCH__RELEASE,
     BATCH__ENDED,
-    BATCH__KEPT
+    BATCH__CACHED
 };
 
 /* Its first load has not ended. */
@@ -60,17 +60,17 @@ static inline bool batch__phase_may_be_due(enum batch__phase phase)
     return batch__phase_is_opening(phase) || phase == BATCH__OPEN;
 }
 
-/* It goes through the same operations once more. */
+/* The same operations are run once more. */
 static inline bool batch__phase_is_replay(enum batch__phase phase)
 {
     return phase == BATCH__DROP || phase == BATCH__RELOAD || phase == BATCH__RELOADING ||
-           phase == BATCH__RERUN;
+           phase == BATCH__REPLAY;
 }
 
 /* Its operations run now. */
 static inline bool batch__phase_is_running(enum batch__phase phase)
 {
-    return phase == BATCH__OPEN || phase == BATCH__RERUN;
+    return phase == BATCH__OPEN || phase == BATCH__REPLAY;
 }
 
 /* Something changed, and the outcome of the save is not known yet. */
@@ -79,14 +79,14 @@ static inline bool batch__phase_has_changed(enum batch__phase phase)
     return phase == BATCH__CLOSED || phase == BATCH__SAVING;
 }
 
-/* Operations that ran are the core's; after DONE only their number is left, for the record. */
+/* The core owns the operations in `ran`; after DONE only their number is left, for the record. */
 static inline bool batch__phase_owns_ran(enum batch__phase phase)
 {
     return phase == BATCH__OPEN || batch__phase_has_changed(phase) ||
-           batch__phase_is_replay(phase) || phase == BATCH__ANSWER;
+           batch__phase_is_replay(phase) || phase == BATCH__COMPLETE;
 }
 
-/* The store owns the resource: the next step is its answer. */
+/* The store owns the resource; the batch goes on when its call ends. */
 static inline bool batch__phase_is_at_store(enum batch__phase phase)
 {
     return phase == BATCH__LOADING || phase == BATCH__RELOADING || phase == BATCH__SAVING;

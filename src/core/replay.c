@@ -7,17 +7,17 @@ bool batch__may_replay(const struct batch__core *core, const struct batch__batch
     return batch->replays < core->config.replays_max && core->now_ns < batch->deadline_ns;
 }
 
-void batch__run_again(struct batch__batch *batch)
+void batch__replay_begin(struct batch__batch *batch)
 {
-    batch__check(batch->again.count == 0);
+    batch__check(batch->to_replay.count == 0);
     batch__check(batch->ran.count > 0);
     batch__check(batch->is_loaded);
     batch__check(!batch->in_due);
-    batch->again = batch__ops_take(&batch->ran);
-    for (batch_op *op = batch->again.head; op != NULL; op = op->private_next)
+    batch->to_replay = batch__ops_take(&batch->ran);
+    for (batch_op *op = batch->to_replay.head; op != NULL; op = op->private_next)
         op->private_changed = 0;
     batch->changed = 0;
     batch->save_ns = batch->saved_ns = 0;
-    batch->is_kept = false;
+    batch->is_cached = false;
     batch->phase = BATCH__DROP;
 }

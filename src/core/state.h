@@ -1,5 +1,5 @@
-/* state.h: the state of one shard's core. Only src/core looks inside: whoever owns a core uses the
- * functions of core.h.
+/* state.h: the state of one shard's core. Only src/core uses its fields; the owner of a core
+ * calls the functions of core.h.
  */
 #ifndef BATCH_CORE_STATE_H
 #define BATCH_CORE_STATE_H
@@ -15,10 +15,10 @@ struct batch__core_config {
     uint64_t ops_waiting_max;
     uint64_t key_ops_waiting_max;
     uint64_t expire_max; /* windows that end in one batch__core_expire; 0: all that have passed */
-    uint64_t kept_max;   /* resources kept between batches */
+    uint64_t cache_max;  /* resources cached between batches */
     uint32_t replays_max;
     bool refuses_early; /* what will not begin by its start_by_ns, by all experience */
-    size_t object_size; /* of a batch with what the runtime keeps behind it; a multiple of 64 */
+    size_t object_size; /* of a batch with what the runtime puts behind it; a multiple of 64 */
     batch_allocator allocator;
 };
 
@@ -35,24 +35,24 @@ struct batch__core {
     struct batch__list waiting;      /* batches with operations that cannot run now */
     struct batch__batch *todo_first; /* batches with actions to take, FIFO through todo_next */
     struct batch__batch *todo_last;
-    struct batch__ops answers; /* refused: in no batch, status in each */
+    struct batch__ops refused; /* in no batch, status in each; for the next DONE */
 
-    /* Resources that wait for the next batch of their key, the one used longest ago first. */
-    struct batch__list kept;
-    uint64_t kept_size; /* at most config.kept_max */
+    /* Resources that wait for the next batch of their key, the least recently used first. */
+    struct batch__list cached;
+    uint64_t cached_size; /* at most config.cache_max */
 
-    /* Operations accepted and not yet given out by DONE: those in `answers`, those waiting, those
-     * that ran and those that will run again in every batch, and the one running. */
+    /* Operations accepted and not yet given out by DONE: those in `refused`; in each batch
+     * those that wait, that ran, and that are to be replayed; and the one running. */
     uint64_t ops;
     batch_op *running; /* between RUN and batch__core_ran; its batch is todo_first */
 
-    /* Waiting operations are swept for the canceled and the expired: not before sweep_after_ns, so
+    /* Waiting operations are swept for canceled and expired ones: not before sweep_after_ns, so
      * that sweeping takes a small part of the time however many wait. */
     bool is_sweep_wanted;
     uint64_t sweep_after_ns;
     uint64_t start_by_min_ns; /* no waiting operation has an earlier one; UINT64_MAX: none */
 
-    /* How long loads and saves take of late: moving means, 0 before the first. */
+    /* Moving averages of load and save times; 0 before the first. */
     uint64_t load_mean_ns;
     uint64_t save_mean_ns;
 

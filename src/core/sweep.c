@@ -4,7 +4,7 @@
 #include "lists.h"
 #include "window.h"
 
-enum { PAUSE_NS = 1000 }; /* for each operation looked at */
+enum { PAUSE_NS = 1000 }; /* for each operation visited */
 
 void batch__sweep_note(struct batch__core *core, const struct batch__batch *batch)
 {
@@ -12,7 +12,7 @@ void batch__sweep_note(struct batch__core *core, const struct batch__batch *batc
         core->start_by_min_ns = batch->start_by_min_ns;
 }
 
-/* Keep those of `batch` that may still begin, answer the others. */
+/* Those of `batch` that may still begin stay; the others are completed. */
 static void sweep_batch(struct batch__core *core, struct batch__batch *batch)
 {
     batch__check(batch->in_waiting);
@@ -24,7 +24,7 @@ static void sweep_batch(struct batch__core *core, struct batch__batch *batch)
         batch_op *op = batch__ops_pop(&ops);
         int status = batch__op_refusal(op, core->now_ns);
         if (status != BATCH_OK) {
-            batch__answer(core, op, status);
+            batch__refuse(core, op, status);
             continue;
         }
         batch__ops_push(&batch->waiting, op);
@@ -59,8 +59,8 @@ uint64_t batch__sweep_due_ns(const struct batch__core *core)
 
 void batch__sweep_if_due(struct batch__core *core)
 {
-    /* What was canceled and does not wait has begun or is answered; unless it is about to begin in
-     * an open batch, where it may find no place and have to wait again. */
+    /* A canceled operation that does not wait has begun or is completed; unless it is about to
+     * begin in an open batch: that may be full, and then it waits once more. */
     bool is_sweep_wanted = core->is_sweep_wanted && core->todo_first != NULL;
     if (core->waiting.first == NULL) {
         core->is_sweep_wanted = is_sweep_wanted;
@@ -71,11 +71,11 @@ void batch__sweep_if_due(struct batch__core *core)
         return;
     core->is_sweep_wanted = is_sweep_wanted;
     core->start_by_min_ns = UINT64_MAX;
-    uint64_t looked_at = 0;
+    uint64_t visited = 0;
     for (struct batch__batch *batch = core->waiting.first, *next; batch != NULL; batch = next) {
         next = batch->waiters.next;
-        looked_at += batch->waiting.count;
+        visited += batch->waiting.count;
         sweep_batch(core, batch);
     }
-    core->sweep_after_ns = core->now_ns + looked_at * PAUSE_NS;
+    core->sweep_after_ns = core->now_ns + visited * PAUSE_NS;
 }

@@ -43,14 +43,14 @@ void batch__window_restart(struct batch__core *core, struct batch__batch *batch)
 
 void batch__begin(struct batch__core *core, struct batch__batch *batch)
 {
-    batch__check(batch->again.count == 0);
+    batch__check(batch->to_replay.count == 0);
     batch->phase = BATCH__BEGUN;
     batch->status = BATCH_OK;
     batch->ran = (struct batch__ops){NULL, NULL, 0};
     batch->joining = 0;
     batch->changed = 0;
     batch->replays = 0;
-    batch->is_kept = false;
+    batch->is_cached = false;
     batch->load_ns = batch->loaded_ns = 0;
     batch->save_ns = batch->saved_ns = 0;
     batch->first_wait_ns = 0;
@@ -58,10 +58,10 @@ void batch__begin(struct batch__core *core, struct batch__batch *batch)
     batch__todo_push(core, batch);
 }
 
-void batch__begin_kept(struct batch__core *core, struct batch__batch *batch)
+void batch__begin_cached(struct batch__core *core, struct batch__batch *batch)
 {
     batch__begin(core, batch);
-    batch->is_kept = true;
+    batch->is_cached = true;
     batch__window_open(core, batch);
 }
 

@@ -13,15 +13,15 @@ bool batch__has_window(const struct batch__core *core);
 /* A new batch of a key, to be loaded. */
 void batch__begin(struct batch__core *core, struct batch__batch *batch);
 /* The same with the resource of the batch before: no load. */
-void batch__begin_kept(struct batch__core *core, struct batch__batch *batch);
+void batch__begin_cached(struct batch__core *core, struct batch__batch *batch);
 
-/* There is a resource: all that wait join, and so does what comes. */
+/* There is a resource: all operations that wait join, and so do later ones. */
 void batch__window_open(struct batch__core *core, struct batch__batch *batch);
-/* The first operation left before it ran, so the window is that of the next one. */
+/* The first operation left before it ran, so the window begins with the next one. */
 void batch__window_restart(struct batch__core *core, struct batch__batch *batch);
 void batch__window_end(struct batch__core *core, struct batch__batch *batch);
 
-/* The deadline that load and save are told: counted from when the batch began. */
+/* The deadline of load and save: counted from when the batch began. */
 void batch__deadline_set(struct batch__core *core, struct batch__batch *batch);
 
 #endif

@@ -17,12 +17,12 @@ void batch__counters_accepted(struct batch__counters *counters, uint64_t count)
     batch__count(&counters->xaccepted, count);
 }
 
-void batch__counters_answered(struct batch__counters *counters, int status, uint64_t count)
+void batch__counters_completed(struct batch__counters *counters, int status, uint64_t count)
 {
     batch__check(status <= 0);
     batch__check(status > -BATCH_STATUS_COUNT);
-    uint64_t *place = &counters->xanswered[-status];
-    /* Release: whoever sees the answers sees that the operations were accepted. */
+    uint64_t *place = &counters->xcompleted[-status];
+    /* Release: who sees the completions sees that the operations were accepted. */
     batch__store_release(place, batch__load_relaxed(place) + count);
 }
 
@@ -34,7 +34,7 @@ void batch__counters_batch(struct batch__counters *counters, const batch_metric 
     batch__check(metric->operations > 0);
     batch__check(metric->operations_changed <= metric->operations);
     batch__count(&counters->xclosed[reason], 1);
-    if (saved) /* release: whoever sees the save sees the batch */
+    if (saved) /* release: who sees the save sees the batch */
         batch__store_release(&counters->xsaved, batch__load_relaxed(&counters->xsaved) + 1);
 
     batch__count(&counters->xreplays, metric->replays);
@@ -62,16 +62,16 @@ void batch__group_counters_save(struct batch__group_counters *groups, size_t cal
 
 static void collect_numbers(batch_stats *stats, const struct batch__counters *counters)
 {
-    /* Answers first, with acquire: what is accepted then includes them. Below, saves likewise. */
-    uint64_t answered = 0;
+    /* Completions first, with acquire: `accepted` then includes them. Below, saves likewise. */
+    uint64_t completed = 0;
     for (size_t i = 0; i < BATCH_STATUS_COUNT; i++) {
-        uint64_t count = batch__load_acquire(&counters->xanswered[i]);
+        uint64_t count = batch__load_acquire(&counters->xcompleted[i]);
         stats->operations_completed[i] += count;
-        answered += count;
+        completed += count;
     }
     uint64_t accepted = batch__load_relaxed(&counters->xaccepted);
     stats->operations_accepted += accepted;
-    stats->operations_waiting += accepted - answered;
+    stats->operations_waiting += accepted - completed;
 
     stats->replays += batch__load_relaxed(&counters->xreplays);
     stats->loads_skipped += batch__load_relaxed(&counters->xloads_skipped);

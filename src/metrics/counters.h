@@ -1,10 +1,10 @@
 /* counters.h: the totals of a processor, and the snapshot that batch_processor_stats gives of them.
  *
  * Each shard counts on its own: one writer, its worker, with plain stores. What session threads
- * count is shared by all of them and rare: once for each group of calls. A snapshot adds them up,
- * without a lock and without holding anybody up.
+ * count is shared by all of them and rare: once for each group of calls. A snapshot adds them up
+ * without a lock and without delaying any thread.
  *
- * What a snapshot promises whenever it is taken: an operation is in operations_accepted before it
+ * What a snapshot guarantees whenever it is taken: an operation is in operations_accepted before it
  * is in operations_completed, so operations_waiting is their difference and never below zero;
  * batches is the sum of batches_closed; batches_saved is at most batches.
  *
@@ -18,7 +18,7 @@
 /* What one shard counts. About 39 KiB. */
 struct batch__counters {
     uint64_t xaccepted;
-    uint64_t xanswered[BATCH_STATUS_COUNT];     /* by -status */
+    uint64_t xcompleted[BATCH_STATUS_COUNT];    /* by -status */
     uint64_t xclosed[BATCH_CLOSE_REASON_COUNT]; /* batches, by enum batch_close_reason */
     uint64_t xsaved;
     uint64_t xreplays;
@@ -30,13 +30,13 @@ struct batch__counters {
     struct batch__histogram batch_operations;
 };
 
-/* Thread: the worker of the shard. `accepted` before `answered`, for the same operations. A status
+/* Thread: the worker of the shard. `accepted` before `completed`, for the same operations. A status
  * or close reason that does not exist is a bug (batch__check). */
 void batch__counters_accepted(struct batch__counters *counters, uint64_t count);
-void batch__counters_answered(struct batch__counters *counters, int status, uint64_t count);
+void batch__counters_completed(struct batch__counters *counters, int status, uint64_t count);
 
 /* A batch has ended; `saved`: a save of it succeeded. Of `metric`, load_ns, save_ns, total_ns,
- * first_wait_ns, operations, replays, load_skipped and close_reason are looked at; a load or save
+ * first_wait_ns, operations, replays, load_skipped and close_reason are used; a load or save
  * time of 0, or the first wait of a batch whose load failed, did not happen and is not counted. */
 void batch__counters_batch(struct batch__counters *counters, const batch_metric *metric,
                            bool saved);

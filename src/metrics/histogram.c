@@ -35,7 +35,7 @@ void batch__histogram_record_many(struct batch__histogram *histogram, uint64_t v
         batch__store_relaxed(&histogram->xmax, value);
     batch__count(&histogram->xsum, value * count);
     uint64_t *place = &histogram->xcounts[batch__histogram_bucket(value)];
-    /* Release: whoever sees this count sees the sum and the maximum above. */
+    /* Release: who sees this count sees the sum and the maximum above. */
     batch__store_release(place, batch__load_relaxed(place) + count);
 }
 

@@ -2,7 +2,8 @@
  *
  * One lock and one condition for all: readers that wait for a record, workers that wait for room,
  * and an unsubscriber that waits for these workers to go. Each is woken by what it waits for and
- * looks again; since a record goes to every reader, a wake-up that is not for a reader is rare.
+ * checks its condition; since a record goes to every reader, a wake-up that is not for a reader is
+ * rare.
  *
  * Subscriptions are in one of two lists, by whether they block. New ones are put in front, and a
  * worker gives the lock back only while it waits at a subscription in the second list. It therefore
@@ -60,7 +61,7 @@ struct batch_subscription {
     uint32_t count;   /* <= queue_max */
     uint32_t queue_max;
 
-    /* The reader's: the key of the record it has in hand. */
+    /* The reader's: the key of the record it was given last. */
     struct key_copy *given_long;
     unsigned char given[BATCH__KEY_RECORDED];
 

@@ -2,9 +2,9 @@
  *
  * A subscription is a ring of records for one reader. A hub is all subscriptions of one processor.
  * Both share one lock, in a piece of memory that the hub and every subscription hold together and
- * the last one of them frees: so a subscription may outlive its processor, and unsubscribing may
- * race stopping and freeing it. Every record goes to every subscription, so a lock for each would
- * spare the workers nothing.
+ * the last one of them frees: so a subscription may be used longer than its processor, and
+ * unsubscribing may race with stopping and freeing it. Every record goes to every subscription, so
+ * a lock for each would spare the workers nothing.
  *
  * A worker that finds a blocking subscription full waits for room with the lock given back:
  * meanwhile others read, publish, subscribe and unsubscribe. It has served all subscriptions that
@@ -15,8 +15,8 @@
  * BATCH__KEY_RECORDED bytes publishing allocates nothing; a longer one is allocated once for all
  * subscriptions.
  *
- * Threads: each function says. Life: init; subscribe and publish; end, after the last publish;
- * destroy.
+ * Threads: see each function. Order of calls: init; subscribe and publish; end, after the last
+ * publish; destroy.
  */
 #ifndef BATCH_METRICS_SUBSCRIPTION_H
 #define BATCH_METRICS_SUBSCRIPTION_H
@@ -31,9 +31,9 @@ struct batch__hub {
     struct batch__hub_shared *shared;
 };
 
-/* `is_own_thread(arg)` says whether the calling thread is one of the processor's; it must not block
- * and is not called after batch__hub_end. The allocator is copied; it must work until the last
- * subscription is freed. BATCH_OK, BATCH_NO_MEMORY or BATCH_SYSTEM. */
+/* `is_own_thread(arg)` returns whether the calling thread is one of the processor's; it must not
+ * block and is not called after batch__hub_end. The allocator is copied; it must work until the
+ * last subscription is freed. BATCH_OK, BATCH_NO_MEMORY or BATCH_SYSTEM. */
 int batch__hub_init(struct batch__hub *hub, const batch_allocator *allocator,
                     bool (*is_own_thread)(void *arg), void *arg);
 

@@ -24,12 +24,12 @@ uint64_t batch__clock_unix_ns(void);
 bool batch__random(void *bytes, size_t size);
 
 /* Memory as from malloc and free; what is large is put on huge pages where the system has them,
- * since tables that are looked up at random spend most of their time in finding pages. */
+ * since random lookups in large tables spend most of their time on page translation. */
 void *batch__memory_allocate(size_t size);
 void batch__memory_release(void *memory);
 
-/* A mutex and the condition that goes with it: what it guards is said beside each. Waiting for the
- * condition is on the monotonic clock; UINT64_MAX waits for ever. It may wake without cause. */
+/* A mutex and the condition that goes with it: what it guards is stated beside each. Waiting for
+ * the condition is on the monotonic clock; UINT64_MAX waits for ever. It may wake without cause. */
 struct batch__lock {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
@@ -44,8 +44,8 @@ void batch__lock_wake_all(struct batch__lock *lock);
 void batch__lock_wait(struct batch__lock *lock, uint64_t until_ns);
 
 /* A thread, with all signals blocked in it. `name` has at most 15 bytes. It and the struct stay
- * where they are until the thread is joined. `owner` is for whoever asks, on the thread itself,
- * whose it is. */
+ * where they are until the thread is joined. `owner` is what code on the thread itself
+ * can ask for. */
 struct batch__thread {
     pthread_t id;
     const char *name;

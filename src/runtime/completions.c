@@ -62,7 +62,7 @@ void batch__completions_batch(struct batch__shard *shard, const batch_call *call
     struct batch__completions *completions = &shard->completions;
     int status = call->batch.status;
     batch__check(op != NULL && count > 0);
-    batch__counters_answered(&shard->counters, status, count);
+    batch__counters_completed(&shard->counters, status, count);
     /* Without loads, two batches of one key may end between two flushes: keep their order. */
     if (status == BATCH_OK && shard->shared->has_load) {
         batch__check(completions->chains_size < BATCH__CHAINS);
@@ -86,7 +86,7 @@ void batch__completions_refused(struct batch__shard *shard, batch_op *first)
         int status = op->private_status;
         if (status != result->status)
             batch__result_set(result, status, "%s", batch_status_text(status));
-        batch__counters_answered(&shard->counters, status, 1);
+        batch__counters_completed(&shard->counters, status, 1);
         complete(op, result);
     }
 }

@@ -77,7 +77,7 @@ static void fill_metric(batch_metric *metric, const struct batch__shard *shard,
         operations - metric->operations_ok - metric->operations_unknown;
     metric->operations_changed = (uint32_t)batch->changed;
     metric->replays = batch->replays;
-    metric->load_skipped = batch->is_kept;
+    metric->load_skipped = batch->is_cached;
     metric->close_reason = batch->close_reason;
     metric->status = batch->status;
     metric->store_code = batch->status == BATCH_OK ? 0 : call->store_code;

@@ -40,7 +40,7 @@ struct batch__shard *batch__shard_new(struct batch__shared *shared)
         .ops_waiting_max = share(options->ops_waiting_max, options->shards),
         .key_ops_waiting_max = options->key_ops_waiting_max,
         .expire_max = options->sessions == 0 ? EXPIRE_MAX : 0,
-        .kept_max = share(options->resource_cache_max, options->shards),
+        .cache_max = share(options->resource_cache_max, options->shards),
         .replays_max = options->replays_max,
         .refuses_early = options->refuse_early,
         .object_size = batch__call_size(options->resource_size),
@@ -135,8 +135,7 @@ static uint32_t group_max_after(const batch_call *call, uint64_t now_ns)
 
 static void take_call(struct batch__shard *shard, batch_call *call, uint64_t now_ns)
 {
-    bool is_over = call->stage == BATCH__STAGE_LOAD && call->batch.waiting.count == 0 &&
-                   call->batch.again.count == 0;
+    bool is_over = call->stage == BATCH__STAGE_LOAD && !batch__is_awaited(&call->batch);
     call->batch.group_max = group_max_after(call, now_ns);
     if (call->status == BATCH_OK || is_over)
         batch__call_clear_error(call); /* it will be reported to nobody */

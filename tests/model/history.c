@@ -402,7 +402,7 @@ static void configure(struct history *h)
         .allocator = allocator_functions(&h->memory),
     };
     h->unchanged_percent = below(h, 3) * 30;
-    h->config.kept_max = percent(h, 50) ? 1 + below(h, 3) : 0;
+    h->config.cache_max = percent(h, 50) ? 1 + below(h, 3) : 0;
     h->is_taken_at_once = true;
     if (h->is_calm)
         return;

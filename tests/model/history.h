@@ -128,7 +128,7 @@ struct history_key {
     uint32_t again_at;        /* … from here on */
     uint64_t changed;
     bool is_loaded;
-    bool is_kept; /* it was not loaded for this batch */
+    bool is_cached; /* it was not loaded for this batch */
     uint32_t replays;
     int told;             /* what the core was told of the save … */
     uint64_t told_ns;     /* … and when */

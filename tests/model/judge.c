@@ -80,7 +80,7 @@ static uint64_t rest_of(uint64_t all_ns, uint64_t since_ns)
  * never judged. */
 static uint64_t wait_ns(const struct sim_node *node, const struct sim_judged *key, uint64_t now_ns)
 {
-    uint64_t next_load_ns = node->core.config.kept_max > 0 ? 0 : node->load_mean_ns;
+    uint64_t next_load_ns = node->core.config.cache_max > 0 ? 0 : node->load_mean_ns;
     if (key->stage == SIM_SAVING)
         return rest_of(node->save_mean_ns, now_ns - key->save_ns) + next_load_ns;
     if (key->stage == SIM_RELOADING)
@@ -141,7 +141,7 @@ static void begin(struct sim_judged *key)
     key->ran_size = key->again_size = key->again_at = key->changed = 0;
     key->replays = 0;
     key->is_loaded = false;
-    key->is_kept = false;
+    key->is_cached = false;
     key->told = BATCH_OK;
     key->load_ns = key->loaded_ns = key->save_ns = key->first_wait_ns = 0;
 }
@@ -211,12 +211,12 @@ static void runs(struct sim_judged *key, const struct sim_op *op)
 /* The first operation of a batch that skipped its load. */
 static void begin_kept(struct sim *sim, struct sim_node *node, struct sim_judged *key)
 {
-    sim_must(sim, node->core.config.kept_max > 0, "a load is skipped");
+    sim_must(sim, node->core.config.cache_max > 0, "a load is skipped");
     sim_must(sim, key->told == BATCH_OK, "a resource was kept after %s",
              sim_status_name(key->told));
     begin(key);
     key->is_loaded = true;
-    key->is_kept = true;
+    key->is_cached = true;
     key->stage = SIM_OPEN;
     sim_saw(sim, SIM_EVENT_load_skipped);
 }
@@ -468,14 +468,14 @@ static void answer_refused(struct sim *sim, struct sim_node *node, struct sim_op
 static int outcome_of_batch(struct sim *sim, const struct sim_node *node,
                             const struct sim_judged *key, const struct batch__batch *batch)
 {
-    bool is_unchanged = key->changed == 0 && !key->is_kept && key->ran_size > 0;
+    bool is_unchanged = key->changed == 0 && !key->is_cached && key->ran_size > 0;
     if (key->stage == SIM_LOAD_FAILED)
         return BATCH_LOAD_FAILED;
     if (is_unchanged && (key->stage == SIM_OPEN || key->stage == SIM_RERUN))
         return BATCH_OK;
     sim_must(sim, key->stage == SIM_SAVED, "%s is answered while it is %s%s",
              sim_key_name(sim, sim_key_of(batch)), sim_stage_name(key),
-             key->is_kept ? ", and has only been kept" : "");
+             key->is_cached ? ", and has only been kept" : "");
     bool may_replay =
         key->replays < node->core.config.replays_max && key->told_ns < batch->deadline_ns;
     sim_must(sim, key->told != BATCH_CONFLICT || !may_replay, "a conflict could be run again");

@@ -13,7 +13,8 @@ void sim_judge_record(struct sim *sim, struct sim_node *node, struct batch__batc
              (unsigned)batch->changed, key->changed);
     sim_must(sim, batch->replays == key->replays, "a record of %u replays, not %u", batch->replays,
              key->replays);
-    sim_must(sim, batch->is_kept == key->is_kept, "a record with a load that was skipped or not");
+    sim_must(sim, batch->is_cached == key->is_cached,
+             "a record with a load that was skipped or not");
     sim_must(sim, batch->load_ns == key->load_ns && batch->loaded_ns == key->loaded_ns,
              "a record with the times of another load");
     sim_must(sim, batch->save_ns == key->save_ns, "a record with the time of another save");
@@ -33,7 +34,7 @@ static bool is_dropped_to_run_again(struct sim *sim, const struct sim_node *node
                                     struct sim_judged *key, const struct batch__batch *batch)
 {
     bool is_conflict = key->stage == SIM_SAVED && key->told == BATCH_CONFLICT;
-    bool is_look = key->stage == SIM_OPEN && key->is_kept && key->changed == 0;
+    bool is_look = key->stage == SIM_OPEN && key->is_cached && key->changed == 0;
     if (key->ran_size == 0 || (!is_conflict && !is_look))
         return false;
     if (is_conflict) {
@@ -53,7 +54,7 @@ static bool is_dropped_to_run_again(struct sim *sim, const struct sim_node *node
     key->changed = 0;
     key->save_ns = 0;
     key->is_loaded = false;
-    key->is_kept = false;
+    key->is_cached = false;
     key->stage = SIM_DROPPED;
     return true;
 }
@@ -131,9 +132,9 @@ void sim_judge_turn(struct sim *sim, struct sim_node *node)
     uint32_t kept = 0;
     for (uint32_t i = 0; i < sim->config->keys_size; i++)
         kept += node->keys[i].stage == SIM_REPORTED;
-    sim_must(sim, core->kept_size == kept, "%u resources are kept, not %u",
-             (unsigned)core->kept_size, kept);
-    sim_must(sim, kept <= core->config.kept_max, "%u resources are kept", kept);
+    sim_must(sim, core->cached_size == kept, "%u resources are kept, not %u",
+             (unsigned)core->cached_size, kept);
+    sim_must(sim, kept <= core->config.cache_max, "%u resources are kept", kept);
     sim_must(sim, kept == 0 || node->state == SIM_UP, "a resource is kept after stop");
 }
 

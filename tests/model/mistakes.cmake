@@ -24,25 +24,25 @@ make_mistake(events
     [[core->ops >= core->config.ops_waiting_max + SIM_MISTAKE(limit_ignored)]])
 make_mistake(events
     [[    if (batch == NULL)
-        batch__answer(core, op, BATCH_NO_MEMORY);]]
+        batch__refuse(core, op, BATCH_NO_MEMORY);]]
     [[    if (batch == NULL && SIM_MISTAKE(no_memory_not_told))
         core->ops--;
     else if (batch == NULL)
-        batch__answer(core, op, BATCH_NO_MEMORY);]])
+        batch__refuse(core, op, BATCH_NO_MEMORY);]])
 make_mistake(pool
     [[if (batch->key_size > BATCH__KEY_INLINE)]]
     [[if (batch->key_size > BATCH__KEY_INLINE && !SIM_MISTAKE(key_memory_lost))]])
 make_mistake(admission
-    [[    return 0;
-}]]
-    [[    return SIM_MISTAKE(refused_at_rest) ? save_ns : 0;
-}]])
+    [[        return 0;
+    }]]
+    [[        return SIM_MISTAKE(refused_at_rest) ? save_ns : 0;
+    }]])
 
 # Cancel and expiry.
 make_mistake(sweep
-    [[            batch__answer(core, op, status);
+    [[            batch__refuse(core, op, status);
             continue;]]
-    [[            batch__answer(core, op, status);
+    [[            batch__refuse(core, op, status);
             if (!SIM_MISTAKE(canceled_told_twice))
                 continue;]])
 make_mistake(sweep
@@ -93,12 +93,12 @@ make_mistake(window
         batch->deadline_ns = sum_or_max(]])
 make_mistake(actions
     [[    else
-        batch->phase = batch->changed > 0 ? BATCH__CLOSED : BATCH__ANSWER;]]
+        batch->phase = batch->changed > 0 ? BATCH__CLOSED : BATCH__COMPLETE;]]
     [[    else if (SIM_MISTAKE(no_save_after_change) && batch->changed < batch->ran.count)
-        batch->phase = BATCH__ANSWER;
+        batch->phase = BATCH__COMPLETE;
     else
         batch->phase = batch->changed > 0 || SIM_MISTAKE(save_without_change) ? BATCH__CLOSED
-                                                                              : BATCH__ANSWER;]])
+                                                                              : BATCH__COMPLETE;]])
 
 # The outcome.
 make_mistake(events
@@ -112,7 +112,7 @@ make_mistake(events
             batch->status = BATCH_SAVE_FAILED;
         if (SIM_MISTAKE(canceled_after_run) && batch->ran.count > 1 &&
             batch__op_is_canceled(batch->ran.head))
-            batch__answer(core, batch__ops_pop(&batch->ran), BATCH_CANCELED);]])
+            batch__refuse(core, batch__ops_pop(&batch->ran), BATCH_CANCELED);]])
 make_mistake(actions
     [[    batch__todo_pop(core);
     if (batch->waiting.count > 0) {]]
@@ -134,16 +134,16 @@ make_mistake(replay
     [[batch->replays < core->config.replays_max]]
     [[batch->replays < core->config.replays_max + SIM_MISTAKE(replay_without_limit)]])
 make_mistake(replay
-    [[    batch->again = batch__ops_take(&batch->ran);]]
-    [[    batch->again = batch__ops_take(&batch->ran);
-    if (SIM_MISTAKE(replay_out_of_order) && batch->again.count > 1)
-        batch__ops_push(&batch->again, batch__ops_pop(&batch->again));]])
+    [[    batch->to_replay = batch__ops_take(&batch->ran);]]
+    [[    batch->to_replay = batch__ops_take(&batch->ran);
+    if (SIM_MISTAKE(replay_out_of_order) && batch->to_replay.count > 1)
+        batch__ops_push(&batch->to_replay, batch__ops_pop(&batch->to_replay));]])
 make_mistake(replay
     [[    batch->phase = BATCH__DROP;]]
-    [[    batch->phase = SIM_MISTAKE(replay_on_old_resource) ? BATCH__RERUN : BATCH__DROP;]])
+    [[    batch->phase = SIM_MISTAKE(replay_on_old_resource) ? BATCH__REPLAY : BATCH__DROP;]])
 make_mistake(actions
-    [[batch->changed == 0 && batch->is_kept]]
-    [[batch->changed == 0 && batch->is_kept && !SIM_MISTAKE(kept_not_looked_at)]])
+    [[batch->changed == 0 && batch->is_cached]]
+    [[batch->changed == 0 && batch->is_cached && !SIM_MISTAKE(kept_not_looked_at)]])
 make_mistake(cache
     [[batch->status == BATCH_OK]]
     [[(batch->status == BATCH_OK || SIM_MISTAKE(kept_after_failed_save))]])
@@ -151,8 +151,8 @@ make_mistake(actions
     [[if (batch->is_loaded && core->is_stopping) {]]
     [[if (batch->is_loaded && core->is_stopping && !SIM_MISTAKE(kept_after_stop)) {]])
 make_mistake(cache
-    [[batch__keep_at_most(core, core->config.kept_max - 1);]]
-    [[batch__keep_at_most(core, core->config.kept_max - !SIM_MISTAKE(kept_without_limit));]])
+    [[batch__cache_trim(core, core->config.cache_max - 1);]]
+    [[batch__cache_trim(core, core->config.cache_max - !SIM_MISTAKE(kept_without_limit));]])
 
 set(mistaken_sources)
 foreach(file IN LISTS mistaken)

@@ -87,7 +87,7 @@ static void begin(struct history_key *key)
     key->changed = 0;
     key->replays = 0;
     key->is_loaded = false;
-    key->is_kept = false;
+    key->is_cached = false;
     key->told = BATCH_OK;
 }
 
@@ -151,11 +151,11 @@ static void run_again(struct history *h, struct history_key *key, struct history
 /* The first operation of a batch that skipped its load. */
 static void begin_kept(struct history *h, struct history_key *key)
 {
-    must(h, h->config.kept_max > 0, "%s skips its load", key->name);
+    must(h, h->config.cache_max > 0, "%s skips its load", key->name);
     must(h, key->told == BATCH_OK, "%s was kept after %s", key->name, trace_status_name(key->told));
     begin(key);
     key->is_loaded = true;
-    key->is_kept = true;
+    key->is_cached = true;
     key->stage = HISTORY_OPEN;
     h->tally->loads_skipped++;
 }
@@ -264,7 +264,7 @@ static void answer(struct history *h, struct history_op *op, int status)
     uint64_t load_ns = h->load_max_ns;
     bool has_window = h->config.window_ns != BATCH_WINDOW_NONE;
     uint64_t open_ns = has_window && h->config.window_ns > load_ns ? h->config.window_ns : load_ns;
-    uint64_t look_again_ns = h->config.kept_max > 0 ? 2 * load_ns : 0;
+    uint64_t look_again_ns = h->config.cache_max > 0 ? 2 * load_ns : 0;
     uint64_t latency_ns = h->now_ns - op->submitted_ns;
     must(h, status == BATCH_OK, "%u is told %s, but all is calm", number,
          trace_status_name(status));
@@ -304,7 +304,7 @@ static void answer_batch(struct history *h, const struct batch__action *action)
     bool is_again = is_failed && key->again.size > 0;
     if (key->stage == HISTORY_RERUN)
         others_leave(h, key, NULL);
-    bool is_unchanged = key->changed == 0 && !key->is_kept &&
+    bool is_unchanged = key->changed == 0 && !key->is_cached &&
                         (key->stage == HISTORY_OPEN || key->stage == HISTORY_RERUN);
     must(h, is_failed || is_unchanged || key->stage == HISTORY_SAVED, "%s is answered in stage %d",
          key->name, key->stage);
@@ -382,7 +382,7 @@ void model_record(struct history *h, struct batch__batch *batch)
 static bool is_dropped_to_run_again(struct history *h, struct history_key *key)
 {
     bool is_conflict = key->stage == HISTORY_SAVED && key->told == BATCH_CONFLICT;
-    bool is_look = key->stage == HISTORY_OPEN && key->is_kept && key->changed == 0;
+    bool is_look = key->stage == HISTORY_OPEN && key->is_cached && key->changed == 0;
     if (key->ran.size == 0 || (!is_conflict && !is_look))
         return false;
     if (is_conflict) {
@@ -398,7 +398,7 @@ static bool is_dropped_to_run_again(struct history *h, struct history_key *key)
     key->ran.size = 0;
     key->changed = 0;
     key->is_loaded = false;
-    key->is_kept = false;
+    key->is_cached = false;
     key->stage = HISTORY_DROPPED;
     return true;
 }
@@ -464,6 +464,6 @@ void model_end(struct history *h)
         order_must_be_kept(h, key);
     }
     must(h, h->core.ops == 0, "%u operations are left", (unsigned)h->core.ops);
-    must(h, kept <= h->config.kept_max, "%u resources are kept", (unsigned)kept);
+    must(h, kept <= h->config.cache_max, "%u resources are kept", (unsigned)kept);
     must(h, h->core.table.count == kept, "%u keys are left", (unsigned)h->core.table.count);
 }

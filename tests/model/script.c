@@ -44,7 +44,7 @@ static void configure_core(struct batch__core_config *core, struct chance *chanc
         .ops_waiting_max = UINT32_MAX,
         .key_ops_waiting_max = UINT32_MAX,
         .expire_max = below(chance, 3),
-        .kept_max = percent(chance, 50) ? 1 + below(chance, 3) : 0,
+        .cache_max = percent(chance, 50) ? 1 + below(chance, 3) : 0,
         .object_size = (sizeof(struct sim_batch) + 63) / 64 * 64,
     };
 }

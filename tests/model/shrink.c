@@ -75,7 +75,7 @@ static bool simplify_world(struct shrinking *s)
     TRY(s, core->ops_waiting_max, UINT32_MAX);
     TRY(s, core->key_ops_waiting_max, UINT32_MAX);
     TRY(s, core->expire_max, 0);
-    TRY(s, core->kept_max, 0);
+    TRY(s, core->cache_max, 0);
     TRY(s, core->replays_max, 0);
     TRY(s, core->refuses_early, false);
     TRY(s, core->window_ns, 100 * SIM_US);

@@ -270,7 +270,7 @@ struct sim_judged {
     uint8_t stage; /* enum sim_stage */
     int8_t told;   /* what the core was told of the save … */
     bool is_loaded;
-    bool is_kept; /* not loaded for this batch */
+    bool is_cached; /* not loaded for this batch */
     uint8_t replays;
     uint8_t ran_size, again_size, again_at, changed;
     uint8_t last_run; /* number + 1 */

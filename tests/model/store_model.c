@@ -140,7 +140,7 @@ static const batch_op *first_of(const struct batch__batch *batch, bool is_save)
 {
     if (is_save)
         return batch->ran.head;
-    return batch->again.head != NULL ? batch->again.head : batch->waiting.head;
+    return batch->to_replay.head != NULL ? batch->to_replay.head : batch->waiting.head;
 }
 
 void sim_store_call(struct sim *sim, struct sim_node *node, struct batch__batch *batch,

@@ -146,8 +146,8 @@ void sim_say_config(const struct sim_config *config)
         fprintf(stderr, ", key_ops_waiting_max %lu", (unsigned long)core->key_ops_waiting_max);
     if (core->expire_max != 0)
         fprintf(stderr, ", expire_max %lu", (unsigned long)core->expire_max);
-    if (core->kept_max != 0)
-        fprintf(stderr, ", kept_max %lu", (unsigned long)core->kept_max);
+    if (core->cache_max != 0)
+        fprintf(stderr, ", cache_max %lu", (unsigned long)core->cache_max);
     if (core->replays_max != 0)
         fprintf(stderr, ", replays_max %u", core->replays_max);
     fprintf(stderr, "%s\n", core->refuses_early ? ", refuses early" : "");

@@ -129,7 +129,7 @@ static void kept_resources_need_no_load(void **state)
 {
     (void)state;
     struct trace *t = saving(&(struct trace_options){
-        .refuses_early = true, .kept_max = 1, .deadline_ms = 10000, .load_ms = 20});
+        .refuses_early = true, .cache_max = 1, .deadline_ms = 10000, .load_ms = 20});
     submit_by(t, "a", "B", 1399);
     submit_by(t, "a", "C", 1400);
     trace_expect(t, "[1000] done B BUSY\n");
@@ -175,7 +175,7 @@ static void a_replay_is_judged_in_each_of_its_steps(void **state)
     trace_hold(t);
     trace_loaded(t, "a", BATCH_OK);
     t->calls_size = 0;
-    assert_int_equal(trace_batch(t, "a")->phase, BATCH__RERUN);
+    assert_int_equal(trace_batch(t, "a")->phase, BATCH__REPLAY);
     uint64_t wait_ms = (t->core.save_mean_ns + t->core.load_mean_ns) / TRACE_MS;
     submit_by(t, "a", "F", 1405 + wait_ms);
     submit_by(t, "a", "G", 1405 + wait_ms + 1);

@@ -2,9 +2,9 @@
  * shown to be stored is never told. */
 #include "trace.h"
 
-static const struct trace_options keeps_two = {.kept_max = 2, .deadline_ms = 1000, .load_ms = 10};
+static const struct trace_options keeps_two = {.cache_max = 2, .deadline_ms = 1000, .load_ms = 10};
 static const struct trace_options keeps_two_and_replays = {
-    .kept_max = 2, .replays_max = 1, .deadline_ms = 1000, .load_ms = 10};
+    .cache_max = 2, .replays_max = 1, .deadline_ms = 1000, .load_ms = 10};
 
 /* A batch of A on "a" was saved at 100 ms, and its resource is kept. */
 static struct trace *kept(const struct trace_options *options)
@@ -17,7 +17,7 @@ static struct trace *kept(const struct trace_options *options)
                     "[ 10] a: run A\n"
                     "[100] a: save, closed by window\n"
                     "[100] a: done A OK\n");
-    assert_int_equal(t->core.kept_size, 1);
+    assert_int_equal(t->core.cached_size, 1);
     return t;
 }
 
@@ -70,7 +70,7 @@ static void a_save_that_is_not_ok_drops_it(void **state)
         trace_at(t, 200);
         trace_saved(t, "a", outcomes[i]);
         assert_int_equal(t->releases, 1);
-        assert_int_equal(t->core.kept_size, 0);
+        assert_int_equal(t->core.cached_size, 0);
         trace_submit(t, "a", "C");
         assert_int_equal(t->loads, 2);
         trace_end(t);
@@ -80,10 +80,10 @@ static void a_save_that_is_not_ok_drops_it(void **state)
 static void a_load_that_fails_leaves_nothing_to_keep(void **state)
 {
     (void)state;
-    struct trace *t = trace_new(&(struct trace_options){.kept_max = 2});
+    struct trace *t = trace_new(&(struct trace_options){.cache_max = 2});
     trace_submit(t, "a", "A");
     trace_loaded(t, "a", BATCH_LOAD_FAILED);
-    assert_int_equal(t->core.kept_size, 0);
+    assert_int_equal(t->core.cached_size, 0);
     assert_int_equal(t->core.table.count, 0);
     trace_end(t);
 }
@@ -115,7 +115,7 @@ static void the_one_used_longest_ago_is_dropped_for_another(void **state)
                     "[402] c: save, closed by window\n"
                     "[403] c: done D OK\n"
                     "[403] b: release\n");
-    assert_int_equal(t->core.kept_size, 2);
+    assert_int_equal(t->core.cached_size, 2);
     assert_null(trace_batch(t, "b"));
     trace_end(t);
 }
@@ -123,7 +123,7 @@ static void the_one_used_longest_ago_is_dropped_for_another(void **state)
 static void an_operation_that_comes_while_it_is_dropped_loads_it(void **state)
 {
     (void)state;
-    struct trace *t = trace_new(&(struct trace_options){.kept_max = 1, .deadline_ms = 1000});
+    struct trace *t = trace_new(&(struct trace_options){.cache_max = 1, .deadline_ms = 1000});
     trace_submit(t, "a", "A");
     trace_loaded(t, "a", BATCH_OK);
     trace_at(t, 100);
@@ -139,7 +139,7 @@ static void an_operation_that_comes_while_it_is_dropped_loads_it(void **state)
     t->answered++;
     trace_submit(t, "a", "C"); /* still kept here */
     trace_go(t);
-    assert_int_equal(t->core.kept_size, 1);
+    assert_int_equal(t->core.cached_size, 1);
     assert_int_equal(t->loads, 2);
     trace_end(t);
 }
@@ -160,7 +160,7 @@ static void a_batch_that_changes_nothing_is_run_again_on_what_is_stored(void **s
                     "[210] a: run B\n"
                     "[210] a: run C\n"
                     "[210] a: done B C OK\n");
-    assert_int_equal(t->core.kept_size, 1); /* as it was loaded */
+    assert_int_equal(t->core.cached_size, 1); /* as it was loaded */
     trace_end(t);
 }
 
@@ -187,7 +187,7 @@ static void to_look_again_is_not_a_replay(void **state)
 {
     (void)state;
     struct trace *t = kept(&(struct trace_options){
-        .kept_max = 2, .deadline_ms = 1000, .load_ms = 10, .show_records = false});
+        .cache_max = 2, .deadline_ms = 1000, .load_ms = 10, .show_records = false});
     trace_op(t, 'B')->verdict = BATCH_UNCHANGED;
     trace_submit(t, "a", "B");
     trace_at(t, 205);
@@ -211,7 +211,7 @@ static void a_conflict_of_a_kept_resource_is_replayed_on_what_is_stored(void **s
                     "[210] a: run B\n"
                     "[210] a: save, closed by window\n"
                     "[220] a: done B OK\n");
-    assert_int_equal(t->core.kept_size, 1);
+    assert_int_equal(t->core.cached_size, 1);
     trace_end(t);
 }
 
@@ -233,7 +233,7 @@ static void natural_batching_closes_a_batch_that_skipped_its_load(void **state)
 {
     (void)state;
     struct trace *t = trace_new(
-        &(struct trace_options){.kept_max = 2, .window_ms = TRACE_NO_WINDOW, .load_ms = 1});
+        &(struct trace_options){.cache_max = 2, .window_ms = TRACE_NO_WINDOW, .load_ms = 1});
     trace_submit(t, "a", "A");
     trace_at(t, 1);
     trace_flush(t, 9);
@@ -296,7 +296,7 @@ static void the_times_of_an_earlier_batch_are_not_its_own(void **state)
 {
     (void)state;
     struct trace *t = kept(&(struct trace_options){
-        .kept_max = 2, .deadline_ms = 1000, .load_ms = 10, .show_deadline = false});
+        .cache_max = 2, .deadline_ms = 1000, .load_ms = 10, .show_deadline = false});
     t->options.show_deadline = true;
     trace_op(t, 'B')->verdict = BATCH_UNCHANGED;
     trace_at(t, 500);

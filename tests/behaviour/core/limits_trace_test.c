@@ -208,7 +208,7 @@ static void questions_are_answered(void **state)
 {
     (void)state;
     struct trace *t =
-        trace_new(&(struct trace_options){.start_ns = 7, .ops_waiting_max = 2, .kept_max = 1});
+        trace_new(&(struct trace_options){.start_ns = 7, .ops_waiting_max = 2, .cache_max = 1});
     assert_true(batch__core_is_idle(&t->core));
     assert_false(batch__core_is_full(&t->core));
     assert_false(batch__core_has_due(&t->core));
@@ -226,6 +226,13 @@ static void questions_are_answered(void **state)
     trace_saved(t, "a", BATCH_OK);
     assert_false(batch__core_is_idle(&t->core)); /* the resource is cached */
     assert_false(batch__core_is_full(&t->core));
+    trace_stop(t);
+    assert_true(batch__core_is_idle(&t->core));
+    trace_hold(t);
+    trace_submit(t, "a", "C");
+    assert_false(batch__core_is_idle(&t->core)); /* it is refused, and not completed yet */
+    trace_go(t);
+    assert_true(batch__core_is_idle(&t->core));
     trace_end(t);
 }
 

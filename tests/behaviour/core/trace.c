@@ -126,16 +126,16 @@ static void call_start(struct trace *t, struct batch__batch *batch, bool is_save
     say(t, "\n");
 }
 
-static bool may_run_again(const struct trace *t)
+static bool is_replay(const struct trace *t)
 {
-    return t->options.replays_max > 0 || t->options.kept_max > 0;
+    return t->options.replays_max > 0 || t->options.cache_max > 0;
 }
 
 static void run(struct trace *t, struct batch__batch *batch, batch_op *op)
 {
     struct trace_op *op_run = op->arg;
     assert_true(op_run->is_submitted);
-    assert_true(!op_run->has_run || may_run_again(t));
+    assert_true(!op_run->has_run || is_replay(t));
     op_run->has_run = true;
     t->runs++;
     if (op_run->name != 0) {
@@ -170,7 +170,7 @@ static void done(struct trace *t, const struct batch__action *action)
         is_named = answered->name != 0;
         int status = action->batch != NULL ? action->batch->status : op->private_status;
         bool must_have_run = action->batch != NULL && status != BATCH_LOAD_FAILED;
-        if (must_have_run || !may_run_again(t))
+        if (must_have_run || !is_replay(t))
             assert_int_equal(answered->has_run, must_have_run);
         if (is_named && (action->batch == NULL || count == 1)) {
             say_when(t, action->batch);
@@ -409,7 +409,7 @@ struct trace *trace_new(const struct trace_options *options)
         .ops_max = limit_of(o->ops_max),
         .ops_waiting_max = limit_of(o->ops_waiting_max),
         .key_ops_waiting_max = limit_of(o->key_ops_waiting_max),
-        .kept_max = o->kept_max,
+        .cache_max = o->cache_max,
         .replays_max = o->replays_max,
         .refuses_early = o->refuses_early,
         .expire_max = o->expire_max,

@@ -46,7 +46,7 @@ struct trace_options {
     uint64_t ops_waiting_max;
     uint64_t key_ops_waiting_max;
     uint64_t expire_max;
-    uint64_t kept_max; /* this and the next two: default none */
+    uint64_t cache_max; /* this and the next two: default none */
     uint32_t replays_max;
     bool refuses_early;
     uint64_t load_ms;   /* default: until trace_loaded */

@@ -125,7 +125,7 @@ def in_returns(code, begin, end, head):
 def in_phases(code, begin, end):
     """What comes next: a phase too early or too late."""
     others = {'BATCH__RELEASE': 'BATCH__ENDED', 'BATCH__ENDED': 'BATCH__RELEASE',
-              'BATCH__CLOSED': 'BATCH__ANSWER', 'BATCH__ANSWER': 'BATCH__CLOSED'}
+              'BATCH__CLOSED': 'BATCH__COMPLETE', 'BATCH__COMPLETE': 'BATCH__CLOSED'}
     for match in re.finditer(r'(?<= [=?:] )(BATCH__(?:RELEASE|ENDED|CLOSED|ANSWER))\b',
                              code[begin:end]):
         after = others[match.group()]

@@ -380,7 +380,7 @@ static void count_ops(void)
 {
     for (int i = 0; i < 2; i++) {
         batch__counters_accepted(&counters, 1);
-        batch__counters_answered(&counters, BATCH_OK, 1);
+        batch__counters_completed(&counters, BATCH_OK, 1);
     }
 }
 

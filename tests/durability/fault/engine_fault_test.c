@@ -317,7 +317,7 @@ int main(int argc, char **argv)
          .ground = &memory.ground,
          .keys = 9,
          .shards = 2,
-         .kept_max = 4,
+         .cache_max = 4,
          .has_codec = true},
         {.name = "memory store, many keys",
          .ground = &memory.ground,
@@ -335,7 +335,7 @@ int main(int argc, char **argv)
          .keys = 9,
          .sessions = 3,
          .shards = 2,
-         .kept_max = 64,
+         .cache_max = 64,
          .has_codec = true},
     };
     (void)argc;

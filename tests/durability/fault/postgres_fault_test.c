@@ -190,7 +190,7 @@ int main(int argc, char **argv)
          .keys = 5,
          .sessions = 1,
          .shards = 1,
-         .kept_max = 2,
+         .cache_max = 2,
          .by_path = true},
         {.name = "PostgreSQL, large states, a slow network",
          .prepare = prepare_slow,

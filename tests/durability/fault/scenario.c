@@ -224,7 +224,7 @@ static bool start(struct story *story)
     options.sessions = scene->sessions;
     options.shards = scene->shards;
     options.resource_size = sizeof(int64_t);
-    options.resource_cache_max = scene->kept_max;
+    options.resource_cache_max = scene->cache_max;
     options.replays_max = 1;
     options.window_ns = scene->window_ns != 0 ? scene->window_ns : BATCH_WINDOW_NONE;
     options.deadline_ns = scene->deadline_ns != 0 ? scene->deadline_ns : UINT64_C(600000000000);

@@ -49,7 +49,7 @@ struct scene {
     unsigned keys;
     uint32_t sessions;
     uint32_t shards;
-    uint64_t kept_max;
+    uint64_t cache_max;
     uint64_t window_ns;                     /* 0: none */
     bool has_codec;                         /* which fails, too */
     size_t resource_size;                   /* without one; 0: just the number */

@@ -167,7 +167,7 @@ int main(int argc, char **argv)
          .ground = &file.ground,
          .keys = 5,
          .shards = 1,
-         .kept_max = 2,
+         .cache_max = 2,
          .by_path = true},
         {.name = "SQLite, two sessions",
          .ground = &file.ground,

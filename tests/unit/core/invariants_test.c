@@ -15,7 +15,7 @@ struct scene {
 static void scene_set(struct scene *s)
 {
     static const struct trace_options options = {
-        .kept_max = 2, .replays_max = 1, .ops_max = 9, .ops_waiting_max = 99};
+        .cache_max = 2, .replays_max = 1, .ops_max = 9, .ops_waiting_max = 99};
     struct trace *t = trace_new(&options);
     *s = (struct scene){.t = t, .core = &t->core};
     static const char *const keys[] = {"kept", "saving", "reloading"};
@@ -38,7 +38,7 @@ static void scene_set(struct scene *s)
     s->saving = trace_batch(t, "saving");
     s->loading = trace_batch(t, "loading");
     s->reloading = trace_batch(t, "reloading");
-    assert_int_equal(s->kept->phase, BATCH__KEPT);
+    assert_int_equal(s->kept->phase, BATCH__CACHED);
     assert_int_equal(s->open->phase, BATCH__OPEN);
     assert_int_equal(s->saving->phase, BATCH__SAVING);
     assert_int_equal(s->loading->phase, BATCH__LOADING);
@@ -61,8 +61,8 @@ static void scene_end(struct scene *s)
     X(s->loading->waiting.tail = s->loading->waiting.head, "last == ops->tail")                    \
     X(s->open->ran.count = 2, "count == ops->count")                                               \
     X(s->saving->ran.count = 2, "count == ops->count")                                             \
-    X(s->reloading->again.count = 2, "count == ops->count")                                        \
-    X(s->core->answers.count = 1, "count == ops->count")                                           \
+    X(s->reloading->to_replay.count = 2, "count == ops->count")                                    \
+    X(s->core->refused.count = 1, "count == ops->count")                                           \
     X(s->loading->joining = 3, "batch->joining <= batch->waiting.count")                           \
     X(s->loading->in_waiting = false, "batch->in_waiting == is_listed")                            \
     X(s->open->in_waiting = true, "batch->in_waiting == is_listed")                                \
@@ -73,19 +73,19 @@ static void scene_end(struct scene *s)
 
 #define PHASE_MAP(X)                                                                               \
     X(s->open->phase = BATCH__POOLED, "is_phase_of_key(batch->phase)")                             \
-    X(s->open->phase = BATCH__KEPT + 1, "is_phase_of_key(batch->phase)")                           \
+    X(s->open->phase = BATCH__CACHED + 1, "is_phase_of_key(batch->phase)")                         \
     X(s->open->is_loaded = false, ": batch->is_loaded")                                            \
     X(s->saving->is_loaded = false, ": batch->is_loaded")                                          \
     X(s->kept->is_loaded = false, ": batch->is_loaded")                                            \
     X(s->loading->is_loaded = true, "!batch->is_loaded")                                           \
     X(s->reloading->is_loaded = true, "!batch->is_loaded")                                         \
-    X(batch__ops_push(&s->open->again, &s->extra), "batch->again.count == 0 || may_run_again")     \
-    X(batch__ops_push(&s->kept->again, &s->extra), "batch->again.count == 0 || may_run_again")     \
+    X(batch__ops_push(&s->open->to_replay, &s->extra), "batch->to_replay.count == 0 || is_replay") \
+    X(batch__ops_push(&s->kept->to_replay, &s->extra), "batch->to_replay.count == 0 || is_replay") \
     X(s->open->replays = 2, "batch->replays <= core->config.replays_max")                          \
-    X(s->reloading->is_kept = true, "!batch->is_kept")                                             \
+    X(s->reloading->is_cached = true, "!batch->is_cached")                                         \
     X(s->reloading->in_due = true, "!batch->in_due")                                               \
     X(batch__ops_push(&s->reloading->ran, &s->extra), "batch->ran.count == 0 || batch->phase")     \
-    X(s->reloading->again = NONE, "batch->again.count > 0 || batch->phase")                        \
+    X(s->reloading->to_replay = NONE, "batch->to_replay.count > 0 || batch->phase")                \
     X(s->open->changed = 2, "batch->changed <= batch->ran.count")                                  \
     X(s->core->config.ops_max = 0, "batch->ran.count <= core->config.ops_max")                     \
     X(s->saving->in_due = true, "batch__phase_may_be_due(batch->phase)")                           \
@@ -126,12 +126,12 @@ static void scene_end(struct scene *s)
     X(s->core->waiting.last->waiters.previous = NULL, "batch->waiters.previous == previous")       \
     X(s->core->waiting.last = NULL, "core->waiting.last == previous")                              \
     X(s->core->waiting = (struct batch__list){0}, "count == expected")                             \
-    X(s->core->kept.first = s->open, "batch->phase == BATCH__KEPT")                                \
+    X(s->core->cached.first = s->open, "batch->phase == BATCH__CACHED")                            \
     X(s->kept->due.previous = s->open, "batch->due.previous == previous")                          \
-    X(s->core->kept.last = NULL, "core->kept.last == previous")                                    \
-    X(s->core->kept = (struct batch__list){0}, "count == expected")                                \
-    X(s->core->kept_size = 2, "count == core->kept_size")                                          \
-    X(s->core->config.kept_max = 0, "count <= core->config.kept_max")                              \
+    X(s->core->cached.last = NULL, "core->cached.last == previous")                                \
+    X(s->core->cached = (struct batch__list){0}, "count == expected")                              \
+    X(s->core->cached_size = 2, "count == core->cached_size")                                      \
+    X(s->core->config.cache_max = 0, "count <= core->config.cache_max")                            \
     X((batch__todo_push(s->core, s->open), s->core->is_stopping = true), "!core->is_stopping")     \
     X(s->open->hash ^= 1U << 31, "slot->hash == batch->hash")                                      \
     X(misplace(s), "batch__table_find")                                                            \
@@ -211,7 +211,7 @@ static void every_relation_that_is_broken_is_found(void **state)
 static void a_batch_in_no_phase_is_not_stepped(void **state)
 {
     (void)state;
-    static const uint8_t phases[] = {BATCH__POOLED, BATCH__KEPT + 1};
+    static const uint8_t phases[] = {BATCH__POOLED, BATCH__CACHED + 1};
     for (size_t i = 0; i < 2; i++) {
         struct scene s;
         jmp_buf jump;

@@ -58,8 +58,8 @@ static void test_operations_are_counted_by_outcome_over_all_shards(void **state)
     batch__counters_accepted(&totals.shards[0], 200);
     batch__counters_accepted(&totals.shards[1], 300);
     for (int i = 0; i < BATCH_STATUS_COUNT; i++)
-        batch__counters_answered(&totals.shards[i % SHARDS], -i, (uint64_t)i + 1);
-    batch__counters_answered(&totals.shards[1], BATCH_OK, 1000 - 700);
+        batch__counters_completed(&totals.shards[i % SHARDS], -i, (uint64_t)i + 1);
+    batch__counters_completed(&totals.shards[1], BATCH_OK, 1000 - 700);
 
     batch_stats stats = snapshot();
     assert_int_equal(stats.operations_accepted, 500);
@@ -212,8 +212,8 @@ static void work(void *arg)
         metric.close_reason = (int)(i % BATCH_CLOSE_REASON_COUNT);
         batch__counters_batch(working->counters, &metric, true);
         batch__group_counters_save(&totals.groups, 2);
-        batch__counters_answered(working->counters, BATCH_OK, 2);
-        batch__counters_answered(working->counters, BATCH_EXPIRED, 1);
+        batch__counters_completed(working->counters, BATCH_OK, 2);
+        batch__counters_completed(working->counters, BATCH_EXPIRED, 1);
     }
     batch__sub_release(working->xrunning, 1u);
 }
