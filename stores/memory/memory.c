@@ -191,7 +191,7 @@ static bool is_canceled(batch_call *call)
     batch_call_set_error(call, 0,
                          batch_now_ns() >= batch_call_deadline_ns(call)
                              ? "the deadline of the batch has passed"
-                             : "the processor stops, and its time for that has passed");
+                             : "the processor is stopping, and its time limit has passed");
     return true;
 }
 

@@ -58,5 +58,5 @@ void batch__postgres_cancel_advance(struct batch__postgres_cancel *cancel)
     }
     if (PQflush(cancel->conn) < 0 || PQconsumeInput(cancel->conn) == 0 ||
         PQisBusy(cancel->conn) == 0)
-        batch__postgres_cancel_end(cancel); /* done, or it cannot be done */
+        batch__postgres_cancel_end(cancel); /* sent and processed, or it failed */
 }

@@ -1,11 +1,11 @@
-/* cancel.h: the cancel of a statement that takes too long, by a connection of its own.
+/* cancel.h: cancel a statement that takes too long, through a connection of its own.
  *
  * PQcancel would block for as long as the server does. So a second connection asks the server to
- * cancel what the first one is doing, in steps that never block. It has until `until_ns`; whether
- * it had an effect is seen on the first connection, in how the statement ends.
+ * cancel what the first one is doing, in steps that never block. It has half a second, until
+ * `until_ns`; whether it had an effect is seen on the first connection, in how the statement ends.
  *
- * Use: an object of zeros; begin once; while there is time, poll batch__postgres_cancel_fd and
- * advance when it is ready; end.
+ * Use: an object of zeros; begin once; until the time is over, wait for batch__postgres_cancel_fd
+ * and advance when it is ready; end.
  */
 #ifndef BATCH_POSTGRES_CANCEL_H
 #define BATCH_POSTGRES_CANCEL_H

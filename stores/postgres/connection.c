@@ -34,7 +34,7 @@ bool batch__postgres_is_ready(const struct batch__postgres_connection *connectio
 
 void batch__postgres_drop(struct batch__postgres_connection *connection)
 {
-    /* It says good-bye if the socket takes that at once, and does not wait. */
+    /* Sends Terminate if the socket accepts it at once, and does not wait. */
     PQfinish(connection->conn);
     connection->conn = NULL;
     connection->stage = BATCH__POSTGRES_DOWN;
@@ -56,7 +56,7 @@ static void on_notice(void *arg, const PGresult *notice)
         connection->is_closing = true;
 }
 
-/* Has the connection been closed by the other side while nothing was asked of it? */
+/* Has the server closed the connection while it was idle? */
 static bool is_stale(struct batch__postgres_connection *connection)
 {
     enum { READS_MAX = 16 };
@@ -67,7 +67,7 @@ static bool is_stale(struct batch__postgres_connection *connection)
         if (PQconsumeInput(connection->conn) == 0)
             return true;
     }
-    (void)PQisBusy(connection->conn); /* parses what came, perhaps for on_notice */
+    (void)PQisBusy(connection->conn); /* parses what came, and may call on_notice */
     return connection->is_closing || PQstatus(connection->conn) != CONNECTION_OK ||
            PQtransactionStatus(connection->conn) != PQTRANS_IDLE;
 }
@@ -80,7 +80,7 @@ static void attempt_failed(struct batch__postgres_connection *connection)
     batch__postgres_hosts_failed(&connection->hosts, batch_now_ns());
 }
 
-/* With the error of libpq. */
+/* The attempt failed with the error of libpq. */
 static void attempt_refused(struct batch__postgres_connection *connection)
 {
     connection->error.code = 0;
@@ -91,7 +91,7 @@ static void attempt_refused(struct batch__postgres_connection *connection)
     attempt_failed(connection);
 }
 
-/* With the error that is set, or else with that of libpq. */
+/* The attempt failed with the error that is set, or else with that of libpq. */
 static void attempt_ended(struct batch__postgres_connection *connection)
 {
     if (connection->error.text[0] != '\0')
@@ -100,7 +100,7 @@ static void attempt_ended(struct batch__postgres_connection *connection)
         attempt_refused(connection);
 }
 
-/* The error that it takes too long, unless there is another one. */
+/* Set the error that it takes too long, unless there is another one. */
 static void describe_late(struct batch__postgres_connection *connection)
 {
     const struct batch__postgres_host *host =
@@ -110,7 +110,7 @@ static void describe_late(struct batch__postgres_connection *connection)
         return;
     connection->error.code = 0;
     snprintf(connection->error.text, sizeof connection->error.text,
-             "%.80s port %.8s does not answer within the time to connect (connect_timeout)",
+             "%.80s port %.8s does not respond within connect_timeout",
              name != NULL ? name : "the default host", host->port != NULL ? host->port : "default");
 }
 
@@ -132,7 +132,7 @@ static void start(struct batch__postgres_connection *connection)
     connection->attempt_until_ns = batch_now_ns() + connection->conninfo->connect_ns;
 }
 
-/* Wait for the socket. False: it is not ready; the caller looks at the time. */
+/* Wait for the socket. False: it is not ready; the caller checks the time. */
 static bool wait_for(struct batch__postgres_connection *connection, short events,
                      const struct batch__postgres_limit *limit)
 {
@@ -161,7 +161,7 @@ static void advance_connecting(struct batch__postgres_connection *connection,
     }
 }
 
-static void ready(struct batch__postgres_connection *connection)
+static void become_ready(struct batch__postgres_connection *connection)
 {
     batch__check(connection->conn != NULL);
     connection->stage = BATCH__POSTGRES_READY;
@@ -171,7 +171,7 @@ static void ready(struct batch__postgres_connection *connection)
     batch__postgres_hosts_succeeded(&connection->hosts);
 }
 
-/* Take all results of a step; the last one decides. False: the next step cannot be taken. */
+/* Take all results of a step. False: one of them is an error, or there is none. */
 static bool end_step(struct batch__postgres_connection *connection)
 {
     bool is_well = true;
@@ -211,7 +211,7 @@ static void advance_setting_up(struct batch__postgres_connection *connection,
         return;
     }
     if (batch__postgres_table_is_ready(&connection->table))
-        ready(connection);
+        become_ready(connection);
 }
 
 static struct batch__postgres_limit earlier(const struct batch__postgres_limit *limit,
@@ -256,7 +256,7 @@ bool batch__postgres_connect(struct batch__postgres_connection *connection,
         if (!connection->is_closing && !is_stale(connection))
             return true;
         batch__postgres_drop(connection);
-        connection->error = (struct batch__postgres_error){.text = "the server ended it"};
+        connection->error = (struct batch__postgres_error){.text = "the server closed it"};
     }
     while (connection->stage != BATCH__POSTGRES_READY) {
         if (batch__postgres_is_over(limit)) {

@@ -1,13 +1,13 @@
-/* connection.h: the connection of a session, opened and opened again, in steps that never block.
+/* connection.h: the connection of a session, opened and reopened in steps that never block.
  *
  *   DOWN ──► CONNECTING ──► SETTING_UP ──► READY
  *     ▲           │              │           │
  *     └───────────┴──────────────┴───────────┘  lost, refused, or too slow
  *
- * Whoever needs the connection moves it on until it is ready or until its own time is over; the
- * next one goes on from there. So connecting may take longer than the deadline of any batch.
+ * Whoever needs the connection advances it until it is ready or until its own time is over; the
+ * next one continues from there. So connecting may take longer than the deadline of any batch.
  *
- * Each host (hosts.h) has the same time limit. Only a server that takes writes will do.
+ * Each host (hosts.h) has the same time limit. Only a server that accepts writes will do.
  *
  * Invariants: `conn` is NULL in DOWN and only there; statements are prepared in READY only.
  *
@@ -39,19 +39,19 @@ struct batch__postgres_connection {
     PostgresPollingStatusType polling; /* while it is CONNECTING */
     uint64_t attempt_until_ns;         /* while it is CONNECTING or SETTING_UP */
     bool is_step_sent;                 /* of the table; its result has not come yet */
-    bool is_closing;                   /* the server has announced that it closes it */
-    bool is_warned; /* the server sent a WARNING; who sends a statement sets it back */
+    bool is_closing;                   /* the server has announced that it will close it */
+    bool is_warned;                    /* the server sent a WARNING; reset before each statement */
     bool is_prepared[BATCH__POSTGRES_STATEMENTS];
     struct batch__postgres_error error; /* why it is not READY, if that is known */
 };
 
-/* DOWN. `may_create`: make the table if it is missing. */
+/* DOWN. `may_create`: create the table if it is missing. */
 void batch__postgres_connection_init(struct batch__postgres_connection *connection,
                                      const struct batch__postgres_conninfo *conninfo,
                                      struct batch__postgres_spec *spec, bool may_create);
 
-/* Have a connection that is ready, opening one if there is none. False: the limit is over, or,
- * unless `is_patient`, every host has been tried; `error` says why. */
+/* Make it READY, reconnecting if it was lost. False: the limit is over, or, unless `is_patient`,
+ * every host has failed; then `error` has the reason. */
 bool batch__postgres_connect(struct batch__postgres_connection *connection,
                              const struct batch__postgres_limit *limit, bool is_patient);
 

@@ -59,8 +59,8 @@ static bool is_port(const char *text)
     return digits > 0 && digits <= 5 && text[digits] == '\0';
 }
 
-static int take_apart(struct batch__postgres_conninfo *conninfo, const PQconninfoOption *defaults,
-                      batch_result *reterr)
+static int split_lists(struct batch__postgres_conninfo *conninfo, const PQconninfoOption *defaults,
+                       batch_result *reterr)
 {
     static const char *const keywords[3] = {"host", "hostaddr", "port"};
     const char *lists[3];
@@ -73,12 +73,12 @@ static int take_apart(struct batch__postgres_conninfo *conninfo, const PQconninf
     size_t addresses = list_size(lists[1]);
     size_t ports = list_size(lists[2]);
     if (hosts > 0 && addresses > 0 && hosts != addresses)
-        return invalid(reterr, "conninfo: there must be as many in hostaddr as in host");
+        return invalid(reterr, "conninfo: hostaddr must list as many hosts as host");
     conninfo->hosts_size = hosts > addresses ? hosts : addresses;
     if (conninfo->hosts_size == 0)
         conninfo->hosts_size = 1;
     if (ports > 1 && ports != conninfo->hosts_size)
-        return invalid(reterr, "conninfo: there must be one port, or as many as hosts");
+        return invalid(reterr, "conninfo: port must list one port, or one for each host");
     if (conninfo->hosts_size > BATCH__POSTGRES_HOSTS_MAX)
         return invalid(reterr, "conninfo: more than 32 hosts");
     for (size_t i = 0; i < conninfo->hosts_size; i++) {
@@ -88,10 +88,10 @@ static int take_apart(struct batch__postgres_conninfo *conninfo, const PQconninf
             return batch__postgres_fail(reterr, BATCH_NO_MEMORY, 0, "no memory for hosts");
         if (host->port != NULL && !is_port(host->port))
             return invalid(reterr, "conninfo: a port is not a number (in a URI, special characters "
-                                   "of a password must be written as %XX)");
+                                   "of a password must be percent-encoded)");
         if (host->host != NULL && strchr(host->host + 1, '@') != NULL)
-            return invalid(reterr, "conninfo: a host has a @ in it (in a URI, special characters "
-                                   "of a password must be written as %XX)");
+            return invalid(reterr, "conninfo: a host contains @ (in a URI, special characters of a "
+                                   "password must be percent-encoded)");
     }
     return BATCH_OK;
 }
@@ -115,10 +115,10 @@ static uint64_t connect_ns(const struct batch__postgres_conninfo *conninfo,
     return (uint64_t)seconds * 1000 * BATCH__POSTGRES_MS;
 }
 
-/* There is no other sign of it: libpq then says this and no more, while what it says of a string
- * begins in another way, though it may repeat any part of it. (The words are English unless the
- * program has called setlocale; then it is taken for a string that is not valid.) */
-static bool is_memory_short(const PQconninfoOption *options, const char *error)
+/* There is no other sign of it: libpq then reports this and nothing else, while an error in a
+ * string begins differently, though it may repeat any part of it. (The text is English unless the
+ * program has called setlocale; then the string is taken to be invalid.) */
+static bool is_out_of_memory(const PQconninfoOption *options, const char *error)
 {
     static const char words[] = "out of memory";
     return options == NULL && (error == NULL || strncmp(error, words, sizeof words - 1) == 0);
@@ -129,19 +129,19 @@ int batch__postgres_conninfo_init(struct batch__postgres_conninfo *conninfo, con
 {
     char *error = NULL;
     *conninfo = (struct batch__postgres_conninfo){.options = PQconninfoParse(text, &error)};
-    bool is_short = is_memory_short(conninfo->options, error);
+    bool is_short = is_out_of_memory(conninfo->options, error);
     PQfreemem(error); /* it may repeat a part of the string */
     if (is_short)
         return batch__postgres_fail(reterr, BATCH_NO_MEMORY, 0, "no memory for conninfo");
     if (conninfo->options == NULL)
-        return invalid(reterr, "conninfo is not a connection string of libpq (it is not repeated "
-                               "here, as it may hold a password): a list of keyword=value, with "
-                               "'quotes' around values with spaces, or a postgresql:// URI");
-    /* A service that the string names goes before the environment, and only libpq reads it. */
+        return invalid(reterr, "conninfo is not a valid libpq connection string (not shown, as it "
+                               "may contain a password): use keyword=value pairs, with 'quotes' "
+                               "around values with spaces, or a postgresql:// URI");
+    /* A service that the string names overrides the environment, and only libpq reads it. */
     PQconninfoOption *defaults = NULL;
     if (option_value(conninfo->options, "service") == NULL)
         defaults = PQconndefaults();
-    int status = take_apart(conninfo, defaults, reterr);
+    int status = split_lists(conninfo, defaults, reterr);
     conninfo->connect_ns = connect_ns(conninfo, defaults);
     PQconninfoFree(defaults);
     return status;
@@ -157,8 +157,8 @@ void batch__postgres_conninfo_destroy(struct batch__postgres_conninfo *conninfo)
     PQconninfoFree(conninfo->options);
 }
 
-/* The whole text is searched: a value that is long, or has line feeds, would not be found once the
- * text is one short line. */
+/* The whole text is searched: a value that is long, or has line feeds, would not be found any more
+ * in the one short line. */
 void batch__postgres_conninfo_hide(const struct batch__postgres_conninfo *conninfo,
                                    const char *text, char *ret_text, size_t text_size)
 {
@@ -172,8 +172,8 @@ void batch__postgres_conninfo_hide(const struct batch__postgres_conninfo *connin
         if (!is_known && option->val != NULL && strlen(option->val) >= SECRET_MIN &&
             strstr(text, option->val) != NULL)
             snprintf(ret_text, text_size,
-                     "libpq refuses the value of %.32s in conninfo (it is not repeated here, as it "
-                     "may be a password)",
+                     "libpq rejects the value of %.32s in conninfo (not shown, as it may be a "
+                     "password)",
                      option->keyword);
     }
 }
@@ -206,8 +206,7 @@ static bool is_ours(const char *keyword)
     return false;
 }
 
-/* What libpq would do without, if nobody sets it: notice within a minute that the server is gone.
- */
+/* Unless they are set: options by which libpq notices within a minute that the server is gone. */
 static void list_add_defaults(struct list *list, const PQconninfoOption *options)
 {
     static const char *const defaults[][3] = {
@@ -218,7 +217,7 @@ static void list_add_defaults(struct list *list, const PQconninfoOption *options
     };
     list_add(list, "fallback_application_name", "libbatch");
     if (option_value(options, "service") != NULL)
-        return; /* it may set them, and goes behind what is set here */
+        return; /* it may set them, and what is set here would override it */
     for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++) {
         if (option_value(options, defaults[i][0]) == NULL)
             list_add(list, defaults[i][0], defaults[i][1]);

@@ -47,14 +47,14 @@ static bool is_one_of(const char *sqlstate, const char *const *list)
     return false;
 }
 
-/* Whatever is not named here is taken for the error of a row: the group is halved until the row is
- * found. If it was not a row's after all, each of them fails with what the server reports. */
+/* Whatever is not listed here is taken for the error of a row: the group is bisected until the row
+ * is found. If no single row is to blame, each of them fails with what the server reports. */
 enum batch__postgres_error_class batch__postgres_classify(const struct batch__postgres_error *error)
 {
-    /* A serialization failure, a deadlock, and a cancel that was not ours. */
+    /* A serialization failure, a deadlock, and a cancel that is not ours. */
     static const char *const transient[] = {"40", "57014", NULL};
     /* Read only: another server is the primary now. No such prepared statement, a plan whose result
-     * type has changed: somebody altered the connection or the table. */
+     * type has changed: somebody changed the connection or the table. */
     static const char *const connection[] = {"25006", "26000", "0A000", NULL};
     /* No such table, column or type; disk full and other limits; the server stops; I/O errors. */
     static const char *const fatal[] = {"42P01", "42703", "42704", "42804", "42P10", "531",
@@ -127,7 +127,7 @@ void batch__postgres_set_late(batch_call *call, int store_code, const char *why)
     bool has_passed = batch_now_ns() >= batch_call_deadline_ns(call);
     snprintf(text, sizeof text, "%s%s%s",
              has_passed ? "the deadline of the batch has passed"
-                        : "the processor stops, and its time for that has passed",
+                        : "the processor is stopping, and its time limit has passed",
              why[0] != '\0' ? ": " : "", why);
     batch_call_set_error(call, store_code, text);
 }

@@ -1,5 +1,5 @@
-/* error.h: what the server or libpq reports when something goes wrong: as one line of text, as a
- * code, and as a class that says what to do about it.
+/* error.h: what the server or libpq reports when something goes wrong: a line of text, a code, and
+ * a class that decides what to do about it.
  *
  * Threads: any; nothing is shared.
  */
@@ -19,12 +19,12 @@ struct batch__postgres_error {
 };
 
 enum batch__postgres_error_class {
-    BATCH__POSTGRES_ERROR_ROW,       /* perhaps of one row: without it the others may succeed */
-    BATCH__POSTGRES_ERROR_TRANSIENT, /* the same may succeed if it is tried again */
+    BATCH__POSTGRES_ERROR_ROW,       /* perhaps of one row; the others may succeed */
+    BATCH__POSTGRES_ERROR_TRANSIENT, /* the same statement may succeed later */
     BATCH__POSTGRES_ERROR_ROW_LOCKED,
     BATCH__POSTGRES_ERROR_TABLE_LOCKED,
-    BATCH__POSTGRES_ERROR_CONNECTION, /* on another connection it may succeed */
-    BATCH__POSTGRES_ERROR_FATAL       /* every row will meet it */
+    BATCH__POSTGRES_ERROR_CONNECTION, /* it may succeed on another connection */
+    BATCH__POSTGRES_ERROR_FATAL       /* every row will fail with it */
 };
 
 enum batch__postgres_error_class batch__postgres_classify(
@@ -33,19 +33,19 @@ enum batch__postgres_error_class batch__postgres_classify(
 /* Five characters as a number; 0 if they are not a SQLSTATE. */
 int batch__postgres_code(const char *sqlstate);
 
-/* Fill from an error result: its primary message alone, as details may repeat keys and states. */
+/* Fill from an error result: only its primary message, as details may repeat keys and states. */
 void batch__postgres_describe(const PGresult *result, struct batch__postgres_error *ret_error);
 
 /* FATAL or PANIC: the server closes the connection. */
 bool batch__postgres_is_severe(const PGresult *result);
 
-/* Copy a text of libpq as one line, cut to what fits. */
+/* Copy a text of libpq as one line, truncated to fit. */
 void batch__postgres_one_line(char *ret_text, size_t text_size, const char *text);
 
-/* Fill an error of the public interface, and return `status`. */
+/* Fill the result of a public function, and return `status`. */
 int batch__postgres_fail(batch_result *reterr, int status, int store_code, const char *text);
 
-/* Set the error of a call whose time has passed; `why` has the last error, or is empty. */
+/* Set the error of a call that was canceled; `why` is the last error, or empty. */
 void batch__postgres_set_late(batch_call *call, int store_code, const char *why);
 
 #endif

@@ -119,7 +119,7 @@ bool batch__postgres_group_finish(struct batch__postgres_group *group)
 
 /* ---- Parts ---------------------------------------------------------------------------------- */
 
-/* The limit of the one among the pending that may wait least, or longest. */
+/* The earliest or the latest limit of those that are pending. */
 static struct batch__postgres_limit limit_of(struct batch__postgres_item *const *items,
                                              size_t items_size, bool is_longest)
 {
@@ -152,9 +152,8 @@ static void choose_part(struct batch__postgres_group *group)
     batch__check(group->part_size <= group->items_size);
 }
 
-/* A pause, twice as long each time. */
-static void pause_a_little(struct batch__postgres_group *group,
-                           const struct batch__postgres_limit *limit)
+/* Pause, twice as long each time. */
+static void back_off(struct batch__postgres_group *group, const struct batch__postgres_limit *limit)
 {
     batch__postgres_pause(&group->memory->random, group->pause_ns, limit);
     group->pause_ns *= 2;
@@ -167,7 +166,7 @@ bool batch__postgres_group_next(struct batch__postgres_group *group,
 {
     struct batch__postgres_limit shortest = limit_of(group->order, group->items_size, false);
     if (group->pause_ns > 0 && group->error.text[0] != '\0')
-        pause_a_little(group, &shortest);
+        back_off(group, &shortest);
     if (!batch__postgres_connect(group->connection, &shortest, true))
         return false;
     choose_part(group);
@@ -205,15 +204,15 @@ static void resolve_all(struct batch__postgres_group *group,
     }
 }
 
-static void try_again(struct batch__postgres_group *group,
-                      const struct batch__postgres_error *error)
+static void retry_later(struct batch__postgres_group *group,
+                        const struct batch__postgres_error *error)
 {
     group->error = *error;
     if (group->pause_ns == 0)
         group->pause_ns = PAUSE_MIN_NS;
 }
 
-/* A load may have come before the error: then it is good. */
+/* A row may have been loaded before the error: then it is good. */
 static void refused(struct batch__postgres_group *group, const struct batch__postgres_error *error)
 {
     if (batch__postgres_group_halve(group) || group->part[0]->is_resolved)
@@ -227,7 +226,7 @@ void batch__postgres_group_failed(struct batch__postgres_group *group,
     const struct batch__postgres_error *error = &reply->error;
     batch__check(reply->outcome != BATCH__POSTGRES_COMMITTED);
     if (reply->outcome != BATCH__POSTGRES_ROLLED_BACK) {
-        try_again(group, error);
+        retry_later(group, error);
         return;
     }
     switch (batch__postgres_classify(error)) {
@@ -237,10 +236,10 @@ void batch__postgres_group_failed(struct batch__postgres_group *group,
     case BATCH__POSTGRES_ERROR_TRANSIENT:
     case BATCH__POSTGRES_ERROR_ROW_LOCKED:
     case BATCH__POSTGRES_ERROR_TABLE_LOCKED:
-        try_again(group, error);
+        retry_later(group, error);
         break;
     case BATCH__POSTGRES_ERROR_CONNECTION:
-        try_again(group, error);
+        retry_later(group, error);
         batch__postgres_drop(group->connection);
         break;
     case BATCH__POSTGRES_ERROR_FATAL:

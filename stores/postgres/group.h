@@ -1,17 +1,18 @@
 /* group.h: what loads and saves have in common: a group is sent in parts until every call of it is
  * resolved.
  *
- * Usually the first part is the whole group, and that is all. A part is smaller if the bytes are
- * too many for one statement, or after the server refused one: then half of it is sent, and half of
- * that, until the row is found that it refuses; and larger parts again after one succeeded. So one
- * bad row costs twice the logarithm of the group, and does not harm the others.
+ * Usually the first part is the whole group. A part is smaller if there are too many bytes for one
+ * statement, or after the server rejected one: the bad row is found by bisection, and parts grow
+ * again after one succeeded. So one bad row costs twice the logarithm of the group in statements,
+ * and does not harm the others.
  *
- * What was nobody's fault, a deadlock, a connection lost before anything was sent, is tried again
- * after a short pause, until the deadline. Each call has its own: those whose time has passed fail
- * before every part. A statement under way is canceled when the last of its calls is too late.
+ * What failed for no row's fault, by a deadlock or a connection lost before anything was sent, is
+ * retried after a short pause, until the deadline. Each call has its own: before every part those
+ * whose deadline has passed fail. A statement under way is canceled at the latest deadline of its
+ * calls.
  *
- * Use: init; until group_finish says that nothing is pending: group_next, run a statement for the
- * part, resolve its items, and report how it ended; destroy.
+ * Use: init; while group_finish returns true: group_next, run a statement for the part, resolve its
+ * items, and report how it ended; destroy.
  */
 #ifndef BATCH_POSTGRES_GROUP_H
 #define BATCH_POSTGRES_GROUP_H
@@ -42,9 +43,9 @@ struct batch__postgres_group {
     struct batch__postgres_item **part;  /* those of the statement under way */
     size_t part_size;                    /* at most part_max; 0: all that are pending are locked */
     size_t part_max;                     /* 1 to items_size */
-    uint64_t pause_ns;                   /* before the next try, if one is needed */
+    uint64_t pause_ns;                   /* before the next try, if the last one failed */
     bool is_load;
-    struct batch__postgres_error error; /* why it is tried again */
+    struct batch__postgres_error error; /* why it is retried */
 };
 
 /* Make the items of a group. False: no memory; its calls are finished. */
@@ -54,20 +55,20 @@ bool batch__postgres_group_init(struct batch__postgres_group *group,
                                 batch_call *const *calls, size_t calls_size);
 void batch__postgres_group_destroy(struct batch__postgres_group *group);
 
-/* Resolve what came too late, and finish what is resolved. False: everything is. */
+/* Fail what is canceled, and finish what is resolved. False: nothing is pending any more. */
 bool batch__postgres_group_finish(struct batch__postgres_group *group);
 
-/* Have a connection, and choose the next part of the items that are neither resolved nor locked.
- * Its limit is that of the one that may wait longest. False: look at the time. */
+/* Make the connection ready, and choose the next part of the items that are neither resolved nor
+ * locked. Its limit is the latest of its items. False: a deadline has passed; finish first. */
 bool batch__postgres_group_next(struct batch__postgres_group *group,
                                 struct batch__postgres_limit *ret_limit);
 
-/* The statement for the part succeeded, or nothing of it is stored. */
+/* The statement for the part succeeded; or it failed, and nothing of it is stored. */
 void batch__postgres_group_succeeded(struct batch__postgres_group *group);
 void batch__postgres_group_failed(struct batch__postgres_group *group,
                                   const struct batch__postgres_reply *reply);
 
-/* Send fewer rows at once: half of the part. False: there is just one, the one to blame. */
+/* From now on send at most half of this part at once. False: it is one row, the one to blame. */
 bool batch__postgres_group_halve(struct batch__postgres_group *group);
 
 #endif

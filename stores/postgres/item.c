@@ -12,7 +12,7 @@ enum { KEY_PLAIN_MAX = 2000, KEY_STORED = KEY_PLAIN_MAX + 1 };
 
 /* ---- Texts ---------------------------------------------------------------------------------- */
 
-/* The bytes of the UTF-8 sequence at `text`; 0: it is none, or not one that PostgreSQL takes. */
+/* The bytes of the UTF-8 sequence at `text`; 0: it is invalid, or PostgreSQL rejects it. */
 static size_t utf8_size(const unsigned char *text, size_t left)
 {
     static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
@@ -48,9 +48,9 @@ const char *batch__postgres_text_fault(const struct batch__postgres_shape *shape
         return NULL;
     batch__check(bytes != NULL);
     if (memchr(bytes, '\0', size) != NULL)
-        return "has a NUL byte, which the column, a text, cannot keep";
+        return "has a NUL byte, which a text column cannot store";
     if (shape->is_utf8 && !is_utf8(bytes, size))
-        return "is not valid UTF-8, and the column is a text";
+        return "is not valid UTF-8, which a text column must be";
     return NULL;
 }
 

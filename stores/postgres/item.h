@@ -1,17 +1,18 @@
-/* item.h: one call of a group: its row of the table, and what has become of it.
+/* item.h: one call of a group: its row of the table, and its outcome.
  *
  * Keys. An index takes no more than about 2,700 bytes, a key of libbatch may have 65,536. In a
  * table with the constraint "batch_long_keys" a key above KEY_PLAIN_MAX bytes is stored as its
  * first KEY_PLAIN_MAX + 1 - 32 bytes and the SHA-256 of all of it: always KEY_PLAIN_MAX + 1 bytes,
- * so it is never taken for a key that is stored as it is. In SQL:
+ * so it is never mistaken for a key that is stored as it is. In SQL:
  *
  *     CASE WHEN octet_length(k) > 2000 THEN substr(k, 1, 1969) || sha256(k) ELSE k END
  *
  * Versions. Those of the library are any number but 0; those of a row are signed, and other
- * programs may begin at 0. Turning the sign bit over maps all but the least bigint to what the
- * library takes. A new row begins at a random version of as many bits as its column has room for,
- * so that a key that was deleted and made again is not taken for the old one: 52 bits for a bigint,
- * 30 for an integer, 14 for a smallint. Each save adds 1; after the greatest comes the least.
+ * programs may begin at 0. Flipping the sign bit maps all but the smallest bigint to the versions
+ * of the library. A new row begins at a random version of as many bits as its column has room for,
+ * so that a key that was deleted and created again is not mistaken for the old one: 52 bits for a
+ * bigint, 30 for an integer, 14 for a smallint. Each save adds 1; the largest wraps to the
+ * smallest.
  */
 #ifndef BATCH_POSTGRES_ITEM_H
 #define BATCH_POSTGRES_ITEM_H
@@ -31,9 +32,9 @@ struct batch__postgres_item {
     int status; /* once is_resolved: what to finish the call with */
     bool is_resolved;
     bool is_finished;
-    bool is_reached; /* by the last statement: the row was there, and not locked by others */
+    bool is_reached; /* the last statement found the row, not locked by others */
     bool is_found;   /* at the last recheck, with row_found */
-    bool is_locked;  /* others had it locked at the last try; to be tried after a pause */
+    bool is_locked;  /* by others, at the last try; retried after a pause */
     bool was_locked; /* at any try */
     int64_t row_found;
 };
@@ -43,11 +44,11 @@ bool batch__postgres_item_set_key(struct batch__postgres_item *item,
                                   const struct batch__postgres_shape *shape);
 void batch__postgres_item_free_key(struct batch__postgres_item *item);
 
-/* Once for each item: how its call ends. `text` NULL: there is no error, or it is set already. */
+/* Set how its call ends; once for each item. `text` NULL: no error, or it is set already. */
 void batch__postgres_item_resolve(struct batch__postgres_item *item, int status, int store_code,
                                   const char *text);
 
-/* Can the column keep it? NULL: yes; else what is wrong. */
+/* Can the column store it? NULL: yes; else what is wrong. */
 const char *batch__postgres_text_fault(const struct batch__postgres_shape *shape,
                                        batch_postgres_type type, const void *bytes, size_t size);
 

@@ -20,13 +20,13 @@ static void decode(const struct batch__postgres_group *group, struct batch__post
     }
     int64_t row_version = batch__postgres_int64(PQgetvalue(rows, row, 1));
     if (row_version == INT64_MIN) {
-        failed(item, "the stored version is the least bigint, which cannot be told from none");
+        failed(item, "the stored version is the smallest bigint, which stands for no row");
         return;
     }
     const char *state = PQgetvalue(rows, row, 2);
     int size = PQgetlength(rows, row, 2);
     if (is_jsonb && (size < 1 || state[0] != 1)) {
-        failed(item, "the server sends jsonb in a form that is not known here");
+        failed(item, "the server sends jsonb in an unknown format");
         return;
     }
     int skip = is_jsonb ? 1 : 0;

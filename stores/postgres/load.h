@@ -1,7 +1,7 @@
 /* load.h: a group of loads: one SELECT that looks up every key.
  *
  * Rows come one by one, and each is decoded as it comes: so a group takes no more memory than its
- * resources do, however large the states are. What is wrong with one row fails that key alone. A
+ * resources do, however large the states are. An error in one row fails that key alone. A
  * row that has come is good, however the statement ends, since the save checks its version; keys
  * without a row are known only at the end.
  */

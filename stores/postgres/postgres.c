@@ -1,7 +1,7 @@
 /* postgres.c: the PostgreSQL store: the interface of stores over the other files.
  *
- * The store itself holds no connection: opening one makes and checks the table, and closes it
- * again; each session opens its own.
+ * The store itself holds no connection: opening it checks the table through one, creates it if it
+ * is missing, and closes that connection; each session opens its own.
  *
  * Threads: the store is read-only after batch_postgres_open.
  */

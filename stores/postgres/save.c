@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STATE_SIZE_MAX = 1000 * 1024 * 1024 }; /* the server takes 1 GiB, with all around it */
+enum { STATE_SIZE_MAX = 1000 * 1024 * 1024 }; /* the server accepts 1 GiB, overhead included */
 
 #define SKIP_LOCKED_NS      (1000 * BATCH__POSTGRES_MS)
 #define LOCKED_PAUSE_MIN_NS (2 * BATCH__POSTGRES_MS)
@@ -39,8 +39,9 @@ static void prepare(struct batch__postgres_item *item, const struct batch__postg
         return;
     }
     if (item->state_size > STATE_SIZE_MAX) {
-        batch__postgres_item_resolve(item, BATCH_SAVE_FAILED, batch__postgres_code("54000"),
-                                     "the state is larger than what PostgreSQL takes, about 1 GB");
+        batch__postgres_item_resolve(
+            item, BATCH_SAVE_FAILED, batch__postgres_code("54000"),
+            "the state is larger than the limit of PostgreSQL, about 1 GB");
         return;
     }
     item->version = batch_call_version(item->call);
@@ -139,10 +140,10 @@ static void resolve_unwritten(struct batch__postgres_item *item)
     if (item->version == 0 && item->is_found && item->row_found == item->row_new)
         batch__postgres_item_resolve(
             item, BATCH_UNKNOWN, 0,
-            "the row is there, but the server did not say that it was stored: "
+            "the row is there, but the server did not report that it was stored: "
             "does a trigger store it somewhere else?");
     else if (item->version == 0 && !item->is_found)
-        batch__postgres_item_resolve(item, BATCH_SAVE_FAILED, 0, "a trigger left the row out");
+        batch__postgres_item_resolve(item, BATCH_SAVE_FAILED, 0, "a trigger skipped the row");
     else if (item->version == 0 || !item->is_found || item->row_found != item->row_old)
         batch__postgres_item_resolve(item, BATCH_CONFLICT, 0, "another version is stored");
     else if (item->is_reached)
@@ -182,7 +183,7 @@ static void recheck(struct batch__postgres_group *group, const struct batch__pos
 
 /* ---- The statement -------------------------------------------------------------------------- */
 
-/* A lock was in the way for too long. */
+/* A lock was held for too long. */
 static void locked(struct saving *saving, bool has_skipped)
 {
     struct batch__postgres_group *group = &saving->group;
@@ -234,7 +235,7 @@ static void save_part(struct saving *saving, const struct batch__postgres_limit 
         recheck(group, limit);
 }
 
-/* Nothing is left but rows that others have locked: wait a little, and try them again. */
+/* All that is pending are rows that others have locked: wait a little, and retry them. */
 static void wait_for_locks(struct saving *saving, const struct batch__postgres_limit *limit)
 {
     struct batch__postgres_group *group = &saving->group;

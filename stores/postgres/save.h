@@ -1,20 +1,20 @@
 /* save.h: a group of saves: one statement and one commit, and each key's outcome on its own.
  *
- * States are encoded first. Then a part, usually all, is written by one statement (sql.h), whose
- * result has what it has written: that is OK. For the rest, if any, a recheck of the table shows
- * why:
+ * States are encoded first. Then a part, usually the whole group, is written by one statement
+ * (sql.h), whose result lists what it has written: that is OK. For the rest, if any, a recheck of
+ * the table shows why:
  *
  *   - the row has another version, or is gone, or is there when it should be new: CONFLICT;
- *   - it is as it was, and others have it locked: tried again, until the deadline. All others of
+ *   - it is unchanged, and others have it locked: retried, until the deadline. The other calls of
  *     the group have been finished by then;
- *   - it is as it was, and nobody has it locked: a trigger left it so, SAVE_FAILED.
+ *   - it is unchanged, and nobody has it locked: a trigger left it so, SAVE_FAILED.
  *
- * An error rolls the part back, so nothing of it is stored; group.h finds out which row it was. In
- * doubt (statement.h) every key of the part is UNKNOWN, and never tried again.
+ * An error rolls the part back, so nothing of it is stored; group.h finds the row to blame. In
+ * doubt (statement.h) every key of the part is UNKNOWN, and never retried.
  *
- * Locks. The first try waits for them, a little; so long as that goes well it is the fastest. After
- * it has met one that stays, for a second, rows that are locked are skipped at once. New keys can
- * only be waited for: the part is halved until the one is found that others hold.
+ * Locks. The first try waits for them, a little; while that succeeds it is the fastest. After it
+ * has met a lock that stays, rows that are locked are skipped at once, for a second. New keys can
+ * only be waited for: the part is bisected until the one is found that others hold.
  */
 #ifndef BATCH_POSTGRES_SAVE_H
 #define BATCH_POSTGRES_SAVE_H

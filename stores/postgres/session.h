@@ -19,7 +19,7 @@ struct batch__postgres_session {
     struct batch__postgres_save_state save_state;
 };
 
-/* `is_first`: make the table if it is missing. */
+/* `is_first`: create the table if it is missing. */
 int batch__postgres_session_open(const struct batch__postgres_conninfo *conninfo,
                                  struct batch__postgres_spec *spec, bool is_first,
                                  struct batch__postgres_session **ret_session,

@@ -34,7 +34,7 @@ int batch__postgres_options_check(const batch_postgres_options *options, batch_r
         is_too_long(options->key_column) || is_too_long(options->version_column) ||
         is_too_long(options->state_column))
         return invalid(reterr, "the name of the schema, the table or a column is longer than 63 "
-                               "bytes, of which PostgreSQL would cut the rest");
+                               "bytes, to which PostgreSQL would truncate it");
     if ((int)options->key_type < (int)BATCH_POSTGRES_AUTO ||
         (int)options->key_type > (int)BATCH_POSTGRES_TEXT)
         return invalid(reterr, "key_type is not BATCH_POSTGRES_AUTO, _BYTEA or _TEXT");

@@ -1,8 +1,8 @@
 /* spec.h: the table as the options ask for it, and as it was found.
  *
- * Threads: a spec is read-only, but for the schema: the first session sets it, while the store is
- * being opened and nobody else reads it. A shape belongs to one connection: another server, or
- * another day, may have a table of another shape.
+ * Threads: a spec is read-only, except for the schema: the first session sets it while the store is
+ * being opened, when nobody else reads it. A shape belongs to one connection: after a reconnect the
+ * table may have another shape.
  */
 #ifndef BATCH_POSTGRES_SPEC_H
 #define BATCH_POSTGRES_SPEC_H
@@ -26,7 +26,7 @@ struct batch__postgres_shape {
     batch_postgres_type key_type;   /* BYTEA or TEXT */
     batch_postgres_type state_type; /* or JSONB */
     int version_size;               /* bytes: 2, 4 or 8 */
-    bool has_long_keys;             /* those that are too long for an index are kept as digests */
+    bool has_long_keys;             /* those too long for an index are stored as digests */
     bool is_utf8;                   /* texts must be valid UTF-8 */
 };
 

@@ -1,16 +1,16 @@
 /* sql.h: all SQL of the store, and the names of its prepared statements.
  *
  * Saving. A row that load found is written only where it still has the version of then; one that
- * load did not find is inserted only where there is none: so a row that was deleted is not made
+ * load did not find is inserted only where there is none: so a row that was deleted is not created
  * again. Both are one statement, whose result has the places of the rows updated and the keys of
- * those inserted; what is in neither was left alone.
+ * those inserted; what is in neither was not written.
  *
  * Locks. The keys of a statement are sorted by their bytes, and rows are locked in that order
  * because a nested loop over the sorted array is the only join left to the planner: so two groups
  * never wait for each other in a circle. SAVE waits for a locked row, but not for long
  * (lock_timeout). SAVE_SKIP_LOCKED leaves locked rows out. It has to lock first and update then,
  * which takes half as long again, so it is used only when SAVE has met a lock. A new key for which
- * another transaction holds the place cannot be left out, only waited for: it is given less time.
+ * another transaction holds the place cannot be left out, only waited for: it gets less time.
  *
  * Plans. The server knows neither how long the arrays are nor how large the table will be when it
  * caches a plan. Looking each key up in the index is right for all of them; whole scans, hash and

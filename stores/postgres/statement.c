@@ -21,7 +21,7 @@ static void describe_connection(const PGconn *conn, struct batch__postgres_error
         snprintf(ret_error->text, sizeof ret_error->text, "the connection was lost");
 }
 
-/* ---- There ---------------------------------------------------------------------------------- */
+/* ---- Sending -------------------------------------------------------------------------------- */
 
 /* Send it to the last byte. */
 static bool send_all(PGconn *conn, const struct batch__postgres_limit *limit)
@@ -39,7 +39,7 @@ static bool send_all(PGconn *conn, const struct batch__postgres_limit *limit)
     }
 }
 
-/* ---- And back ------------------------------------------------------------------------------- */
+/* ---- Receiving ------------------------------------------------------------------------------ */
 
 struct receiving {
     struct batch__postgres_connection *connection;
@@ -47,8 +47,8 @@ struct receiving {
     batch__postgres_row_fn on_row;
     void *arg;
     struct batch__postgres_cancel cancel;
-    bool is_whole;  /* all rows have come: the statement itself went well */
-    bool has_error; /* reply->error */
+    bool is_complete; /* all rows have come: the statement itself succeeded */
+    bool has_error;   /* reply->error */
     bool is_lost;
 };
 
@@ -69,7 +69,7 @@ static bool wait_for_result(struct receiving *receiving, const struct batch__pos
                                 batch__postgres_cancel_fd(cancel)};
         batch__postgres_poll(fds, 2, cancel->is_begun ? &grace : limit);
         if (fds[0].revents != 0 && PQconsumeInput(connection->conn) == 0)
-            return true; /* what is wrong is the next result */
+            return true; /* the error is the next result */
         if (fds[1].revents != 0)
             batch__postgres_cancel_advance(cancel);
     }
@@ -81,7 +81,7 @@ static void receive(struct receiving *receiving, PGresult *result)
     struct batch__postgres_reply *reply = receiving->reply;
     switch (PQresultStatus(result)) {
     case PGRES_TUPLES_OK:
-        receiving->is_whole = true;
+        receiving->is_complete = true;
         if (receiving->on_row == NULL && reply->rows == NULL) {
             reply->rows = result;
             return;
@@ -92,7 +92,7 @@ static void receive(struct receiving *receiving, PGresult *result)
         receiving->on_row(result, receiving->arg);
         break;
     case PGRES_COMMAND_OK:
-        receiving->is_whole = true;
+        receiving->is_complete = true;
         break;
     default:
         receiving->has_error = true;
@@ -111,8 +111,8 @@ static enum batch__postgres_outcome outcome_of(const struct receiving *receiving
         return BATCH__POSTGRES_IN_DOUBT;
     if (receiving->has_error)
         return BATCH__POSTGRES_ROLLED_BACK;
-    return receiving->is_whole && !connection->is_warned ? BATCH__POSTGRES_COMMITTED
-                                                         : BATCH__POSTGRES_IN_DOUBT;
+    return receiving->is_complete && !connection->is_warned ? BATCH__POSTGRES_COMMITTED
+                                                            : BATCH__POSTGRES_IN_DOUBT;
 }
 
 static void receive_all(struct receiving *receiving, const struct batch__postgres_limit *limit)
@@ -124,7 +124,7 @@ static void receive_all(struct receiving *receiving, const struct batch__postgre
             receiving->is_lost = true;
             if (!receiving->has_error)
                 snprintf(reply->error.text, sizeof reply->error.text,
-                         "the server did not answer in time, nor when it was told to cancel");
+                         "the server did not respond in time, nor to the cancel request");
             break;
         }
         PGresult *result = PQgetResult(connection->conn);
@@ -136,7 +136,7 @@ static void receive_all(struct receiving *receiving, const struct batch__postgre
     if (reply->outcome == BATCH__POSTGRES_IN_DOUBT && reply->error.text[0] == '\0') {
         if (connection->is_warned)
             snprintf(reply->error.text, sizeof reply->error.text,
-                     "the server warned while it committed (a wait for a standby was given up?)");
+                     "the server warned during the commit (did it stop waiting for a standby?)");
         else
             describe_connection(connection->conn, &reply->error);
     }
@@ -168,9 +168,9 @@ static void exchange(struct batch__postgres_connection *connection, int is_sent,
     batch__check(ret_reply->rows == NULL || on_row == NULL);
 }
 
-/* Only when it is needed, except for SAVE, if that can be had at once: preparing takes the lock
- * that the statement needs, and loads must not wait for that of the saves. False: `ret_reply` says
- * why, and that nothing is stored. */
+/* Only when it is needed, except for SAVE (table.h): preparing takes the lock that the statement
+ * needs, and loads must not wait for that of the saves. False: `ret_reply` has the reason, and that
+ * nothing is stored. */
 static bool prepare(struct batch__postgres_connection *connection,
                     enum batch__postgres_statement statement,
                     const struct batch__postgres_limit *limit,

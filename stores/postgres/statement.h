@@ -1,13 +1,13 @@
 /* statement.h: one statement sent, and its result received, by a deadline.
  *
- * What is known when. The server commits at the Sync message, the last one of a statement, and says
- * so with ReadyForQuery, the last one of the response; rows come before that and prove nothing.
+ * What is known when. The server commits at the Sync message, the last one of a statement, and
+ * reports it with ReadyForQuery, the last one of the response; rows come earlier and prove nothing.
  *
  *   - libpq still holds a part of what is to be sent: no Sync, nothing is stored (NOT_SENT).
  *   - An error that leaves the connection in use: ROLLED_BACK.
  *   - ReadyForQuery without an error: COMMITTED.
  *   - An error in libpq's own words, without a SQLSTATE: it had no memory to read the response, and
- *     says nothing of what the server did (IN_DOUBT).
+ *     does not tell what the server did (IN_DOUBT).
  *   - The connection ends in between, also with words of the server (a shutdown, a pooler's own
  *     errors): it may have been committed (IN_DOUBT).
  *   - A warning that does not come from a function (those have a context): when the server stops

@@ -18,7 +18,7 @@ enum {
     OID_JSONB = 3802
 };
 
-/* Columns of the answer to batch__postgres_check_sql. */
+/* Columns of the result of batch__postgres_check_sql. */
 enum {
     CHECK_SCHEMA,
     CHECK_KIND,
@@ -108,14 +108,13 @@ static bool end_set(struct batch__postgres_table *table, const PGresult *result,
     batch_postgres_durability durability = table->spec->durability;
     batch__check((size_t)durability < sizeof commits / sizeof commits[0]);
     if (strcmp(PQgetvalue(result, 0, 0), commits[durability]) != 0) {
-        *reterr = (struct batch__postgres_error){
-            .text = "the setting of synchronous_commit did not take"};
+        *reterr = (struct batch__postgres_error){.text = "synchronous_commit could not be set"};
         return false;
     }
     if (durability != BATCH_POSTGRES_MAY_LOSE_LAST_COMMITS &&
         strcmp(PQgetvalue(result, 0, 1), "on") != 0) {
         *reterr = (struct batch__postgres_error){
-            .text = "the server runs with fsync off, so a crash may lose everything: switch it "
+            .text = "the server runs with fsync off, so a crash may lose everything: turn it "
                     "on, or ask for BATCH_POSTGRES_MAY_LOSE_LAST_COMMITS"};
         return false;
     }
@@ -193,7 +192,7 @@ static bool end_check(struct batch__postgres_table *table, const PGresult *resul
     struct batch__postgres_spec *spec = table->spec;
     if (PQntuples(result) == 0) {
         if (!table->may_create)
-            return refuse(spec, "it is not there any more", reterr);
+            return refuse(spec, "it does not exist any more", reterr);
         table->step = BATCH__POSTGRES_CREATE;
         return true;
     }
@@ -202,10 +201,11 @@ static bool end_check(struct batch__postgres_table *table, const PGresult *resul
     if (kind != 'r' && kind != 'p')
         return refuse(spec, "it is not a table (a view, or a foreign table): use a table", reterr);
     if (persistence == 't')
-        return refuse(spec,
-                      "it is temporary, so no other connection sees it: make an ordinary table, or "
-                      "say which schema",
-                      reterr);
+        return refuse(
+            spec,
+            "it is temporary, so no other connection sees it: create an ordinary table, or "
+            "set the schema",
+            reterr);
     if (persistence == 'u' && spec->durability != BATCH_POSTGRES_MAY_LOSE_LAST_COMMITS)
         return refuse(spec,
                       "it is unlogged, so a crash empties it: ALTER TABLE ... SET LOGGED, or ask "
@@ -220,7 +220,7 @@ static bool end_check(struct batch__postgres_table *table, const PGresult *resul
                       reterr);
     if (is_true(result, CHECK_LOOSE_COLLATION))
         return refuse(spec,
-                      "the collation of the key column takes different keys for equal: use a "
+                      "the collation of the key column treats different keys as equal: use a "
                       "deterministic one, like \"C\"",
                       reterr);
     table->shape.has_long_keys =
@@ -233,8 +233,8 @@ static bool end_check(struct batch__postgres_table *table, const PGresult *resul
 
 /* ---- The end of a step ---------------------------------------------------------------------- */
 
-/* Another process makes it at the same time; or has just been faster. */
-static bool is_being_made(int code)
+/* Another process is creating it at the same time, or has just created it. */
+static bool is_being_created(int code)
 {
     return code == batch__postgres_code("55P03") || code == batch__postgres_code("23505") ||
            code == batch__postgres_code("42P07");
@@ -248,7 +248,7 @@ bool batch__postgres_table_receive(struct batch__postgres_table *table, const PG
     if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
         batch__postgres_describe(result, &error);
     if (table->step == BATCH__POSTGRES_CREATE &&
-        (status == PGRES_COMMAND_OK || is_being_made(error.code))) {
+        (status == PGRES_COMMAND_OK || is_being_created(error.code))) {
         table->step = BATCH__POSTGRES_CHECK;
         return true;
     }

@@ -4,11 +4,11 @@
  * have taken over, and somebody may have changed the table.
  *
  * The table is an ordinary one, with the key as its primary key, so that other programs, foreign
- * keys and replication can use it. An index does not take keys of more than about 2,700 bytes. So
- * in a table that the store has made, the ones above 2,000 bytes are kept as a beginning and a
- * digest (item.h); its constraint "batch_long_keys" tells everybody, and makes sure that no row has
- * such a key in any other form. Tables without this constraint are left with the keys that the
- * index takes, and a longer one is refused alone, by the server.
+ * keys and replication can use it. An index does not accept keys of more than about 2,700 bytes. So
+ * in a table that the store has created, keys above 2,000 bytes are stored as a prefix and a digest
+ * (item.h); its constraint "batch_long_keys" documents this, and makes sure that no row has such a
+ * key in any other form. In tables without this constraint the server rejects keys that are too
+ * long for the index, each alone.
  *
  * A table that is there already may have more columns, as long as each has a default.
  *
@@ -23,7 +23,7 @@
 enum batch__postgres_step {
     BATCH__POSTGRES_SET,
     BATCH__POSTGRES_CHECK,
-    BATCH__POSTGRES_CREATE,  /* only if the table is missing and may be made; then CHECK again */
+    BATCH__POSTGRES_CREATE,  /* only if the table is missing and may be created; then CHECK again */
     BATCH__POSTGRES_PREPARE, /* the statement for saves; if the table is not locked for writing */
     BATCH__POSTGRES_STEPS    /* all done */
 };
@@ -39,11 +39,11 @@ struct batch__postgres_table {
 /* For a new connection. */
 void batch__postgres_table_begin(struct batch__postgres_table *table);
 
-/* Send the step. False: libpq has an error, or `reterr` has been filled. */
+/* Send the step. False: `reterr` has been filled, or else libpq has an error. */
 bool batch__postgres_table_send(struct batch__postgres_table *table, PGconn *conn,
                                 struct batch__postgres_error *reterr);
 
-/* Take the result of the step, and set the next one. False: `reterr` says why it will not do. */
+/* Take the result of the step, and set the next one. False: `reterr` has the reason. */
 bool batch__postgres_table_receive(struct batch__postgres_table *table, const PGresult *result,
                                    struct batch__postgres_error *reterr);
 

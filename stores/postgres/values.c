@@ -40,7 +40,7 @@ static char *put_bytes(char *to, const void *bytes, size_t size, bool is_jsonb)
 {
     to = put32(to, (uint32_t)(size + (is_jsonb ? 1 : 0)));
     if (is_jsonb)
-        *to++ = 1; /* the version of its form */
+        *to++ = 1; /* the version of the format */
     if (size > 0)
         memcpy(to, bytes, size);
     return to + size;
@@ -198,7 +198,7 @@ const char *batch__postgres_array_next(struct batch__postgres_array *array, size
     size_t size = get32(array->at);
     const char *element = array->at + LENGTH_SIZE;
     if ((size_t)(array->end - element) < size)
-        return NULL; /* also a NULL, which is not to be expected */
+        return NULL; /* also a NULL, which is not expected */
     array->at = element + size;
     array->left--;
     *ret_size = size;

@@ -21,14 +21,14 @@ struct batch__postgres_params {
     int sizes[BATCH__POSTGRES_PARAMS_MAX];
 };
 
-/* Room for the parameters of a statement, kept for the next one; all zeros at first, and the bytes
- * the owner's to free. */
+/* Room for the parameters of a statement, reused by the next one. All zeros at first; its owner
+ * frees the bytes. */
 struct batch__postgres_buffer {
     char *bytes;
     size_t capacity;
 };
 
-/* What an item takes in a statement, in bytes, at most. */
+/* How many bytes an item needs in a statement, at most. */
 size_t batch__postgres_size_of(const struct batch__postgres_item *item);
 
 /* Parameters in `buffer`: of keys for LOAD and RECHECK, of rows for the two statements that save.

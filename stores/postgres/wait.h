@@ -2,7 +2,7 @@
  * waits of several sessions from being alike.
  *
  * A wait never lasts past its limit by more than a slice of 20 ms: a socket does not report that a
- * call was canceled, so that is looked up after each slice.
+ * call was canceled, so this is checked after each slice.
  *
  * Threads: any; a limit and a random state belong to one session.
  */

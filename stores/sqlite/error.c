@@ -23,7 +23,7 @@ void batch__sqlite_set_canceled(batch_call *call)
     bool has_passed = batch_now_ns() >= batch_call_deadline_ns(call);
     batch_call_set_error(call, 0,
                          has_passed ? "the deadline of the batch has passed"
-                                    : "the processor stops, and its time for that has passed");
+                                    : "the processor is stopping, and its time limit has passed");
 }
 
 int batch__sqlite_fail(batch_result *reterr, int status, int store_code, const char *text)

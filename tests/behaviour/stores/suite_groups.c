@@ -236,7 +236,7 @@ static void test_a_save_after_the_time_to_stop_is_not_begun(void **state)
     latch_count_down(&latches[1]);
     latch_wait(&answered);
     assert_int_equal(request.result.status, BATCH_SAVE_FAILED);
-    assert_non_null(strstr(request.result.message, "stops"));
+    assert_non_null(strstr(request.result.message, "stopping"));
     processor_end(processor);
     assert_false(is_encoded);
     assert_int_equal(stored_number(fixture, "key"), -1);
