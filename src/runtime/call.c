@@ -29,6 +29,7 @@ void *batch__call_memory(batch_call *call)
 
 void batch__calls_push(struct batch__calls *calls, batch_call *call)
 {
+    batch__check((calls->first == NULL) == (calls->count == 0));
     call->next = NULL;
     if (calls->first == NULL)
         calls->first = call;
@@ -40,6 +41,7 @@ void batch__calls_push(struct batch__calls *calls, batch_call *call)
 
 void batch__calls_append(struct batch__calls *calls, struct batch__calls *more)
 {
+    batch__check((more->first == NULL) == (more->count == 0));
     if (more->first == NULL)
         return;
     if (calls->first == NULL)
@@ -54,6 +56,7 @@ void batch__calls_append(struct batch__calls *calls, struct batch__calls *more)
 size_t batch__calls_take(struct batch__calls *from, batch_call **calls, size_t calls_max,
                          uint64_t now_ns)
 {
+    batch__check(calls_max > 0);
     size_t count = 0;
     while (from->first != NULL && count < calls_max) {
         batch_call *call = from->first;
@@ -62,6 +65,7 @@ size_t batch__calls_take(struct batch__calls *from, batch_call **calls, size_t c
         calls[count++] = call;
     }
     from->count -= count;
+    batch__check((from->first == NULL) == (from->count == 0));
     for (size_t i = 0; i < count; i++) {
         calls[i]->group_index = (uint32_t)i;
         calls[i]->group_size = (uint32_t)count;
@@ -77,6 +81,7 @@ static const batch_options *options_of(const batch_call *call)
 
 void batch__call_begin(batch_call *call, struct batch__shard *shard)
 {
+    batch__check(batch__load_relaxed(&call->xis_in_flight) == 0);
     call->shard = shard;
     call->version = 0;
     batch__call_clear_error(call); /* of a conflict: it is loaded again */
@@ -88,6 +93,7 @@ void batch__call_begin(batch_call *call, struct batch__shard *shard)
 
 void batch__call_hand_over(batch_call *call, enum batch__stage stage)
 {
+    batch__check(batch__load_relaxed(&call->xis_in_flight) == 0);
     call->stage = (uint8_t)stage;
     batch__store_relaxed(&call->xis_in_flight, 1); /* ordered by the hand-over itself */
 }
@@ -227,5 +233,6 @@ void batch_call_finish(batch_call *call, int status)
     struct batch__shared *shared = shard->shared;
     batch__add_seq_cst(&shared->xfinishers, 1);
     batch__inbox_push_call_mp(&shard->inbox, call);
-    batch__sub_release(&shared->xfinishers, 1);
+    uint32_t finishers = batch__sub_release(&shared->xfinishers, 1);
+    batch__check(finishers > 0);
 }

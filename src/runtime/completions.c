@@ -46,6 +46,7 @@ void batch__completions_flush(struct batch__shard *shard)
         for (uint32_t i = 0; i < completions->chains_size; i++) {
             struct batch__chain *chain = &completions->chains[i];
             batch_op *op = chain->op;
+            batch__check(op != NULL);
             chain->op = op->private_next;
             __builtin_prefetch(chain->op);
             completions->result.batch_operations = chain->batch_operations;
@@ -84,6 +85,7 @@ void batch__completions_refused(struct batch__shard *shard, batch_op *first)
     for (batch_op *op = first, *next; op != NULL; op = next) {
         next = op->private_next;
         int status = op->private_status;
+        batch__check(status != BATCH_OK);
         if (status != result->status)
             batch__result_set(result, status, "%s", batch_status_text(status));
         batch__counters_completed(&shard->counters, status, 1);

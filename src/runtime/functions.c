@@ -1,5 +1,7 @@
 #include "functions.h"
 
+#include "../base/check.h"
+
 static int session_open(batch_store *store, void **ret_session, batch_result *reterr)
 {
     (void)reterr;
@@ -11,6 +13,7 @@ static void load(batch_store *store, void *session, batch_call *const *calls, si
 {
     (void)session;
     const struct batch__function_store *functions = (struct batch__function_store *)(void *)store;
+    batch__check(functions->load != NULL);
     for (size_t i = 0; i < calls_size; i++) {
         batch_call *call = calls[i];
         batch_call_finish(call, functions->load(call, batch_call_resource(call), functions->arg));
@@ -21,6 +24,7 @@ static void save(batch_store *store, void *session, batch_call *const *calls, si
 {
     (void)session;
     const struct batch__function_store *functions = (struct batch__function_store *)(void *)store;
+    batch__check(functions->save != NULL);
     for (size_t i = 0; i < calls_size; i++) {
         batch_call *call = calls[i];
         batch_call_finish(call, functions->save(call, batch_call_resource(call), functions->arg));
@@ -41,6 +45,7 @@ static void close(batch_store *store)
 void batch__function_store_init(struct batch__function_store *functions,
                                 const batch_options *options)
 {
+    batch__check(options->store == NULL);
     functions->store = (batch_store)BATCH_STORE_INIT;
     functions->store.name = "functions";
     functions->store.session_open = session_open;

@@ -1,6 +1,7 @@
 #include "inbox.h"
 
 #include "../base/atomics.h"
+#include "../base/check.h"
 #include "call.h"
 
 bool batch__inbox_init(struct batch__inbox *inbox)
@@ -25,6 +26,7 @@ static batch_op *closed_mark(struct batch__inbox *inbox)
 
 static void wake_if(struct batch__inbox *inbox, enum batch__rest least)
 {
+    batch__check(least != BATCH__AWAKE);
     /* seq_cst: after our push, so that either we see the worker rest or it sees what we pushed */
     if (batch__load_seq_cst(&inbox->xrest) < (uint32_t)least)
         return;
@@ -38,6 +40,7 @@ static void wake_if(struct batch__inbox *inbox, enum batch__rest least)
 
 bool batch__inbox_push_ops_mp(struct batch__inbox *inbox, batch_op *newest, batch_op *oldest)
 {
+    batch__check(newest != NULL && oldest != NULL);
     batch_op *head = batch__load_relaxed(&inbox->xops);
     do {
         if (head == closed_mark(inbox))
@@ -120,6 +123,7 @@ static bool may_rest(const struct batch__inbox *inbox, enum batch__rest rest)
 
 void batch__inbox_rest_sc(struct batch__inbox *inbox, enum batch__rest rest, uint64_t until_ns)
 {
+    batch__check(rest != BATCH__AWAKE);
     batch__store_seq_cst(&inbox->xrest, (uint32_t)rest);
     if (!may_rest(inbox, rest)) {
         batch__store_relaxed(&inbox->xrest, BATCH__AWAKE);

@@ -1,6 +1,7 @@
 #include "io_queue.h"
 
 #include "../base/atomics.h"
+#include "../base/check.h"
 
 bool batch__io_queue_init(struct batch__io_queue *queue, uint32_t sessions)
 {
@@ -31,6 +32,7 @@ static bool is_waiting(const struct batch__io_queue *queue, enum batch__io_kind 
 static bool is_one_left_for_saves(const struct batch__io_queue *queue)
 {
     uint32_t others = queue->at_work[BATCH__IO_LOAD] + queue->at_work[BATCH__IO_SLOW];
+    batch__check(others <= queue->sessions);
     return queue->sessions == 1 || others + 1 < queue->sessions;
 }
 
@@ -56,6 +58,7 @@ static enum batch__io_kind next_kind(const struct batch__io_queue *queue)
 /* How many slow calls go together: of one stage, and no more than each of them may go with. */
 static size_t slow_group(const struct batch__calls *slow, size_t calls_max)
 {
+    batch__check(calls_max > 0);
     size_t count = 0;
     for (const batch_call *call = slow->first; call != NULL; call = call->next) {
         if (call->batch.group_max < calls_max)
@@ -80,6 +83,7 @@ static void count(struct batch__io_queue *queue, enum batch__stage stage, uint64
 void batch__io_queue_push(struct batch__io_queue *queue, struct batch__calls calls[BATCH__IO_KINDS])
 {
     batch__lock_take(&queue->lock);
+    batch__check(!queue->is_closed);
     batch__store_relaxed(&queue->xis_idle, 0);
     count(queue, BATCH__STAGE_LOAD, calls[BATCH__IO_LOAD].count);
     count(queue, BATCH__STAGE_SAVE, calls[BATCH__IO_SAVE].count);
@@ -110,10 +114,12 @@ static size_t take(struct batch__io_queue *queue, enum batch__io_kind kind, batc
                    size_t calls_max)
 {
     struct batch__calls *waiting = &queue->waiting[kind];
+    batch__check(waiting->first != NULL);
     enum batch__stage stage = (enum batch__stage)waiting->first->stage;
     if (kind == BATCH__IO_SLOW)
         calls_max = slow_group(waiting, calls_max);
     size_t taken = batch__calls_take(waiting, calls, calls_max, batch__clock_now_ns());
+    batch__check(taken > 0);
     count(queue, stage, 0 - (uint64_t)taken);
     queue->at_work[kind]++;
     queue->last = kind;
@@ -125,13 +131,17 @@ size_t batch__io_queue_take(struct batch__io_queue *queue, enum batch__io_kind *
                             void *arg)
 {
     batch__lock_take(&queue->lock);
-    if (*kind != BATCH__IO_NONE)
+    if (*kind != BATCH__IO_NONE) {
+        batch__check(queue->at_work[*kind] > 0);
         queue->at_work[*kind]--;
+    }
     while (next_kind(queue) == BATCH__IO_NONE && !queue->is_closed) {
         queue->idle++;
+        batch__check(queue->idle <= queue->sessions);
         note_idle(queue, on_idle, arg);
         if (next_kind(queue) == BATCH__IO_NONE && !queue->is_closed)
             batch__lock_wait(&queue->lock, UINT64_MAX);
+        batch__check(queue->idle > 0);
         queue->idle--;
     }
     *kind = next_kind(queue);

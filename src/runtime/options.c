@@ -1,5 +1,7 @@
 #include "options.h"
 
+#include "../base/check.h"
+
 #include <batch/store.h>
 
 #include "allocator.h"
@@ -90,6 +92,7 @@ int batch__options_take(batch_options *ret_options, const batch_options *options
     const char *wrong = what_is_wrong(&taken);
     if (wrong != NULL)
         return batch__result_set(reterr, BATCH_INVALID, "options: %s", wrong);
+    batch__check(taken.shards > 0 && taken.group_max > 0 && taken.ops_max > 0);
     *ret_options = taken;
     return BATCH_OK;
 }

@@ -2,20 +2,25 @@
 #include "perform.h"
 
 #include "../base/atomics.h"
+#include "../base/check.h"
 #include "result.h"
 #include "shard.h"
 #include "shared.h"
 
 #include <string.h>
 
+_Static_assert(offsetof(struct batch_call, batch) == 0, "a call is known by its batch");
+
 static batch_call *call_of(struct batch__batch *batch)
 {
-    return (batch_call *)(void *)batch; /* its first member */
+    batch__check(batch != NULL);
+    return (batch_call *)(void *)batch;
 }
 
 static void run(struct batch__shard *shard, const struct batch__action *action)
 {
     batch_op *op = action->op;
+    batch__check(op->private_state == BATCH__OP_ACCEPTED);
     void *resource = shard->has_resource ? batch__call_memory(call_of(action->batch)) : NULL;
     batch_verdict verdict = op->run(resource, op->arg);
     /* Have the operations so far run past the window? Time goes on with the kernel's ticks, some
@@ -41,6 +46,7 @@ static void load(struct batch__shard *shard, struct batch__batch *batch)
 static void save(struct batch__shard *shard, struct batch__batch *batch)
 {
     batch_call *call = call_of(batch);
+    batch__check(call->shard == shard);
     if (!shard->shared->has_save) {
         batch__core_saved(&shard->core, batch, BATCH_OK, 0);
         return;
@@ -61,6 +67,7 @@ static void fill_metric(batch_metric *metric, const struct batch__shard *shard,
 {
     const struct batch__batch *batch = &call->batch;
     uint32_t operations = (uint32_t)batch->ran.count;
+    batch__check(operations == batch->ran.count && batch->changed <= operations);
     metric->start_unix_ns = 0;
     metric->start_ns = batch->begun_ns;
     metric->key = batch->key;

@@ -2,6 +2,7 @@
 #include "processor.h"
 
 #include "../base/atomics.h"
+#include "../base/check.h"
 #include "allocator.h"
 #include "options.h"
 #include "result.h"
@@ -36,6 +37,7 @@ static void choose_store(batch_processor *processor)
 static int make_shards(struct batch__shared *shared, batch_result *reterr)
 {
     uint32_t shards = shared->options.shards;
+    batch__check(shards > 0 && shards <= BATCH__SHARDS_MAX);
     shared->shards = batch__allocate(&shared->options, shards * sizeof(struct batch__shard *));
     if (shared->shards == NULL)
         return batch__result_set(reterr, BATCH_NO_MEMORY, "no memory for a shard");
@@ -114,6 +116,8 @@ static void close_sessions(batch_processor *processor)
 static void unmake(batch_processor *processor)
 {
     struct batch__shared *shared = &processor->shared;
+    batch__check(shared->lifecycle.state == BATCH__RUNNING || /* it could not be started */
+                 shared->lifecycle.state == BATCH__STOPPED);
     batch_options options = shared->options;
     close_sessions(processor);
     for (uint32_t i = 0; i < processor->sessions_size; i++)
@@ -193,6 +197,7 @@ int batch_processor_start(batch_processor **ret_processor, const batch_options *
         unmake(processor);
         return status;
     }
+    batch__check(processor->sessions_size > 0);
     *ret_processor = processor;
     return BATCH_OK;
 }
@@ -202,6 +207,7 @@ int batch_processor_start(batch_processor **ret_processor, const batch_options *
 /* Locks: lifecycle.lock is held. */
 static void begin_stopping(struct batch__shared *shared)
 {
+    batch__check(shared->lifecycle.state == BATCH__RUNNING);
     shared->lifecycle.state = BATCH__STOPPING;
     batch__store_seq_cst(&shared->xis_stopping, 1);
     /* seq_cst, not acquire: or the load might come before the store, and miss a submitter that has
@@ -215,6 +221,7 @@ static void begin_stopping(struct batch__shared *shared)
 static void join_all(batch_processor *processor)
 {
     struct batch__shared *shared = &processor->shared;
+    batch__check(shared->lifecycle.state == BATCH__JOINING);
     batch__hub_end(&shared->hub);
     for (uint32_t i = 0; i < shared->options.shards; i++)
         batch__thread_join(&shared->shards[i]->thread);
@@ -228,7 +235,8 @@ static void join_all(batch_processor *processor)
 static int64_t ops_left(batch_processor *processor)
 {
     batch_stats stats = BATCH_STATS_INIT;
-    batch_processor_stats(processor, &stats);
+    int status = batch_processor_stats(processor, &stats);
+    batch__check(status == BATCH_OK);
     uint64_t left = stats.operations_waiting;
     return left > 0 ? (int64_t)left : 1; /* at least a thread has not ended */
 }

@@ -1,5 +1,6 @@
 #include "result.h"
 
+#include "../base/check.h"
 #include "call.h"
 
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 
 int batch__result_set(batch_result *result, int status, const char *format, ...)
 {
+    batch__check(status <= 0 && status > -BATCH_STATUS_COUNT);
     if (result == NULL)
         return status;
     result->status = status;
@@ -27,6 +29,7 @@ enum { KEY_SHOWN = 48, HEX_SIZE = 4 };
 static void show_key(char *text, size_t text_size, const struct batch__batch *batch)
 {
     const unsigned char *key = batch->key;
+    batch__check(key != NULL || batch->key_size == 0);
     size_t at = 0;
     size_t shown = batch->key_size < KEY_SHOWN ? batch->key_size : KEY_SHOWN;
     for (size_t i = 0; i < shown && at + HEX_SIZE < text_size; i++) {
@@ -66,6 +69,7 @@ void batch__result_of_call(batch_result *result, const batch_call *call)
     show_key(key, sizeof key, batch);
     const char *more = batch->key_size > KEY_SHOWN ? "..." : "";
     const char *why = call->error_text;
+    batch__check(batch->status < 0 && batch->status > -BATCH_STATUS_COUNT);
     batch__result_set(result, batch->status, "%s key '%s%s'%s%s", what_failed(batch->status), key,
                       more, why != NULL ? ": " : "", why != NULL ? why : "");
     if (batch->status != BATCH_LOAD_FAILED)

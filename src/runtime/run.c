@@ -1,5 +1,6 @@
 /* run.c: batch_run: a submit, and a caller that waits until it is complete. */
 #include "../base/atomics.h"
+#include "../base/check.h"
 #include "processor.h"
 #include "result.h"
 #include "submit.h"
@@ -7,6 +8,7 @@
 
 static int refused(batch_result *result, int status)
 {
+    batch__check(status != BATCH_OK);
     return batch__result_set(result, status, "%s", batch_status_text(status));
 }
 

@@ -53,7 +53,7 @@ void batch__session_perform(struct batch__session *session, enum batch__stage st
     struct batch__shared *shared = session->shared;
     batch_store *store = shared->store;
     batch__check(session->is_open);
-    batch__check(count > 0 && count <= shared->options.group_max);
+    batch__check(count > 0);
     if (stage == BATCH__STAGE_LOAD) {
         batch__group_counters_load(&shared->group_counters, count);
         store->load(store, session->session, session->calls, count);
@@ -75,6 +75,7 @@ void batch__session_main(void *arg)
 {
     struct batch__session *session = arg;
     struct batch__shared *shared = session->shared;
+    batch__check(batch__shared_is_own_thread(shared));
     bool is_natural = shared->options.window_ns == BATCH_WINDOW_NONE;
     enum batch__io_kind kind = BATCH__IO_NONE;
     for (;;) {
@@ -83,6 +84,7 @@ void batch__session_main(void *arg)
                                  shared->options.group_max, is_natural ? on_idle : NULL, shared);
         if (count == 0)
             break;
+        batch__check(count <= shared->options.group_max);
         batch__session_perform(session, (enum batch__stage)session->calls[0]->stage, count);
     }
     batch__lifecycle_session_ended(&shared->lifecycle);

@@ -20,6 +20,7 @@ enum {
 
 static uint64_t share(uint64_t all, uint32_t shards)
 {
+    batch__check(shards > 0);
     return all / shards + (all % shards != 0);
 }
 
@@ -57,6 +58,7 @@ struct batch__shard *batch__shard_new(struct batch__shared *shared)
 
 void batch__shard_free(struct batch__shard *shard)
 {
+    batch__check(shard->pending == NULL && shard->finished.first == NULL);
     batch__inbox_destroy(&shard->inbox);
     batch__core_destroy(&shard->core);
     batch__release(&shard->shared->options, shard);
@@ -68,6 +70,7 @@ static void call_store(struct batch__shard *shard, struct batch__calls *calls,
                        enum batch__stage stage)
 {
     struct batch__session *session = shard->session;
+    batch__check(session != NULL);
     while (calls->first != NULL) {
         size_t count =
             batch__calls_take(calls, session->calls, shard->shared->options.group_max, 0);
@@ -98,6 +101,7 @@ static void take_group(struct batch__shard *shard, uint64_t now_ns)
         batch__core_prefetch_slot(&shard->core, op->private_hash);
         group[count++] = op;
     }
+    batch__check(count > 0);
     shard->pending = group[count - 1]->private_next;
     for (size_t i = 0; i < count; i++)
         batch__core_prefetch_batch(&shard->core, group[i]->private_hash);
@@ -135,6 +139,8 @@ static uint32_t group_max_after(const batch_call *call, uint64_t now_ns)
 
 static void take_call(struct batch__shard *shard, batch_call *call, uint64_t now_ns)
 {
+    batch__check(call->shard == shard);
+    batch__check(batch__load_relaxed(&call->xis_in_flight) == 0);
     bool is_over = call->stage == BATCH__STAGE_LOAD && !batch__is_awaited(&call->batch);
     call->batch.group_max = group_max_after(call, now_ns);
     if (call->status == BATCH_OK || is_over)
@@ -164,6 +170,7 @@ static bool take_finished(struct batch__shard *shard, uint64_t now_ns)
 
 static void stop(struct batch__shard *shard, uint64_t now_ns)
 {
+    batch__check(!shard->is_closed);
     batch_op *last = batch__inbox_take_ops_sc(&shard->inbox, true);
     batch_op **end = &shard->pending;
     while (*end != NULL)
@@ -273,6 +280,7 @@ static void linger(struct batch__shard *shard)
 void batch__shard_main(void *arg)
 {
     struct batch__shard *shard = arg;
+    batch__check(batch__shared_is_own_thread(shard->shared));
     bool has_traffic = false;
     while (!is_finished(shard)) {
         if (iterate(shard)) {
@@ -286,5 +294,7 @@ void batch__shard_main(void *arg)
                                  batch__core_deadline_ns(&shard->core));
         has_traffic = false;
     }
+    for (int kind = 0; kind < BATCH__IO_KINDS; kind++)
+        batch__check(shard->calls[kind].first == NULL);
     batch__lifecycle_worker_ended(&shard->shared->lifecycle, &shard->shared->io_queue);
 }

@@ -1,6 +1,7 @@
 #include "store_users.h"
 
 #include "../base/atomics.h"
+#include "../base/check.h"
 
 void batch__store_use(batch_store *store)
 {
@@ -9,7 +10,8 @@ void batch__store_use(batch_store *store)
 
 void batch__store_leave(batch_store *store)
 {
-    batch__sub_release(&store->private_users, 1u);
+    uint32_t users = batch__sub_release(&store->private_users, 1u);
+    batch__check(users > 0);
 }
 
 int batch_store_close(batch_store *store)

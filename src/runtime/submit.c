@@ -150,6 +150,7 @@ int batch_submit_many(batch_processor *processor, batch_op *const *ops, size_t o
         status = BATCH_INVALID;
     else
         push_all(shared, ops, ops_size);
-    batch__sub_release(&shared->xgroup_submitters, 1);
+    uint32_t submitters = batch__sub_release(&shared->xgroup_submitters, 1);
+    batch__check(submitters > 0);
     return status;
 }
