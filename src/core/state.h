@@ -17,7 +17,7 @@ struct batch__core_config {
     uint64_t expire_max; /* windows that end in one batch__core_expire; 0: all that have passed */
     uint64_t cache_max;  /* resources cached between batches */
     uint32_t replays_max;
-    bool refuses_early; /* what will not begin by its start_by_ns, by all experience */
+    bool refuses_early; /* admission control: what would expire before it can run */
     size_t object_size; /* of a batch with what the runtime puts behind it; a multiple of 64 */
     batch_allocator allocator;
 };
