@@ -1,11 +1,12 @@
-/* http.c: what train-server reads that strangers write: the target of a request, and its command
- * line, of which a connection string must be repeated to nobody. The first byte chooses.
+/* fuzz_http.c: what train-server reads of strangers: the target of a request; and its command line,
+ * of which a connection string must never be shown. The first byte chooses.
  */
 #include "fuzz.h"
 
-#include "answer.h"
-#include "options.h"
-#include "store_options.h"
+#include "booking/train_codec.h"
+#include "http/options.h"
+#include "http/response.h"
+#include "table/store_options.h"
 
 #include <getopt.h>
 
@@ -15,47 +16,48 @@ static uint64_t subjects[SUBJECTS];
 static uint64_t kinds[TARGET_UNKNOWN + 1];
 static uint64_t stores_hidden;
 
-/* ---- Answers -------------------------------------------------------------------------------- */
+/* ---- Responses ------------------------------------------------------------------------------ */
 
-static void expect_answer(struct request *request)
+static void expect_response(struct request *request)
 {
-    struct answer answer = answer_make(request);
-    unsigned http = answer.http_status;
+    struct response response = response_make(request);
+    unsigned http = response.http_status;
     fuzz_expect(http == 200 || http == 400 || http == 500 || http == 503 || http == 504);
-    fuzz_expect(request->status == BATCH_OK || http >= 500);
+    fuzz_expect(request->booking.status == BATCH_OK || http >= 500);
     fuzz_expect((http == 504) ==
-                (request->status == BATCH_UNKNOWN && request->target.kind == TARGET_BOOK));
-    fuzz_expect(answer.body_size > 0 && answer.body[answer.body_size - 1] == '\n');
-    fuzz_expect(answer.body == request->json || answer.body_size <= sizeof request->body);
-    fuzz_expect(!answer.retry_later || http == 503);
-    for (size_t i = 0; i + 1 < answer.body_size; i++)
-        fuzz_expect(answer.body[i] != '\n'); /* one line */
+                (request->booking.status == BATCH_UNKNOWN && request->target.kind == TARGET_BOOK));
+    fuzz_expect(response.body_size > 0 && response.body[response.body_size - 1] == '\n');
+    fuzz_expect(response.body == request->booking.json ||
+                response.body_size <= sizeof request->body);
+    fuzz_expect(!response.retry_later || http == 503);
+    for (size_t i = 0; i + 1 < response.body_size; i++)
+        fuzz_expect(response.body[i] != '\n'); /* one line */
 }
 
 /* Whatever became of it. */
-static void expect_answers(const struct target *target, struct fuzz_bytes *bytes)
+static void expect_responses(const struct target *target, struct fuzz_bytes *bytes)
 {
     static struct request request;
-    static const enum train_answer last = TRAIN_NO_MEMORY;
+    static const enum train_result last = TRAIN_NO_MEMORY;
     memset(&request, 0xDD, sizeof request);
     request.target = *target;
-    request.json = NULL;
-    memset(request.message, 'm', sizeof request.message - 1); /* the longest */
-    request.message[sizeof request.message - 1] = '\0';
+    request.booking.json = NULL;
+    memset(request.booking.message, 'm', sizeof request.booking.message - 1); /* the longest */
+    request.booking.message[sizeof request.booking.message - 1] = '\0';
     for (int status = 0; status < BATCH_STATUS_COUNT; status++) {
-        request.status = -status;
-        request.answer = (enum train_answer)(fuzz_byte(bytes) % ((unsigned)last + 1));
-        expect_answer(&request);
+        request.booking.status = -status;
+        request.booking.result = (enum train_result)(fuzz_byte(bytes) % ((unsigned)last + 1));
+        expect_response(&request);
     }
     struct train train;
     fuzz_expect(train_init(&train, 1 + fuzz_byte(bytes)));
     if (target->kind == TARGET_BOOK)
         train_book(&train, target->seat, target->person, target->person_size);
-    answer_keep_train(&request, &train);
-    request.status = BATCH_OK;
-    request.answer = TRAIN_BOOKED;
-    expect_answer(&request);
-    free(request.json);
+    request.booking.json = train_encode(&train, &request.booking.json_size);
+    request.booking.status = BATCH_OK;
+    request.booking.result = TRAIN_BOOKED;
+    expect_response(&request);
+    free(request.booking.json);
     train_release(&train);
 }
 
@@ -109,7 +111,7 @@ static void expect_target(const struct target *target, struct fuzz_bytes *bytes)
         fuzz_expect(fuzz_is_utf8(target->person, target->person_size));
     }
     expect_round_trip(target);
-    expect_answers(target, bytes);
+    expect_responses(target, bytes);
 }
 
 static void try_target(struct fuzz_bytes *bytes)
@@ -164,7 +166,13 @@ static void read_options(char **arguments, int arguments_size, struct said *ret_
     stdout = stderr = fmemopen(ret_said->text, sizeof ret_said->text - 1, "w");
     fuzz_expect(stdout != NULL);
     optind = 0;
-    ret_said->result = options_read(&ret_said->options, arguments_size, moved);
+    struct options *options = &ret_said->options;
+    options->office.window_ms = 100;
+    options->office.sessions = 3;
+    options->office.seats = OPTIONS_SEATS_DEFAULT;
+    options->help = "help\n";
+    options->own[0] = (struct option_number){"window-ms", 0, 5000, &options->office.window_ms};
+    ret_said->result = options_read(options, arguments_size, moved);
     fclose(stdout);
     stdout = out;
     stderr = err;
@@ -172,14 +180,16 @@ static void read_options(char **arguments, int arguments_size, struct said *ret_
 
 static void expect_options(const struct options *options)
 {
-    fuzz_expect(options->store.kind != STORE_NONE && options->store.where != NULL);
-    fuzz_expect(options->store.table[0] != '\0' && options->store.state_column[0] != '\0');
-    fuzz_expect(options->store.key_column[0] != '\0' && options->store.version_column[0] != '\0');
+    fuzz_expect(options->office.store.kind != STORE_NONE && options->office.store.where != NULL);
+    fuzz_expect(options->office.store.table[0] != '\0' &&
+                options->office.store.state_column[0] != '\0');
+    fuzz_expect(options->office.store.key_column[0] != '\0' &&
+                options->office.store.version_column[0] != '\0');
     fuzz_expect(options->address[0] != '\0' && strlen(options->address) < sizeof options->address);
     fuzz_expect(strtoul(options->port, NULL, 10) <= 65535);
-    fuzz_expect(options->window_ms <= 5000 && options->drain_ms <= 60000);
-    fuzz_expect(options->sessions >= 1 && options->sessions <= 256);
-    fuzz_expect(options->seats >= 1 && options->seats <= TRAIN_SEATS_MAX);
+    fuzz_expect(options->office.window_ms <= 5000 && options->drain_ms <= 60000);
+    fuzz_expect(options->office.sessions >= 1 && options->office.sessions <= 256);
+    fuzz_expect(options->office.seats >= 1 && options->office.seats <= TRAIN_SEATS_MAX);
 }
 
 /* The conninfo without what makes it a URI. */
@@ -196,14 +206,14 @@ static char *secret_of(const char *where)
 /* With other letters in the conninfo it says the same. */
 static void expect_hidden(char **arguments, int arguments_size, const struct said *said)
 {
-    if (said->options.store.kind != STORE_POSTGRES)
+    if (said->options.office.store.kind != STORE_POSTGRES)
         return;
     static struct said again;
-    char *secret = secret_of(said->options.store.where);
+    char *secret = secret_of(said->options.office.store.where);
     stores_hidden += secret[0] != '\0';
     memset(secret, 'Z', strlen(secret));
     read_options(arguments, arguments_size, &again);
-    fuzz_expect(again.options.store.kind == STORE_POSTGRES);
+    fuzz_expect(again.options.office.store.kind == STORE_POSTGRES);
     fuzz_expect(again.result == said->result);
     fuzz_expect(strcmp(again.text, said->text) == 0);
 }

@@ -1,6 +1,6 @@
 /* Several servers on the same trains, and nothing in front of them that sends a train's bookings to
- * one of them: what one saves makes the others load and book again, nobody is told, nothing is lost
- * and no seat is sold twice. Without replays, people are told to try again. */
+ * one of them: what one saves makes the others load and book again, no client notices, nothing is
+ * lost and no seat is sold twice. Without replays, clients must retry. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -18,7 +18,7 @@
 #define TRAINS      10
 
 /* Book until there were `answers_max` answers, and `busy_min` 503 among them, or ten times as many
- * answers. Everything that was answered is stored, and nothing else. */
+ * answers. Every booking answered 200 is stored, and nothing else. */
 static struct crowd_counts book_at_several(const char *const *options, uint64_t answers_max,
                                            uint64_t busy_min)
 {
@@ -49,12 +49,12 @@ static struct crowd_counts book_at_several(const char *const *options, uint64_t 
     struct crowd_counts counts = crowd_counts(crowd);
     crowd_free(crowd);
     folder_remove(&folder);
-    assert_true(counts.refused >= 100); /* people did compete */
+    assert_true(counts.refused >= 100); /* clients did compete */
     assert_int_equal(counts.unknown + counts.other + counts.lost, 0);
     return counts;
 }
 
-static void servers_that_share_trains_book_again_and_tell_nobody(void **state)
+static void servers_that_share_trains_replay_and_report_nothing(void **state)
 {
     (void)state;
     static const char *const options[] = {"--window-ms", "20", NULL};
@@ -63,7 +63,7 @@ static void servers_that_share_trains_book_again_and_tell_nobody(void **state)
     assert_true(counts.ok >= 3000);
 }
 
-static void so_do_servers_that_keep_trains_in_memory(void **state)
+static void so_do_servers_that_cache_trains(void **state)
 {
     (void)state;
     static const char *const options[] = {"--window-ms", "20", "--cache", "1000", NULL};
@@ -72,8 +72,8 @@ static void so_do_servers_that_keep_trains_in_memory(void **state)
     assert_true(counts.ok >= 1500);
 }
 
-/* Also the proof that the servers of the test above do get into each other's way. */
-static void without_replays_who_comes_second_is_told_to_try_again(void **state)
+/* Also the proof that the servers of the tests above do conflict. */
+static void without_replays_the_second_one_must_retry(void **state)
 {
     (void)state;
     static const char *const options[] = {"--window-ms", "20", "--replays", "0", NULL};
@@ -86,7 +86,7 @@ static void a_server_without_libbatch_may_share_them_too(void **state)
 {
     (void)state;
     static const char *const batched[] = {"--window-ms", "5", NULL};
-    static const char *const direct[] = {"--direct", NULL};
+    static const char *const direct[] = {NULL};
     struct folder folder;
     struct server servers[2];
     char output[512];
@@ -96,7 +96,7 @@ static void a_server_without_libbatch_may_share_them_too(void **state)
     struct crowd *crowd = crowd_make(40, answers);
     crowd_spread(crowd, TRAINS);
     server_start(&servers[0], TRAIN_SERVER, &folder, batched);
-    server_start(&servers[1], TRAIN_SERVER, &folder, direct);
+    server_start(&servers[1], DIRECT_SERVER, &folder, direct);
     crowd_book_at(crowd, servers, 2, 1000);
     crowd_finish(crowd);
     for (size_t i = 0; i < 2; i++)
@@ -115,9 +115,9 @@ static void a_server_without_libbatch_may_share_them_too(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(servers_that_share_trains_book_again_and_tell_nobody),
-        cmocka_unit_test(so_do_servers_that_keep_trains_in_memory),
-        cmocka_unit_test(without_replays_who_comes_second_is_told_to_try_again),
+        cmocka_unit_test(servers_that_share_trains_replay_and_report_nothing),
+        cmocka_unit_test(so_do_servers_that_cache_trains),
+        cmocka_unit_test(without_replays_the_second_one_must_retry),
         cmocka_unit_test(a_server_without_libbatch_may_share_them_too),
     };
     return cmocka_run_group_tests(tests, storage_begin, storage_end);

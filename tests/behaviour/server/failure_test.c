@@ -41,13 +41,13 @@ static void assert_answer(int connection, int status, const char *part)
 
 /* Of three bookings at once, two for a train that cannot be saved and one for another, the first
  * two fail, whichever of them would have had the seat. */
-static void a_failed_save(const char *const *options)
+static void a_failed_save(const char *program, const char *const *options)
 {
     struct folder folder;
     struct server server;
     struct answered answered;
     folder_make(&folder);
-    server_start(&server, TRAIN_SERVER, &folder, options);
+    server_start(&server, program, &folder, options);
     execute(&folder,
             "CREATE TRIGGER refuse BEFORE INSERT ON batch WHEN NEW.key = CAST('bad' AS BLOB)"
             " BEGIN SELECT RAISE(ABORT, 'the disk is on fire'); END");
@@ -75,13 +75,13 @@ static void a_failed_save(const char *const *options)
     folder_remove(&folder);
 }
 
-static void damaged_trains(const char *const *options)
+static void damaged_trains(const char *program, const char *const *options)
 {
     struct folder folder;
     struct server server;
     struct answered answered;
     folder_make(&folder);
-    server_start(&server, TRAIN_SERVER, &folder, options);
+    server_start(&server, program, &folder, options);
     execute(&folder, "INSERT INTO batch VALUES (CAST('text' AS BLOB), 1, CAST('no JSON' AS BLOB)),"
                      " (CAST('empty' AS BLOB), 1, x''),"
                      " (CAST('more' AS BLOB), 1,"
@@ -99,39 +99,39 @@ static void damaged_trains(const char *const *options)
 }
 
 static const char *const batched[] = {"--window-ms", "50", NULL};
-static const char *const direct[] = {"--direct", NULL};
+static const char *const direct[] = {NULL};
 
-static void a_save_that_fails_is_told_to_all_of_its_batch_and_nobody_else(void **state)
+static void a_save_that_fails_is_reported_to_all_of_its_batch_and_to_nobody_else(void **state)
 {
     (void)state;
-    a_failed_save(batched);
+    a_failed_save(TRAIN_SERVER, batched);
 }
 
-static void a_save_that_fails_is_told_directly(void **state)
+static void a_save_that_fails_is_reported_by_direct_server(void **state)
 {
     (void)state;
-    a_failed_save(direct);
+    a_failed_save(DIRECT_SERVER, direct);
 }
 
 static void a_damaged_train_is_an_error_and_no_empty_train(void **state)
 {
     (void)state;
-    damaged_trains(batched);
+    damaged_trains(TRAIN_SERVER, batched);
 }
 
-static void a_damaged_train_is_an_error_directly(void **state)
+static void a_damaged_train_is_an_error_of_direct_server(void **state)
 {
     (void)state;
-    damaged_trains(direct);
+    damaged_trains(DIRECT_SERVER, direct);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_save_that_fails_is_told_to_all_of_its_batch_and_nobody_else),
-        cmocka_unit_test(a_save_that_fails_is_told_directly),
+        cmocka_unit_test(a_save_that_fails_is_reported_to_all_of_its_batch_and_to_nobody_else),
+        cmocka_unit_test(a_save_that_fails_is_reported_by_direct_server),
         cmocka_unit_test(a_damaged_train_is_an_error_and_no_empty_train),
-        cmocka_unit_test(a_damaged_train_is_an_error_directly),
+        cmocka_unit_test(a_damaged_train_is_an_error_of_direct_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,13 +21,13 @@ struct fixture {
     struct answered answered;
 };
 
-static int start(void **state, const char *const *options)
+static int start(void **state, const char *program, const char *const *options)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
     if (fixture == NULL)
         return -1;
     storage_folder(&fixture->folder);
-    server_start(&fixture->server, TRAIN_SERVER, &fixture->folder, options);
+    server_start(&fixture->server, program, &fixture->folder, options);
     *state = fixture;
     return 0;
 }
@@ -35,13 +35,13 @@ static int start(void **state, const char *const *options)
 static int start_batched(void **state)
 {
     static const char *const options[] = {"--window-ms", "5", NULL};
-    return start(state, options);
+    return start(state, TRAIN_SERVER, options);
 }
 
 static int start_direct(void **state)
 {
-    static const char *const options[] = {"--direct", NULL};
-    return start(state, options);
+    static const char *const options[] = {NULL};
+    return start(state, DIRECT_SERVER, options);
 }
 
 static int stop(void **state)
@@ -201,9 +201,9 @@ static void a_server_that_stops_is_not_healthy_and_takes_nothing_on(void **state
 }
 
 #define ON_BOTH(test)                                                                              \
-    {#test " (batched)", test, start_batched, stop, NULL},                                         \
+    {#test " (train-server)", test, start_batched, stop, NULL},                                    \
     {                                                                                              \
-#test " (direct)", test, start_direct, stop, NULL                                          \
+#test " (direct-server)", test, start_direct, stop, NULL                                   \
     }
 
 int main(void)

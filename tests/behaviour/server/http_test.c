@@ -1,4 +1,4 @@
-/* The HTTP surface of train-server, each test on a batched and on a direct server. */
+/* The HTTP surface of train-server and direct-server: each test on both. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -21,13 +21,13 @@ struct fixture {
     struct answered answered;
 };
 
-static int start(void **state, const char *const *options)
+static int start(void **state, const char *program, const char *const *options)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
     if (fixture == NULL)
         return -1;
     storage_folder(&fixture->folder);
-    server_start(&fixture->server, TRAIN_SERVER, &fixture->folder, options);
+    server_start(&fixture->server, program, &fixture->folder, options);
     *state = fixture;
     return 0;
 }
@@ -35,13 +35,13 @@ static int start(void **state, const char *const *options)
 static int start_batched(void **state)
 {
     static const char *const options[] = {"--window-ms", "5", "--seats", "4", NULL};
-    return start(state, options);
+    return start(state, TRAIN_SERVER, options);
 }
 
 static int start_direct(void **state)
 {
-    static const char *const options[] = {"--direct", "--seats", "4", NULL};
-    return start(state, options);
+    static const char *const options[] = {"--seats", "4", NULL};
+    return start(state, DIRECT_SERVER, options);
 }
 
 /* However badly it was treated, the server must end in order. */
@@ -185,12 +185,11 @@ static void what_is_booked_is_there_after_a_restart(void **state)
     struct fixture *fixture = *state;
     assert_asked(fixture, "/book?train=r&person=ann&seat=2", 200, "r 2 ann\n");
     assert_int_equal(server_end(&fixture->server, SIGINT, NULL, 0), 0);
-    /* The other way of serving, on the same file; a stored train keeps its seats. */
+    /* Both servers in turn, on the same store; a stored train has the seats it was stored with. */
     static const char *const options[] = {"--seats", "7", NULL};
-    static const char *const options_direct[] = {"--direct", "--seats", "7", NULL};
     for (int i = 0; i < 4; i++) {
-        server_start(&fixture->server, TRAIN_SERVER, &fixture->folder,
-                     i % 2 == 0 ? options : options_direct);
+        const char *program = i % 2 == 0 ? TRAIN_SERVER : DIRECT_SERVER;
+        server_start(&fixture->server, program, &fixture->folder, options);
         assert_asked(fixture, "/trains/r", 200, "\"ann\"");
         char target[64];
         snprintf(target, sizeof target, "/book?train=s&person=p%d&seat=%d", i, i + 1);
@@ -426,9 +425,10 @@ static void clients_that_go_away_do_no_harm(void **state)
 
 /* ---- The command line ------------------------------------------------------------------------ */
 
-static int run_server(const char *const *options, char *output, size_t output_size)
+static int run_server(const char *program, const char *const *options, char *output,
+                      size_t output_size)
 {
-    const char *arguments[8] = {TRAIN_SERVER};
+    const char *arguments[8] = {program};
     for (size_t i = 1; *options != NULL && i < 7; i++)
         arguments[i] = *options++;
     return program_run(arguments, output, output_size);
@@ -437,15 +437,22 @@ static int run_server(const char *const *options, char *output, size_t output_si
 static void the_help_names_every_option(void **state)
 {
     (void)state;
+    static const char *const help[] = {"--help", NULL};
     char output[8192];
-    assert_int_equal(run_server((const char *const[]){"--help", NULL}, output, sizeof output), 0);
+    assert_int_equal(run_server(TRAIN_SERVER, help, output, sizeof output), 0);
     static const char *const options[] = {
-        "--store",        "--listen",         "--window-ms", "--seats",     "--sessions",
-        "--replays",      "--cache",          "--direct",    "--table",     "--key-column",
-        "--state-column", "--version-column", "postgres:",   "sqlite:PATH", "SIGTERM",
-        "/book",          "/trains/T",        "GET /health"};
+        "--store",          "--listen",  "--window-ms", "--seats", "--sessions",
+        "--replays",        "--cache",   "--drain-ms",  "--table", "--key-column",
+        "--state-column",   "postgres:", "sqlite:PATH", "SIGTERM", "/book",
+        "--version-column", "/trains/T", "GET /health"};
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
         assert_non_null(strstr(output, options[i]));
+    assert_int_equal(run_server(DIRECT_SERVER, help, output, sizeof output), 0);
+    static const char *const options_direct[] = {
+        "--store", "--listen",     "--seats",          "--sessions",    "--drain-ms",
+        "--table", "--key-column", "--version-column", "--state-column"};
+    for (size_t i = 0; i < sizeof options_direct / sizeof options_direct[0]; i++)
+        assert_non_null(strstr(output, options_direct[i]));
 }
 
 static void wrong_command_lines_are_refused(void **state)
@@ -477,11 +484,13 @@ static void wrong_command_lines_are_refused(void **state)
         {STORE, LISTEN, "nonsense", NULL},
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
-        assert_int_equal(run_server(lines[i], NULL, 0), 2);
+        assert_int_equal(run_server(TRAIN_SERVER, lines[i], NULL, 0), 2);
+    static const char *const of_train_server[] = {STORE, LISTEN, "--window-ms", "5", NULL};
+    assert_int_equal(run_server(DIRECT_SERVER, of_train_server, NULL, 0), 2);
     /* Well-formed, but it cannot be done. */
-    assert_int_equal(run_server((const char *const[]){STORE, LISTEN, NULL}, NULL, 0), 1);
-    assert_int_equal(run_server((const char *const[]){STORE, LISTEN, "--direct", NULL}, NULL, 0),
-                     1);
+    static const char *const good[] = {STORE, LISTEN, NULL};
+    assert_int_equal(run_server(TRAIN_SERVER, good, NULL, 0), 1);
+    assert_int_equal(run_server(DIRECT_SERVER, good, NULL, 0), 1);
 }
 
 static void a_port_in_use_is_said(void **state)
@@ -489,17 +498,15 @@ static void a_port_in_use_is_said(void **state)
     struct fixture *fixture = *state;
     char listen[32];
     snprintf(listen, sizeof listen, "127.0.0.1:%u", fixture->server.port);
-    assert_int_equal(run_server((const char *const[]){"--store", fixture->folder.store, "--listen",
-                                                      listen, NULL},
-                                NULL, 0),
-                     1);
+    const char *const options[] = {"--store", fixture->folder.store, "--listen", listen, NULL};
+    assert_int_equal(run_server(TRAIN_SERVER, options, NULL, 0), 1);
     assert_alive(fixture);
 }
 
 #define ON_BOTH(test)                                                                              \
-    {#test " (batched)", test, start_batched, stop, NULL},                                         \
+    {#test " (train-server)", test, start_batched, stop, NULL},                                    \
     {                                                                                              \
-#test " (direct)", test, start_direct, stop, NULL                                          \
+#test " (direct-server)", test, start_direct, stop, NULL                                   \
     }
 
 int main(void)

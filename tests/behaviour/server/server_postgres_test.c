@@ -14,7 +14,7 @@
 #include "storage_database.h"
 
 static const char *const batched[] = {"--window-ms", "5", NULL};
-static const char *const direct[] = {"--direct", NULL};
+static const char *const direct[] = {NULL};
 
 static void execute(const char *sql)
 {
@@ -44,13 +44,13 @@ static const char on_another_program[] =
     "CREATE TABLE train (key text PRIMARY KEY, state text NOT NULL, ver int NOT NULL);"
     "INSERT INTO train VALUES ('berlin', '{\"Seats\":[\"\",\"ann\",\"\"]}', 7)";
 
-static void the_table_of_another_program(const char *const *options)
+static void the_table_of_another_program(const char *program, const char *const *options)
 {
     struct folder folder;
     struct server server;
     storage_folder(&folder);
     execute(on_another_program);
-    server_start(&server, TRAIN_SERVER, &folder, options);
+    server_start(&server, program, &folder, options);
     assert_asked(&server, "/trains/berlin", 200, "{\"Seats\":[\"\",\"ann\",\"\"]}\n");
     assert_asked(&server, "/book?train=berlin&person=bob&seat=2", 400, "another person's");
     assert_asked(&server, "/book?train=berlin&person=bob&seat=1", 200, "berlin 1 bob\n");
@@ -73,13 +73,13 @@ static void the_table_of_another_program(const char *const *options)
 static void a_table_that_another_program_made_is_taken_as_it_is(void **state)
 {
     (void)state;
-    the_table_of_another_program(batched);
+    the_table_of_another_program(TRAIN_SERVER, batched);
 }
 
-static void a_table_that_another_program_made_is_taken_directly(void **state)
+static void so_it_is_by_direct_server(void **state)
 {
     (void)state;
-    the_table_of_another_program(direct);
+    the_table_of_another_program(DIRECT_SERVER, direct);
 }
 
 static void the_table_is_made_if_it_is_missing(void **state)
@@ -87,10 +87,10 @@ static void the_table_is_made_if_it_is_missing(void **state)
     (void)state;
     struct folder folder;
     struct server server;
-    static const char *const *const both[] = {batched, direct};
+    static const char *const programs[] = {TRAIN_SERVER, DIRECT_SERVER};
     for (size_t i = 0; i < 2; i++) {
         storage_folder(&folder);
-        server_start(&server, TRAIN_SERVER, &folder, both[i]);
+        server_start(&server, programs[i], &folder, direct);
         assert_value("SELECT string_agg(column_name || ' ' || data_type, ', ' ORDER BY column_name)"
                      " FROM information_schema.columns WHERE table_name = 'train'",
                      "key text, state text, ver bigint");
@@ -151,12 +151,12 @@ static void names_and_types_of_ones_own(void **state)
 
 /* ---- Failures -------------------------------------------------------------------------------- */
 
-static void a_train_that_fails(const char *const *options)
+static void a_train_that_fails(const char *program, const char *const *options)
 {
     struct folder folder;
     struct server server;
     storage_folder(&folder);
-    server_start(&server, TRAIN_SERVER, &folder, options);
+    server_start(&server, program, &folder, options);
     execute("CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
             " $$ BEGIN RAISE EXCEPTION 'the disk is on fire'; END $$;"
             "CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON train FOR EACH ROW"
@@ -173,16 +173,16 @@ static void a_train_that_fails(const char *const *options)
     folder_remove(&folder);
 }
 
-static void a_train_that_fails_is_told(void **state)
+static void a_train_that_fails_is_reported(void **state)
 {
     (void)state;
-    a_train_that_fails(batched);
+    a_train_that_fails(TRAIN_SERVER, batched);
 }
 
-static void a_train_that_fails_is_told_directly(void **state)
+static void a_train_that_fails_is_reported_by_direct_server(void **state)
 {
     (void)state;
-    a_train_that_fails(direct);
+    a_train_that_fails(DIRECT_SERVER, direct);
 }
 
 /* ---- Beside another program ------------------------------------------------------------------ */
@@ -201,13 +201,13 @@ static bool book_as_another_program(int seat)
     return postgres_server_number(&storage_database, sql) == 1;
 }
 
-static void beside_another_program(const char *const *options)
+static void beside_another_program(const char *program, const char *const *options)
 {
     struct folder folder;
     struct server server;
     storage_folder(&folder);
     execute(on_another_program);
-    server_start(&server, TRAIN_SERVER, &folder, options);
+    server_start(&server, program, &folder, options);
     assert_asked(&server, "/book?train=both&person=s1&seat=1", 200, "both 1 s1\n");
     static const char form[] =
         "GET /book?train=both&person=s%d&seat=%d HTTP/1.1\r\nHost: t\r\n\r\n";
@@ -239,13 +239,13 @@ static void beside_another_program(const char *const *options)
 static void beside_another_program_nothing_is_lost(void **state)
 {
     (void)state;
-    beside_another_program(batched);
+    beside_another_program(TRAIN_SERVER, batched);
 }
 
-static void beside_another_program_nothing_is_lost_directly(void **state)
+static void beside_another_program_direct_server_loses_nothing(void **state)
 {
     (void)state;
-    beside_another_program(direct);
+    beside_another_program(DIRECT_SERVER, direct);
 }
 
 /* ---- Passwords ------------------------------------------------------------------------------- */
@@ -265,7 +265,6 @@ static void a_password_is_never_shown(void **state)
 #define LISTEN "--listen", "127.0.0.1:0"
     static const char *const lines[][7] = {
         {LISTEN, "--store", "postgres:host=127.0.0.1 port=1 password=secret", NULL},
-        {LISTEN, "--store", "postgres:host=127.0.0.1 port=1 password=secret", "--direct", NULL},
         {LISTEN, "--store", "postgres:host=127.0.0.1 port=1 password=se secret", NULL},
         {LISTEN, "--store", "postgres:host=127.0.0.1 port=1 password='secret", NULL},
         {LISTEN, "--store", "postgres:secret", NULL},
@@ -278,11 +277,14 @@ static void a_password_is_never_shown(void **state)
     };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         char output[2048];
-        int code = run(TRAIN_SERVER, lines[i], output, sizeof output);
-        assert_true(code == 1 || code == 2);
-        assert_true(strlen(output) > 0);
-        if (strstr(output, "secret") != NULL)
-            fail_msg("line %zu: %s", i, output);
+        for (size_t j = 0; j < 2; j++) {
+            static const char *const programs[] = {TRAIN_SERVER, DIRECT_SERVER};
+            int code = run(programs[j], lines[i], output, sizeof output);
+            assert_true(code == 1 || code == 2);
+            assert_true(strlen(output) > 0);
+            if (strstr(output, "secret") != NULL)
+                fail_msg("%s, line %zu: %s", programs[j], i, output);
+        }
         const char *audit[] = {lines[i][3], "/dev/null", lines[i][4], NULL};
         assert_int_equal(run(TRAIN_AUDIT, audit, output, sizeof output), 2);
         if (strstr(output, "secret") != NULL)
@@ -323,13 +325,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_table_that_another_program_made_is_taken_as_it_is),
-        cmocka_unit_test(a_table_that_another_program_made_is_taken_directly),
+        cmocka_unit_test(so_it_is_by_direct_server),
         cmocka_unit_test(the_table_is_made_if_it_is_missing),
         cmocka_unit_test(names_and_types_of_ones_own),
-        cmocka_unit_test(a_train_that_fails_is_told),
-        cmocka_unit_test(a_train_that_fails_is_told_directly),
+        cmocka_unit_test(a_train_that_fails_is_reported),
+        cmocka_unit_test(a_train_that_fails_is_reported_by_direct_server),
         cmocka_unit_test(beside_another_program_nothing_is_lost),
-        cmocka_unit_test(beside_another_program_nothing_is_lost_directly),
+        cmocka_unit_test(beside_another_program_direct_server_loses_nothing),
         cmocka_unit_test(a_password_is_never_shown),
         cmocka_unit_test(a_database_that_wants_a_password_gets_it),
     };

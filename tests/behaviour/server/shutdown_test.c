@@ -14,7 +14,7 @@
 #include "storage.h"
 
 static const char *const batched[] = {"--window-ms", "20", NULL};
-static const char *const direct[] = {"--direct", NULL};
+static const char *const direct[] = {NULL};
 
 static int audit(const struct folder *folder, const char *option, char *output, size_t output_size)
 {
@@ -28,7 +28,7 @@ static int audit(const struct folder *folder, const char *option, char *output, 
 }
 
 /* Every accepted booking is answered: what is in the file and what was answered 200 is the same. */
-static void stop_under_load(const char *const *options)
+static void stop_under_load(const char *program, const char *const *options)
 {
     struct folder folder;
     struct server server;
@@ -38,7 +38,7 @@ static void stop_under_load(const char *const *options)
     assert_non_null(answers);
     struct crowd *crowd = crowd_make(300, answers);
     for (int round = 0; round < 3; round++) {
-        server_start(&server, TRAIN_SERVER, &folder, options);
+        server_start(&server, program, &folder, options);
         crowd_book(crowd, &server, 1000);
         kill(server.pid, SIGTERM);
         crowd_drain(crowd);
@@ -60,13 +60,13 @@ static void stop_under_load(const char *const *options)
 static void sigterm_answers_all_that_was_accepted(void **state)
 {
     (void)state;
-    stop_under_load(batched);
+    stop_under_load(TRAIN_SERVER, batched);
 }
 
-static void sigterm_answers_all_that_was_accepted_directly(void **state)
+static void so_does_direct_server(void **state)
 {
     (void)state;
-    stop_under_load(direct);
+    stop_under_load(DIRECT_SERVER, direct);
 }
 
 static void a_booking_that_waits_for_its_window_is_answered_when_the_server_stops(void **state)
@@ -205,7 +205,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sigterm_answers_all_that_was_accepted),
-        cmocka_unit_test(sigterm_answers_all_that_was_accepted_directly),
+        cmocka_unit_test(so_does_direct_server),
         cmocka_unit_test(a_booking_that_waits_for_its_window_is_answered_when_the_server_stops),
         cmocka_unit_test(a_server_that_drains_says_so_at_health_and_books_on),
         cmocka_unit_test(ten_thousand_connections),

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "store_options.h"
+#include "table/store_options.h"
 
 static struct store_options read_store(const char *text)
 {

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
+#include "http/response.h"
 #include "random.h"
-#include "answer.h"
 
 static struct target parse(const char *uri)
 {
@@ -74,7 +74,7 @@ static void other_paths_are_unknown(void **state)
     assert_int_equal(parse(NULL).kind, TARGET_UNKNOWN);
 }
 
-static void what_is_wrong_is_said(void **state)
+static void what_is_wrong_is_reported(void **state)
 {
     (void)state;
     static const char *const wrong[][2] = {
@@ -201,87 +201,87 @@ static void any_bytes_are_read_safely(void **state)
     }
 }
 
-/* ---- Answers --------------------------------------------------------------------------------- */
+/* ---- Responses ------------------------------------------------------------------------------- */
 
 static struct request *new_request(const char *uri)
 {
     struct request *request = calloc(1, sizeof *request);
     assert_non_null(request);
     target_parse(&request->target, uri);
-    strcpy(request->message, "the reason");
+    strcpy(request->booking.message, "the reason");
     return request;
 }
 
-static void assert_answer(struct request *request, unsigned http_status, const char *part)
+static void assert_response(struct request *request, unsigned http_status, const char *part)
 {
-    struct answer answer = answer_make(request);
-    assert_int_equal(answer.http_status, http_status);
+    struct response response = response_make(request);
+    assert_int_equal(response.http_status, http_status);
     char body[2000];
-    assert_true(answer.body_size < sizeof body);
-    memcpy(body, answer.body, answer.body_size);
-    body[answer.body_size] = '\0';
+    assert_true(response.body_size < sizeof body);
+    memcpy(body, response.body, response.body_size);
+    body[response.body_size] = '\0';
     assert_non_null(strstr(body, part));
-    assert_true(answer.retry_later == (http_status == 503));
+    assert_true(response.retry_later == (http_status == 503));
 }
 
-static void each_answer_of_the_train_has_a_status_and_a_sentence(void **state)
+static void each_result_has_a_status_and_a_sentence(void **state)
 {
     (void)state;
     struct request *request = new_request("/book?train=a%20b&person=p&seat=7");
-    request->answer = TRAIN_BOOKED;
-    assert_answer(request, 200, "a%20b 7 p\n");
-    request->answer = TRAIN_YOURS;
-    assert_answer(request, 200, "a%20b 7 p\n");
-    request->answer = TRAIN_NO_SEAT;
-    assert_answer(request, 400, "no such seat");
-    request->answer = TRAIN_TAKEN;
-    assert_answer(request, 400, "another person's");
-    request->answer = TRAIN_HAS_ANOTHER;
-    assert_answer(request, 400, "has another seat");
-    request->answer = TRAIN_NO_MEMORY;
-    assert_answer(request, 500, "memory");
+    request->booking.result = TRAIN_BOOKED;
+    assert_response(request, 200, "a%20b 7 p\n");
+    request->booking.result = TRAIN_YOURS;
+    assert_response(request, 200, "a%20b 7 p\n");
+    request->booking.result = TRAIN_NO_SEAT;
+    assert_response(request, 400, "no such seat");
+    request->booking.result = TRAIN_TAKEN;
+    assert_response(request, 400, "another person's");
+    request->booking.result = TRAIN_HAS_ANOTHER;
+    assert_response(request, 400, "has another seat");
+    request->booking.result = TRAIN_NO_MEMORY;
+    assert_response(request, 500, "memory");
     free(request);
 }
 
-static void a_failed_batch_is_said_whatever_the_train_said(void **state)
+static void a_failed_batch_is_reported_whatever_the_result(void **state)
 {
     (void)state;
     struct request *request = new_request("/book?train=t&person=p&seat=1");
-    for (int answer = TRAIN_BOOKED; answer <= TRAIN_NO_MEMORY; answer++) {
-        request->answer = (enum train_answer)answer;
-        request->status = BATCH_SAVE_FAILED;
-        assert_answer(request, 500, "Nothing was changed: the reason");
-        request->status = BATCH_CONFLICT;
-        assert_answer(request, 503, "Nothing was changed. Try again later: the reason");
-        request->status = BATCH_LOAD_FAILED;
-        assert_answer(request, 500, "Nothing was changed: the reason");
-        request->status = BATCH_UNKNOWN;
-        assert_answer(request, 504, "may or may not have been saved");
-        request->status = BATCH_BUSY;
-        assert_answer(request, 503, "Try again later: the reason");
-        request->status = BATCH_STOPPED;
-        assert_answer(request, 503, "Try again later: the reason");
+    for (int result = TRAIN_BOOKED; result <= TRAIN_NO_MEMORY; result++) {
+        request->booking.result = (enum train_result)result;
+        request->booking.status = BATCH_SAVE_FAILED;
+        assert_response(request, 500, "Nothing was changed: the reason");
+        request->booking.status = BATCH_CONFLICT;
+        assert_response(request, 503, "Nothing was changed. Try again later: the reason");
+        request->booking.status = BATCH_LOAD_FAILED;
+        assert_response(request, 500, "Nothing was changed: the reason");
+        request->booking.status = BATCH_UNKNOWN;
+        assert_response(request, 504, "may or may not have been saved");
+        request->booking.status = BATCH_BUSY;
+        assert_response(request, 503, "Try again later: the reason");
+        request->booking.status = BATCH_STOPPED;
+        assert_response(request, 503, "Try again later: the reason");
     }
     free(request);
 }
 
-/* A look saves nothing, so there is nothing that nobody knows. */
-static void a_look_that_fails_is_said(void **state)
+/* A view saves nothing, so its outcome is never unknown. */
+static void a_view_that_fails_is_reported(void **state)
 {
     (void)state;
     struct request *request = new_request("/trains/t");
-    request->status = BATCH_LOAD_FAILED;
-    assert_answer(request, 500, "could not be read: the reason");
-    request->status = BATCH_UNKNOWN;
-    assert_answer(request, 500, "could not be read: the reason");
-    request->status = BATCH_BUSY;
-    assert_answer(request, 503, "could not be read: the reason");
-    request->status = BATCH_CONFLICT;
-    assert_answer(request, 503, "could not be read: the reason");
+    request->booking.status = BATCH_LOAD_FAILED;
+    assert_response(request, 500, "could not be read: the reason");
+    request->booking.status = BATCH_UNKNOWN;
+    assert_response(request, 500, "could not be read: the reason");
+    request->booking.status = BATCH_BUSY;
+    assert_response(request, 503, "could not be read: the reason");
+    request->booking.status = BATCH_CONFLICT;
+    assert_response(request, 503, "could not be read: the reason");
     free(request);
 }
 
-static void the_longest_answers_fit(void **state)
+static void the_longest_responses_fit(void **state)
 {
     (void)state;
     char uri[1000] = "/book?train=";
@@ -293,11 +293,11 @@ static void the_longest_answers_fit(void **state)
     strcat(uri, "&seat=99999");
     struct request *request = new_request(uri);
     assert_int_equal(request->target.kind, TARGET_BOOK);
-    struct answer answer = answer_make(request);
-    assert_true(answer.body_size <= sizeof request->body);
-    memset(request->message, 'x', sizeof request->message - 1);
-    request->status = BATCH_UNKNOWN;
-    assert_answer(request, 504, "xxx\n");
+    struct response response = response_make(request);
+    assert_true(response.body_size <= sizeof request->body);
+    memset(request->booking.message, 'x', sizeof request->booking.message - 1);
+    request->booking.status = BATCH_UNKNOWN;
+    assert_response(request, 504, "xxx\n");
     free(request);
 }
 
@@ -309,17 +309,17 @@ int main(void)
         cmocka_unit_test(names_are_decoded),
         cmocka_unit_test(a_train_is_the_rest_of_its_path),
         cmocka_unit_test(other_paths_are_unknown),
-        cmocka_unit_test(what_is_wrong_is_said),
+        cmocka_unit_test(what_is_wrong_is_reported),
         cmocka_unit_test(names_have_limits),
         cmocka_unit_test(a_seat_too_large_for_any_train_is_for_the_train_to_refuse),
         cmocka_unit_test(escaping_is_undone_by_reading),
         cmocka_unit_test(health_is_a_page),
         cmocka_unit_test(a_name_that_a_column_of_text_can_hold),
         cmocka_unit_test(any_bytes_are_read_safely),
-        cmocka_unit_test(each_answer_of_the_train_has_a_status_and_a_sentence),
-        cmocka_unit_test(a_failed_batch_is_said_whatever_the_train_said),
-        cmocka_unit_test(a_look_that_fails_is_said),
-        cmocka_unit_test(the_longest_answers_fit),
+        cmocka_unit_test(each_result_has_a_status_and_a_sentence),
+        cmocka_unit_test(a_failed_batch_is_reported_whatever_the_result),
+        cmocka_unit_test(a_view_that_fails_is_reported),
+        cmocka_unit_test(the_longest_responses_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

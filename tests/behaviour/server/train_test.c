@@ -3,13 +3,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "train_codec.h"
+#include "booking/train_codec.h"
 
-static enum train_answer book(struct train *train, uint32_t seat, const char *person)
+static enum train_result book(struct train *train, uint32_t seat, const char *person)
 {
     return train_book(train, seat, person, strlen(person));
 }
@@ -17,10 +18,11 @@ static enum train_answer book(struct train *train, uint32_t seat, const char *pe
 static void assert_json(struct train *train, const char *expected)
 {
     size_t size = 0;
-    const char *json = train_encode(train, &size);
+    char *json = train_encode(train, &size);
     assert_non_null(json);
     assert_int_equal(size, strlen(expected));
     assert_string_equal(json, expected);
+    free(json);
 }
 
 static void a_free_seat_is_booked(void **state)
@@ -82,7 +84,7 @@ static void a_person_has_one_seat_in_a_train(void **state)
     train_release(&train);
 }
 
-static void a_taken_seat_is_said_before_that_one_has_another(void **state)
+static void a_taken_seat_is_reported_before_another_of_ones_own(void **state)
 {
     (void)state;
     struct train train;
@@ -114,7 +116,7 @@ static void a_stored_train_is_read_back(void **state)
     train_release(&train);
 }
 
-static void a_name_with_nul_is_kept(void **state)
+static void a_name_with_nul_is_preserved(void **state)
 {
     (void)state;
     static const char json[] = "{\"Seats\":[\"a\\u0000b\"]}";
@@ -183,10 +185,10 @@ int main(void)
         cmocka_unit_test(a_seat_is_sold_once),
         cmocka_unit_test(booking_ones_own_seat_again_changes_nothing),
         cmocka_unit_test(a_person_has_one_seat_in_a_train),
-        cmocka_unit_test(a_taken_seat_is_said_before_that_one_has_another),
+        cmocka_unit_test(a_taken_seat_is_reported_before_another_of_ones_own),
         cmocka_unit_test(a_train_that_is_not_stored_has_free_seats),
         cmocka_unit_test(a_stored_train_is_read_back),
-        cmocka_unit_test(a_name_with_nul_is_kept),
+        cmocka_unit_test(a_name_with_nul_is_preserved),
         cmocka_unit_test(unknown_members_are_ignored),
         cmocka_unit_test(damaged_trains_are_refused),
         cmocka_unit_test(a_train_has_at_most_seats_max_seats),

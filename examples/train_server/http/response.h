@@ -1,0 +1,31 @@
+/* response.h: what an HTTP client gets.
+ *
+ * Pure: from a request with its outcome to a status, a body and a few headers. */
+#ifndef RESPONSE_H
+#define RESPONSE_H
+
+#include "http/request.h"
+
+struct response {
+    unsigned http_status;
+    const char *type; /* Content-Type; static */
+    const char *body; /* belongs to the request */
+    size_t body_size;
+    bool retry_later; /* Retry-After */
+};
+
+/* The response to a request whose booking is complete. Failures are of three kinds, for clients,
+ * balancers and audits to go by:
+ *   503  nothing was changed, and the same request may be sent again: a limit was reached, the
+ *        server is stopping, or other servers won every time on this train (BATCH_CONFLICT)
+ *   504  nobody knows if the booking was saved (BATCH_UNKNOWN)
+ *   500  nothing was changed, and the same request would fail again as far as anybody knows
+ * A booking with status 200 has the body "TRAIN SEAT PERSON\n", the names as target_escape writes
+ * them. May use request->body. */
+struct response response_make(struct request *request);
+
+/* A response that is one sentence, static, and a line feed. */
+struct response response_sentence(struct request *request, unsigned http_status,
+                                  const char *sentence);
+
+#endif
