@@ -45,36 +45,36 @@ static const char *what_is_wrong_with_store(const batch_options *options)
     const batch_store *store = options->store;
     if (options->resource_cache_max > 0 && store == NULL &&
         (options->load == NULL || options->save == NULL))
-        return "resource_cache_max needs a store, or load and save: who else checks versions?";
+        return "resource_cache_max needs a store, or load and save: they check versions";
     if (store == NULL)
-        return options->codec != NULL ? "codec is for a store, and there is none" : NULL;
+        return options->codec != NULL ? "codec needs a store" : NULL;
     if (options->load != NULL || options->save != NULL || options->release != NULL)
-        return "load, save and release are instead of a store: set one or the other";
+        return "load, save and release replace a store: set one or the other";
     if (store->size < sizeof *store || store->name == NULL || store->session_open == NULL ||
         store->load == NULL || store->save == NULL || store->session_close == NULL ||
         store->close == NULL)
-        return "store lacks a function, its name or its size: start from BATCH_STORE_INIT";
+        return "store is incomplete (size, name or a function): start from BATCH_STORE_INIT";
     const batch_codec *codec = options->codec;
     if (codec != NULL &&
         (codec->size < sizeof *codec || codec->decode == NULL || codec->encode == NULL))
-        return "codec lacks its size, decode or encode";
+        return "codec is incomplete (size, decode or encode)";
     return NULL;
 }
 
 static const char *what_is_wrong(const batch_options *options)
 {
     if (options->sessions > BATCH__SESSIONS_MAX)
-        return "sessions is over 1,024";
+        return "sessions exceeds 1,024";
     if (options->shards > BATCH__SHARDS_MAX)
-        return "shards is over 256";
+        return "shards exceeds 256";
     if (options->resource_size > RESOURCE_SIZE_MAX)
-        return "resource_size is over 16 MiB";
+        return "resource_size exceeds 16 MiB";
     if (options->window_ns != BATCH_WINDOW_NONE && options->deadline_ns < options->window_ns)
-        return "deadline_ns is shorter than window_ns: every save would be late";
+        return "deadline_ns is shorter than window_ns: every save would miss it";
     if (options->group_max > GROUP_MAX)
-        return "group_max is over 65,536";
+        return "group_max exceeds 65,536";
     if (options->allocator.allocate == NULL || options->allocator.release == NULL)
-        return "allocator has one of its two functions";
+        return "allocator needs both functions or neither";
     return what_is_wrong_with_store(options);
 }
 

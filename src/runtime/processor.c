@@ -102,7 +102,7 @@ static int start_threads(batch_processor *processor, batch_result *reterr)
     batch__io_queue_close(&shared->io_queue);
     for (uint32_t i = 0; i < sessions; i++)
         batch__thread_join(&processor->sessions[i].thread);
-    return batch__result_set(reterr, BATCH_SYSTEM, "the system refused to start a thread");
+    return batch__result_set(reterr, BATCH_SYSTEM, "could not start a thread");
 }
 
 /* Those that were opened and are not closed yet. May take the store some time. */
@@ -154,7 +154,8 @@ static int make_base(batch_processor **ret_processor, const batch_options *optio
     choose_store(processor);
     if (!batch__random(shared->hash_key, sizeof shared->hash_key)) {
         batch__release(options, processor);
-        return batch__result_set(reterr, BATCH_SYSTEM, "the system gave no random bytes");
+        return batch__result_set(reterr, BATCH_SYSTEM,
+                                 "could not get random bytes from the system");
     }
     bool has_lock = batch__lifecycle_init(&shared->lifecycle, options->shards, options->sessions);
     bool has_queue = has_lock && batch__io_queue_init(&shared->io_queue, options->sessions);

@@ -51,7 +51,7 @@ static const char *what_failed(int status)
     case BATCH_CONFLICT:
         return "another writer saved meanwhile, not applied:";
     case BATCH_UNKNOWN:
-        return "may or may not have saved";
+        return "outcome unknown, may or may not have saved";
     default:
         return "failed on";
     }

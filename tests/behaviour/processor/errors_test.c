@@ -98,7 +98,7 @@ static void messages_have_stage_key_and_the_stores_code_and_text(void **state)
     expect_message(BATCH_OK, BATCH_CONFLICT,
                    "another writer saved meanwhile, not applied: key 'account-7': the reason");
     expect_message(BATCH_OK, BATCH_UNKNOWN,
-                   "may or may not have saved key 'account-7': the reason");
+                   "outcome unknown, may or may not have saved key 'account-7': the reason");
 }
 
 static void failure_without_a_text_still_has_a_message(void **state)

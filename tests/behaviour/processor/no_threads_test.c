@@ -45,7 +45,7 @@ static void check_refused_thread(uint32_t sessions, unsigned number)
     assert_int_equal(threads_until, 0);
     assert_null(rig.processor);
     assert_int_equal(error.status, BATCH_SYSTEM);
-    assert_string_equal(error.message, "the system refused to start a thread");
+    assert_string_equal(error.message, "could not start a thread");
     assert_int_equal(rig.sessions_opened, rig.sessions_closed);
     assert_int_equal(rig.memory.live, 0);
     rig_start(&rig); /* now it goes well */

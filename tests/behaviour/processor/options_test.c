@@ -23,16 +23,16 @@ static void numbers_out_of_range_are_refused(void **state)
     (void)state;
     batch_options options = BATCH_OPTIONS_INIT;
     options.sessions = 1025;
-    expect_invalid(&options, "options: sessions is over 1,024");
+    expect_invalid(&options, "options: sessions exceeds 1,024");
     options = (batch_options)BATCH_OPTIONS_INIT;
     options.shards = 257;
-    expect_invalid(&options, "options: shards is over 256");
+    expect_invalid(&options, "options: shards exceeds 256");
     options = (batch_options)BATCH_OPTIONS_INIT;
     options.resource_size = 16 * 1024 * 1024 + 1;
-    expect_invalid(&options, "options: resource_size is over 16 MiB");
+    expect_invalid(&options, "options: resource_size exceeds 16 MiB");
     options = (batch_options)BATCH_OPTIONS_INIT;
     options.group_max = 65537;
-    expect_invalid(&options, "options: group_max is over 65,536");
+    expect_invalid(&options, "options: group_max exceeds 65,536");
 }
 
 static void deadline_shorter_than_the_window_is_refused(void **state)
@@ -42,10 +42,10 @@ static void deadline_shorter_than_the_window_is_refused(void **state)
     options.window_ns = 10 * MS;
     options.deadline_ns = 10 * MS - 1;
     expect_invalid(&options,
-                   "options: deadline_ns is shorter than window_ns: every save would be late");
+                   "options: deadline_ns is shorter than window_ns: every save would miss it");
     options.window_ns = 0; /* 100 ms */
     expect_invalid(&options,
-                   "options: deadline_ns is shorter than window_ns: every save would be late");
+                   "options: deadline_ns is shorter than window_ns: every save would miss it");
 }
 
 static void size_and_pointers_are_looked_at(void **state)
@@ -82,9 +82,9 @@ static void half_an_allocator_is_refused(void **state)
     (void)state;
     batch_options options = BATCH_OPTIONS_INIT;
     options.allocator.allocate = take;
-    expect_invalid(&options, "options: allocator has one of its two functions");
+    expect_invalid(&options, "options: allocator needs both functions or neither");
     options.allocator = (batch_allocator){NULL, give, NULL};
-    expect_invalid(&options, "options: allocator has one of its two functions");
+    expect_invalid(&options, "options: allocator needs both functions or neither");
 }
 
 /* ---- Stores and codecs ---------------------------------------------------------------------- */
@@ -106,8 +106,7 @@ static void release_nothing(void *resource, void *arg)
 static void store_and_functions_exclude_each_other(void **state)
 {
     (void)state;
-    const char *message =
-        "options: load, save and release are instead of a store: set one or the other";
+    const char *message = "options: load, save and release replace a store: set one or the other";
     batch_options options = BATCH_OPTIONS_INIT;
     assert_int_equal(batch_memory_open(&options.store), BATCH_OK);
     options.load = load_nothing;
@@ -127,7 +126,7 @@ static void store_that_lacks_something_is_refused(void **state)
     struct rig rig;
     rig_init(&rig, RIG_STORE);
     const char *message =
-        "options: store lacks a function, its name or its size: start from BATCH_STORE_INIT";
+        "options: store is incomplete (size, name or a function): start from BATCH_STORE_INIT";
 #define EXPECT_NEEDED(member, none)                                                                \
     do {                                                                                           \
         batch_store whole = rig.store;                                                             \
@@ -170,7 +169,7 @@ static void codec_is_for_a_store_and_needs_both_ways(void **state)
     rig_init(&rig, RIG_STORE);
     batch_codec codec = {sizeof codec, decode, encode, NULL, NULL};
     rig.options.codec = &codec;
-    const char *message = "options: codec lacks its size, decode or encode";
+    const char *message = "options: codec is incomplete (size, decode or encode)";
     codec.size = 0;
     expect_invalid(&rig.options, message);
     codec.size = sizeof codec;
@@ -181,7 +180,7 @@ static void codec_is_for_a_store_and_needs_both_ways(void **state)
     expect_invalid(&rig.options, message);
     codec.encode = encode;
     rig.options.store = NULL;
-    expect_invalid(&rig.options, "options: codec is for a store, and there is none");
+    expect_invalid(&rig.options, "options: codec needs a store");
     rig.options.store = &rig.store;
     rig_start(&rig);
     rig_end(&rig);
