@@ -203,7 +203,7 @@ void batch_call_set_error(batch_call *call, int store_code, const char *text)
         size = BATCH_MESSAGE_SIZE;
     call->error_text = batch__allocate(options_of(call), size);
     if (call->error_text == NULL)
-        return; /* the status and the code still say what happened */
+        return; /* status and code are reported all the same */
     memcpy(call->error_text, text, size - 1);
     call->error_text[size - 1] = '\0';
 }

@@ -16,7 +16,7 @@ struct batch__session {
     struct batch__thread thread;
 };
 
-/* BATCH_OK, or what the store says, with reterr (may be NULL). Close in either case. */
+/* BATCH_OK, or the store's error, with reterr (may be NULL). Close in either case. */
 int batch__session_open(struct batch__session *session, struct batch__shared *shared,
                         batch_result *reterr);
 /* May take the store some time; may be called again. */

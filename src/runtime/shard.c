@@ -15,7 +15,7 @@ enum {
     EXPIRE_MAX = 1024,        /* windows ended at a time by a worker that saves by itself */
     NAPS_PER_WINDOW = 200,    /* operations that keep coming may gather for so short … */
     NAP_NS_MAX = 500000,      /* … and no longer than this */
-    SPINS_MAX = 500           /* with no window: look again for about so long before sleeping */
+    SPINS_MAX = 500           /* with no window: poll about so many times before sleeping */
 };
 
 static uint64_t share(uint64_t all, uint32_t shards)
@@ -202,7 +202,7 @@ static bool may_save(const struct batch__shard *shard)
 }
 
 /* With BATCH_WINDOW_NONE: if the store is free, close batches until there is a group to save.
- * Those that changed nothing need no save, so one look at the open batches may not be enough. */
+ * Those that changed nothing need no save, so one pass over the open batches may not be enough. */
 static void flush(struct batch__shard *shard, uint64_t now_ns)
 {
     if (shard->has_window)
@@ -262,7 +262,7 @@ static bool is_finished(const struct batch__shard *shard)
 }
 
 /* Operations came just now, so more are likely to come soon. With a window, let them gather: none
- * of them completes before the window ends. Without one, look for them a little longer. Either
+ * of them completes before the window ends. Without one, poll for them a little longer. Either
  * way the submitters need not wake us for each. */
 static void linger(struct batch__shard *shard)
 {

@@ -1,4 +1,4 @@
-/* status.c: what can be said of statuses without a processor; all from BATCH_STATUS_MAP. */
+/* status.c: names, texts and properties of statuses, all from BATCH_STATUS_MAP; and the version. */
 #include <batch/batch.h>
 
 #define TEXT_OF(value) #value

@@ -23,7 +23,7 @@ static uint32_t hash_of(const struct batch__shared *shared, const batch_op *op)
     return hash;
 }
 
-/* By the high bits; the table of the shard looks at the low ones. */
+/* By the high bits; the table of the shard uses the low ones. */
 static uint32_t shard_index_of(const struct batch__shared *shared, uint32_t hash)
 {
     return (uint32_t)((uint64_t)hash * shared->options.shards >> 32);
@@ -38,7 +38,7 @@ static bool is_valid(const batch_op *op)
 static void accept(batch_op *op, uint32_t hash, struct batch__waiter *waiter)
 {
     batch__check((waiter != NULL) || (op->done != NULL));
-    batch__store_relaxed(&op->private_hash, hash); /* a late cancel may look at it */
+    batch__store_relaxed(&op->private_hash, hash); /* a late cancel may read it */
     op->private_waiter = waiter;
     op->private_state = BATCH__OP_ACCEPTED;
     batch__store_relaxed(&op->private_canceled, 0);
@@ -75,7 +75,7 @@ int batch_cancel(batch_processor *processor, batch_op *op)
         return BATCH_INVALID;
     const struct batch__shared *shared = &processor->shared;
     uint32_t hash = batch__load_relaxed(&op->private_hash);
-    batch__store_relaxed(&op->private_canceled, 1); /* the request; the signal only says: look */
+    batch__store_relaxed(&op->private_canceled, 1); /* the request; the signal only wakes */
     struct batch__shard *shard = shared->shards[shard_index_of(shared, hash)];
     batch__inbox_signal_mp(&shard->inbox, BATCH__SIGNAL_CANCEL);
     return BATCH_OK;
