@@ -40,6 +40,7 @@ void batch__postgres_drop(struct batch__postgres_connection *connection)
     connection->stage = BATCH__POSTGRES_DOWN;
     connection->is_closing = false;
     memset(connection->is_prepared, 0, sizeof connection->is_prepared);
+    batch__check(is_valid(connection));
 }
 
 /* ---- What the server sends unasked ---------------------------------------------------------- */
@@ -60,6 +61,7 @@ static void on_notice(void *arg, const PGresult *notice)
 static bool is_stale(struct batch__postgres_connection *connection)
 {
     enum { READS_MAX = 16 };
+    batch__check(connection->stage == BATCH__POSTGRES_READY);
     for (int i = 0; i < READS_MAX; i++) {
         struct pollfd fd = {.fd = PQsocket(connection->conn), .events = POLLIN};
         if (poll(&fd, 1, 0) <= 0)
@@ -76,6 +78,7 @@ static bool is_stale(struct batch__postgres_connection *connection)
 
 static void attempt_failed(struct batch__postgres_connection *connection)
 {
+    batch__check(connection->stage != BATCH__POSTGRES_READY);
     batch__postgres_drop(connection);
     batch__postgres_hosts_failed(&connection->hosts, batch_now_ns());
 }
@@ -103,6 +106,7 @@ static void attempt_ended(struct batch__postgres_connection *connection)
 /* Set the error that it takes too long, unless there is another one. */
 static void describe_late(struct batch__postgres_connection *connection)
 {
+    batch__check(connection->hosts.current < connection->conninfo->hosts_size);
     const struct batch__postgres_host *host =
         &connection->conninfo->hosts[connection->hosts.current];
     const char *name = host->host != NULL ? host->host : host->hostaddr;
@@ -144,6 +148,7 @@ static bool wait_for(struct batch__postgres_connection *connection, short events
 static void advance_connecting(struct batch__postgres_connection *connection,
                                const struct batch__postgres_limit *limit)
 {
+    batch__check(connection->stage == BATCH__POSTGRES_CONNECTING);
     short events = connection->polling == PGRES_POLLING_READING ? POLLIN : POLLOUT;
     if (!wait_for(connection, events, limit))
         return;
@@ -163,12 +168,13 @@ static void advance_connecting(struct batch__postgres_connection *connection,
 
 static void become_ready(struct batch__postgres_connection *connection)
 {
-    batch__check(connection->conn != NULL);
+    batch__check(connection->stage == BATCH__POSTGRES_SETTING_UP);
     connection->stage = BATCH__POSTGRES_READY;
     connection->is_prepared[BATCH__POSTGRES_SAVE] = connection->table.is_save_prepared;
     connection->is_warned = false;
     connection->error = (struct batch__postgres_error){.code = 0};
     batch__postgres_hosts_succeeded(&connection->hosts);
+    batch__check(is_valid(connection));
 }
 
 /* Take all results of a step. False: one of them is an error, or there is none. */
@@ -188,6 +194,7 @@ static bool end_step(struct batch__postgres_connection *connection)
 static void advance_setting_up(struct batch__postgres_connection *connection,
                                const struct batch__postgres_limit *limit)
 {
+    batch__check(connection->stage == BATCH__POSTGRES_SETTING_UP);
     if (!connection->is_step_sent) {
         connection->error = (struct batch__postgres_error){.code = 0};
         if (!batch__postgres_table_send(&connection->table, connection->conn, &connection->error)) {

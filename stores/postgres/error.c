@@ -102,6 +102,7 @@ void batch__postgres_describe(const PGresult *result, struct batch__postgres_err
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     char line[BATCH__POSTGRES_TEXT_SIZE];
+    batch__check(result != NULL);
     *ret_error = (struct batch__postgres_error){.code = batch__postgres_code(sqlstate)};
     ret_error->has_context = PQresultErrorField(result, PG_DIAG_CONTEXT) != NULL;
     batch__postgres_one_line(line, sizeof line,

@@ -36,6 +36,7 @@ bool batch__postgres_group_init(struct batch__postgres_group *group,
                                 batch_call *const *calls, size_t calls_size)
 {
     batch__check(calls_size > 0);
+    batch__check(calls != NULL);
     if (!reserve(memory, calls_size)) {
         for (size_t i = 0; i < calls_size; i++) {
             batch_call_set_error(calls[i], 0, "no memory for a group of this size");
@@ -109,8 +110,11 @@ bool batch__postgres_group_finish(struct batch__postgres_group *group)
             is_pending = true;
             continue;
         }
-        if (item->status == BATCH_OK && !group->is_load)
-            batch_call_set_version(item->call, batch__postgres_version(item->row_new));
+        if (item->status == BATCH_OK && !group->is_load) {
+            uint64_t version = batch__postgres_version(item->row_new);
+            batch__check(version != 0); /* it would mean that there is no row */
+            batch_call_set_version(item->call, version);
+        }
         item->is_finished = true;
         batch_call_finish(item->call, item->status);
     }
@@ -155,6 +159,7 @@ static void choose_part(struct batch__postgres_group *group)
 /* Pause, twice as long each time. */
 static void back_off(struct batch__postgres_group *group, const struct batch__postgres_limit *limit)
 {
+    batch__check(group->pause_ns > 0);
     batch__postgres_pause(&group->memory->random, group->pause_ns, limit);
     group->pause_ns *= 2;
     if (group->pause_ns > PAUSE_MAX_NS)
@@ -179,6 +184,7 @@ bool batch__postgres_group_next(struct batch__postgres_group *group,
 void batch__postgres_group_succeeded(struct batch__postgres_group *group)
 {
     batch__check(group->part_size > 0);
+    batch__check(group->part_max > 0);
     group->pause_ns = 0;
     group->error = (struct batch__postgres_error){.code = 0};
     group->part_max *= 2;

@@ -37,6 +37,7 @@ void batch__postgres_hosts_failed(struct batch__postgres_hosts *hosts, uint64_t 
     hosts->pause_ns *= 2;
     if (hosts->pause_ns > PAUSE_MAX_NS)
         hosts->pause_ns = PAUSE_MAX_NS;
+    batch__check(hosts->not_before_ns >= now_ns);
 }
 
 bool batch__postgres_hosts_all_failed(const struct batch__postgres_hosts *hosts)

@@ -97,6 +97,7 @@ void batch__postgres_item_resolve(struct batch__postgres_item *item, int status,
                                   const char *text)
 {
     batch__check(!item->is_resolved);
+    batch__check(!item->is_finished);
     if (text != NULL)
         batch_call_set_error(item->call, store_code, text);
     item->status = status;

@@ -13,6 +13,7 @@ static void failed(struct batch__postgres_item *item, const char *text)
 static void decode(const struct batch__postgres_group *group, struct batch__postgres_item *item,
                    const PGresult *rows, int row)
 {
+    batch__check(!item->is_resolved);
     bool is_jsonb = group->connection->table.shape.state_type == BATCH_POSTGRES_JSONB;
     if (PQgetisnull(rows, row, 1) || PQgetisnull(rows, row, 2)) {
         failed(item, "the stored version or state is NULL");

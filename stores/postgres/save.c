@@ -97,6 +97,7 @@ static size_t take_written(struct batch__postgres_group *group, const PGresult *
     while ((bytes = batch__postgres_array_next(&array, &size)) != NULL) {
         item = item_at(group, bytes, size);
         if (item != NULL && !item->is_resolved) {
+            batch__check(left > 0);
             batch__postgres_item_resolve(item, BATCH_OK, 0, NULL);
             left--;
         }
@@ -105,6 +106,7 @@ static size_t take_written(struct batch__postgres_group *group, const PGresult *
     while ((bytes = batch__postgres_array_next(&array, &size)) != NULL) {
         item = item_of(group, bytes, size);
         if (item != NULL && !item->is_resolved) {
+            batch__check(left > 0);
             batch__postgres_item_resolve(item, BATCH_OK, 0, NULL);
             left--;
         }
@@ -137,6 +139,8 @@ static void on_rechecked(const PGresult *rows, void *arg)
 
 static void resolve_unwritten(struct batch__postgres_item *item)
 {
+    batch__check(!item->is_resolved);
+    batch__check(!item->is_locked);
     if (item->version == 0 && item->is_found && item->row_found == item->row_new)
         batch__postgres_item_resolve(
             item, BATCH_UNKNOWN, 0,
@@ -165,6 +169,7 @@ static void recheck(struct batch__postgres_group *group, const struct batch__pos
             group->part[left++] = item;
     }
     batch__check(left > 0);
+    batch__check(left <= group->part_size);
     group->part_size = left;
     struct batch__postgres_params params;
     struct batch__postgres_reply reply;
@@ -239,6 +244,7 @@ static void save_part(struct saving *saving, const struct batch__postgres_limit 
 static void wait_for_locks(struct saving *saving, const struct batch__postgres_limit *limit)
 {
     struct batch__postgres_group *group = &saving->group;
+    batch__check(group->part_size == 0);
     if (saving->locked_pause_ns < LOCKED_PAUSE_MIN_NS)
         saving->locked_pause_ns = LOCKED_PAUSE_MIN_NS;
     if (!batch__postgres_pause(&group->memory->random, saving->locked_pause_ns, limit))

@@ -1,5 +1,6 @@
 #include "session.h"
 
+#include "../check.h"
 #include "error.h"
 
 #include <stdlib.h>
@@ -23,12 +24,14 @@ int batch__postgres_session_open(const struct batch__postgres_conninfo *conninfo
         batch__postgres_session_close(session);
         return BATCH_STORE_FAILED;
     }
+    batch__check(batch__postgres_is_ready(connection));
     *ret_session = session;
     return BATCH_OK;
 }
 
 void batch__postgres_session_close(struct batch__postgres_session *session)
 {
+    batch__check(session != NULL);
     batch__postgres_drop(&session->connection);
     batch__postgres_group_memory_free(&session->memory);
     free(session);

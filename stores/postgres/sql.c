@@ -206,6 +206,7 @@ static size_t fill(const struct names *names, char letter, char *to)
     }
     size_t size = 0;
     for (int i = 0; i < 3; i++) {
+        batch__check(parts[i] != NULL);
         size_t part_size = strlen(parts[i]);
         if (to != NULL)
             memcpy(to + size, parts[i], part_size);

@@ -150,6 +150,7 @@ static void exchange(struct batch__postgres_connection *connection, int is_sent,
                      const struct batch__postgres_limit *limit, batch__postgres_row_fn on_row,
                      void *arg, struct batch__postgres_reply *ret_reply)
 {
+    batch__check(batch__postgres_is_ready(connection));
     *ret_reply = (struct batch__postgres_reply){.outcome = BATCH__POSTGRES_NOT_SENT};
     connection->is_warned = false;
     if (is_sent == 0 || (on_row != NULL && PQsetSingleRowMode(connection->conn) == 0) ||
@@ -176,6 +177,7 @@ static bool prepare(struct batch__postgres_connection *connection,
                     const struct batch__postgres_limit *limit,
                     struct batch__postgres_reply *ret_reply)
 {
+    batch__check(!connection->is_prepared[statement]);
     const struct batch__postgres_table *table = &connection->table;
     const char *name = batch__postgres_statement_name(statement);
     char *sql =
@@ -198,6 +200,7 @@ void batch__postgres_run(struct batch__postgres_connection *connection,
 {
     static const int formats[BATCH__POSTGRES_PARAMS_MAX] = {1, 1, 1, 1, 1, 1, 1};
     batch__check(batch__postgres_is_ready(connection));
+    batch__check((size_t)statement < BATCH__POSTGRES_STATEMENTS);
     batch__check(params->count > 0 && params->count <= BATCH__POSTGRES_PARAMS_MAX);
     if (!connection->is_prepared[statement] && !prepare(connection, statement, limit, ret_reply)) {
         if (ret_reply->outcome == BATCH__POSTGRES_COMMITTED)

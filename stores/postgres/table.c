@@ -105,6 +105,7 @@ static bool end_set(struct batch__postgres_table *table, const PGresult *result,
                     struct batch__postgres_error *reterr)
 {
     static const char *const commits[] = {"on", "remote_apply", "off"};
+    batch__check(table->step == BATCH__POSTGRES_SET);
     batch_postgres_durability durability = table->spec->durability;
     batch__check((size_t)durability < sizeof commits / sizeof commits[0]);
     if (strcmp(PQgetvalue(result, 0, 0), commits[durability]) != 0) {
@@ -178,6 +179,8 @@ static bool check_columns(struct batch__postgres_table *table, const PGresult *r
                                  ? "bytea, text, varchar or jsonb"
                                  : "of the type that state_type says",
                              reterr);
+    batch__check(shape->key_type != BATCH_POSTGRES_AUTO);
+    batch__check(shape->state_type != BATCH_POSTGRES_AUTO);
     return true;
 }
 
@@ -190,6 +193,7 @@ static bool end_check(struct batch__postgres_table *table, const PGresult *resul
                       struct batch__postgres_error *reterr)
 {
     struct batch__postgres_spec *spec = table->spec;
+    batch__check(table->step == BATCH__POSTGRES_CHECK);
     if (PQntuples(result) == 0) {
         if (!table->may_create)
             return refuse(spec, "it does not exist any more", reterr);

@@ -32,12 +32,14 @@ static char *put_head(char *to, uint32_t oid, size_t elements)
     to = put32(to, oid);
     if (elements == 0)
         return to;
+    batch__check(elements <= INT32_MAX);
     to = put32(to, (uint32_t)elements);
     return put32(to, 1); /* the first index */
 }
 
 static char *put_bytes(char *to, const void *bytes, size_t size, bool is_jsonb)
 {
+    batch__check(size < INT32_MAX);
     to = put32(to, (uint32_t)(size + (is_jsonb ? 1 : 0)));
     if (is_jsonb)
         *to++ = 1; /* the version of the format */
@@ -48,6 +50,7 @@ static char *put_bytes(char *to, const void *bytes, size_t size, bool is_jsonb)
 
 static uint32_t oid_of(batch_postgres_type type)
 {
+    batch__check(type != BATCH_POSTGRES_AUTO);
     return type == BATCH_POSTGRES_TEXT    ? OID_TEXT
            : type == BATCH_POSTGRES_JSONB ? OID_JSONB
                                           : OID_BYTEA;
