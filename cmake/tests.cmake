@@ -1,7 +1,7 @@
 # batch_add_test(<name> SOURCES <file>... [LIBRARIES <target>...] [INTERNAL] [TIMEOUT <seconds>]
 #                [LABELS <label>...])
 #
-# A cmocka program that CTest runs, linked with test-support and libbatch. INTERNAL links the static libraries, in
+# A cmocka program that CTest runs, linked with tests/support and libbatch. INTERNAL links the static libraries, in
 # which internal symbols can be reached, and adds src/ to the include path. Labels that ./check
 # knows: release-only (not under sanitizers), asan-only, tsan-only (only under that one).
 batch_find_module(cmocka batch_cmocka)
@@ -20,7 +20,7 @@ function(batch_add_test name)
             target_compile_definitions(${name} PRIVATE BATCH_DEBUG_CHECKS)
         endif()
     endif()
-    foreach(library IN LISTS test_LIBRARIES ITEMS test-support batch)
+    foreach(library IN LISTS test_LIBRARIES ITEMS test-main test-support batch)
         if(library MATCHES "^batch" AND TARGET ${library}${suffix})
             set(library ${library}${suffix})
         endif()

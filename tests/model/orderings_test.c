@@ -3,6 +3,7 @@
  *     BATCH_SEED=N BATCH_HISTORIES=1 <this program>      runs history N again
  */
 #include "history.h"
+#include "test.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -50,9 +51,8 @@ static void everything_must_have_been_seen(const struct history_tally *tally)
     assert_true(tally->refused_early > 0);
 }
 
-static void whatever_the_order_of_events_every_promise_is_kept(void **state)
+TEST(whatever_the_order_of_events_every_promise_is_kept)
 {
-    (void)state;
     static struct history history;
     struct history_tally tally = {0};
     uint64_t first = from_environment("BATCH_SEED", 1);
@@ -70,9 +70,8 @@ static void whatever_the_order_of_events_every_promise_is_kept(void **state)
 
 /* The control: something that is done wrong around the core must be found, or the histories above
  * show nothing. */
-static void every_mistake_is_found(void **state)
+TEST(every_mistake_is_found)
 {
-    (void)state;
     static struct history history;
     for (int mistake = HISTORY_NO_MISTAKE + 1; mistake < HISTORY_MISTAKES; mistake++) {
         struct history_tally tally = {0};
@@ -84,13 +83,4 @@ static void every_mistake_is_found(void **state)
             fail_msg("mistake %d is not found", mistake);
         print_message("mistake %2d, seed %3lu: %s\n", mistake, (unsigned long)seed, error);
     }
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whatever_the_order_of_events_every_promise_is_kept),
-        cmocka_unit_test(every_mistake_is_found),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,16 +1,9 @@
 /* The allocator that the tests count with: it counts, fails where it is told to, and only there. */
 #include "allocator.h"
+#include "test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-static void counts_what_is_taken_and_live(void **state)
+TEST(counts_what_is_taken_and_live)
 {
-    (void)state;
     struct allocator allocator = {0};
     batch_allocator functions = allocator_functions(&allocator);
     void *one = functions.allocate(7, functions.arg);
@@ -39,9 +32,8 @@ static unsigned given(struct allocator *allocator)
     return bits;
 }
 
-static void fails_once_or_from_there_on(void **state)
+TEST(fails_once_or_from_there_on)
 {
-    (void)state;
     struct allocator once = {.fail_at = 2}, from_there = {.fail_at = 2, .fails_from_there = true};
     struct allocator refusing = {0};
     assert_int_equal(given(&once), 0xD);
@@ -50,9 +42,8 @@ static void fails_once_or_from_there_on(void **state)
     assert_int_equal(given(&refusing), 0x0);
 }
 
-static void lists_its_blocks(void **state)
+TEST(lists_its_blocks)
 {
-    (void)state;
     struct allocator allocator = {.is_listed = true};
     batch_allocator functions = allocator_functions(&allocator);
     void *blocks[4];
@@ -64,14 +55,4 @@ static void lists_its_blocks(void **state)
     allocator_release_all(&allocator);
     assert_int_equal(allocator.live, 0);
     assert_null(allocator.blocks);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counts_what_is_taken_and_live),
-        cmocka_unit_test(fails_once_or_from_there_on),
-        cmocka_unit_test(lists_its_blocks),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,18 +1,15 @@
 /* The proxy itself: a fault that came a byte late or early would prove the wrong thing. */
 #include "fault_proxy.h"
+#include "test.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 enum { TEXT_SIZE = 10 };
 static const char text[TEXT_SIZE + 1] = "0123456789";
@@ -87,7 +84,7 @@ static int read_up_to(int end, size_t size_max, size_t *ret_size)
     return 1;
 }
 
-static void test_it_forwards_and_counts(void **state)
+TEST_WITH(test_it_forwards_and_counts, set_up, tear_down)
 {
     struct rig *rig = *state;
     size_t size;
@@ -129,24 +126,24 @@ static void cut_everywhere(struct rig *rig, enum fault_kind kind, int end)
     }
 }
 
-static void test_it_resets_after_every_byte(void **state)
+TEST_WITH(test_it_resets_after_every_byte, set_up, tear_down)
 {
     cut_everywhere(*state, FAULT_RESET, -ECONNRESET);
 }
 
-static void test_it_ends_after_every_byte(void **state)
+TEST_WITH(test_it_ends_after_every_byte, set_up, tear_down)
 {
     cut_everywhere(*state, FAULT_FIN, 0);
 }
 
-static void test_it_resets_after_every_byte_in_slices(void **state)
+TEST_WITH(test_it_resets_after_every_byte_in_slices, set_up, tear_down)
 {
     struct rig *rig = *state;
     fault_proxy_slice(rig->proxy, 1, 10000);
     cut_everywhere(rig, FAULT_RESET, -ECONNRESET);
 }
 
-static void test_it_holds_and_lets_go(void **state)
+TEST_WITH(test_it_holds_and_lets_go, set_up, tear_down)
 {
     struct rig *rig = *state;
     size_t size;
@@ -165,7 +162,7 @@ static void test_it_holds_and_lets_go(void **state)
     assert_int_equal(read_up_to(rig->ends[TO_SERVER], TEXT_SIZE, &size), 1);
 }
 
-static void test_it_resets_all(void **state)
+TEST_WITH(test_it_resets_all, set_up, tear_down)
 {
     struct rig *rig = *state;
     size_t size;
@@ -174,7 +171,7 @@ static void test_it_resets_all(void **state)
     assert_int_equal(read_up_to(rig->ends[TO_CLIENT], 1, &size), -ECONNRESET);
 }
 
-static void test_nobody_listens_behind_it(void **state)
+TEST_WITH(test_nobody_listens_behind_it, set_up, tear_down)
 {
     struct rig *rig = *state;
     size_t size;
@@ -187,19 +184,4 @@ static void test_nobody_listens_behind_it(void **state)
     assert_int_equal(connect(rig->ends[TO_SERVER], (struct sockaddr *)&address, sizeof address), 0);
     assert_int_equal(read_up_to(rig->ends[TO_SERVER], 1, &size), -ECONNRESET);
     rig->ends[TO_CLIENT] = rig->listener = -1;
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_it_forwards_and_counts, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_it_resets_after_every_byte, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_it_ends_after_every_byte, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_it_resets_after_every_byte_in_slices, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_it_holds_and_lets_go, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_it_resets_all, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_nobody_listens_behind_it, set_up, tear_down),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,12 +1,10 @@
 /* The rig itself: a server that is not there, or not the test's own, would prove nothing. */
 #include "postgres_server.h"
+#include "test.h"
 
 #include <errno.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,16 +13,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 static void rest(void)
 {
     nanosleep(&(struct timespec){0, 10000000}, NULL);
 }
 
-static void test_it_is_killed_and_starts_again_with_its_data(void **state)
+TEST(test_it_is_killed_and_starts_again_with_its_data)
 {
-    (void)state;
     static const char *const settings[] = {"max_connections=17", NULL};
     struct postgres_server server;
     postgres_server_init(&server, settings, false);
@@ -45,9 +40,8 @@ static void test_it_is_killed_and_starts_again_with_its_data(void **state)
     assert_int_equal(access(server.folder, F_OK), -1);
 }
 
-static void test_a_paused_server_answers_once_it_is_resumed(void **state)
+TEST(test_a_paused_server_answers_once_it_is_resumed)
 {
-    (void)state;
     struct postgres_server server;
     postgres_server_init(&server, NULL, false);
     PGconn *connection = postgres_server_connect(&server);
@@ -63,9 +57,8 @@ static void test_a_paused_server_answers_once_it_is_resumed(void **state)
     postgres_server_destroy(&server);
 }
 
-static void test_it_asks_for_its_password(void **state)
+TEST(test_it_asks_for_its_password)
 {
-    (void)state;
     struct postgres_server server;
     postgres_server_init(&server, NULL, true);
     assert_int_equal(postgres_server_number(&server, "select 1"), 1);
@@ -109,26 +102,12 @@ static void check_killed(bool is_paused)
     close(ends[1]);
 }
 
-static void test_it_goes_with_a_test_that_is_killed(void **state)
+TEST(test_it_goes_with_a_test_that_is_killed)
 {
-    (void)state;
     check_killed(false);
 }
 
-static void test_it_goes_with_a_test_that_is_killed_while_it_is_paused(void **state)
+TEST(test_it_goes_with_a_test_that_is_killed_while_it_is_paused)
 {
-    (void)state;
     check_killed(true);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_it_is_killed_and_starts_again_with_its_data),
-        cmocka_unit_test(test_a_paused_server_answers_once_it_is_resumed),
-        cmocka_unit_test(test_it_asks_for_its_password),
-        cmocka_unit_test(test_it_goes_with_a_test_that_is_killed),
-        cmocka_unit_test(test_it_goes_with_a_test_that_is_killed_while_it_is_paused),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

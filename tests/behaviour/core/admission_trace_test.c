@@ -1,6 +1,7 @@
 /* Early refusal: what cannot begin by its start_by_ns, judged by how long saves have taken, is told
  * BUSY at once instead of EXPIRED in the end. */
 #include "trace.h"
+#include "test.h"
 
 static const struct trace_options early = {
     .refuses_early = true, .deadline_ms = 10000, .load_ms = 20};
@@ -27,9 +28,8 @@ static void submit_by(struct trace *t, const char *key, const char *name, uint64
     trace_submit(t, key, name);
 }
 
-static void what_cannot_begin_in_time_is_busy_at_once(void **state)
+TEST(what_cannot_begin_in_time_is_busy_at_once)
 {
-    (void)state;
     struct trace *t = saving(&early);
     submit_by(t, "a", "B", 1419);
     submit_by(t, "a", "C", 1420);
@@ -44,9 +44,8 @@ static void what_cannot_begin_in_time_is_busy_at_once(void **state)
     trace_end(t);
 }
 
-static void if_not_asked_for_it_expires_in_the_end(void **state)
+TEST(if_not_asked_for_it_expires_in_the_end)
 {
-    (void)state;
     struct trace *t = saving(&(struct trace_options){.deadline_ms = 10000, .load_ms = 20});
     submit_by(t, "a", "B", 1100);
     trace_expect(t, "");
@@ -55,9 +54,8 @@ static void if_not_asked_for_it_expires_in_the_end(void **state)
     trace_end(t);
 }
 
-static void the_time_that_the_save_has_taken_so_far_is_counted(void **state)
+TEST(the_time_that_the_save_has_taken_so_far_is_counted)
 {
-    (void)state;
     struct trace *t = saving(&early);
     trace_at(t, 1300);
     submit_by(t, "a", "B", 1419);
@@ -67,9 +65,8 @@ static void the_time_that_the_save_has_taken_so_far_is_counted(void **state)
 }
 
 /* Nothing is known of how late it will be, and it may end at any moment. */
-static void a_save_that_takes_longer_than_ever_refuses_only_for_the_load(void **state)
+TEST(a_save_that_takes_longer_than_ever_refuses_only_for_the_load)
 {
-    (void)state;
     struct trace *t = saving(&early);
     trace_at(t, 2000);
     submit_by(t, "a", "B", 2019);
@@ -78,18 +75,16 @@ static void a_save_that_takes_longer_than_ever_refuses_only_for_the_load(void **
     trace_end(t);
 }
 
-static void an_operation_without_a_limit_waits(void **state)
+TEST(an_operation_without_a_limit_waits)
 {
-    (void)state;
     struct trace *t = saving(&early);
     trace_submit(t, "a", "B");
     trace_expect(t, "");
     trace_end(t);
 }
 
-static void a_key_at_rest_or_open_is_never_refused(void **state)
+TEST(a_key_at_rest_or_open_is_never_refused)
 {
-    (void)state;
     struct trace *t = saving(&early);
     submit_by(t, "b", "B", 1001); /* the load may be quick this time, and then it is known */
     trace_submit(t, "c", "C");
@@ -104,9 +99,8 @@ static void a_key_at_rest_or_open_is_never_refused(void **state)
     trace_end(t);
 }
 
-static void before_the_first_save_nothing_is_known(void **state)
+TEST(before_the_first_save_nothing_is_known)
 {
-    (void)state;
     struct trace *t = trace_new(&early);
     trace_submit(t, "a", "A");
     trace_at(t, 100);
@@ -115,9 +109,8 @@ static void before_the_first_save_nothing_is_known(void **state)
     trace_end(t);
 }
 
-static void a_new_save_time_counts_for_an_eighth(void **state)
+TEST(a_new_save_time_counts_for_an_eighth)
 {
-    (void)state;
     struct trace *t = saving(&early);
     trace_at(t, 1800);
     trace_saved(t, "a", BATCH_OK);
@@ -125,9 +118,8 @@ static void a_new_save_time_counts_for_an_eighth(void **state)
     trace_end(t);
 }
 
-static void kept_resources_need_no_load(void **state)
+TEST(kept_resources_need_no_load)
 {
-    (void)state;
     struct trace *t = saving(&(struct trace_options){
         .refuses_early = true, .cache_max = 1, .deadline_ms = 10000, .load_ms = 20});
     submit_by(t, "a", "B", 1399);
@@ -136,9 +128,8 @@ static void kept_resources_need_no_load(void **state)
     trace_end(t);
 }
 
-static void a_replay_means_a_load_and_a_save_more(void **state)
+TEST(a_replay_means_a_load_and_a_save_more)
 {
-    (void)state;
     struct trace *t = saving(&(struct trace_options){
         .refuses_early = true, .replays_max = 1, .deadline_ms = 10000, .load_ms = 20});
     trace_at(t, 1400);
@@ -152,9 +143,8 @@ static void a_replay_means_a_load_and_a_save_more(void **state)
 }
 
 /* The same 440 ms, whichever step of the replay it is in, but for the time that has gone by. */
-static void a_replay_is_judged_in_each_of_its_steps(void **state)
+TEST(a_replay_is_judged_in_each_of_its_steps)
 {
-    (void)state;
     static const struct trace_options options = {
         .refuses_early = true, .replays_max = 1, .deadline_ms = 10000, .load_ms = 20};
     struct trace *t = saving(&options);
@@ -186,9 +176,8 @@ static void a_replay_is_judged_in_each_of_its_steps(void **state)
     trace_end(t);
 }
 
-static void a_load_of_a_replay_that_takes_longer_than_ever_leaves_the_save(void **state)
+TEST(a_load_of_a_replay_that_takes_longer_than_ever_leaves_the_save)
 {
-    (void)state;
     struct trace *t = saving(&(struct trace_options){
         .refuses_early = true, .replays_max = 1, .deadline_ms = 10000, .load_ms = 20});
     trace_at(t, 1400);
@@ -201,23 +190,4 @@ static void a_load_of_a_replay_that_takes_longer_than_ever_leaves_the_save(void 
                     "[1400] a: load\n"
                     "[1500] done B BUSY\n");
     trace_end(t);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_cannot_begin_in_time_is_busy_at_once),
-        cmocka_unit_test(if_not_asked_for_it_expires_in_the_end),
-        cmocka_unit_test(the_time_that_the_save_has_taken_so_far_is_counted),
-        cmocka_unit_test(a_save_that_takes_longer_than_ever_refuses_only_for_the_load),
-        cmocka_unit_test(an_operation_without_a_limit_waits),
-        cmocka_unit_test(a_key_at_rest_or_open_is_never_refused),
-        cmocka_unit_test(before_the_first_save_nothing_is_known),
-        cmocka_unit_test(a_new_save_time_counts_for_an_eighth),
-        cmocka_unit_test(kept_resources_need_no_load),
-        cmocka_unit_test(a_replay_means_a_load_and_a_save_more),
-        cmocka_unit_test(a_replay_is_judged_in_each_of_its_steps),
-        cmocka_unit_test(a_load_of_a_replay_that_takes_longer_than_ever_leaves_the_save),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* Resources kept between batches: the next batch of the key skips its load, and what nothing has
  * shown to be stored is never told. */
 #include "trace.h"
+#include "test.h"
 
 static const struct trace_options keeps_two = {.cache_max = 2, .deadline_ms = 1000, .load_ms = 10};
 static const struct trace_options keeps_two_and_replays = {
@@ -21,9 +22,8 @@ static struct trace *kept(const struct trace_options *options)
     return t;
 }
 
-static void the_next_batch_skips_its_load_and_has_a_window_of_its_own(void **state)
+TEST(the_next_batch_skips_its_load_and_has_a_window_of_its_own)
 {
-    (void)state;
     struct trace *t = kept(&keeps_two);
     trace_at(t, 500);
     trace_submit(t, "a", "B");
@@ -38,9 +38,8 @@ static void the_next_batch_skips_its_load_and_has_a_window_of_its_own(void **sta
     trace_end(t);
 }
 
-static void those_who_waited_for_the_save_run_at_once(void **state)
+TEST(those_who_waited_for_the_save_run_at_once)
 {
-    (void)state;
     struct trace *t = trace_new(&keeps_two);
     trace_submit(t, "a", "A");
     trace_at(t, 100);
@@ -60,9 +59,8 @@ static void those_who_waited_for_the_save_run_at_once(void **state)
     trace_end(t);
 }
 
-static void a_save_that_is_not_ok_drops_it(void **state)
+TEST(a_save_that_is_not_ok_drops_it)
 {
-    (void)state;
     static const int outcomes[] = {BATCH_SAVE_FAILED, BATCH_CONFLICT, BATCH_UNKNOWN};
     for (size_t i = 0; i < 3; i++) {
         struct trace *t = kept(&keeps_two);
@@ -77,9 +75,8 @@ static void a_save_that_is_not_ok_drops_it(void **state)
     }
 }
 
-static void a_load_that_fails_leaves_nothing_to_keep(void **state)
+TEST(a_load_that_fails_leaves_nothing_to_keep)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.cache_max = 2});
     trace_submit(t, "a", "A");
     trace_loaded(t, "a", BATCH_LOAD_FAILED);
@@ -88,9 +85,8 @@ static void a_load_that_fails_leaves_nothing_to_keep(void **state)
     trace_end(t);
 }
 
-static void the_one_used_longest_ago_is_dropped_for_another(void **state)
+TEST(the_one_used_longest_ago_is_dropped_for_another)
 {
-    (void)state;
     struct trace *t = trace_new(&keeps_two);
     static const char *const keys[] = {"a", "b", "a", "c"};
     static const char *const names[] = {"A", "B", "C", "D"};
@@ -120,9 +116,8 @@ static void the_one_used_longest_ago_is_dropped_for_another(void **state)
     trace_end(t);
 }
 
-static void an_operation_that_comes_while_it_is_dropped_loads_it(void **state)
+TEST(an_operation_that_comes_while_it_is_dropped_loads_it)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.cache_max = 1, .deadline_ms = 1000});
     trace_submit(t, "a", "A");
     trace_loaded(t, "a", BATCH_OK);
@@ -145,9 +140,8 @@ static void an_operation_that_comes_while_it_is_dropped_loads_it(void **state)
 }
 
 /* Somebody else may have saved meanwhile, and no save looks. */
-static void a_batch_that_changes_nothing_is_run_again_on_what_is_stored(void **state)
+TEST(a_batch_that_changes_nothing_is_run_again_on_what_is_stored)
 {
-    (void)state;
     struct trace *t = kept(&keeps_two);
     trace_op(t, 'B')->verdict = BATCH_UNCHANGED;
     trace_op(t, 'C')->verdict = BATCH_UNCHANGED;
@@ -164,9 +158,8 @@ static void a_batch_that_changes_nothing_is_run_again_on_what_is_stored(void **s
     trace_end(t);
 }
 
-static void what_changes_only_then_is_saved(void **state)
+TEST(what_changes_only_then_is_saved)
 {
-    (void)state;
     struct trace *t = kept(&keeps_two);
     trace_op(t, 'B')->verdict = BATCH_UNCHANGED;
     trace_submit(t, "a", "B");
@@ -183,9 +176,8 @@ static void what_changes_only_then_is_saved(void **state)
     trace_end(t);
 }
 
-static void to_look_again_is_not_a_replay(void **state)
+TEST(to_look_again_is_not_a_replay)
 {
-    (void)state;
     struct trace *t = kept(&(struct trace_options){
         .cache_max = 2, .deadline_ms = 1000, .load_ms = 10, .show_records = false});
     trace_op(t, 'B')->verdict = BATCH_UNCHANGED;
@@ -195,9 +187,8 @@ static void to_look_again_is_not_a_replay(void **state)
     trace_end(t);
 }
 
-static void a_conflict_of_a_kept_resource_is_replayed_on_what_is_stored(void **state)
+TEST(a_conflict_of_a_kept_resource_is_replayed_on_what_is_stored)
 {
-    (void)state;
     struct trace *t = kept(&keeps_two_and_replays);
     trace_submit(t, "a", "B");
     trace_at(t, 200);
@@ -215,9 +206,8 @@ static void a_conflict_of_a_kept_resource_is_replayed_on_what_is_stored(void **s
     trace_end(t);
 }
 
-static void when_all_leave_before_they_begin_it_is_dropped(void **state)
+TEST(when_all_leave_before_they_begin_it_is_dropped)
 {
-    (void)state;
     struct trace *t = kept(&keeps_two);
     trace_hold(t);
     trace_submit(t, "a", "B");
@@ -229,9 +219,8 @@ static void when_all_leave_before_they_begin_it_is_dropped(void **state)
     trace_end(t);
 }
 
-static void natural_batching_closes_a_batch_that_skipped_its_load(void **state)
+TEST(natural_batching_closes_a_batch_that_skipped_its_load)
 {
-    (void)state;
     struct trace *t = trace_new(
         &(struct trace_options){.cache_max = 2, .window_ms = TRACE_NO_WINDOW, .load_ms = 1});
     trace_submit(t, "a", "A");
@@ -253,9 +242,8 @@ static void natural_batching_closes_a_batch_that_skipped_its_load(void **state)
     trace_end(t);
 }
 
-static void stop_drops_what_is_kept(void **state)
+TEST(stop_drops_what_is_kept)
 {
-    (void)state;
     struct trace *t = kept(&keeps_two);
     trace_submit(t, "b", "B");
     trace_at(t, 150);
@@ -272,9 +260,8 @@ static void stop_drops_what_is_kept(void **state)
 }
 
 /* The batch has ended, and its resource is about to be kept, when stop comes. */
-static void stop_that_comes_just_before_it_is_kept_drops_it_too(void **state)
+TEST(stop_that_comes_just_before_it_is_kept_drops_it_too)
 {
-    (void)state;
     struct trace *t = trace_new(&keeps_two);
     trace_submit(t, "a", "A");
     trace_at(t, 100);
@@ -292,9 +279,8 @@ static void stop_that_comes_just_before_it_is_kept_drops_it_too(void **state)
 }
 
 /* It was not loaded, so no load has a time, and the deadline of the one that comes is its own. */
-static void the_times_of_an_earlier_batch_are_not_its_own(void **state)
+TEST(the_times_of_an_earlier_batch_are_not_its_own)
 {
-    (void)state;
     struct trace *t = kept(&(struct trace_options){
         .cache_max = 2, .deadline_ms = 1000, .load_ms = 10, .show_deadline = false});
     t->options.show_deadline = true;
@@ -310,9 +296,8 @@ static void the_times_of_an_earlier_batch_are_not_its_own(void **state)
     trace_end(t);
 }
 
-static void those_who_waited_join_though_the_first_takes_longer_than_the_window(void **state)
+TEST(those_who_waited_join_though_the_first_takes_longer_than_the_window)
 {
-    (void)state;
     struct trace *t = trace_new(&keeps_two);
     trace_submit(t, "a", "A");
     trace_at(t, 100);
@@ -328,27 +313,4 @@ static void those_who_waited_join_though_the_first_takes_longer_than_the_window(
                     "[260] a: run C\n"
                     "[260] a: save, closed by window\n");
     trace_end(t);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_next_batch_skips_its_load_and_has_a_window_of_its_own),
-        cmocka_unit_test(those_who_waited_for_the_save_run_at_once),
-        cmocka_unit_test(a_save_that_is_not_ok_drops_it),
-        cmocka_unit_test(a_load_that_fails_leaves_nothing_to_keep),
-        cmocka_unit_test(the_one_used_longest_ago_is_dropped_for_another),
-        cmocka_unit_test(an_operation_that_comes_while_it_is_dropped_loads_it),
-        cmocka_unit_test(a_batch_that_changes_nothing_is_run_again_on_what_is_stored),
-        cmocka_unit_test(what_changes_only_then_is_saved),
-        cmocka_unit_test(to_look_again_is_not_a_replay),
-        cmocka_unit_test(a_conflict_of_a_kept_resource_is_replayed_on_what_is_stored),
-        cmocka_unit_test(when_all_leave_before_they_begin_it_is_dropped),
-        cmocka_unit_test(natural_batching_closes_a_batch_that_skipped_its_load),
-        cmocka_unit_test(stop_drops_what_is_kept),
-        cmocka_unit_test(stop_that_comes_just_before_it_is_kept_drops_it_too),
-        cmocka_unit_test(the_times_of_an_earlier_batch_are_not_its_own),
-        cmocka_unit_test(those_who_waited_join_though_the_first_takes_longer_than_the_window),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,11 @@
 /* Operations that should not begin any more: canceled, or past their start_by_ns. */
 #include "trace.h"
+#include "test.h"
 
 /* ---- They never begin, and open no batch ---------------------------------------------------- */
 
-static void an_operation_canceled_before_it_is_submitted_opens_no_batch(void **state)
+TEST(an_operation_canceled_before_it_is_submitted_opens_no_batch)
 {
-    (void)state;
     struct trace *t = trace_new(NULL);
     trace_op(t, 'A')->op.private_canceled = 1;
     trace_submit(t, "a", "A");
@@ -15,9 +15,8 @@ static void an_operation_canceled_before_it_is_submitted_opens_no_batch(void **s
     trace_end(t);
 }
 
-static void an_operation_that_is_late_when_submitted_opens_no_batch(void **state)
+TEST(an_operation_that_is_late_when_submitted_opens_no_batch)
 {
-    (void)state;
     struct trace *t = trace_new(NULL);
     trace_at(t, 50);
     trace_op(t, 'A')->op.start_by_ns = 50 * TRACE_MS - 1;
@@ -27,9 +26,8 @@ static void an_operation_that_is_late_when_submitted_opens_no_batch(void **state
     trace_end(t);
 }
 
-static void beginning_at_start_by_itself_is_in_time(void **state)
+TEST(beginning_at_start_by_itself_is_in_time)
 {
-    (void)state;
     struct trace *t = trace_new(NULL);
     trace_op(t, 'A')->op.start_by_ns = 20 * TRACE_MS;
     trace_op(t, 'B')->op.start_by_ns = 20 * TRACE_MS - 1;
@@ -42,9 +40,8 @@ static void beginning_at_start_by_itself_is_in_time(void **state)
     trace_end(t);
 }
 
-static void canceled_before_the_load_was_taken_nothing_is_loaded(void **state)
+TEST(canceled_before_the_load_was_taken_nothing_is_loaded)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.show_records = true});
     trace_hold(t);
     trace_submit(t, "a", "A");
@@ -55,9 +52,8 @@ static void canceled_before_the_load_was_taken_nothing_is_loaded(void **state)
     trace_end(t);
 }
 
-static void canceled_and_submitted_again_before_the_load_was_taken_it_is_loaded_once(void **state)
+TEST(canceled_and_submitted_again_before_the_load_was_taken_it_is_loaded_once)
 {
-    (void)state;
     struct trace *t = trace_new(NULL);
     trace_hold(t);
     trace_submit(t, "a", "A");
@@ -73,9 +69,8 @@ static void canceled_and_submitted_again_before_the_load_was_taken_it_is_loaded_
 
 /* ---- While the key is loaded or saved ------------------------------------------------------- */
 
-static void a_waiting_operation_is_answered_as_soon_as_it_is_canceled(void **state)
+TEST(a_waiting_operation_is_answered_as_soon_as_it_is_canceled)
 {
-    (void)state;
     struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "ABC");
     trace_at(t, 10);
@@ -89,9 +84,8 @@ static void a_waiting_operation_is_answered_as_soon_as_it_is_canceled(void **sta
     trace_end(t);
 }
 
-static void a_waiting_operation_is_answered_as_soon_as_it_expires(void **state)
+TEST(a_waiting_operation_is_answered_as_soon_as_it_expires)
 {
-    (void)state;
     struct trace *t = trace_new(NULL);
     trace_op(t, 'B')->op.start_by_ns = 15 * TRACE_MS - 1;
     trace_submit(t, "a", "ABC");
@@ -105,9 +99,8 @@ static void a_waiting_operation_is_answered_as_soon_as_it_expires(void **state)
     trace_end(t);
 }
 
-static void operations_behind_a_save_are_canceled_and_expire_at_once(void **state)
+TEST(operations_behind_a_save_are_canceled_and_expire_at_once)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_submit(t, "a", "A");
     trace_at(t, 100);
@@ -130,9 +123,8 @@ static void operations_behind_a_save_are_canceled_and_expire_at_once(void **stat
     trace_end(t);
 }
 
-static void canceled_when_about_to_run_and_then_without_a_place_it_is_not_left_waiting(void **state)
+TEST(canceled_when_about_to_run_and_then_without_a_place_it_is_not_left_waiting)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.ops_max = 1});
     trace_submit(t, "a", "AB");
     trace_hold(t);
@@ -147,9 +139,8 @@ static void canceled_when_about_to_run_and_then_without_a_place_it_is_not_left_w
     trace_end(t);
 }
 
-static void everybody_behind_a_save_leaves_and_the_key_is_forgotten(void **state)
+TEST(everybody_behind_a_save_leaves_and_the_key_is_forgotten)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_submit(t, "a", "A");
     trace_at(t, 100);
@@ -167,9 +158,8 @@ static void everybody_behind_a_save_leaves_and_the_key_is_forgotten(void **state
     trace_end(t);
 }
 
-static void cancel_after_an_operation_ran_changes_nothing(void **state)
+TEST(cancel_after_an_operation_ran_changes_nothing)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_op(t, 'A')->op.start_by_ns = 10 * TRACE_MS;
     trace_submit(t, "a", "A");
@@ -187,9 +177,8 @@ static void cancel_after_an_operation_ran_changes_nothing(void **state)
     trace_end(t);
 }
 
-static void canceled_twice_it_is_answered_once(void **state)
+TEST(canceled_twice_it_is_answered_once)
 {
-    (void)state;
     struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "AB");
     trace_hold(t);
@@ -204,9 +193,8 @@ static void canceled_twice_it_is_answered_once(void **state)
 
 /* ---- Batches that everybody left ------------------------------------------------------------ */
 
-static void a_batch_that_everybody_left_is_released_without_run_save_or_record(void **state)
+TEST(a_batch_that_everybody_left_is_released_without_run_save_or_record)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.show_records = true});
     trace_submit(t, "a", "AB");
     trace_at(t, 10);
@@ -221,9 +209,8 @@ static void a_batch_that_everybody_left_is_released_without_run_save_or_record(v
     trace_end(t);
 }
 
-static void a_failed_load_that_everybody_left_is_nobodys_error(void **state)
+TEST(a_failed_load_that_everybody_left_is_nobodys_error)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.show_records = true});
     trace_submit(t, "a", "A");
     trace_cancel(t, "A");
@@ -234,9 +221,8 @@ static void a_failed_load_that_everybody_left_is_nobodys_error(void **state)
     trace_end(t);
 }
 
-static void everybody_left_between_the_end_of_the_load_and_their_turn(void **state)
+TEST(everybody_left_between_the_end_of_the_load_and_their_turn)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.show_records = true});
     trace_submit(t, "a", "AB");
     trace_op(t, 'A')->op.private_canceled = 1; /* its event comes after that of the load */
@@ -251,9 +237,8 @@ static void everybody_left_between_the_end_of_the_load_and_their_turn(void **sta
     trace_end(t);
 }
 
-static void a_load_that_everybody_left_serves_who_comes_next(void **state)
+TEST(a_load_that_everybody_left_serves_who_comes_next)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 60});
     trace_submit(t, "a", "A");
     trace_at(t, 10);
@@ -270,9 +255,8 @@ static void a_load_that_everybody_left_serves_who_comes_next(void **state)
 
 /* ---- The window of those who stay ----------------------------------------------------------- */
 
-static void a_canceled_opener_does_not_shorten_the_window_of_the_next(void **state)
+TEST(a_canceled_opener_does_not_shorten_the_window_of_the_next)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 50});
     trace_submit(t, "a", "A");
     trace_at(t, 40);
@@ -289,9 +273,8 @@ static void a_canceled_opener_does_not_shorten_the_window_of_the_next(void **sta
     trace_end(t);
 }
 
-static void an_opener_refused_at_its_turn_does_not_shorten_the_window_of_the_next(void **state)
+TEST(an_opener_refused_at_its_turn_does_not_shorten_the_window_of_the_next)
 {
-    (void)state;
     struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "AB");
     trace_op(t, 'A')->op.private_canceled = 1;
@@ -305,9 +288,8 @@ static void an_opener_refused_at_its_turn_does_not_shorten_the_window_of_the_nex
     trace_end(t);
 }
 
-static void one_in_the_middle_that_leaves_does_not_lengthen_the_window(void **state)
+TEST(one_in_the_middle_that_leaves_does_not_lengthen_the_window)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 50});
     trace_submit(t, "a", "AB");
     trace_at(t, 40);
@@ -320,9 +302,8 @@ static void one_in_the_middle_that_leaves_does_not_lengthen_the_window(void **st
     trace_end(t);
 }
 
-static void one_in_the_middle_refused_at_its_turn_does_not_lengthen_the_window(void **state)
+TEST(one_in_the_middle_refused_at_its_turn_does_not_lengthen_the_window)
 {
-    (void)state;
     struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "ABC");
     trace_op(t, 'B')->op.private_canceled = 1;
@@ -339,9 +320,8 @@ static void one_in_the_middle_refused_at_its_turn_does_not_lengthen_the_window(v
 
 /* A batch whose window begins anew has a new deadline too, or its save would come too late even if
  * everything is fast. */
-static void the_deadline_moves_with_the_window_when_the_opener_left_while_loading(void **state)
+TEST(the_deadline_moves_with_the_window_when_the_opener_left_while_loading)
 {
-    (void)state;
     struct trace *t = trace_new(
         &(struct trace_options){.deadline_ms = 100, .load_ms = 50, .show_deadline = true});
     trace_submit(t, "a", "A");
@@ -356,9 +336,8 @@ static void the_deadline_moves_with_the_window_when_the_opener_left_while_loadin
     trace_end(t);
 }
 
-static void the_deadline_moves_with_the_window_when_the_opener_is_refused_at_its_turn(void **state)
+TEST(the_deadline_moves_with_the_window_when_the_opener_is_refused_at_its_turn)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.deadline_ms = 100, .show_deadline = true});
     trace_submit(t, "a", "AB");
     trace_op(t, 'A')->op.private_canceled = 1;
@@ -372,10 +351,8 @@ static void the_deadline_moves_with_the_window_when_the_opener_is_refused_at_its
     trace_end(t);
 }
 
-static void an_opener_that_expires_behind_another_keys_long_operation_moves_the_deadline(
-    void **state)
+TEST(an_opener_that_expires_behind_another_keys_long_operation_moves_the_deadline)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.deadline_ms = 100, .show_deadline = true});
     trace_submit(t, "a", "A");
     trace_op(t, 'B')->op.start_by_ns = 30 * TRACE_MS;
@@ -394,36 +371,4 @@ static void an_opener_that_expires_behind_another_keys_long_operation_moves_the_
                     "[100] a: save, closed by window, deadline 100\n"
                     "[160] b: save, closed by window, deadline 160\n");
     trace_end(t);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_operation_canceled_before_it_is_submitted_opens_no_batch),
-        cmocka_unit_test(an_operation_that_is_late_when_submitted_opens_no_batch),
-        cmocka_unit_test(beginning_at_start_by_itself_is_in_time),
-        cmocka_unit_test(canceled_before_the_load_was_taken_nothing_is_loaded),
-        cmocka_unit_test(canceled_and_submitted_again_before_the_load_was_taken_it_is_loaded_once),
-        cmocka_unit_test(a_waiting_operation_is_answered_as_soon_as_it_is_canceled),
-        cmocka_unit_test(a_waiting_operation_is_answered_as_soon_as_it_expires),
-        cmocka_unit_test(operations_behind_a_save_are_canceled_and_expire_at_once),
-        cmocka_unit_test(
-            canceled_when_about_to_run_and_then_without_a_place_it_is_not_left_waiting),
-        cmocka_unit_test(everybody_behind_a_save_leaves_and_the_key_is_forgotten),
-        cmocka_unit_test(cancel_after_an_operation_ran_changes_nothing),
-        cmocka_unit_test(canceled_twice_it_is_answered_once),
-        cmocka_unit_test(a_batch_that_everybody_left_is_released_without_run_save_or_record),
-        cmocka_unit_test(a_failed_load_that_everybody_left_is_nobodys_error),
-        cmocka_unit_test(everybody_left_between_the_end_of_the_load_and_their_turn),
-        cmocka_unit_test(a_load_that_everybody_left_serves_who_comes_next),
-        cmocka_unit_test(a_canceled_opener_does_not_shorten_the_window_of_the_next),
-        cmocka_unit_test(an_opener_refused_at_its_turn_does_not_shorten_the_window_of_the_next),
-        cmocka_unit_test(one_in_the_middle_that_leaves_does_not_lengthen_the_window),
-        cmocka_unit_test(one_in_the_middle_refused_at_its_turn_does_not_lengthen_the_window),
-        cmocka_unit_test(the_deadline_moves_with_the_window_when_the_opener_left_while_loading),
-        cmocka_unit_test(the_deadline_moves_with_the_window_when_the_opener_is_refused_at_its_turn),
-        cmocka_unit_test(
-            an_opener_that_expires_behind_another_keys_long_operation_moves_the_deadline),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

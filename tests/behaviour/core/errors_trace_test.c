@@ -1,12 +1,12 @@
 /* What the store's failures mean for whom. */
 #include "trace.h"
+#include "test.h"
 
 /* ---- Load ----------------------------------------------------------------------------------- */
 
 /* The original answered one of them and loaded again for the next: 50 waiters, 50 failed loads. */
-static void a_failed_load_answers_everybody_who_waits_for_it(void **state)
+TEST(a_failed_load_answers_everybody_who_waits_for_it)
 {
-    (void)state;
     struct trace *t = trace_new(NULL);
     struct trace_op many[50];
     for (size_t i = 0; i < 50; i++) {
@@ -27,9 +27,8 @@ static void a_failed_load_answers_everybody_who_waits_for_it(void **state)
     trace_end(t);
 }
 
-static void an_operation_that_comes_after_a_failed_load_opens_a_new_batch(void **state)
+TEST(an_operation_that_comes_after_a_failed_load_opens_a_new_batch)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.show_records = true});
     trace_submit(t, "a", "AB");
     trace_at(t, 10);
@@ -48,9 +47,8 @@ static void an_operation_that_comes_after_a_failed_load_opens_a_new_batch(void *
     trace_end(t);
 }
 
-static void an_operation_that_comes_before_the_failure_is_told_opens_a_new_batch(void **state)
+TEST(an_operation_that_comes_before_the_failure_is_told_opens_a_new_batch)
 {
-    (void)state;
     struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "A");
     trace_hold(t);
@@ -65,9 +63,8 @@ static void an_operation_that_comes_before_the_failure_is_told_opens_a_new_batch
     trace_end(t);
 }
 
-static void a_load_that_fails_after_the_window_is_answered_too(void **state)
+TEST(a_load_that_fails_after_the_window_is_answered_too)
 {
-    (void)state;
     struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "A");
     trace_at(t, 500);
@@ -78,9 +75,8 @@ static void a_load_that_fails_after_the_window_is_answered_too(void **state)
     trace_end(t);
 }
 
-static void more_than_ops_max_wait_for_a_load_that_fails(void **state)
+TEST(more_than_ops_max_wait_for_a_load_that_fails)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.ops_max = 2});
     trace_submit(t, "a", "ABC");
     trace_loaded(t, "a", BATCH_LOAD_FAILED);
@@ -110,9 +106,8 @@ static void save_ends_with(int status, const char *expected)
     trace_end(t);
 }
 
-static void a_save_error_reaches_everybody_of_that_batch_and_nobody_else(void **state)
+TEST(a_save_error_reaches_everybody_of_that_batch_and_nobody_else)
 {
-    (void)state;
     save_ends_with(BATCH_SAVE_FAILED, "[  0] a: load\n"
                                       "[  1] a: run A\n"
                                       "[  1] a: run B\n"
@@ -123,9 +118,8 @@ static void a_save_error_reaches_everybody_of_that_batch_and_nobody_else(void **
                                       "[110] a: load\n");
 }
 
-static void an_unknown_outcome_stays_unknown_and_nothing_is_run_again(void **state)
+TEST(an_unknown_outcome_stays_unknown_and_nothing_is_run_again)
 {
-    (void)state;
     save_ends_with(BATCH_UNKNOWN, "[  0] a: load\n"
                                   "[  1] a: run A\n"
                                   "[  1] a: run B\n"
@@ -136,9 +130,8 @@ static void an_unknown_outcome_stays_unknown_and_nothing_is_run_again(void **sta
                                   "[110] a: load\n");
 }
 
-static void a_conflict_is_told_as_a_conflict(void **state)
+TEST(a_conflict_is_told_as_a_conflict)
 {
-    (void)state;
     save_ends_with(BATCH_CONFLICT, "[  0] a: load\n"
                                    "[  1] a: run A\n"
                                    "[  1] a: run B\n"
@@ -149,9 +142,8 @@ static void a_conflict_is_told_as_a_conflict(void **state)
                                    "[110] a: load\n");
 }
 
-static void a_save_error_is_not_told_to_those_who_left_the_batch_or_to_other_keys(void **state)
+TEST(a_save_error_is_not_told_to_those_who_left_the_batch_or_to_other_keys)
 {
-    (void)state;
     struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "AB");
     trace_submit(t, "b", "C");
@@ -177,9 +169,8 @@ static void a_save_error_is_not_told_to_those_who_left_the_batch_or_to_other_key
 
 /* The core never keeps a resource from one batch to the next: what a failed save left in memory is
  * gone, and the truth is loaded. */
-static void after_every_batch_the_resource_is_loaded_again(void **state)
+TEST(after_every_batch_the_resource_is_loaded_again)
 {
-    (void)state;
     static const int outcomes[] = {BATCH_OK, BATCH_SAVE_FAILED, BATCH_CONFLICT, BATCH_UNKNOWN};
     struct trace *t = trace_new(&(struct trace_options){.ops_max = 1});
     trace_submit(t, "a", "ABCDE");
@@ -191,21 +182,4 @@ static void after_every_batch_the_resource_is_loaded_again(void **state)
     }
     assert_int_equal(t->runs, 4);
     trace_end(t);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_failed_load_answers_everybody_who_waits_for_it),
-        cmocka_unit_test(an_operation_that_comes_after_a_failed_load_opens_a_new_batch),
-        cmocka_unit_test(an_operation_that_comes_before_the_failure_is_told_opens_a_new_batch),
-        cmocka_unit_test(a_load_that_fails_after_the_window_is_answered_too),
-        cmocka_unit_test(more_than_ops_max_wait_for_a_load_that_fails),
-        cmocka_unit_test(a_save_error_reaches_everybody_of_that_batch_and_nobody_else),
-        cmocka_unit_test(an_unknown_outcome_stays_unknown_and_nothing_is_run_again),
-        cmocka_unit_test(a_conflict_is_told_as_a_conflict),
-        cmocka_unit_test(a_save_error_is_not_told_to_those_who_left_the_batch_or_to_other_keys),
-        cmocka_unit_test(after_every_batch_the_resource_is_loaded_again),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

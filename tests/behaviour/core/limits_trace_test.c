@@ -1,11 +1,11 @@
 /* Limits and memory: what is refused is answered at once, and what is accepted is never lost. */
 #include "trace.h"
+#include "test.h"
 
 /* ---- BUSY ----------------------------------------------------------------------------------- */
 
-static void more_operations_than_may_wait_in_all_are_told_busy(void **state)
+TEST(more_operations_than_may_wait_in_all_are_told_busy)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.ops_waiting_max = 2, .load_ms = 1});
     trace_submit(t, "a", "A");
     trace_submit(t, "b", "B");
@@ -31,9 +31,8 @@ static void more_operations_than_may_wait_in_all_are_told_busy(void **state)
     trace_end(t);
 }
 
-static void more_operations_than_may_wait_on_one_key_are_told_busy(void **state)
+TEST(more_operations_than_may_wait_on_one_key_are_told_busy)
 {
-    (void)state;
     struct trace *t =
         trace_new(&(struct trace_options){.key_ops_waiting_max = 2, .load_ms = 1, .save_ms = 5});
     trace_submit(t, "a", "ABC");
@@ -59,9 +58,8 @@ static void more_operations_than_may_wait_on_one_key_are_told_busy(void **state)
     trace_end(t);
 }
 
-static void an_operation_that_is_canceled_makes_room(void **state)
+TEST(an_operation_that_is_canceled_makes_room)
 {
-    (void)state;
     struct trace *t =
         trace_new(&(struct trace_options){.ops_waiting_max = 3, .key_ops_waiting_max = 2});
     trace_submit(t, "a", "ABC");
@@ -75,9 +73,8 @@ static void an_operation_that_is_canceled_makes_room(void **state)
 }
 
 /* The outcome is known and DONE has not been taken: they are not answered yet. */
-static void those_who_are_about_to_be_answered_still_count(void **state)
+TEST(those_who_are_about_to_be_answered_still_count)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.key_ops_waiting_max = 2, .load_ms = 1});
     trace_submit(t, "a", "AB");
     trace_at(t, 100);
@@ -150,21 +147,18 @@ static void without_memory(bool fails_from_there)
     free(keys);
 }
 
-static void when_one_allocation_fails_that_operation_is_told_and_nothing_is_lost(void **state)
+TEST(when_one_allocation_fails_that_operation_is_told_and_nothing_is_lost)
 {
-    (void)state;
     without_memory(false);
 }
 
-static void when_memory_is_at_its_end_operations_are_told_and_nothing_is_lost(void **state)
+TEST(when_memory_is_at_its_end_operations_are_told_and_nothing_is_lost)
 {
-    (void)state;
     without_memory(true);
 }
 
-static void an_accepted_operation_needs_no_more_memory(void **state)
+TEST(an_accepted_operation_needs_no_more_memory)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.ops_max = 2, .load_ms = 1, .save_ms = 1});
     trace_submit(t, "a", "A");
     t->memory.fail_at = 1;
@@ -179,10 +173,8 @@ static void an_accepted_operation_needs_no_more_memory(void **state)
     trace_end(t);
 }
 
-static void memory_grows_with_the_keys_that_have_work_at_one_time_and_not_with_all_keys(
-    void **state)
+TEST(memory_grows_with_the_keys_that_have_work_at_one_time_and_not_with_all_keys)
 {
-    (void)state;
     struct trace *t =
         trace_new(&(struct trace_options){.window_ms = 1, .load_ms = 1, .save_ms = 1});
     uint64_t taken = 0;
@@ -204,9 +196,8 @@ static void memory_grows_with_the_keys_that_have_work_at_one_time_and_not_with_a
 }
 
 /* What an owner may ask of a core. */
-static void questions_are_answered(void **state)
+TEST(questions_are_answered)
 {
-    (void)state;
     struct trace *t =
         trace_new(&(struct trace_options){.start_ns = 7, .ops_waiting_max = 2, .cache_max = 1});
     assert_true(batch__core_is_idle(&t->core));
@@ -234,21 +225,4 @@ static void questions_are_answered(void **state)
     trace_go(t);
     assert_true(batch__core_is_idle(&t->core));
     trace_end(t);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(more_operations_than_may_wait_in_all_are_told_busy),
-        cmocka_unit_test(more_operations_than_may_wait_on_one_key_are_told_busy),
-        cmocka_unit_test(those_who_are_about_to_be_answered_still_count),
-        cmocka_unit_test(an_operation_that_is_canceled_makes_room),
-        cmocka_unit_test(when_one_allocation_fails_that_operation_is_told_and_nothing_is_lost),
-        cmocka_unit_test(when_memory_is_at_its_end_operations_are_told_and_nothing_is_lost),
-        cmocka_unit_test(an_accepted_operation_needs_no_more_memory),
-        cmocka_unit_test(
-            memory_grows_with_the_keys_that_have_work_at_one_time_and_not_with_all_keys),
-        cmocka_unit_test(questions_are_answered),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

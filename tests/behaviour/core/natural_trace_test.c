@@ -1,12 +1,12 @@
 /* BATCH_WINDOW_NONE: a batch closes as soon as the store is free to take it. The runtime says so by
  * a flush. */
 #include "trace.h"
+#include "test.h"
 
 static const struct trace_options natural = {.window_ms = TRACE_NO_WINDOW, .load_ms = 1};
 
-static void a_batch_closes_when_the_store_is_free_and_not_before(void **state)
+TEST(a_batch_closes_when_the_store_is_free_and_not_before)
 {
-    (void)state;
     struct trace *t = trace_new(&natural);
     trace_submit(t, "a", "A");
     trace_at(t, 1000);
@@ -24,9 +24,8 @@ static void a_batch_closes_when_the_store_is_free_and_not_before(void **state)
     trace_end(t);
 }
 
-static void the_store_takes_the_oldest_batches_first_and_no_more_than_it_has_room_for(void **state)
+TEST(the_store_takes_the_oldest_batches_first_and_no_more_than_it_has_room_for)
 {
-    (void)state;
     struct trace *t = trace_new(&natural);
     trace_submit(t, "a", "A");
     trace_submit(t, "b", "B");
@@ -49,9 +48,8 @@ static void the_store_takes_the_oldest_batches_first_and_no_more_than_it_has_roo
     trace_end(t);
 }
 
-static void what_comes_while_the_store_is_busy_is_the_next_batch(void **state)
+TEST(what_comes_while_the_store_is_busy_is_the_next_batch)
 {
-    (void)state;
     struct trace *t = trace_new(&natural);
     trace_submit(t, "a", "A");
     trace_at(t, 1);
@@ -75,9 +73,8 @@ static void what_comes_while_the_store_is_busy_is_the_next_batch(void **state)
     trace_end(t);
 }
 
-static void a_flush_in_the_turn_of_the_load_takes_all_who_waited(void **state)
+TEST(a_flush_in_the_turn_of_the_load_takes_all_who_waited)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.window_ms = TRACE_NO_WINDOW});
     trace_submit(t, "a", "AB");
     trace_hold(t);
@@ -92,9 +89,8 @@ static void a_flush_in_the_turn_of_the_load_takes_all_who_waited(void **state)
     trace_end(t);
 }
 
-static void a_full_batch_does_not_wait_for_the_store(void **state)
+TEST(a_full_batch_does_not_wait_for_the_store)
 {
-    (void)state;
     struct trace *t = trace_new(
         &(struct trace_options){.window_ms = TRACE_NO_WINDOW, .ops_max = 2, .load_ms = 1});
     trace_submit(t, "a", "ABC");
@@ -106,9 +102,8 @@ static void a_full_batch_does_not_wait_for_the_store(void **state)
     trace_end(t);
 }
 
-static void stop_does_not_wait_for_the_store_to_be_free(void **state)
+TEST(stop_does_not_wait_for_the_store_to_be_free)
 {
-    (void)state;
     struct trace *t = trace_new(&natural);
     trace_submit(t, "a", "A");
     trace_at(t, 1);
@@ -124,9 +119,8 @@ static void stop_does_not_wait_for_the_store_to_be_free(void **state)
     trace_end(t);
 }
 
-static void a_failed_load_or_one_that_everybody_left_is_not_there_for_the_store(void **state)
+TEST(a_failed_load_or_one_that_everybody_left_is_not_there_for_the_store)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.window_ms = TRACE_NO_WINDOW});
     trace_submit(t, "a", "A");
     trace_submit(t, "b", "B");
@@ -150,9 +144,8 @@ static void a_failed_load_or_one_that_everybody_left_is_not_there_for_the_store(
 }
 
 /* The record of a batch, and its deadline, begin with its first operation. */
-static void a_batch_begins_with_the_first_operation_that_stays(void **state)
+TEST(a_batch_begins_with_the_first_operation_that_stays)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){
         .window_ms = TRACE_NO_WINDOW, .show_deadline = true, .show_records = true});
     trace_submit(t, "a", "A");
@@ -175,9 +168,8 @@ static void a_batch_begins_with_the_first_operation_that_stays(void **state)
     trace_end(t);
 }
 
-static void a_batch_begins_with_the_first_that_was_not_refused_at_its_turn(void **state)
+TEST(a_batch_begins_with_the_first_that_was_not_refused_at_its_turn)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){
         .window_ms = TRACE_NO_WINDOW, .show_deadline = true, .show_records = true});
     trace_submit(t, "a", "AB");
@@ -197,9 +189,8 @@ static void a_batch_begins_with_the_first_that_was_not_refused_at_its_turn(void 
     trace_end(t);
 }
 
-static void a_flush_is_nothing_to_a_batch_with_a_window(void **state)
+TEST(a_flush_is_nothing_to_a_batch_with_a_window)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_submit(t, "a", "A");
     trace_at(t, 50);
@@ -209,21 +200,4 @@ static void a_flush_is_nothing_to_a_batch_with_a_window(void **state)
                     "[  1] a: run A\n"
                     "[100] a: save, closed by window\n");
     trace_end(t);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_batch_closes_when_the_store_is_free_and_not_before),
-        cmocka_unit_test(the_store_takes_the_oldest_batches_first_and_no_more_than_it_has_room_for),
-        cmocka_unit_test(what_comes_while_the_store_is_busy_is_the_next_batch),
-        cmocka_unit_test(a_flush_in_the_turn_of_the_load_takes_all_who_waited),
-        cmocka_unit_test(a_full_batch_does_not_wait_for_the_store),
-        cmocka_unit_test(stop_does_not_wait_for_the_store_to_be_free),
-        cmocka_unit_test(a_failed_load_or_one_that_everybody_left_is_not_there_for_the_store),
-        cmocka_unit_test(a_batch_begins_with_the_first_operation_that_stays),
-        cmocka_unit_test(a_batch_begins_with_the_first_that_was_not_refused_at_its_turn),
-        cmocka_unit_test(a_flush_is_nothing_to_a_batch_with_a_window),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

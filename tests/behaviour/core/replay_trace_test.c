@@ -1,6 +1,7 @@
 /* A conflict with replays_max: the resource is dropped and loaded, and the same operations run on
  * it again, before anyone is told. */
 #include "trace.h"
+#include "test.h"
 
 static const struct trace_options once = {.replays_max = 1, .deadline_ms = 1000};
 static const struct trace_options thrice = {
@@ -21,9 +22,8 @@ static struct trace *saving(const struct trace_options *options)
     return t;
 }
 
-static void after_a_conflict_the_same_operations_run_in_the_same_order(void **state)
+TEST(after_a_conflict_the_same_operations_run_in_the_same_order)
 {
-    (void)state;
     struct trace *t = saving(&once);
     trace_at(t, 110);
     trace_saved(t, "a", BATCH_CONFLICT);
@@ -42,9 +42,8 @@ static void after_a_conflict_the_same_operations_run_in_the_same_order(void **st
     trace_end(t);
 }
 
-static void without_replays_a_conflict_is_told(void **state)
+TEST(without_replays_a_conflict_is_told)
 {
-    (void)state;
     struct trace *t = saving(&(struct trace_options){.deadline_ms = 1000});
     trace_saved(t, "a", BATCH_CONFLICT);
     trace_expect(t, "[100] a: done A B C CONFLICT\n"
@@ -52,9 +51,8 @@ static void without_replays_a_conflict_is_told(void **state)
     trace_end(t);
 }
 
-static void when_the_replays_are_used_up_the_conflict_is_told(void **state)
+TEST(when_the_replays_are_used_up_the_conflict_is_told)
 {
-    (void)state;
     struct trace *t = trace_new(&thrice);
     trace_submit(t, "a", "A");
     trace_at(t, 100);
@@ -88,9 +86,8 @@ static void when_the_replays_are_used_up_the_conflict_is_told(void **state)
     trace_end(t);
 }
 
-static void the_next_batch_has_replays_of_its_own(void **state)
+TEST(the_next_batch_has_replays_of_its_own)
 {
-    (void)state;
     struct trace *t = saving(&once);
     trace_submit(t, "a", "D");
     trace_saved(t, "a", BATCH_CONFLICT);
@@ -121,9 +118,8 @@ static void the_next_batch_has_replays_of_its_own(void **state)
     trace_end(t);
 }
 
-static void nothing_runs_again_after_the_deadline(void **state)
+TEST(nothing_runs_again_after_the_deadline)
 {
-    (void)state;
     struct trace *t = saving(&(struct trace_options){.replays_max = 9, .deadline_ms = 200});
     trace_at(t, 199);
     trace_saved(t, "a", BATCH_CONFLICT);
@@ -141,9 +137,8 @@ static void nothing_runs_again_after_the_deadline(void **state)
     trace_end(t);
 }
 
-static void only_a_conflict_is_replayed(void **state)
+TEST(only_a_conflict_is_replayed)
 {
-    (void)state;
     static const int outcomes[] = {BATCH_OK, BATCH_SAVE_FAILED, BATCH_UNKNOWN};
     for (size_t i = 0; i < 3; i++) {
         struct trace *t = saving(&once);
@@ -156,9 +151,8 @@ static void only_a_conflict_is_replayed(void **state)
 }
 
 /* They changed nothing on what is stored now, so there is nothing to save. */
-static void only_the_last_verdicts_count(void **state)
+TEST(only_the_last_verdicts_count)
 {
-    (void)state;
     struct trace *t = saving(
         &(struct trace_options){.replays_max = 1, .deadline_ms = 1000, .show_records = true});
     trace_saved(t, "a", BATCH_CONFLICT);
@@ -178,9 +172,8 @@ static void only_the_last_verdicts_count(void **state)
     trace_end(t);
 }
 
-static void the_canceled_leave_before_they_run_again(void **state)
+TEST(the_canceled_leave_before_they_run_again)
 {
-    (void)state;
     struct trace *t = saving(&once);
     trace_saved(t, "a", BATCH_CONFLICT);
     trace_cancel(t, "B");
@@ -198,9 +191,8 @@ static void the_canceled_leave_before_they_run_again(void **state)
     trace_end(t);
 }
 
-static void when_all_have_left_nothing_is_saved(void **state)
+TEST(when_all_have_left_nothing_is_saved)
 {
-    (void)state;
     struct trace *t = saving(&once);
     trace_saved(t, "a", BATCH_CONFLICT);
     trace_cancel(t, "ABC");
@@ -219,9 +211,8 @@ static void when_all_have_left_nothing_is_saved(void **state)
 }
 
 /* It began in time; the deadline of its batch bounds the rest. */
-static void start_by_does_not_end_what_has_begun(void **state)
+TEST(start_by_does_not_end_what_has_begun)
 {
-    (void)state;
     struct trace *t = trace_new(&once);
     trace_op(t, 'A')->op.start_by_ns = 50 * TRACE_MS;
     trace_submit(t, "a", "A");
@@ -234,9 +225,8 @@ static void start_by_does_not_end_what_has_begun(void **state)
     trace_end(t);
 }
 
-static void what_comes_meanwhile_waits_for_the_next_batch(void **state)
+TEST(what_comes_meanwhile_waits_for_the_next_batch)
 {
-    (void)state;
     struct trace *t = saving(&once);
     trace_saved(t, "a", BATCH_CONFLICT);
     trace_submit(t, "a", "D");
@@ -260,9 +250,8 @@ static void what_comes_meanwhile_waits_for_the_next_batch(void **state)
     trace_end(t);
 }
 
-static void a_load_that_fails_reaches_those_who_were_to_run_again_and_nobody_else(void **state)
+TEST(a_load_that_fails_reaches_those_who_were_to_run_again_and_nobody_else)
 {
-    (void)state;
     struct trace *t = saving(
         &(struct trace_options){.replays_max = 1, .deadline_ms = 1000, .show_records = true});
     trace_saved(t, "a", BATCH_CONFLICT);
@@ -280,9 +269,8 @@ static void a_load_that_fails_reaches_those_who_were_to_run_again_and_nobody_els
     trace_end(t);
 }
 
-static void keys_of_one_group_replay_on_their_own(void **state)
+TEST(keys_of_one_group_replay_on_their_own)
 {
-    (void)state;
     struct trace *t = trace_new(&once);
     trace_submit(t, "a", "A");
     trace_submit(t, "b", "B");
@@ -310,9 +298,8 @@ static void keys_of_one_group_replay_on_their_own(void **state)
     trace_end(t);
 }
 
-static void stop_waits_for_a_replay(void **state)
+TEST(stop_waits_for_a_replay)
 {
-    (void)state;
     struct trace *t = saving(&once);
     trace_stop(t);
     trace_saved(t, "a", BATCH_CONFLICT);
@@ -329,35 +316,12 @@ static void stop_waits_for_a_replay(void **state)
     trace_end(t);
 }
 
-static void what_runs_again_still_counts_against_the_limits(void **state)
+TEST(what_runs_again_still_counts_against_the_limits)
 {
-    (void)state;
     struct trace *t = saving(
         &(struct trace_options){.replays_max = 1, .deadline_ms = 1000, .key_ops_waiting_max = 4});
     trace_saved(t, "a", BATCH_CONFLICT);
     trace_submit(t, "a", "DE");
     assert_int_equal(t->answered_as[-BATCH_BUSY], 1);
     trace_end(t);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(after_a_conflict_the_same_operations_run_in_the_same_order),
-        cmocka_unit_test(without_replays_a_conflict_is_told),
-        cmocka_unit_test(when_the_replays_are_used_up_the_conflict_is_told),
-        cmocka_unit_test(the_next_batch_has_replays_of_its_own),
-        cmocka_unit_test(nothing_runs_again_after_the_deadline),
-        cmocka_unit_test(only_a_conflict_is_replayed),
-        cmocka_unit_test(only_the_last_verdicts_count),
-        cmocka_unit_test(the_canceled_leave_before_they_run_again),
-        cmocka_unit_test(when_all_have_left_nothing_is_saved),
-        cmocka_unit_test(start_by_does_not_end_what_has_begun),
-        cmocka_unit_test(what_comes_meanwhile_waits_for_the_next_batch),
-        cmocka_unit_test(a_load_that_fails_reaches_those_who_were_to_run_again_and_nobody_else),
-        cmocka_unit_test(keys_of_one_group_replay_on_their_own),
-        cmocka_unit_test(stop_waits_for_a_replay),
-        cmocka_unit_test(what_runs_again_still_counts_against_the_limits),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

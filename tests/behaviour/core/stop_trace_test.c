@@ -1,9 +1,9 @@
 /* Stop: open windows end early, everything accepted is answered, nothing later is taken. */
 #include "trace.h"
+#include "test.h"
 
-static void stop_ends_open_windows_early_and_waits_for_the_saves(void **state)
+TEST(stop_ends_open_windows_early_and_waits_for_the_saves)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 1, .save_ms = 5});
     trace_submit(t, "a", "A");
     trace_submit(t, "b", "B");
@@ -27,9 +27,8 @@ static void stop_ends_open_windows_early_and_waits_for_the_saves(void **state)
     trace_end(t);
 }
 
-static void stop_during_a_load_runs_and_saves_what_waits_for_it(void **state)
+TEST(stop_during_a_load_runs_and_saves_what_waits_for_it)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 10, .save_ms = 5});
     trace_submit(t, "a", "AB");
     trace_at(t, 5);
@@ -45,9 +44,8 @@ static void stop_during_a_load_runs_and_saves_what_waits_for_it(void **state)
 }
 
 /* The original left them unanswered, or ran them after Stop had returned. */
-static void those_who_wait_behind_a_save_when_stop_comes_are_run_saved_and_answered(void **state)
+TEST(those_who_wait_behind_a_save_when_stop_comes_are_run_saved_and_answered)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.ops_max = 2, .load_ms = 1, .save_ms = 5});
     trace_submit(t, "a", "ABCDE");
     trace_at(t, 2);
@@ -73,9 +71,8 @@ static void those_who_wait_behind_a_save_when_stop_comes_are_run_saved_and_answe
     trace_end(t);
 }
 
-static void after_stop_operations_are_refused(void **state)
+TEST(after_stop_operations_are_refused)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 10});
     trace_submit(t, "a", "A");
     trace_stop(t);
@@ -88,9 +85,8 @@ static void after_stop_operations_are_refused(void **state)
     trace_end(t);
 }
 
-static void an_operation_accepted_in_the_same_turn_as_stop_is_run(void **state)
+TEST(an_operation_accepted_in_the_same_turn_as_stop_is_run)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 1, .save_ms = 1});
     trace_hold(t);
     trace_submit(t, "a", "A");
@@ -107,9 +103,8 @@ static void an_operation_accepted_in_the_same_turn_as_stop_is_run(void **state)
     trace_end(t);
 }
 
-static void a_second_stop_changes_nothing(void **state)
+TEST(a_second_stop_changes_nothing)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_stop(t);
     trace_stop(t);
@@ -119,9 +114,8 @@ static void a_second_stop_changes_nothing(void **state)
     trace_end(t);
 }
 
-static void errors_while_stopping_are_told_as_ever(void **state)
+TEST(errors_while_stopping_are_told_as_ever)
 {
-    (void)state;
     struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "A");
     trace_submit(t, "b", "B");
@@ -150,9 +144,8 @@ static void errors_while_stopping_are_told_as_ever(void **state)
 
 /* No operation is left, but the store still has the resource in its hands: whoever stops must wait
  * for that too. */
-static void a_load_that_everybody_left_keeps_its_key_until_it_ends(void **state)
+TEST(a_load_that_everybody_left_keeps_its_key_until_it_ends)
 {
-    (void)state;
     struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "A");
     trace_cancel(t, "A");
@@ -164,9 +157,8 @@ static void a_load_that_everybody_left_keeps_its_key_until_it_ends(void **state)
     trace_end(t);
 }
 
-static void an_unchanged_batch_is_answered_by_stop_at_once(void **state)
+TEST(an_unchanged_batch_is_answered_by_stop_at_once)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_op(t, 'A')->verdict = BATCH_UNCHANGED;
     trace_submit(t, "a", "A");
@@ -177,20 +169,4 @@ static void an_unchanged_batch_is_answered_by_stop_at_once(void **state)
                     "[ 10] a: done A OK\n"
                     "[ 10] a: release\n");
     trace_end(t);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(stop_ends_open_windows_early_and_waits_for_the_saves),
-        cmocka_unit_test(stop_during_a_load_runs_and_saves_what_waits_for_it),
-        cmocka_unit_test(those_who_wait_behind_a_save_when_stop_comes_are_run_saved_and_answered),
-        cmocka_unit_test(after_stop_operations_are_refused),
-        cmocka_unit_test(an_operation_accepted_in_the_same_turn_as_stop_is_run),
-        cmocka_unit_test(a_second_stop_changes_nothing),
-        cmocka_unit_test(errors_while_stopping_are_told_as_ever),
-        cmocka_unit_test(a_load_that_everybody_left_keeps_its_key_until_it_ends),
-        cmocka_unit_test(an_unchanged_batch_is_answered_by_stop_at_once),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

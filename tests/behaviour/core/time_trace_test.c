@@ -1,12 +1,12 @@
 /* Times: those of the record, when expire is next needed, the pace of sweeps, and the edges of the
  * clock. */
 #include "trace.h"
+#include "test.h"
 
 /* ---- The record ----------------------------------------------------------------------------- */
 
-static void the_record_tells_when_each_stage_of_a_batch_was(void **state)
+TEST(the_record_tells_when_each_stage_of_a_batch_was)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.show_records = true});
     trace_op(t, 'B')->verdict = BATCH_UNCHANGED;
     trace_at(t, 5);
@@ -31,9 +31,8 @@ static void the_record_tells_when_each_stage_of_a_batch_was(void **state)
     trace_end(t);
 }
 
-static void the_first_of_a_backlog_has_waited_since_it_was_accepted(void **state)
+TEST(the_first_of_a_backlog_has_waited_since_it_was_accepted)
 {
-    (void)state;
     struct trace *t =
         trace_new(&(struct trace_options){.load_ms = 10, .save_ms = 20, .show_records = true});
     trace_submit(t, "a", "A");
@@ -57,9 +56,8 @@ static void the_first_of_a_backlog_has_waited_since_it_was_accepted(void **state
     trace_end(t);
 }
 
-static void a_failed_load_after_a_good_batch_has_no_time_of_the_good_one(void **state)
+TEST(a_failed_load_after_a_good_batch_has_no_time_of_the_good_one)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.show_records = true});
     trace_submit(t, "a", "A");
     trace_at(t, 30);
@@ -83,9 +81,8 @@ static void a_failed_load_after_a_good_batch_has_no_time_of_the_good_one(void **
     trace_end(t);
 }
 
-static void a_save_begins_when_flush_or_stop_says_so(void **state)
+TEST(a_save_begins_when_flush_or_stop_says_so)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){
         .window_ms = TRACE_NO_WINDOW, .load_ms = 1, .save_ms = 5, .show_records = true});
     trace_submit(t, "a", "A");
@@ -112,9 +109,8 @@ static void a_save_begins_when_flush_or_stop_says_so(void **state)
     trace_end(t);
 }
 
-static void what_did_not_happen_has_no_time(void **state)
+TEST(what_did_not_happen_has_no_time)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.start_ns = 7 * TRACE_MS});
     trace_op(t, 'A')->verdict = BATCH_UNCHANGED;
     trace_submit(t, "a", "A");
@@ -137,9 +133,8 @@ static void what_did_not_happen_has_no_time(void **state)
 
 /* ---- When expire is next needed ------------------------------------------------------------- */
 
-static void expire_is_next_needed_for_the_first_window_or_the_first_start_by(void **state)
+TEST(expire_is_next_needed_for_the_first_window_or_the_first_start_by)
 {
-    (void)state;
     struct trace *t = trace_new(NULL);
     assert_int_equal(batch__core_deadline_ns(&t->core), UINT64_MAX);
     trace_submit(t, "a", "A");
@@ -163,9 +158,8 @@ static void expire_is_next_needed_for_the_first_window_or_the_first_start_by(voi
     trace_end(t);
 }
 
-static void an_operation_that_ran_needs_no_expire_for_its_start_by(void **state)
+TEST(an_operation_that_ran_needs_no_expire_for_its_start_by)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_op(t, 'A')->op.start_by_ns = 50 * TRACE_MS;
     trace_submit(t, "a", "A");
@@ -177,9 +171,8 @@ static void an_operation_that_ran_needs_no_expire_for_its_start_by(void **state)
     trace_end(t);
 }
 
-static void those_who_have_run_in_time_leave_no_start_by_to_wake_for(void **state)
+TEST(those_who_have_run_in_time_leave_no_start_by_to_wake_for)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_op(t, 'A')->op.start_by_ns = 50 * TRACE_MS;
     trace_submit(t, "a", "A");
@@ -189,9 +182,8 @@ static void those_who_have_run_in_time_leave_no_start_by_to_wake_for(void **stat
     trace_end(t);
 }
 
-static void many_windows_that_end_together_may_end_in_lots(void **state)
+TEST(many_windows_that_end_together_may_end_in_lots)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 1, .expire_max = 2});
     trace_submit(t, "a", "A");
     trace_submit(t, "b", "B");
@@ -214,9 +206,8 @@ static void many_windows_that_end_together_may_end_in_lots(void **state)
     trace_end(t);
 }
 
-static void lots_of_one_are_the_smallest(void **state)
+TEST(lots_of_one_are_the_smallest)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 1, .expire_max = 1});
     trace_submit(t, "a", "A");
     trace_submit(t, "b", "B");
@@ -230,9 +221,8 @@ static void lots_of_one_are_the_smallest(void **state)
 }
 
 /* The sum would be 0, one more than the end of time. */
-static void a_deadline_one_beyond_the_end_of_time_is_the_end(void **state)
+TEST(a_deadline_one_beyond_the_end_of_time_is_the_end)
 {
-    (void)state;
     struct trace *t = trace_new(NULL);
     trace_at(t, 1);
     t->core.config.deadline_ns = UINT64_MAX - t->now_ns + 1;
@@ -241,9 +231,8 @@ static void a_deadline_one_beyond_the_end_of_time_is_the_end(void **state)
     trace_end(t);
 }
 
-static void a_batch_in_which_nothing_ran_has_no_first_wait(void **state)
+TEST(a_batch_in_which_nothing_ran_has_no_first_wait)
 {
-    (void)state;
     struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "A");
     trace_hold(t);
@@ -253,9 +242,8 @@ static void a_batch_in_which_nothing_ran_has_no_first_wait(void **state)
     trace_end(t);
 }
 
-static void calling_expire_too_early_or_too_often_is_harmless(void **state)
+TEST(calling_expire_too_early_or_too_often_is_harmless)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_expire(t);
     trace_submit(t, "a", "A");
@@ -273,9 +261,8 @@ static void calling_expire_too_early_or_too_often_is_harmless(void **state)
 }
 
 /* A clock that is read on several threads may seem to go back a little. */
-static void an_event_with_an_earlier_time_does_not_turn_the_clock_back(void **state)
+TEST(an_event_with_an_earlier_time_does_not_turn_the_clock_back)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.show_records = true});
     trace_at(t, 50);
     trace_submit(t, "a", "A");
@@ -314,9 +301,8 @@ static struct trace_op *crowd_wait(struct trace *t)
 
 /* Looking at each of n costs so much that the next look comes n microseconds later at the soonest,
  * however often cancel is called. */
-static void ten_thousand_waiting_are_looked_through_once_in_ten_milliseconds(void **state)
+TEST(ten_thousand_waiting_are_looked_through_once_in_ten_milliseconds)
 {
-    (void)state;
     struct trace *t = trace_new(NULL);
     struct trace_op *crowd = crowd_wait(t);
     trace_submit(t, "a", "ABC");
@@ -335,9 +321,8 @@ static void ten_thousand_waiting_are_looked_through_once_in_ten_milliseconds(voi
     free(crowd);
 }
 
-static void expired_operations_wait_for_the_pace_too(void **state)
+TEST(expired_operations_wait_for_the_pace_too)
 {
-    (void)state;
     struct trace *t = trace_new(NULL);
     struct trace_op *crowd = crowd_wait(t);
     for (char name = 'A'; name <= 'C'; name++)
@@ -352,9 +337,8 @@ static void expired_operations_wait_for_the_pace_too(void **state)
     free(crowd);
 }
 
-static void a_cancel_with_nobody_waiting_does_not_wake_anybody_later(void **state)
+TEST(a_cancel_with_nobody_waiting_does_not_wake_anybody_later)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_cancel(t, "A");
     assert_int_equal(batch__core_deadline_ns(&t->core), UINT64_MAX);
@@ -366,9 +350,8 @@ static void a_cancel_with_nobody_waiting_does_not_wake_anybody_later(void **stat
 
 /* ---- The edges of the clock ----------------------------------------------------------------- */
 
-static void at_the_end_of_time_windows_and_deadlines_do_not_wrap(void **state)
+TEST(at_the_end_of_time_windows_and_deadlines_do_not_wrap)
 {
-    (void)state;
     struct trace *t =
         trace_new(&(struct trace_options){.start_ns = UINT64_MAX - 50 * TRACE_MS, .load_ms = 10});
     trace_submit(t, "a", "A");
@@ -388,9 +371,8 @@ static void at_the_end_of_time_windows_and_deadlines_do_not_wrap(void **state)
     trace_end(t);
 }
 
-static void at_the_end_of_time_sweeps_go_on(void **state)
+TEST(at_the_end_of_time_sweeps_go_on)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.start_ns = UINT64_MAX - 1000});
     trace_op(t, 'C')->op.start_by_ns = UINT64_MAX - 1;
     trace_op(t, 'D')->op.start_by_ns = UINT64_MAX;
@@ -407,9 +389,8 @@ static void at_the_end_of_time_sweeps_go_on(void **state)
     trace_end(t);
 }
 
-static void a_window_and_a_deadline_as_long_as_they_can_be(void **state)
+TEST(a_window_and_a_deadline_as_long_as_they_can_be)
 {
-    (void)state;
     uint64_t longest_ms = (UINT64_MAX - 1) / TRACE_MS;
     struct trace *t = trace_new(
         &(struct trace_options){.window_ms = longest_ms, .deadline_ms = longest_ms, .load_ms = 1});
@@ -422,31 +403,4 @@ static void a_window_and_a_deadline_as_long_as_they_can_be(void **state)
     trace_stop(t);
     assert_int_equal(t->saves, 1);
     trace_end(t);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_record_tells_when_each_stage_of_a_batch_was),
-        cmocka_unit_test(the_first_of_a_backlog_has_waited_since_it_was_accepted),
-        cmocka_unit_test(a_failed_load_after_a_good_batch_has_no_time_of_the_good_one),
-        cmocka_unit_test(a_save_begins_when_flush_or_stop_says_so),
-        cmocka_unit_test(what_did_not_happen_has_no_time),
-        cmocka_unit_test(expire_is_next_needed_for_the_first_window_or_the_first_start_by),
-        cmocka_unit_test(an_operation_that_ran_needs_no_expire_for_its_start_by),
-        cmocka_unit_test(those_who_have_run_in_time_leave_no_start_by_to_wake_for),
-        cmocka_unit_test(many_windows_that_end_together_may_end_in_lots),
-        cmocka_unit_test(lots_of_one_are_the_smallest),
-        cmocka_unit_test(a_deadline_one_beyond_the_end_of_time_is_the_end),
-        cmocka_unit_test(a_batch_in_which_nothing_ran_has_no_first_wait),
-        cmocka_unit_test(calling_expire_too_early_or_too_often_is_harmless),
-        cmocka_unit_test(an_event_with_an_earlier_time_does_not_turn_the_clock_back),
-        cmocka_unit_test(ten_thousand_waiting_are_looked_through_once_in_ten_milliseconds),
-        cmocka_unit_test(expired_operations_wait_for_the_pace_too),
-        cmocka_unit_test(a_cancel_with_nobody_waiting_does_not_wake_anybody_later),
-        cmocka_unit_test(at_the_end_of_time_windows_and_deadlines_do_not_wrap),
-        cmocka_unit_test(at_the_end_of_time_sweeps_go_on),
-        cmocka_unit_test(a_window_and_a_deadline_as_long_as_they_can_be),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

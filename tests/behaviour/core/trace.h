@@ -23,16 +23,11 @@
 
 #include "allocator.h"
 #include "core/core.h"
+#include "test.h"
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #define TRACE_NO_WINDOW UINT64_MAX        /* for window_ms: natural batching */
 #define TRACE_MS        UINT64_C(1000000) /* in ns */

@@ -1,11 +1,11 @@
 /* When a batch begins and ends, and who is in it. */
 #include "trace.h"
+#include "test.h"
 
 /* ---- Kept from the original ----------------------------------------------------------------- */
 
-static void many_operations_are_loaded_and_saved_once_and_answered_after_the_save(void **state)
+TEST(many_operations_are_loaded_and_saved_once_and_answered_after_the_save)
 {
-    (void)state;
     struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "AB");
     trace_at(t, 20);
@@ -24,9 +24,8 @@ static void many_operations_are_loaded_and_saved_once_and_answered_after_the_sav
     trace_end(t);
 }
 
-static void a_batch_takes_operations_for_at_least_its_window(void **state)
+TEST(a_batch_takes_operations_for_at_least_its_window)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_submit(t, "a", "A");
     trace_late(t, 99);
@@ -45,9 +44,8 @@ static void a_batch_takes_operations_for_at_least_its_window(void **state)
 }
 
 /* A worker that comes late to the end of a window still takes what has come before it. */
-static void a_window_ends_when_it_is_told_so(void **state)
+TEST(a_window_ends_when_it_is_told_so)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_submit(t, "a", "A");
     trace_at(t, 50);
@@ -62,9 +60,8 @@ static void a_window_ends_when_it_is_told_so(void **state)
     trace_end(t);
 }
 
-static void each_operation_runs_after_the_one_before_it(void **state)
+TEST(each_operation_runs_after_the_one_before_it)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 1, .save_ms = 1});
     trace_op(t, 'A')->takes_ms = 10;
     trace_op(t, 'B')->takes_ms = 10;
@@ -80,10 +77,8 @@ static void each_operation_runs_after_the_one_before_it(void **state)
     trace_end(t);
 }
 
-static void an_operation_that_outlives_the_window_ends_its_batch_and_the_next_opens_another(
-    void **state)
+TEST(an_operation_that_outlives_the_window_ends_its_batch_and_the_next_opens_another)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 5, .save_ms = 5});
     trace_op(t, 'A')->takes_ms = 120;
     trace_submit(t, "a", "A");
@@ -106,9 +101,8 @@ static void an_operation_that_outlives_the_window_ends_its_batch_and_the_next_op
     trace_end(t);
 }
 
-static void an_operation_that_takes_all_of_the_window_ends_its_batch(void **state)
+TEST(an_operation_that_takes_all_of_the_window_ends_its_batch)
 {
-    (void)state;
     struct trace *t = trace_new(NULL);
     trace_op(t, 'A')->takes_ms = 90;
     trace_submit(t, "a", "A");
@@ -120,9 +114,8 @@ static void an_operation_that_takes_all_of_the_window_ends_its_batch(void **stat
     trace_end(t);
 }
 
-static void one_deadline_spans_load_and_save_of_a_batch_and_the_next_has_its_own(void **state)
+TEST(one_deadline_spans_load_and_save_of_a_batch_and_the_next_has_its_own)
 {
-    (void)state;
     struct trace *t =
         trace_new(&(struct trace_options){.load_ms = 5, .save_ms = 10, .show_deadline = true});
     trace_submit(t, "a", "A");
@@ -142,9 +135,8 @@ static void one_deadline_spans_load_and_save_of_a_batch_and_the_next_has_its_own
     trace_end(t);
 }
 
-static void keys_do_not_wait_for_each_other(void **state)
+TEST(keys_do_not_wait_for_each_other)
 {
-    (void)state;
     struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "A");
     trace_at(t, 10);
@@ -164,9 +156,8 @@ static void keys_do_not_wait_for_each_other(void **state)
     trace_end(t);
 }
 
-static void windows_end_in_the_order_in_which_they_began(void **state)
+TEST(windows_end_in_the_order_in_which_they_began)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_submit(t, "a", "A");
     trace_at(t, 1);
@@ -192,10 +183,8 @@ static void windows_end_in_the_order_in_which_they_began(void **state)
 /* ---- Decided differently -------------------------------------------------------------------- */
 
 /* 10 ms of window, 20 ms of load, 200 waiting: the original made about 100 batches of them. */
-static void a_load_longer_than_the_window_does_not_scatter_the_waiting_over_many_batches(
-    void **state)
+TEST(a_load_longer_than_the_window_does_not_scatter_the_waiting_over_many_batches)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){
         .window_ms = 10, .load_ms = 20, .save_ms = 5, .show_records = true});
     struct trace_op many[200] = {{.verdict = BATCH_UNCHANGED}};
@@ -216,9 +205,8 @@ static void a_load_longer_than_the_window_does_not_scatter_the_waiting_over_many
     trace_end(t);
 }
 
-static void after_a_long_load_the_window_is_looked_at_when_all_who_waited_have_run(void **state)
+TEST(after_a_long_load_the_window_is_looked_at_when_all_who_waited_have_run)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.window_ms = 10, .load_ms = 20});
     trace_submit(t, "a", "AB");
     trace_op(t, 'A')->takes_ms = 1;
@@ -234,9 +222,8 @@ static void after_a_long_load_the_window_is_looked_at_when_all_who_waited_have_r
     trace_end(t);
 }
 
-static void waiters_do_not_overtake_each_other(void **state)
+TEST(waiters_do_not_overtake_each_other)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.ops_max = 2});
     trace_submit(t, "a", "ABC");
     trace_loaded(t, "a", BATCH_OK);
@@ -263,9 +250,8 @@ static void waiters_do_not_overtake_each_other(void **state)
     trace_end(t);
 }
 
-static void operations_that_come_while_the_batch_is_saved_are_the_next_batch(void **state)
+TEST(operations_that_come_while_the_batch_is_saved_are_the_next_batch)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_submit(t, "a", "A");
     trace_at(t, 100);
@@ -288,9 +274,8 @@ static void operations_that_come_while_the_batch_is_saved_are_the_next_batch(voi
     trace_end(t);
 }
 
-static void a_batch_that_nothing_changed_is_not_saved(void **state)
+TEST(a_batch_that_nothing_changed_is_not_saved)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_op(t, 'A')->verdict = BATCH_UNCHANGED;
     trace_op(t, 'B')->verdict = BATCH_UNCHANGED;
@@ -304,9 +289,8 @@ static void a_batch_that_nothing_changed_is_not_saved(void **state)
     trace_end(t);
 }
 
-static void one_change_among_refusals_is_saved(void **state)
+TEST(one_change_among_refusals_is_saved)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 1, .save_ms = 1});
     trace_op(t, 'A')->verdict = BATCH_UNCHANGED;
     trace_op(t, 'C')->verdict = BATCH_UNCHANGED;
@@ -326,9 +310,8 @@ static void one_change_among_refusals_is_saved(void **state)
 
 /* ---- ops_max -------------------------------------------------------------------------------- */
 
-static void a_full_batch_closes_before_its_window_ends(void **state)
+TEST(a_full_batch_closes_before_its_window_ends)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.ops_max = 3, .load_ms = 1, .save_ms = 1});
     trace_submit(t, "a", "AB");
     trace_at(t, 10);
@@ -349,9 +332,8 @@ static void a_full_batch_closes_before_its_window_ends(void **state)
     trace_end(t);
 }
 
-static void one_operation_per_batch_is_possible(void **state)
+TEST(one_operation_per_batch_is_possible)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.ops_max = 1, .load_ms = 1, .save_ms = 1});
     trace_submit(t, "a", "AB");
     trace_at(t, 10);
@@ -366,30 +348,4 @@ static void one_operation_per_batch_is_possible(void **state)
                     "[  4] a: done B OK\n"
                     "[  4] a: release\n");
     trace_end(t);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(many_operations_are_loaded_and_saved_once_and_answered_after_the_save),
-        cmocka_unit_test(a_batch_takes_operations_for_at_least_its_window),
-        cmocka_unit_test(a_window_ends_when_it_is_told_so),
-        cmocka_unit_test(each_operation_runs_after_the_one_before_it),
-        cmocka_unit_test(
-            an_operation_that_outlives_the_window_ends_its_batch_and_the_next_opens_another),
-        cmocka_unit_test(an_operation_that_takes_all_of_the_window_ends_its_batch),
-        cmocka_unit_test(one_deadline_spans_load_and_save_of_a_batch_and_the_next_has_its_own),
-        cmocka_unit_test(keys_do_not_wait_for_each_other),
-        cmocka_unit_test(windows_end_in_the_order_in_which_they_began),
-        cmocka_unit_test(
-            a_load_longer_than_the_window_does_not_scatter_the_waiting_over_many_batches),
-        cmocka_unit_test(after_a_long_load_the_window_is_looked_at_when_all_who_waited_have_run),
-        cmocka_unit_test(waiters_do_not_overtake_each_other),
-        cmocka_unit_test(operations_that_come_while_the_batch_is_saved_are_the_next_batch),
-        cmocka_unit_test(a_batch_that_nothing_changed_is_not_saved),
-        cmocka_unit_test(one_change_among_refusals_is_saved),
-        cmocka_unit_test(a_full_batch_closes_before_its_window_ends),
-        cmocka_unit_test(one_operation_per_batch_is_possible),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

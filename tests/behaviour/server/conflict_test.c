@@ -1,17 +1,12 @@
 /* Several servers on the same trains, and nothing in front of them that sends a train's bookings to
  * one of them: what one saves makes the others load and book again, no client notices, nothing is
  * lost and no seat is sold twice. Without replays, clients must retry. */
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "http_clients.h"
 #include "storage.h"
+#include "test.h"
 
 #define SERVERS     2
 #define CONNECTIONS 200 /* for each server */
@@ -54,18 +49,16 @@ static struct crowd_counts book_at_several(const char *const *options, uint64_t 
     return counts;
 }
 
-static void servers_that_share_trains_replay_and_report_nothing(void **state)
+TEST(servers_that_share_trains_replay_and_report_nothing)
 {
-    (void)state;
     static const char *const options[] = {"--window-ms", "20", NULL};
     struct crowd_counts counts = book_at_several(options, 10000, 0);
     assert_int_equal(counts.busy, 0);
     assert_true(counts.ok >= 3000);
 }
 
-static void so_do_servers_that_cache_trains(void **state)
+TEST(so_do_servers_that_cache_trains)
 {
-    (void)state;
     static const char *const options[] = {"--window-ms", "20", "--cache", "1000", NULL};
     struct crowd_counts counts = book_at_several(options, 5000, 0);
     assert_int_equal(counts.busy, 0);
@@ -73,18 +66,16 @@ static void so_do_servers_that_cache_trains(void **state)
 }
 
 /* Also the proof that the servers of the tests above do conflict. */
-static void without_replays_the_second_one_must_retry(void **state)
+TEST(without_replays_the_second_one_must_retry)
 {
-    (void)state;
     static const char *const options[] = {"--window-ms", "20", "--replays", "0", NULL};
     struct crowd_counts counts = book_at_several(options, 2000, 1);
     assert_true(counts.busy >= 1);
     assert_true(counts.ok >= 500);
 }
 
-static void a_server_without_libbatch_may_share_them_too(void **state)
+TEST(a_server_without_libbatch_may_share_them_too)
 {
-    (void)state;
     static const char *const batched[] = {"--window-ms", "5", NULL};
     static const char *const direct[] = {NULL};
     struct folder folder;
@@ -112,13 +103,4 @@ static void a_server_without_libbatch_may_share_them_too(void **state)
     assert_int_equal(counts.unknown + counts.other + counts.lost, 0);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(servers_that_share_trains_replay_and_report_nothing),
-        cmocka_unit_test(so_do_servers_that_cache_trains),
-        cmocka_unit_test(without_replays_the_second_one_must_retry),
-        cmocka_unit_test(a_server_without_libbatch_may_share_them_too),
-    };
-    return cmocka_run_group_tests(tests, storage_begin, storage_end);
-}
+TEST_GROUP(storage_begin, storage_end)

@@ -1,18 +1,14 @@
 /* What a client is told when its train cannot be loaded or saved: the truth, also if its booking
  * was refused in a batch that failed. The file fails by a trigger, or by what is stored in it. */
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
 #include <sqlite3.h>
 
 #include "server_harness.h"
+#include "test.h"
 
 static void execute(const struct folder *folder, const char *sql)
 {
@@ -101,37 +97,22 @@ static void damaged_trains(const char *program, const char *const *options)
 static const char *const batched[] = {"--window-ms", "50", NULL};
 static const char *const direct[] = {NULL};
 
-static void a_save_that_fails_is_reported_to_all_of_its_batch_and_to_nobody_else(void **state)
+TEST(a_save_that_fails_is_reported_to_all_of_its_batch_and_to_nobody_else)
 {
-    (void)state;
     a_failed_save(TRAIN_SERVER, batched);
 }
 
-static void a_save_that_fails_is_reported_by_direct_server(void **state)
+TEST(a_save_that_fails_is_reported_by_direct_server)
 {
-    (void)state;
     a_failed_save(DIRECT_SERVER, direct);
 }
 
-static void a_damaged_train_is_an_error_and_no_empty_train(void **state)
+TEST(a_damaged_train_is_an_error_and_no_empty_train)
 {
-    (void)state;
     damaged_trains(TRAIN_SERVER, batched);
 }
 
-static void a_damaged_train_is_an_error_of_direct_server(void **state)
+TEST(a_damaged_train_is_an_error_of_direct_server)
 {
-    (void)state;
     damaged_trains(DIRECT_SERVER, direct);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_save_that_fails_is_reported_to_all_of_its_batch_and_to_nobody_else),
-        cmocka_unit_test(a_save_that_fails_is_reported_by_direct_server),
-        cmocka_unit_test(a_damaged_train_is_an_error_and_no_empty_train),
-        cmocka_unit_test(a_damaged_train_is_an_error_of_direct_server),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

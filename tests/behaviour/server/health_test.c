@@ -1,19 +1,14 @@
 /* /health, and what people are told, while the PostgreSQL server behind it is away, stands still or
  * takes no writes, and afterwards. */
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "storage_database.h"
+#include "test.h"
 
 struct fixture {
     struct folder folder;

@@ -1,19 +1,14 @@
 /* kill -9 of the server under load, again and again on one file: every booking that was answered
  * 200 is there afterwards, and no seat is sold twice. The same rig must find out a server that
  * answers before it saves. */
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "http_clients.h"
 #include "random.h"
 #include "storage.h"
+#include "test.h"
 
 #define KILLS       50
 #define KILLS_EARLY 5
@@ -57,9 +52,8 @@ static int kill_often(const char *program, int kills, struct crowd_counts *ret_c
     return code;
 }
 
-static void every_200_survives_kill_9_and_no_seat_is_sold_twice(void **state)
+TEST(every_200_survives_kill_9_and_no_seat_is_sold_twice)
 {
-    (void)state;
     struct crowd_counts counts;
     assert_int_equal(kill_often(TRAIN_SERVER, KILLS, &counts), 0);
     assert_true(counts.ok >= 1000);
@@ -68,18 +62,10 @@ static void every_200_survives_kill_9_and_no_seat_is_sold_twice(void **state)
     assert_int_equal(counts.other + counts.busy + counts.unknown, 0);
 }
 
-static void a_server_that_answers_before_it_saves_is_found_out(void **state)
+TEST(a_server_that_answers_before_it_saves_is_found_out)
 {
-    (void)state;
     struct crowd_counts counts;
     assert_int_equal(kill_often(TRAIN_SERVER_EARLY, KILLS_EARLY, &counts), 1);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_200_survives_kill_9_and_no_seat_is_sold_twice),
-        cmocka_unit_test(a_server_that_answers_before_it_saves_is_found_out),
-    };
-    return cmocka_run_group_tests(tests, storage_begin, storage_end);
-}
+TEST_GROUP(storage_begin, storage_end)

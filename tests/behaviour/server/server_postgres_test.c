@@ -1,17 +1,12 @@
 /* train-server on tables of PostgreSQL that others have made, and write to. */
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "storage_database.h"
+#include "test.h"
 
 static const char *const batched[] = {"--window-ms", "5", NULL};
 static const char *const direct[] = {NULL};
@@ -70,21 +65,18 @@ static void the_table_of_another_program(const char *program, const char *const 
     folder_remove(&folder);
 }
 
-static void a_table_that_another_program_made_is_taken_as_it_is(void **state)
+TEST(a_table_that_another_program_made_is_taken_as_it_is)
 {
-    (void)state;
     the_table_of_another_program(TRAIN_SERVER, batched);
 }
 
-static void so_it_is_by_direct_server(void **state)
+TEST(so_it_is_by_direct_server)
 {
-    (void)state;
     the_table_of_another_program(DIRECT_SERVER, direct);
 }
 
-static void the_table_is_made_if_it_is_missing(void **state)
+TEST(the_table_is_made_if_it_is_missing)
 {
-    (void)state;
     struct folder folder;
     struct server server;
     static const char *const programs[] = {TRAIN_SERVER, DIRECT_SERVER};
@@ -99,9 +91,8 @@ static void the_table_is_made_if_it_is_missing(void **state)
     }
 }
 
-static void names_and_types_of_ones_own(void **state)
+TEST(names_and_types_of_ones_own)
 {
-    (void)state;
     static const char *const options[] = {"--window-ms",
                                           "5",
                                           "--table",
@@ -173,15 +164,13 @@ static void a_train_that_fails(const char *program, const char *const *options)
     folder_remove(&folder);
 }
 
-static void a_train_that_fails_is_reported(void **state)
+TEST(a_train_that_fails_is_reported)
 {
-    (void)state;
     a_train_that_fails(TRAIN_SERVER, batched);
 }
 
-static void a_train_that_fails_is_reported_by_direct_server(void **state)
+TEST(a_train_that_fails_is_reported_by_direct_server)
 {
-    (void)state;
     a_train_that_fails(DIRECT_SERVER, direct);
 }
 
@@ -236,15 +225,13 @@ static void beside_another_program(const char *program, const char *const *optio
     folder_remove(&folder);
 }
 
-static void beside_another_program_nothing_is_lost(void **state)
+TEST(beside_another_program_nothing_is_lost)
 {
-    (void)state;
     beside_another_program(TRAIN_SERVER, batched);
 }
 
-static void beside_another_program_direct_server_loses_nothing(void **state)
+TEST(beside_another_program_direct_server_loses_nothing)
 {
-    (void)state;
     beside_another_program(DIRECT_SERVER, direct);
 }
 
@@ -259,9 +246,8 @@ static int run(const char *program, const char *const *options, char *output, si
     return program_run(arguments, output, output_size);
 }
 
-static void a_password_is_never_shown(void **state)
+TEST(a_password_is_never_shown)
 {
-    (void)state;
 #define LISTEN "--listen", "127.0.0.1:0"
     static const char *const lines[][7] = {
         {LISTEN, "--store", "postgres:host=127.0.0.1 port=1 password=secret", NULL},
@@ -292,9 +278,8 @@ static void a_password_is_never_shown(void **state)
     }
 }
 
-static void a_database_that_wants_a_password_gets_it(void **state)
+TEST(a_database_that_wants_a_password_gets_it)
 {
-    (void)state;
     struct postgres_server database;
     struct folder folder;
     struct server server;
@@ -321,19 +306,4 @@ static void a_database_that_wants_a_password_gets_it(void **state)
     folder_remove(&folder);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_table_that_another_program_made_is_taken_as_it_is),
-        cmocka_unit_test(so_it_is_by_direct_server),
-        cmocka_unit_test(the_table_is_made_if_it_is_missing),
-        cmocka_unit_test(names_and_types_of_ones_own),
-        cmocka_unit_test(a_train_that_fails_is_reported),
-        cmocka_unit_test(a_train_that_fails_is_reported_by_direct_server),
-        cmocka_unit_test(beside_another_program_nothing_is_lost),
-        cmocka_unit_test(beside_another_program_direct_server_loses_nothing),
-        cmocka_unit_test(a_password_is_never_shown),
-        cmocka_unit_test(a_database_that_wants_a_password_gets_it),
-    };
-    return cmocka_run_group_tests(tests, storage_begin, storage_end);
-}
+TEST_GROUP(storage_begin, storage_end)

@@ -1,17 +1,12 @@
 /* SIGTERM under load, many connections, and that train-audit finds what is wrong. */
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "http_clients.h"
 #include "storage.h"
+#include "test.h"
 
 static const char *const batched[] = {"--window-ms", "20", NULL};
 static const char *const direct[] = {NULL};
@@ -57,21 +52,18 @@ static void stop_under_load(const char *program, const char *const *options)
     folder_remove(&folder);
 }
 
-static void sigterm_answers_all_that_was_accepted(void **state)
+TEST(sigterm_answers_all_that_was_accepted)
 {
-    (void)state;
     stop_under_load(TRAIN_SERVER, batched);
 }
 
-static void so_does_direct_server(void **state)
+TEST(so_does_direct_server)
 {
-    (void)state;
     stop_under_load(DIRECT_SERVER, direct);
 }
 
-static void a_booking_that_waits_for_its_window_is_answered_when_the_server_stops(void **state)
+TEST(a_booking_that_waits_for_its_window_is_answered_when_the_server_stops)
 {
-    (void)state;
     static const char *const long_window[] = {"--window-ms", "5000", NULL};
     static const char request[] = "GET /book?train=t&person=p&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n";
     struct folder folder;
@@ -95,9 +87,8 @@ static void a_booking_that_waits_for_its_window_is_answered_when_the_server_stop
 }
 
 /* A balancer must be able to find out before anything is refused. */
-static void a_server_that_drains_says_so_at_health_and_books_on(void **state)
+TEST(a_server_that_drains_says_so_at_health_and_books_on)
 {
-    (void)state;
     static const char *const drains[] = {"--window-ms", "0", "--drain-ms", "60000", NULL};
     struct folder folder;
     struct server server;
@@ -117,9 +108,8 @@ static void a_server_that_drains_says_so_at_health_and_books_on(void **state)
 }
 
 /* Ten thousand people at once, if this process may have so many files. */
-static void ten_thousand_connections(void **state)
+TEST(ten_thousand_connections)
 {
-    (void)state;
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
@@ -170,9 +160,8 @@ static int audit_of(const struct folder *folder, const char *option, const char 
     return audit(folder, option, output, output_size);
 }
 
-static void the_audit_finds_what_is_wrong(void **state)
+TEST(the_audit_finds_what_is_wrong)
 {
-    (void)state;
     struct folder folder;
     char output[512];
     book_two_seats(&folder);
@@ -201,15 +190,4 @@ static void the_audit_finds_what_is_wrong(void **state)
     folder_remove(&folder);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sigterm_answers_all_that_was_accepted),
-        cmocka_unit_test(so_does_direct_server),
-        cmocka_unit_test(a_booking_that_waits_for_its_window_is_answered_when_the_server_stops),
-        cmocka_unit_test(a_server_that_drains_says_so_at_health_and_books_on),
-        cmocka_unit_test(ten_thousand_connections),
-        cmocka_unit_test(the_audit_finds_what_is_wrong),
-    };
-    return cmocka_run_group_tests(tests, storage_begin, storage_end);
-}
+TEST_GROUP(storage_begin, storage_end)

@@ -1,14 +1,9 @@
 /* What --store and the names of table and columns mean, and the SQL that is made of them. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "table/store_options.h"
+#include "test.h"
 
 static struct store_options read_store(const char *text)
 {
@@ -17,9 +12,8 @@ static struct store_options read_store(const char *text)
     return options;
 }
 
-static void a_file_or_a_database(void **state)
+TEST(a_file_or_a_database)
 {
-    (void)state;
     static const struct {
         const char *text;
         enum store_kind kind;
@@ -40,9 +34,8 @@ static void a_file_or_a_database(void **state)
     }
 }
 
-static void what_is_wrong_is_said_without_a_password(void **state)
+TEST(what_is_wrong_is_said_without_a_password)
 {
-    (void)state;
     static const char *const wrong[] = {"",        "sqlite:",   "sqlite::memory:",
                                         "secret",  "pg:secret", "mysql://u:secret@h/d",
                                         "trains",  "postgres",  "host=a password=secret",
@@ -55,9 +48,8 @@ static void what_is_wrong_is_said_without_a_password(void **state)
     }
 }
 
-static void each_kind_has_its_names_and_others_may_be_given(void **state)
+TEST(each_kind_has_its_names_and_others_may_be_given)
 {
-    (void)state;
     struct store_options options = read_store("sqlite:x");
     assert_null(store_options_complete(&options));
     assert_string_equal(options.table, "batch");
@@ -74,9 +66,8 @@ static void each_kind_has_its_names_and_others_may_be_given(void **state)
     assert_null(store_options_name(&options, 'x'));
 }
 
-static void names_are_quoted(void **state)
+TEST(names_are_quoted)
 {
-    (void)state;
     struct store_options options = read_store("postgres:");
     options.table = "a \"b\"; DROP";
     options.key_column = "%s";
@@ -85,15 +76,4 @@ static void names_are_quoted(void **state)
     assert_string_equal(sql, "SELECT \"state\", 100 % 7, '%d' FROM \"a \"\"b\"\"; DROP\""
                              " WHERE \"%s\" = $1 %");
     free(sql);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_file_or_a_database),
-        cmocka_unit_test(what_is_wrong_is_said_without_a_password),
-        cmocka_unit_test(each_kind_has_its_names_and_others_may_be_given),
-        cmocka_unit_test(names_are_quoted),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

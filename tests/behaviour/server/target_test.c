@@ -1,16 +1,11 @@
 /* What a request asks for, and what a client is told. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "http/response.h"
 #include "random.h"
+#include "test.h"
 
 static struct target parse(const char *uri)
 {
@@ -25,9 +20,8 @@ static void assert_train(const struct target *target, const char *name, size_t s
     assert_memory_equal(target->train, name, size);
 }
 
-static void a_booking_is_read(void **state)
+TEST(a_booking_is_read)
 {
-    (void)state;
     struct target target = parse("/book?train=berlin&person=ann&seat=12");
     assert_int_equal(target.kind, TARGET_BOOK);
     assert_train(&target, "berlin", 6);
@@ -36,17 +30,15 @@ static void a_booking_is_read(void **state)
     assert_int_equal(target.seat, 12);
 }
 
-static void parameters_may_come_in_any_order_with_others(void **state)
+TEST(parameters_may_come_in_any_order_with_others)
 {
-    (void)state;
     struct target target = parse("/book?seat=1&x=%zz&&flag&person=p&train=t&");
     assert_int_equal(target.kind, TARGET_BOOK);
     assert_train(&target, "t", 1);
 }
 
-static void names_are_decoded(void **state)
+TEST(names_are_decoded)
 {
-    (void)state;
     struct target target = parse("/book?train=a%00%2f%FF%3D&person=%c3%bc+%2B&seat=007");
     assert_int_equal(target.kind, TARGET_BOOK);
     assert_train(&target, "a\0/\xff=", 5);
@@ -55,17 +47,15 @@ static void names_are_decoded(void **state)
     assert_int_equal(target.seat, 7);
 }
 
-static void a_train_is_the_rest_of_its_path(void **state)
+TEST(a_train_is_the_rest_of_its_path)
 {
-    (void)state;
     struct target target = parse("/trains/a+b/c%20d?x=y");
     assert_int_equal(target.kind, TARGET_TRAIN);
     assert_train(&target, "a+b/c d", 7);
 }
 
-static void other_paths_are_unknown(void **state)
+TEST(other_paths_are_unknown)
 {
-    (void)state;
     static const char *const unknown[] = {
         "",        "/",         "/boo",     "/book/", "/bookx?train=t", "/trains", "book",
         "/BOOK?a", "//trains/", "/book%3f", "*",      "?train"};
@@ -74,9 +64,8 @@ static void other_paths_are_unknown(void **state)
     assert_int_equal(parse(NULL).kind, TARGET_UNKNOWN);
 }
 
-static void what_is_wrong_is_reported(void **state)
+TEST(what_is_wrong_is_reported)
 {
-    (void)state;
     static const char *const wrong[][2] = {
         {"/book", "missing"},
         {"/book?", "missing"},
@@ -115,9 +104,8 @@ static void what_is_wrong_is_reported(void **state)
     }
 }
 
-static void names_have_limits(void **state)
+TEST(names_have_limits)
 {
-    (void)state;
     char uri[1000];
     for (int over = 0; over <= 1; over++) {
         snprintf(uri, sizeof uri, "/book?train=%0*d&person=p&seat=1", TARGET_TRAIN_MAX + over, 0);
@@ -129,18 +117,16 @@ static void names_have_limits(void **state)
     }
 }
 
-static void a_seat_too_large_for_any_train_is_for_the_train_to_refuse(void **state)
+TEST(a_seat_too_large_for_any_train_is_for_the_train_to_refuse)
 {
-    (void)state;
     struct target target = parse("/book?train=t&person=p&seat=4294967297");
     assert_int_equal(target.kind, TARGET_BOOK);
     assert_true(target.seat > TRAIN_SEATS_MAX);
 }
 
 /* Every name comes back from its escaped form. */
-static void escaping_is_undone_by_reading(void **state)
+TEST(escaping_is_undone_by_reading)
 {
-    (void)state;
     char name[TARGET_TRAIN_MAX];
     for (size_t i = 0; i < sizeof name; i++)
         name[i] = (char)(i + 100);
@@ -155,18 +141,16 @@ static void escaping_is_undone_by_reading(void **state)
     assert_memory_equal(uri, "aZ09-._~", 8);
 }
 
-static void health_is_a_page(void **state)
+TEST(health_is_a_page)
 {
-    (void)state;
     assert_int_equal(parse("/health").kind, TARGET_HEALTH);
     assert_int_equal(parse("/health?from=haproxy").kind, TARGET_HEALTH);
     assert_int_equal(parse("/health/").kind, TARGET_UNKNOWN);
     assert_int_equal(parse("/healthy").kind, TARGET_UNKNOWN);
 }
 
-static void a_name_that_a_column_of_text_can_hold(void **state)
+TEST(a_name_that_a_column_of_text_can_hold)
 {
-    (void)state;
     static const struct {
         const char *uri;
         bool is_text;
@@ -183,9 +167,8 @@ static void a_name_that_a_column_of_text_can_hold(void **state)
 }
 
 /* Mutations of a good target: no byte sequence does harm, and what is accepted is within limits. */
-static void any_bytes_are_read_safely(void **state)
+TEST(any_bytes_are_read_safely)
 {
-    (void)state;
     static const char good[] = "/book?train=t%41&person=%c3%bc&seat=12";
     struct random random = {1};
     for (int round = 0; round < 200000; round++) {
@@ -224,9 +207,8 @@ static void assert_response(struct request *request, unsigned http_status, const
     assert_true(response.retry_later == (http_status == 503));
 }
 
-static void each_result_has_a_status_and_a_sentence(void **state)
+TEST(each_result_has_a_status_and_a_sentence)
 {
-    (void)state;
     struct request *request = new_request("/book?train=a%20b&person=p&seat=7");
     request->booking.result = TRAIN_BOOKED;
     assert_response(request, 200, "a%20b 7 p\n");
@@ -243,9 +225,8 @@ static void each_result_has_a_status_and_a_sentence(void **state)
     free(request);
 }
 
-static void a_failed_batch_is_reported_whatever_the_result(void **state)
+TEST(a_failed_batch_is_reported_whatever_the_result)
 {
-    (void)state;
     struct request *request = new_request("/book?train=t&person=p&seat=1");
     for (int result = TRAIN_BOOKED; result <= TRAIN_NO_MEMORY; result++) {
         request->booking.result = (enum train_result)result;
@@ -266,9 +247,8 @@ static void a_failed_batch_is_reported_whatever_the_result(void **state)
 }
 
 /* A view saves nothing, so its outcome is never unknown. */
-static void a_view_that_fails_is_reported(void **state)
+TEST(a_view_that_fails_is_reported)
 {
-    (void)state;
     struct request *request = new_request("/trains/t");
     request->booking.status = BATCH_LOAD_FAILED;
     assert_response(request, 500, "could not be read: the reason");
@@ -281,9 +261,8 @@ static void a_view_that_fails_is_reported(void **state)
     free(request);
 }
 
-static void the_longest_responses_fit(void **state)
+TEST(the_longest_responses_fit)
 {
-    (void)state;
     char uri[1000] = "/book?train=";
     for (int i = 0; i < TARGET_TRAIN_MAX; i++)
         strcat(uri, "%ff");
@@ -299,27 +278,4 @@ static void the_longest_responses_fit(void **state)
     request->booking.status = BATCH_UNKNOWN;
     assert_response(request, 504, "xxx\n");
     free(request);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_booking_is_read),
-        cmocka_unit_test(parameters_may_come_in_any_order_with_others),
-        cmocka_unit_test(names_are_decoded),
-        cmocka_unit_test(a_train_is_the_rest_of_its_path),
-        cmocka_unit_test(other_paths_are_unknown),
-        cmocka_unit_test(what_is_wrong_is_reported),
-        cmocka_unit_test(names_have_limits),
-        cmocka_unit_test(a_seat_too_large_for_any_train_is_for_the_train_to_refuse),
-        cmocka_unit_test(escaping_is_undone_by_reading),
-        cmocka_unit_test(health_is_a_page),
-        cmocka_unit_test(a_name_that_a_column_of_text_can_hold),
-        cmocka_unit_test(any_bytes_are_read_safely),
-        cmocka_unit_test(each_result_has_a_status_and_a_sentence),
-        cmocka_unit_test(a_failed_batch_is_reported_whatever_the_result),
-        cmocka_unit_test(a_view_that_fails_is_reported),
-        cmocka_unit_test(the_longest_responses_fit),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,14 +1,9 @@
 /* The booking rule and the JSON of a train. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "booking/train_codec.h"
+#include "test.h"
 
 static enum train_result book(struct train *train, uint32_t seat, const char *person)
 {
@@ -25,9 +20,8 @@ static void assert_json(struct train *train, const char *expected)
     free(json);
 }
 
-static void a_free_seat_is_booked(void **state)
+TEST(a_free_seat_is_booked)
 {
-    (void)state;
     struct train train;
     assert_true(train_init(&train, 3));
     assert_int_equal(book(&train, 1, "ann"), TRAIN_BOOKED);
@@ -36,9 +30,8 @@ static void a_free_seat_is_booked(void **state)
     train_release(&train);
 }
 
-static void seats_are_numbered_from_1_to_the_last(void **state)
+TEST(seats_are_numbered_from_1_to_the_last)
 {
-    (void)state;
     struct train train;
     assert_true(train_init(&train, 2));
     assert_int_equal(book(&train, 0, "ann"), TRAIN_NO_SEAT);
@@ -48,9 +41,8 @@ static void seats_are_numbered_from_1_to_the_last(void **state)
     train_release(&train);
 }
 
-static void a_seat_is_sold_once(void **state)
+TEST(a_seat_is_sold_once)
 {
-    (void)state;
     struct train train;
     assert_true(train_init(&train, 2));
     assert_int_equal(book(&train, 1, "ann"), TRAIN_BOOKED);
@@ -61,9 +53,8 @@ static void a_seat_is_sold_once(void **state)
     train_release(&train);
 }
 
-static void booking_ones_own_seat_again_changes_nothing(void **state)
+TEST(booking_ones_own_seat_again_changes_nothing)
 {
-    (void)state;
     struct train train;
     assert_true(train_init(&train, 1));
     assert_int_equal(book(&train, 1, "ann"), TRAIN_BOOKED);
@@ -72,9 +63,8 @@ static void booking_ones_own_seat_again_changes_nothing(void **state)
     train_release(&train);
 }
 
-static void a_person_has_one_seat_in_a_train(void **state)
+TEST(a_person_has_one_seat_in_a_train)
 {
-    (void)state;
     struct train train;
     assert_true(train_init(&train, 3));
     assert_int_equal(book(&train, 2, "ann"), TRAIN_BOOKED);
@@ -84,9 +74,8 @@ static void a_person_has_one_seat_in_a_train(void **state)
     train_release(&train);
 }
 
-static void a_taken_seat_is_reported_before_another_of_ones_own(void **state)
+TEST(a_taken_seat_is_reported_before_another_of_ones_own)
 {
-    (void)state;
     struct train train;
     assert_true(train_init(&train, 2));
     assert_int_equal(book(&train, 1, "ann"), TRAIN_BOOKED);
@@ -95,18 +84,16 @@ static void a_taken_seat_is_reported_before_another_of_ones_own(void **state)
     train_release(&train);
 }
 
-static void a_train_that_is_not_stored_has_free_seats(void **state)
+TEST(a_train_that_is_not_stored_has_free_seats)
 {
-    (void)state;
     struct train train;
     assert_null(train_decode(&train, NULL, 0, 4));
     assert_json(&train, "{\"Seats\":[\"\",\"\",\"\",\"\"]}");
     train_release(&train);
 }
 
-static void a_stored_train_is_read_back(void **state)
+TEST(a_stored_train_is_read_back)
 {
-    (void)state;
     static const char json[] = "{\"Seats\":[\"\",\"a\\\"b\\\\\\u0001\",\"\xc3\xbc\"]}";
     struct train train;
     assert_null(train_decode(&train, json, strlen(json), 30));
@@ -116,9 +103,8 @@ static void a_stored_train_is_read_back(void **state)
     train_release(&train);
 }
 
-static void a_name_with_nul_is_preserved(void **state)
+TEST(a_name_with_nul_is_preserved)
 {
-    (void)state;
     static const char json[] = "{\"Seats\":[\"a\\u0000b\"]}";
     struct train train;
     assert_null(train_decode(&train, json, strlen(json), 30));
@@ -128,9 +114,8 @@ static void a_name_with_nul_is_preserved(void **state)
     train_release(&train);
 }
 
-static void unknown_members_are_ignored(void **state)
+TEST(unknown_members_are_ignored)
 {
-    (void)state;
     static const char json[] = "{\"Name\":\"ICE 1\",\"Seats\":[\"ann\",\"\"],\"Cars\":[1,{}]}";
     struct train train;
     assert_null(train_decode(&train, json, strlen(json), 30));
@@ -138,9 +123,8 @@ static void unknown_members_are_ignored(void **state)
     train_release(&train);
 }
 
-static void damaged_trains_are_refused(void **state)
+TEST(damaged_trains_are_refused)
 {
-    (void)state;
     static const char *const damaged[] = {"",
                                           "x",
                                           "[]",
@@ -161,9 +145,8 @@ static void damaged_trains_are_refused(void **state)
     }
 }
 
-static void a_train_has_at_most_seats_max_seats(void **state)
+TEST(a_train_has_at_most_seats_max_seats)
 {
-    (void)state;
     char json[3 * (TRAIN_SEATS_MAX + 1) + 16] = "{\"Seats\":[";
     for (int i = 0; i < TRAIN_SEATS_MAX; i++)
         strcat(json, i > 0 ? ",\"\"" : "\"\"");
@@ -175,23 +158,4 @@ static void a_train_has_at_most_seats_max_seats(void **state)
     train_release(&train);
     strcpy(json + size, ",\"\"]}");
     assert_non_null(train_decode(&train, json, strlen(json), 30));
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_free_seat_is_booked),
-        cmocka_unit_test(seats_are_numbered_from_1_to_the_last),
-        cmocka_unit_test(a_seat_is_sold_once),
-        cmocka_unit_test(booking_ones_own_seat_again_changes_nothing),
-        cmocka_unit_test(a_person_has_one_seat_in_a_train),
-        cmocka_unit_test(a_taken_seat_is_reported_before_another_of_ones_own),
-        cmocka_unit_test(a_train_that_is_not_stored_has_free_seats),
-        cmocka_unit_test(a_stored_train_is_read_back),
-        cmocka_unit_test(a_name_with_nul_is_preserved),
-        cmocka_unit_test(unknown_members_are_ignored),
-        cmocka_unit_test(damaged_trains_are_refused),
-        cmocka_unit_test(a_train_has_at_most_seats_max_seats),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,8 @@
 #include "driver.h"
+#include "test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 /* ---- Processors ----------------------------------------------------------------------------- */
 

@@ -2,16 +2,11 @@
  * the functions of this file between the store and the system; the processor has memory of its
  * own. */
 #include "driver.h"
+#include "test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-
-#include <cmocka.h>
 
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
@@ -70,9 +65,8 @@ static void refuse_all(int refused)
     __atomic_store_n(&is_all_refused, refused, __ATOMIC_SEQ_CST);
 }
 
-static void test_a_store_without_memory_is_not_opened(void **state)
+TEST(test_a_store_without_memory_is_not_opened)
 {
-    (void)state;
     batch_store *store = NULL;
     for (int i = 1; i <= 2; i++) {
         refused_one = i;
@@ -84,9 +78,8 @@ static void test_a_store_without_memory_is_not_opened(void **state)
     assert_null(store);
 }
 
-static void test_a_session_without_memory_is_not_opened(void **state)
+TEST(test_a_session_without_memory_is_not_opened)
 {
-    (void)state;
     batch_store *store = NULL;
     batch_result error = {0};
     void *session = NULL;
@@ -98,9 +91,8 @@ static void test_a_session_without_memory_is_not_opened(void **state)
 }
 
 /* Without randomness too: keys are found all the same. */
-static void test_what_is_stored_stays_while_there_is_no_memory(void **state)
+TEST(test_what_is_stored_stays_while_there_is_no_memory)
 {
-    (void)state;
     batch_store *store = NULL;
     assert_int_equal(batch_memory_open(&store), BATCH_OK);
     int64_t seven = 7;
@@ -128,9 +120,8 @@ static void test_what_is_stored_stays_while_there_is_no_memory(void **state)
 }
 
 /* Chains that could not be made shorter are only slower. */
-static void test_a_table_that_cannot_grow_still_finds_everything(void **state)
+TEST(test_a_table_that_cannot_grow_still_finds_everything)
 {
-    (void)state;
     enum { COUNT = 5000 };
     batch_store *store = NULL;
     assert_int_equal(batch_memory_open(&store), BATCH_OK);
@@ -145,15 +136,4 @@ static void test_a_table_that_cannot_grow_still_finds_everything(void **state)
         assert_int_equal(found, i);
     }
     assert_int_equal(batch_store_close(store), BATCH_OK);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_store_without_memory_is_not_opened),
-        cmocka_unit_test(test_a_session_without_memory_is_not_opened),
-        cmocka_unit_test(test_what_is_stored_stays_while_there_is_no_memory),
-        cmocka_unit_test(test_a_table_that_cannot_grow_still_finds_everything),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

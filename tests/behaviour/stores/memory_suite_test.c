@@ -1,13 +1,9 @@
 /* The memory store: the suite, and what only it has. */
 #include "suite.h"
+#include "test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static void fixture_open(struct store_fixture *fixture)
 {

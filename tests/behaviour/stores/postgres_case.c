@@ -2,15 +2,12 @@
 #define _POSIX_C_SOURCE 200809L /* nanosleep, strdup */
 #endif
 #include "postgres_case.h"
+#include "test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#include <cmocka.h>
 
 enum { SQL_SIZE = 4096, TRIES_MAX = 30000 };
 

@@ -19,14 +19,11 @@
 #include "fault_proxy.h"
 #include "store_wrapper.h"
 #include "postgres_case.h"
+#include "test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #ifdef CUT_CONTROL
 /* The linker puts this between the store and libbatch. */
@@ -303,62 +300,6 @@ static void cut_saves(struct cut *cut, enum fault_kind kind)
     assert_true(cut->conflicts > 0);
 }
 
-static void test_a_save_is_reset_at_every_byte(void **state)
-{
-    cut_saves(*state, FAULT_RESET);
-}
-
-static void test_a_save_is_ended_at_every_byte(void **state)
-{
-    cut_saves(*state, FAULT_FIN);
-}
-
-#ifndef CUT_CONTROL
-static void test_a_load_is_cut_at_every_byte(void **state)
-{
-    struct cut *cut = *state;
-    assert_true(cut_after(cut, UINT64_MAX));
-    uint64_t sent = cut_everywhere(cut, CUT_LOAD, TO_SERVER, FAULT_RESET, CUT_STEP);
-    uint64_t got = cut_everywhere(cut, CUT_LOAD, TO_CLIENT, FAULT_FIN, CUT_STEP);
-    print_message("A load sends %lu bytes and gets %lu\n", (unsigned long)sent, (unsigned long)got);
-    assert_int_equal(cut->seen[1][0] + cut->seen[1][1], 0);
-    assert_true(cut->seen[0][1] > 0);
-}
-
-/* Opening a connection, when the load, or the save, finds that it is lost. A load has nothing to
- * lose and may be tried again; a save must not be UNKNOWN before it was sent. */
-static void test_opening_a_connection_is_cut(void **state)
-{
-    struct cut *cut = *state;
-    for (int direction = 0; direction < 2; direction++) {
-        enum fault_direction at = (enum fault_direction)direction;
-        cut_everywhere(cut, CUT_CONNECT_AND_LOAD, at, FAULT_RESET, CONNECT_STEP);
-        assert_int_equal(cut->seen[1][0] + cut->seen[1][1], 0);
-    }
-    for (int direction = 0; direction < 2; direction++) {
-        enum fault_direction at = (enum fault_direction)direction;
-        cut_everywhere(cut, CUT_CONNECT_AND_SAVE, at, FAULT_FIN, CONNECT_STEP);
-    }
-    assert_true(cut->seen[0][1] > 0);
-}
-
-static void test_everything_comes_byte_by_byte(void **state)
-{
-    struct cut *cut = *state;
-    cut->exchange = CUT_CONNECT_AND_LOAD;
-    fault_proxy_slice(cut->proxy, 1, 0);
-    for (size_t i = 0; i < 3; i++)
-        assert_true(cut_after(cut, UINT64_MAX));
-    cut->exchange = CUT_CONNECT_AND_SAVE;
-    for (size_t i = 0; i < 3; i++)
-        assert_true(cut_after(cut, UINT64_MAX));
-    assert_int_equal(cut->fired_port, 0);
-    assert_int_equal(cut->conflicts, 3);
-}
-#endif
-
-/* ---- Set-up --------------------------------------------------------------------------------- */
-
 static int set_up(void **state)
 {
     static struct cut cut;
@@ -393,16 +334,58 @@ static int tear_down(void **state)
     return 0;
 }
 
-int main(void)
+TEST_WITH(test_a_save_is_reset_at_every_byte, set_up, tear_down)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_a_save_is_reset_at_every_byte, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_save_is_ended_at_every_byte, set_up, tear_down),
-#ifndef CUT_CONTROL
-        cmocka_unit_test_setup_teardown(test_a_load_is_cut_at_every_byte, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_opening_a_connection_is_cut, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_everything_comes_byte_by_byte, set_up, tear_down),
-#endif
-    };
-    return cmocka_run_group_tests(tests, scene_server_set_up, scene_server_tear_down);
+    cut_saves(*state, FAULT_RESET);
 }
+
+TEST_WITH(test_a_save_is_ended_at_every_byte, set_up, tear_down)
+{
+    cut_saves(*state, FAULT_FIN);
+}
+
+#ifndef CUT_CONTROL
+TEST_WITH(test_a_load_is_cut_at_every_byte, set_up, tear_down)
+{
+    struct cut *cut = *state;
+    assert_true(cut_after(cut, UINT64_MAX));
+    uint64_t sent = cut_everywhere(cut, CUT_LOAD, TO_SERVER, FAULT_RESET, CUT_STEP);
+    uint64_t got = cut_everywhere(cut, CUT_LOAD, TO_CLIENT, FAULT_FIN, CUT_STEP);
+    print_message("A load sends %lu bytes and gets %lu\n", (unsigned long)sent, (unsigned long)got);
+    assert_int_equal(cut->seen[1][0] + cut->seen[1][1], 0);
+    assert_true(cut->seen[0][1] > 0);
+}
+
+/* Opening a connection, when the load, or the save, finds that it is lost. A load has nothing to
+ * lose and may be tried again; a save must not be UNKNOWN before it was sent. */
+TEST_WITH(test_opening_a_connection_is_cut, set_up, tear_down)
+{
+    struct cut *cut = *state;
+    for (int direction = 0; direction < 2; direction++) {
+        enum fault_direction at = (enum fault_direction)direction;
+        cut_everywhere(cut, CUT_CONNECT_AND_LOAD, at, FAULT_RESET, CONNECT_STEP);
+        assert_int_equal(cut->seen[1][0] + cut->seen[1][1], 0);
+    }
+    for (int direction = 0; direction < 2; direction++) {
+        enum fault_direction at = (enum fault_direction)direction;
+        cut_everywhere(cut, CUT_CONNECT_AND_SAVE, at, FAULT_FIN, CONNECT_STEP);
+    }
+    assert_true(cut->seen[0][1] > 0);
+}
+
+TEST_WITH(test_everything_comes_byte_by_byte, set_up, tear_down)
+{
+    struct cut *cut = *state;
+    cut->exchange = CUT_CONNECT_AND_LOAD;
+    fault_proxy_slice(cut->proxy, 1, 0);
+    for (size_t i = 0; i < 3; i++)
+        assert_true(cut_after(cut, UINT64_MAX));
+    cut->exchange = CUT_CONNECT_AND_SAVE;
+    for (size_t i = 0; i < 3; i++)
+        assert_true(cut_after(cut, UINT64_MAX));
+    assert_int_equal(cut->fired_port, 0);
+    assert_int_equal(cut->conflicts, 3);
+}
+#endif
+
+TEST_GROUP(scene_server_set_up, scene_server_tear_down)

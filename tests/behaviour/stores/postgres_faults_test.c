@@ -5,15 +5,12 @@
 #include "fault_proxy.h"
 #include "store_wrapper.h"
 #include "postgres_case.h"
+#include "test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #define MS 1000000u
 
@@ -208,7 +205,7 @@ static void kill_and_start(struct scene *scene)
     postgres_server_start(scene->server);
 }
 
-static void test_the_server_is_killed_under_load(void **state)
+TEST_WITH(test_the_server_is_killed_under_load, set_up, tear_down)
 {
     add_while(*state, kill_and_start, 5);
 }
@@ -219,7 +216,7 @@ static void stop_and_start(struct scene *scene)
     postgres_server_start(scene->server);
 }
 
-static void test_the_server_is_stopped_under_load(void **state)
+TEST_WITH(test_the_server_is_stopped_under_load, set_up, tear_down)
 {
     add_while(*state, stop_and_start, 3);
 }
@@ -230,7 +227,7 @@ static void terminate_all(struct scene *scene)
                              "where backend_type = 'client backend' and pid <> pg_backend_pid()");
 }
 
-static void test_sessions_are_terminated_under_load(void **state)
+TEST_WITH(test_sessions_are_terminated_under_load, set_up, tear_down)
 {
     add_while(*state, terminate_all, 50);
 }
@@ -240,7 +237,7 @@ static void reset_all(struct scene *scene)
     fault_proxy_reset_all(scene->proxy);
 }
 
-static void test_connections_are_reset_under_load(void **state)
+TEST_WITH(test_connections_are_reset_under_load, set_up, tear_down)
 {
     add_while(*state, reset_all, 50);
 }
@@ -338,33 +335,33 @@ static void check_saves(struct scene *scene, fault_fn fault, int wanted)
     }
 }
 
-static void test_loads_end_while_the_server_is_paused(void **state)
+TEST_WITH(test_loads_end_while_the_server_is_paused, set_up, tear_down)
 {
     check_loads(*state, pause_before);
 }
 
-static void test_loads_end_in_a_black_hole(void **state)
+TEST_WITH(test_loads_end_in_a_black_hole, set_up, tear_down)
 {
     check_loads(*state, hold_before);
 }
 
-static void test_a_save_ends_while_the_server_is_paused(void **state)
+TEST_WITH(test_a_save_ends_while_the_server_is_paused, set_up, tear_down)
 {
     check_saves(*state, pause_before, BATCH_UNKNOWN);
 }
 
-static void test_a_save_ends_in_a_black_hole(void **state)
+TEST_WITH(test_a_save_ends_in_a_black_hole, set_up, tear_down)
 {
     check_saves(*state, hold_before, BATCH_UNKNOWN);
 }
 
-static void test_a_save_that_finds_no_connection_is_not_applied(void **state)
+TEST_WITH(test_a_save_that_finds_no_connection_is_not_applied, set_up, tear_down)
 {
     check_saves(*state, reset_and_hold_before, BATCH_SAVE_FAILED);
 }
 
 /* Stopping does not wait for a server that does not answer. */
-static void test_stopping_while_the_server_is_paused(void **state)
+TEST_WITH(test_stopping_while_the_server_is_paused, set_up, tear_down)
 {
     struct scene *scene = *state;
     add_until_ok(scene);
@@ -405,12 +402,12 @@ static void check_tried_again(struct scene *scene, const char *sqlstate)
     assert_int_equal(scene_number(scene->server, "select last_value from runs"), 6);
 }
 
-static void test_a_serialization_failure_is_tried_again(void **state)
+TEST_WITH(test_a_serialization_failure_is_tried_again, set_up, tear_down)
 {
     check_tried_again(*state, "40001");
 }
 
-static void test_a_deadlock_is_tried_again(void **state)
+TEST_WITH(test_a_deadlock_is_tried_again, set_up, tear_down)
 {
     check_tried_again(*state, "40P01");
 }
@@ -437,18 +434,18 @@ static void check_given_up(struct scene *scene, const char *sqlstate)
     assert_true(scene_number(scene->server, "select last_value from runs") > 1);
 }
 
-static void test_a_serialization_failure_that_stays_is_given_up(void **state)
+TEST_WITH(test_a_serialization_failure_that_stays_is_given_up, set_up, tear_down)
 {
     check_given_up(*state, "40001");
 }
 
-static void test_a_deadlock_that_stays_is_given_up(void **state)
+TEST_WITH(test_a_deadlock_that_stays_is_given_up, set_up, tear_down)
 {
     check_given_up(*state, "40P01");
 }
 
 /* The session is thrown out in the middle of the statement. */
-static void test_a_session_is_terminated_during_a_save(void **state)
+TEST_WITH(test_a_session_is_terminated_during_a_save, set_up, tear_down)
 {
     struct scene *scene = *state;
     make_trigger(scene, "if n % 2 = 1 then perform pg_terminate_backend(pg_backend_pid()); "
@@ -468,7 +465,7 @@ static void test_a_session_is_terminated_during_a_save(void **state)
 }
 
 /* A statement that does not end by itself is ended by the deadline, and is not applied. */
-static void test_a_save_that_hangs_is_canceled(void **state)
+TEST_WITH(test_a_save_that_hangs_is_canceled, set_up, tear_down)
 {
     struct scene *scene = *state;
     make_trigger(scene, "perform pg_sleep(600);");
@@ -486,7 +483,7 @@ static void test_a_save_that_hangs_is_canceled(void **state)
 }
 
 /* Somebody else cancels the statement. */
-static void test_a_save_is_canceled_by_somebody_else(void **state)
+TEST_WITH(test_a_save_is_canceled_by_somebody_else, set_up, tear_down)
 {
     struct scene *scene = *state;
     make_trigger(scene, "if n = 1 then perform pg_cancel_backend(pg_backend_pid()); "
@@ -533,7 +530,7 @@ static void find_standby(struct scene *scene, PGconn *probe)
 
 /* A commit waits for a standby that is not there. A cancel ends the wait, and then the server says
  * that all went well: it is committed here, but not there, so it may be lost. */
-static void test_a_synchronous_standby_is_not_there(void **state)
+TEST_WITH(test_a_synchronous_standby_is_not_there, set_up, tear_down)
 {
     struct scene *scene = *state;
     int status = BATCH_OK;
@@ -557,29 +554,4 @@ static void test_a_synchronous_standby_is_not_there(void **state)
     }
 }
 
-#define FAULT_TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        FAULT_TEST(test_the_server_is_killed_under_load),
-        FAULT_TEST(test_the_server_is_stopped_under_load),
-        FAULT_TEST(test_sessions_are_terminated_under_load),
-        FAULT_TEST(test_connections_are_reset_under_load),
-        FAULT_TEST(test_loads_end_while_the_server_is_paused),
-        FAULT_TEST(test_loads_end_in_a_black_hole),
-        FAULT_TEST(test_a_save_ends_while_the_server_is_paused),
-        FAULT_TEST(test_a_save_ends_in_a_black_hole),
-        FAULT_TEST(test_a_save_that_finds_no_connection_is_not_applied),
-        FAULT_TEST(test_stopping_while_the_server_is_paused),
-        FAULT_TEST(test_a_serialization_failure_is_tried_again),
-        FAULT_TEST(test_a_deadlock_is_tried_again),
-        FAULT_TEST(test_a_serialization_failure_that_stays_is_given_up),
-        FAULT_TEST(test_a_deadlock_that_stays_is_given_up),
-        FAULT_TEST(test_a_session_is_terminated_during_a_save),
-        FAULT_TEST(test_a_save_that_hangs_is_canceled),
-        FAULT_TEST(test_a_save_is_canceled_by_somebody_else),
-        FAULT_TEST(test_a_synchronous_standby_is_not_there),
-    };
-    return cmocka_run_group_tests(tests, scene_server_set_up, scene_server_tear_down);
-}
+TEST_GROUP(scene_server_set_up, scene_server_tear_down)

@@ -1,11 +1,8 @@
 #include "postgres_fixture.h"
+#include "test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 /* How a key is stored in a table that the store has made. */
 #define STORED_KEY(key)                                                                            \

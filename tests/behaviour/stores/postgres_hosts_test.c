@@ -3,18 +3,15 @@
 #include "driver.h"
 #include "fault_proxy.h"
 #include "postgres_case.h"
+#include "test.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 /* A store on that, which keeps a number. */
 static void check_it_works(const char *conninfo)
@@ -55,7 +52,7 @@ static void check_two_hosts(unsigned first, unsigned second)
     check_it_works(conninfo);
 }
 
-static void test_a_dead_first_host_is_passed_over(void **state)
+TEST_WITH(test_a_dead_first_host_is_passed_over, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     unsigned port;
@@ -64,7 +61,7 @@ static void test_a_dead_first_host_is_passed_over(void **state)
     close(dead);
 }
 
-static void test_a_black_hole_as_first_host_is_passed_over(void **state)
+TEST_WITH(test_a_black_hole_as_first_host_is_passed_over, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     struct fault_proxy *proxy = fault_proxy_start(server->port);
@@ -73,7 +70,7 @@ static void test_a_black_hole_as_first_host_is_passed_over(void **state)
     fault_proxy_end(proxy);
 }
 
-static void test_a_host_that_takes_no_writes_is_passed_over(void **state)
+TEST_WITH(test_a_host_that_takes_no_writes_is_passed_over, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     static const char *const settings[] = {"default_transaction_read_only=on", NULL};
@@ -88,7 +85,7 @@ static void test_a_host_that_takes_no_writes_is_passed_over(void **state)
 }
 
 /* A session whose server has gone finds the next one by itself. */
-static void test_a_session_moves_to_the_next_host(void **state)
+TEST_WITH(test_a_session_moves_to_the_next_host, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     char conninfo[256];
@@ -113,9 +110,8 @@ static void test_a_session_moves_to_the_next_host(void **state)
 }
 
 /* Refused before anybody is asked. */
-static void test_lists_of_hosts_that_do_not_fit_together(void **state)
+TEST_WITH(test_lists_of_hosts_that_do_not_fit_together, scene_set_up, NULL)
 {
-    (void)state;
     char many[256] = "host=127.0.0.1", sqlstate[6];
     batch_result error;
     for (int i = 0; i < 32; i++)
@@ -126,9 +122,8 @@ static void test_lists_of_hosts_that_do_not_fit_together(void **state)
         assert_int_equal(scene_refused(conninfos[i], NULL, &error, sqlstate), BATCH_INVALID);
 }
 
-static void test_a_service_that_there_is_not(void **state)
+TEST_WITH(test_a_service_that_there_is_not, scene_set_up, NULL)
 {
-    (void)state;
     batch_result error;
     char sqlstate[6];
     assert_int_equal(scene_refused("service=nobody_knows_it", NULL, &error, sqlstate),
@@ -136,7 +131,7 @@ static void test_a_service_that_there_is_not(void **state)
 }
 
 /* Less than two seconds would be none, and more than there are nanoseconds for would wrap. */
-static void test_a_connect_timeout_out_of_all_bounds(void **state)
+TEST_WITH(test_a_connect_timeout_out_of_all_bounds, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     static const char *const timeouts[] = {"1", "2000000000"};
@@ -147,9 +142,8 @@ static void test_a_connect_timeout_out_of_all_bounds(void **state)
     }
 }
 
-static void test_nobody_answers(void **state)
+TEST_WITH(test_nobody_answers, scene_set_up, NULL)
 {
-    (void)state;
     char conninfo[256], sqlstate[6];
     unsigned port;
     batch_result error;
@@ -160,7 +154,7 @@ static void test_nobody_answers(void **state)
     close(dead);
 }
 
-static void test_opening_does_not_wait_for_ever(void **state)
+TEST_WITH(test_opening_does_not_wait_for_ever, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     char conninfo[POSTGRES_CONNINFO_SIZE + 32], plain[POSTGRES_CONNINFO_SIZE], sqlstate[6];
@@ -207,9 +201,8 @@ static void give_back(struct postgres_server *server, PGconn **connections, size
         scene_rest();
 }
 
-static void test_a_server_without_connections_left(void **state)
+TEST_WITH(test_a_server_without_connections_left, scene_set_up, NULL)
 {
-    (void)state;
     static const char *const settings[] = {"max_connections=8", "superuser_reserved_connections=0",
                                            NULL};
     struct postgres_server server;
@@ -268,9 +261,8 @@ static void check_no_canary(const char *conninfo, const char *message)
         fail_msg("%s: the password is in the message: %s", conninfo, message);
 }
 
-static void test_the_right_password_and_a_wrong_one(void **state)
+TEST_WITH(test_the_right_password_and_a_wrong_one, scene_set_up, NULL)
 {
-    (void)state;
     struct postgres_server server;
     char conninfo[256], sqlstate[6];
     batch_result error;
@@ -315,9 +307,8 @@ static void test_the_right_password_and_a_wrong_one(void **state)
 }
 
 /* Each must fail, and each would have libpq say a part of it. */
-static void test_no_message_holds_a_password(void **state)
+TEST_WITH(test_no_message_holds_a_password, scene_set_up, NULL)
 {
-    (void)state;
     static const char *const conninfos[] = {
         "host=127.0.0.1 port=1 user=batch password=" CANARY,
         "host=127.0.0.1 port=1 user=batch password=a " CANARY,
@@ -359,9 +350,8 @@ static void test_no_message_holds_a_password(void **state)
 
 /* A message is one line and not long. What is left there of a longer value, or of one with several
  * blanks, is a part of a password too. */
-static void test_no_message_holds_a_part_of_a_long_password(void **state)
+TEST_WITH(test_no_message_holds_a_part_of_a_long_password, scene_set_up, NULL)
 {
-    (void)state;
     static const char *const conninfos[] = {
         "host=127.0.0.1 port=1 sslmode=" CANARY HUNDRED HUNDRED HUNDRED,
         "host=127.0.0.1 port=1 sslmode='" CANARY "  behind two blanks'",
@@ -375,22 +365,4 @@ static void test_no_message_holds_a_part_of_a_long_password(void **state)
     }
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_a_dead_first_host_is_passed_over, scene_set_up),
-        cmocka_unit_test_setup(test_a_black_hole_as_first_host_is_passed_over, scene_set_up),
-        cmocka_unit_test_setup(test_a_host_that_takes_no_writes_is_passed_over, scene_set_up),
-        cmocka_unit_test_setup(test_a_session_moves_to_the_next_host, scene_set_up),
-        cmocka_unit_test_setup(test_lists_of_hosts_that_do_not_fit_together, scene_set_up),
-        cmocka_unit_test_setup(test_a_service_that_there_is_not, scene_set_up),
-        cmocka_unit_test_setup(test_a_connect_timeout_out_of_all_bounds, scene_set_up),
-        cmocka_unit_test_setup(test_nobody_answers, scene_set_up),
-        cmocka_unit_test_setup(test_opening_does_not_wait_for_ever, scene_set_up),
-        cmocka_unit_test_setup(test_a_server_without_connections_left, scene_set_up),
-        cmocka_unit_test_setup(test_the_right_password_and_a_wrong_one, scene_set_up),
-        cmocka_unit_test_setup(test_no_message_holds_a_password, scene_set_up),
-        cmocka_unit_test_setup(test_no_message_holds_a_part_of_a_long_password, scene_set_up),
-    };
-    return cmocka_run_group_tests(tests, scene_server_set_up, scene_server_tear_down);
-}
+TEST_GROUP(scene_server_set_up, scene_server_tear_down)

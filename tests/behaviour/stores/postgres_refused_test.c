@@ -3,17 +3,12 @@
 #include "driver.h"
 #include "postgres_case.h"
 #include "refused.h"
+#include "test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-static void test_a_store_is_opened_with_all_its_memory_or_not_at_all(void **state)
+TEST_WITH(test_a_store_is_opened_with_all_its_memory_or_not_at_all, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     batch_postgres_options options = BATCH_POSTGRES_OPTIONS_INIT;
@@ -37,7 +32,7 @@ static void test_a_store_is_opened_with_all_its_memory_or_not_at_all(void **stat
     scene_store_end(store);
 }
 
-static void test_a_batch_without_memory_is_told_so_and_stores_nothing(void **state)
+TEST_WITH(test_a_batch_without_memory_is_told_so_and_stores_nothing, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     batch_store *store = scene_store(server, NULL, NULL);
@@ -45,13 +40,4 @@ static void test_a_batch_without_memory_is_told_so_and_stores_nothing(void **sta
     scene_store_end(store);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_a_store_is_opened_with_all_its_memory_or_not_at_all,
-                               scene_set_up),
-        cmocka_unit_test_setup(test_a_batch_without_memory_is_told_so_and_stores_nothing,
-                               scene_set_up),
-    };
-    return cmocka_run_group_tests(tests, scene_server_set_up, scene_server_tear_down);
-}
+TEST_GROUP(scene_server_set_up, scene_server_tear_down)

@@ -3,14 +3,11 @@
 #include "driver.h"
 #include "postgres_case.h"
 #include "random.h"
+#include "test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #define MS 1000000u
 
@@ -108,7 +105,7 @@ static void check_odd(struct scene *scene, const char *odd_text, size_t odd_size
     }
 }
 
-static void test_a_check_constraint_refuses_one(void **state)
+TEST_WITH(test_a_check_constraint_refuses_one, scene_set_up, NULL)
 {
     struct scene *scene =
         scene_new(*state, TEXT_COLUMNS ", constraint no_odd check (state <> 'odd')", 0);
@@ -127,7 +124,7 @@ static void make_trigger(struct scene *scene, const char *when, const char *body
     scene_sql(scene->server, "create %s for each row execute function meet()", when);
 }
 
-static void test_a_trigger_refuses_one(void **state)
+TEST_WITH(test_a_trigger_refuses_one, scene_set_up, NULL)
 {
     struct scene *scene = scene_new(*state, TEXT_COLUMNS, 0);
     make_trigger(scene, "trigger meets before insert or update on rows",
@@ -137,7 +134,7 @@ static void test_a_trigger_refuses_one(void **state)
     scene_free(scene);
 }
 
-static void test_a_deferred_trigger_refuses_one_at_commit(void **state)
+TEST_WITH(test_a_deferred_trigger_refuses_one_at_commit, scene_set_up, NULL)
 {
     struct scene *scene = scene_new(*state, TEXT_COLUMNS, 0);
     make_trigger(scene,
@@ -148,7 +145,7 @@ static void test_a_deferred_trigger_refuses_one_at_commit(void **state)
     scene_free(scene);
 }
 
-static void test_a_deferred_foreign_key_refuses_one_at_commit(void **state)
+TEST_WITH(test_a_deferred_foreign_key_refuses_one_at_commit, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     scene_sql(server, "create table allowed (state text primary key)");
@@ -164,7 +161,7 @@ static void test_a_deferred_foreign_key_refuses_one_at_commit(void **state)
 }
 
 /* A trigger that returns null: no error, and no row. */
-static void test_a_trigger_leaves_one_out(void **state)
+TEST_WITH(test_a_trigger_leaves_one_out, scene_set_up, NULL)
 {
     struct scene *scene = scene_new(*state, TEXT_COLUMNS, 0);
     make_trigger(scene, "trigger meets before insert or update on rows", "return null;");
@@ -179,7 +176,7 @@ static void test_a_trigger_leaves_one_out(void **state)
 }
 
 /* A trigger that changes what is stored. What is stored is what the next one loads. */
-static void test_a_trigger_changes_one(void **state)
+TEST_WITH(test_a_trigger_changes_one, scene_set_up, NULL)
 {
     struct scene *scene = scene_new(*state, TEXT_COLUMNS, 0);
     make_trigger(scene, "trigger meets before insert or update on rows", "new.state := 'even';");
@@ -210,18 +207,18 @@ static void check_warned(struct postgres_server *server, const char *when)
     scene_free(scene);
 }
 
-static void test_a_trigger_warns_of_one(void **state)
+TEST_WITH(test_a_trigger_warns_of_one, scene_set_up, NULL)
 {
     check_warned(*state, "trigger meets before insert or update on rows");
 }
 
-static void test_a_deferred_trigger_warns_of_one(void **state)
+TEST_WITH(test_a_deferred_trigger_warns_of_one, scene_set_up, NULL)
 {
     check_warned(*state, "constraint trigger meets after insert or update on rows "
                          "deferrable initially deferred");
 }
 
-static void test_no_json(void **state)
+TEST_WITH(test_no_json, scene_set_up, NULL)
 {
     struct scene *scene =
         scene_new(*state, "key text primary key, state jsonb not null, version int not null", 0);
@@ -234,7 +231,7 @@ static void test_no_json(void **state)
     scene_free(scene);
 }
 
-static void test_no_text(void **state)
+TEST_WITH(test_no_text, scene_set_up, NULL)
 {
     static const struct {
         const char *bytes;
@@ -248,7 +245,7 @@ static void test_no_text(void **state)
     }
 }
 
-static void test_a_state_that_is_too_long_for_its_column(void **state)
+TEST_WITH(test_a_state_that_is_too_long_for_its_column, scene_set_up, NULL)
 {
     struct scene *scene = scene_new(
         *state, "key text primary key, state varchar(8) not null, version int not null", 0);
@@ -257,7 +254,7 @@ static void test_a_state_that_is_too_long_for_its_column(void **state)
 }
 
 /* Keys that a text column cannot hold: told so, alone. */
-static void test_a_key_that_is_no_text(void **state)
+TEST_WITH(test_a_key_that_is_no_text, scene_set_up, NULL)
 {
     static const struct {
         const char *bytes;
@@ -297,7 +294,7 @@ static void interfere(void *arg)
     scene_sql(scene->server, "insert into rows values ('key %d', 'theirs', 1)", MADE);
 }
 
-static void test_every_outcome_in_one_group(void **state)
+TEST_WITH(test_every_outcome_in_one_group, scene_set_up, NULL)
 {
     struct scene *scene =
         scene_new(*state, TEXT_COLUMNS ", constraint no_odd check (state <> 'odd')", 0);
@@ -383,22 +380,22 @@ static void check_locked(struct postgres_server *server, bool is_there, const ch
 #define UPDATE_ODD "update rows set state = 'theirs', version = version + 1 where key = 'key 617'"
 #define INSERT_ODD "insert into rows values ('key 617', 'theirs', 1)"
 
-static void test_a_locked_row_waits_alone(void **state)
+TEST_WITH(test_a_locked_row_waits_alone, scene_set_up, NULL)
 {
     check_locked(*state, true, LOCK_ODD, "rollback", BATCH_OK);
 }
 
-static void test_a_row_that_is_being_updated_waits_alone(void **state)
+TEST_WITH(test_a_row_that_is_being_updated_waits_alone, scene_set_up, NULL)
 {
     check_locked(*state, true, UPDATE_ODD, "commit", BATCH_CONFLICT);
 }
 
-static void test_a_row_that_is_being_made_waits_alone(void **state)
+TEST_WITH(test_a_row_that_is_being_made_waits_alone, scene_set_up, NULL)
 {
     check_locked(*state, false, INSERT_ODD, "commit", BATCH_CONFLICT);
 }
 
-static void test_a_row_that_was_not_made_after_all(void **state)
+TEST_WITH(test_a_row_that_was_not_made_after_all, scene_set_up, NULL)
 {
     check_locked(*state, false, INSERT_ODD, "rollback", BATCH_OK);
 }
@@ -437,17 +434,17 @@ static void check_locked_for_ever(struct postgres_server *server, const char *lo
     scene_free(scene);
 }
 
-static void test_a_row_stays_locked(void **state)
+TEST_WITH(test_a_row_stays_locked, scene_set_up, NULL)
 {
     check_locked_for_ever(*state, LOCK_ODD);
 }
 
-static void test_a_table_stays_locked_for_writing(void **state)
+TEST_WITH(test_a_table_stays_locked_for_writing, scene_set_up, NULL)
 {
     check_locked_for_ever(*state, "lock rows in share mode");
 }
 
-static void test_a_table_stays_locked(void **state)
+TEST_WITH(test_a_table_stays_locked, scene_set_up, NULL)
 {
     check_locked_for_ever(*state, "lock table rows in access exclusive mode");
 }
@@ -457,7 +454,7 @@ static void test_a_table_stays_locked(void **state)
 enum { LARGE_KEYS = 14, LARGE_SIZE = 8 << 20 };
 
 /* Over 100 MB: more than one statement may hold. */
-static void test_a_large_group(void **state)
+TEST_WITH(test_a_large_group, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     struct scene *scene =
@@ -488,7 +485,7 @@ static void test_a_large_group(void **state)
 }
 
 /* Keys of the greatest length, which differ in their last byte. */
-static void test_the_longest_keys(void **state)
+TEST_WITH(test_the_longest_keys, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     enum { LONG_KEYS = 20 };
@@ -517,7 +514,7 @@ static void test_the_longest_keys(void **state)
 }
 
 /* In a table of others, whose index does not take such a key: alone. */
-static void test_a_key_that_is_too_long_for_the_index(void **state)
+TEST_WITH(test_a_key_that_is_too_long_for_the_index, scene_set_up, NULL)
 {
     struct scene *scene =
         scene_new(*state, "key bytea primary key, state text not null, version bigint not null", 0);
@@ -539,32 +536,4 @@ static void test_a_key_that_is_too_long_for_the_index(void **state)
     scene_free(scene);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_a_check_constraint_refuses_one, scene_set_up),
-        cmocka_unit_test_setup(test_a_trigger_refuses_one, scene_set_up),
-        cmocka_unit_test_setup(test_a_deferred_trigger_refuses_one_at_commit, scene_set_up),
-        cmocka_unit_test_setup(test_a_deferred_foreign_key_refuses_one_at_commit, scene_set_up),
-        cmocka_unit_test_setup(test_a_trigger_leaves_one_out, scene_set_up),
-        cmocka_unit_test_setup(test_a_trigger_changes_one, scene_set_up),
-        cmocka_unit_test_setup(test_a_trigger_warns_of_one, scene_set_up),
-        cmocka_unit_test_setup(test_a_deferred_trigger_warns_of_one, scene_set_up),
-        cmocka_unit_test_setup(test_no_json, scene_set_up),
-        cmocka_unit_test_setup(test_no_text, scene_set_up),
-        cmocka_unit_test_setup(test_a_state_that_is_too_long_for_its_column, scene_set_up),
-        cmocka_unit_test_setup(test_a_key_that_is_no_text, scene_set_up),
-        cmocka_unit_test_setup(test_every_outcome_in_one_group, scene_set_up),
-        cmocka_unit_test_setup(test_a_locked_row_waits_alone, scene_set_up),
-        cmocka_unit_test_setup(test_a_row_that_is_being_updated_waits_alone, scene_set_up),
-        cmocka_unit_test_setup(test_a_row_that_is_being_made_waits_alone, scene_set_up),
-        cmocka_unit_test_setup(test_a_row_that_was_not_made_after_all, scene_set_up),
-        cmocka_unit_test_setup(test_a_row_stays_locked, scene_set_up),
-        cmocka_unit_test_setup(test_a_table_stays_locked_for_writing, scene_set_up),
-        cmocka_unit_test_setup(test_a_table_stays_locked, scene_set_up),
-        cmocka_unit_test_setup(test_a_large_group, scene_set_up),
-        cmocka_unit_test_setup(test_the_longest_keys, scene_set_up),
-        cmocka_unit_test_setup(test_a_key_that_is_too_long_for_the_index, scene_set_up),
-    };
-    return cmocka_run_group_tests(tests, scene_server_set_up, scene_server_tear_down);
-}
+TEST_GROUP(scene_server_set_up, scene_server_tear_down)

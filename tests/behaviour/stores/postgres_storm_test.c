@@ -3,15 +3,12 @@
 #include "driver.h"
 #include "postgres_case.h"
 #include "random.h"
+#include "test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 enum { STORM_KEYS = 5, STORM_ADDS = 200, STORM_THREADS = 4 };
 
@@ -94,17 +91,17 @@ static void storm_of_two(struct postgres_server *server, const char *extra)
     check_sums(server, "storm", STORM_THREADS * STORM_ADDS / STORM_KEYS);
 }
 
-static void test_read_committed(void **state)
+TEST_WITH(test_read_committed, scene_set_up, NULL)
 {
     storm_of_two(*state, "options='-cdefault_transaction_isolation=read\\\\ committed'");
 }
 
-static void test_repeatable_read(void **state)
+TEST_WITH(test_repeatable_read, scene_set_up, NULL)
 {
     storm_of_two(*state, "options='-cdefault_transaction_isolation=repeatable\\\\ read'");
 }
 
-static void test_serializable(void **state)
+TEST_WITH(test_serializable, scene_set_up, NULL)
 {
     storm_of_two(*state, "options='-cdefault_transaction_isolation=serializable'");
 }
@@ -146,7 +143,7 @@ static void *foreign_main(void *arg)
     return NULL;
 }
 
-static void test_beside_another_program(void **state)
+TEST_WITH(test_beside_another_program, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     static struct storm ours, theirs;
@@ -222,7 +219,7 @@ static void *grouper_main(void *arg)
 
 /* Two processors save groups that have half of their keys in common, in another order each time. If
  * they took their locks in that order, they would soon wait for each other. */
-static void test_groups_that_overlap(void **state)
+TEST_WITH(test_groups_that_overlap, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     static struct grouper groupers[2];
@@ -260,14 +257,4 @@ static void test_groups_that_overlap(void **state)
                      deadlocks);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_read_committed, scene_set_up),
-        cmocka_unit_test_setup(test_repeatable_read, scene_set_up),
-        cmocka_unit_test_setup(test_serializable, scene_set_up),
-        cmocka_unit_test_setup(test_beside_another_program, scene_set_up),
-        cmocka_unit_test_setup(test_groups_that_overlap, scene_set_up),
-    };
-    return cmocka_run_group_tests(tests, scene_server_set_up, scene_server_tear_down);
-}
+TEST_GROUP(scene_server_set_up, scene_server_tear_down)

@@ -2,14 +2,11 @@
  * why. */
 #include "driver.h"
 #include "postgres_case.h"
+#include "test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static void expect_text(batch_processor *processor, const char *key, const char *expected)
 {
@@ -75,7 +72,7 @@ static void odd_sql(struct postgres_server *server, const char *format)
     free(sql);
 }
 
-static void test_odd_names_of_a_table_that_is_there(void **state)
+TEST_WITH(test_odd_names_of_a_table_that_is_there, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     batch_postgres_options table = odd_names();
@@ -89,7 +86,7 @@ static void test_odd_names_of_a_table_that_is_there(void **state)
     odd_sql(server, "drop schema %1$I cascade");
 }
 
-static void test_odd_names_of_a_table_that_is_made(void **state)
+TEST_WITH(test_odd_names_of_a_table_that_is_made, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     batch_postgres_options table = odd_names();
@@ -102,7 +99,7 @@ static void test_odd_names_of_a_table_that_is_made(void **state)
 }
 
 /* PostgreSQL would cut it, and two long names might mean one table. */
-static void test_a_name_that_is_too_long_is_refused(void **state)
+TEST_WITH(test_a_name_that_is_too_long_is_refused, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     batch_postgres_options table = BATCH_POSTGRES_OPTIONS_INIT;
@@ -113,7 +110,7 @@ static void test_a_name_that_is_too_long_is_refused(void **state)
     scene_expect(server, "0", "select count(*) from pg_tables where schemaname = 'public'");
 }
 
-static void test_the_first_of_the_search_path(void **state)
+TEST_WITH(test_the_first_of_the_search_path, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     batch_postgres_options table = BATCH_POSTGRES_OPTIONS_INIT;
@@ -141,7 +138,7 @@ static void test_the_first_of_the_search_path(void **state)
 
 /* ---- Types ---------------------------------------------------------------------------------- */
 
-static void test_every_combination_of_types(void **state)
+TEST_WITH(test_every_combination_of_types, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     static const char *const keys[] = {"bytea", "text", "varchar(40)"};
@@ -159,7 +156,7 @@ static void test_every_combination_of_types(void **state)
     }
 }
 
-static void test_types_that_were_asked_for(void **state)
+TEST_WITH(test_types_that_were_asked_for, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     static const char *const names[] = {NULL, "bytea", "text", "jsonb"};
@@ -214,7 +211,7 @@ static void check_version(struct postgres_server *server, const char *type, cons
     scene_store_end(store);
 }
 
-static void test_versions_at_the_end_of_their_range(void **state)
+TEST_WITH(test_versions_at_the_end_of_their_range, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     static const char *const smallints[] = {"32767", "32766", "32764", "0", "-1", "-2", "-32768"};
@@ -230,7 +227,7 @@ static void test_versions_at_the_end_of_their_range(void **state)
 }
 
 /* There is one number more in a bigint than versions; it is not taken for "nothing stored". */
-static void test_the_least_bigint_is_told_apart(void **state)
+TEST_WITH(test_the_least_bigint_is_told_apart, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     batch_postgres_options table = scene_text_table(server, "versioned");
@@ -261,7 +258,7 @@ static void meddle(void *arg)
 }
 
 /* Somebody else gives it another version, from and to the odd ones. */
-static void test_a_conflict_at_the_end_of_the_range(void **state)
+TEST_WITH(test_a_conflict_at_the_end_of_the_range, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     static const struct {
@@ -309,7 +306,7 @@ static void check_refused(struct postgres_server *server, const char *sql, const
         fail_msg("%s: %s: %s", sql, batch_status_name(status), error.message);
 }
 
-static void test_tables_that_will_not_do(void **state)
+TEST_WITH(test_tables_that_will_not_do, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     static const char *const tables[][2] = {
@@ -354,7 +351,7 @@ static void test_tables_that_will_not_do(void **state)
         check_refused(server, tables[i][0], tables[i][1]);
 }
 
-static void test_types_other_than_asked_for_are_refused(void **state)
+TEST_WITH(test_types_other_than_asked_for_are_refused, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     batch_postgres_options table = scene_text_table(server, "texts");
@@ -371,7 +368,7 @@ static void test_types_other_than_asked_for_are_refused(void **state)
     check_it_works(server, &table);
 }
 
-static void test_arguments_that_are_not_valid(void **state)
+TEST_WITH(test_arguments_that_are_not_valid, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     batch_postgres_options table = BATCH_POSTGRES_OPTIONS_INIT;
@@ -395,7 +392,7 @@ static void test_arguments_that_are_not_valid(void **state)
     scene_expect(server, "0", "select count(*) from pg_tables where schemaname = 'public'");
 }
 
-static void test_an_unlogged_table_if_commits_may_be_lost(void **state)
+TEST_WITH(test_an_unlogged_table_if_commits_may_be_lost, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     batch_postgres_options table = BATCH_POSTGRES_OPTIONS_INIT;
@@ -406,9 +403,8 @@ static void test_an_unlogged_table_if_commits_may_be_lost(void **state)
     check_it_works(server, &table);
 }
 
-static void test_a_server_without_fsync(void **state)
+TEST_WITH(test_a_server_without_fsync, scene_set_up, NULL)
 {
-    (void)state;
     static const char *const settings[] = {"fsync=off", NULL};
     struct postgres_server server;
     batch_postgres_options table = BATCH_POSTGRES_OPTIONS_INIT;
@@ -423,7 +419,7 @@ static void test_a_server_without_fsync(void **state)
 }
 
 /* The store sets synchronous_commit itself, whatever is the default there. */
-static void test_synchronous_commit_is_set(void **state)
+TEST_WITH(test_synchronous_commit_is_set, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     static const char *const wanted[] = {"on", "remote_apply", "off"};
@@ -447,7 +443,7 @@ static void test_synchronous_commit_is_set(void **state)
 
 /* ---- A table that changes while it is used -------------------------------------------------- */
 
-static void test_a_table_that_goes_away_and_comes_back(void **state)
+TEST_WITH(test_a_table_that_goes_away_and_comes_back, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     batch_store *store = scene_store(server, NULL, NULL);
@@ -465,7 +461,7 @@ static void test_a_table_that_goes_away_and_comes_back(void **state)
 }
 
 /* The statements that were prepared for the old type are void. */
-static void test_a_column_that_gets_another_type(void **state)
+TEST_WITH(test_a_column_that_gets_another_type, scene_set_up, NULL)
 {
     struct postgres_server *server = *state;
     batch_postgres_options table = scene_text_table(server, "changing");
@@ -481,26 +477,4 @@ static void test_a_column_that_gets_another_type(void **state)
     scene_store_end(store);
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_odd_names_of_a_table_that_is_there, scene_set_up),
-        cmocka_unit_test_setup(test_odd_names_of_a_table_that_is_made, scene_set_up),
-        cmocka_unit_test_setup(test_a_name_that_is_too_long_is_refused, scene_set_up),
-        cmocka_unit_test_setup(test_the_first_of_the_search_path, scene_set_up),
-        cmocka_unit_test_setup(test_every_combination_of_types, scene_set_up),
-        cmocka_unit_test_setup(test_types_that_were_asked_for, scene_set_up),
-        cmocka_unit_test_setup(test_versions_at_the_end_of_their_range, scene_set_up),
-        cmocka_unit_test_setup(test_the_least_bigint_is_told_apart, scene_set_up),
-        cmocka_unit_test_setup(test_a_conflict_at_the_end_of_the_range, scene_set_up),
-        cmocka_unit_test_setup(test_tables_that_will_not_do, scene_set_up),
-        cmocka_unit_test_setup(test_types_other_than_asked_for_are_refused, scene_set_up),
-        cmocka_unit_test_setup(test_arguments_that_are_not_valid, scene_set_up),
-        cmocka_unit_test_setup(test_an_unlogged_table_if_commits_may_be_lost, scene_set_up),
-        cmocka_unit_test_setup(test_a_server_without_fsync, scene_set_up),
-        cmocka_unit_test_setup(test_synchronous_commit_is_set, scene_set_up),
-        cmocka_unit_test_setup(test_a_table_that_goes_away_and_comes_back, scene_set_up),
-        cmocka_unit_test_setup(test_a_column_that_gets_another_type, scene_set_up),
-    };
-    return cmocka_run_group_tests(tests, scene_server_set_up, scene_server_tear_down);
-}
+TEST_GROUP(scene_server_set_up, scene_server_tear_down)

@@ -1,15 +1,10 @@
 #include "refused.h"
 
 #include "driver.h"
+#include "test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);

@@ -5,16 +5,13 @@
 #endif
 #include "driver.h"
 #include "sqlite_fixture.h"
+#include "test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#include <cmocka.h>
 
 static int set_up(void **state)
 {
@@ -71,7 +68,7 @@ static void let_it_try(void)
 
 /* ---- Another process ------------------------------------------------------------------------ */
 
-static void test_a_save_waits_for_another_process(void **state)
+TEST_WITH(test_a_save_waits_for_another_process, set_up, tear_down)
 {
     struct sqlite_file *file = *state;
     batch_store *store = sqlite_file_store(file, NULL);
@@ -89,7 +86,7 @@ static void test_a_save_waits_for_another_process(void **state)
     assert_int_equal(batch_store_close(store), BATCH_OK);
 }
 
-static void test_a_save_waits_no_longer_than_its_deadline(void **state)
+TEST_WITH(test_a_save_waits_no_longer_than_its_deadline, set_up, tear_down)
 {
     struct sqlite_file *file = *state;
     batch_store *store = sqlite_file_store(file, NULL);
@@ -119,7 +116,7 @@ static void test_a_save_waits_no_longer_than_its_deadline(void **state)
     assert_int_equal(batch_store_close(store), BATCH_OK);
 }
 
-static void test_a_save_gives_up_waiting_when_the_time_to_stop_is_over(void **state)
+TEST_WITH(test_a_save_gives_up_waiting_when_the_time_to_stop_is_over, set_up, tear_down)
 {
     struct sqlite_file *file = *state;
     batch_store *store = sqlite_file_store(file, NULL);
@@ -137,7 +134,7 @@ static void test_a_save_gives_up_waiting_when_the_time_to_stop_is_over(void **st
     assert_int_equal(batch_store_close(store), BATCH_OK);
 }
 
-static void test_nobody_waits_behind_a_later_deadline(void **state)
+TEST_WITH(test_nobody_waits_behind_a_later_deadline, set_up, tear_down)
 {
     struct sqlite_file *file = *state;
     batch_store *store = sqlite_file_store(file, NULL);
@@ -160,7 +157,7 @@ static void test_nobody_waits_behind_a_later_deadline(void **state)
     assert_int_equal(batch_store_close(store), BATCH_OK);
 }
 
-static void test_a_snapshot_that_is_kept_open_stops_nobody(void **state)
+TEST_WITH(test_a_snapshot_that_is_kept_open_stops_nobody, set_up, tear_down)
 {
     struct sqlite_file *file = *state;
     batch_store *store = sqlite_file_store(file, NULL);
@@ -197,7 +194,7 @@ static void *opener_main(void *arg)
     return NULL;
 }
 
-static void test_many_may_open_a_new_file_at_once(void **state)
+TEST_WITH(test_many_may_open_a_new_file_at_once, set_up, tear_down)
 {
     struct sqlite_file *file = *state;
     pthread_barrier_t barrier;
@@ -221,7 +218,7 @@ static void test_many_may_open_a_new_file_at_once(void **state)
 }
 
 /* A file that is not in WAL mode yet is put into it, which nobody else may be using it for. */
-static void test_opening_waits_for_another_process(void **state)
+TEST_WITH(test_opening_waits_for_another_process, set_up, tear_down)
 {
     struct sqlite_file *file = *state;
     sqlite_file_execute(file, "PRAGMA journal_mode=DELETE; CREATE TABLE other (x)");
@@ -274,7 +271,7 @@ static void *adder_main(void *arg)
     return NULL;
 }
 
-static void test_nobody_in_a_process_is_told_that_the_file_is_busy(void **state)
+TEST_WITH(test_nobody_in_a_process_is_told_that_the_file_is_busy, set_up, tear_down)
 {
     struct sqlite_file *file = *state;
     batch_store *stores[STORES];
@@ -306,24 +303,4 @@ static void test_nobody_in_a_process_is_told_that_the_file_is_busy(void **state)
     for (size_t i = 0; i < STORES; i++)
         assert_int_equal(batch_store_close(stores[i]), BATCH_OK);
     assert_int_equal(sqlite_file_number(file, "SELECT count(*) FROM batch"), ADDERS + 1);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_a_save_waits_for_another_process, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_save_waits_no_longer_than_its_deadline, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_a_save_gives_up_waiting_when_the_time_to_stop_is_over,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_nobody_waits_behind_a_later_deadline, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_a_snapshot_that_is_kept_open_stops_nobody, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_opening_waits_for_another_process, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_many_may_open_a_new_file_at_once, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_nobody_in_a_process_is_told_that_the_file_is_busy,
-                                        set_up, tear_down),
-    };
-    return cmocka_run_group_tests_name("SQLite: busy", tests, NULL, NULL);
 }

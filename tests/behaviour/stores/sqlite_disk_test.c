@@ -4,15 +4,12 @@
 #include "driver.h"
 #include "faulty_disk.h"
 #include "sqlite_fixture.h"
+#include "test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#include <cmocka.h>
 
 enum { KEYS = 3 };
 
@@ -92,9 +89,8 @@ static int64_t number_after_kill(const struct sqlite_file *file)
 
 /* ---- Commits -------------------------------------------------------------------------------- */
 
-static void test_a_group_is_one_commit_and_one_sync(void **state)
+TEST(test_a_group_is_one_commit_and_one_sync)
 {
-    (void)state;
     struct setting setting;
     setting_begin(&setting, BATCH_SQLITE_FULL);
     assert_int_equal(add_to_all(&setting).status, BATCH_OK); /* begins the log */
@@ -110,9 +106,8 @@ static void test_a_group_is_one_commit_and_one_sync(void **state)
     setting_end(&setting);
 }
 
-static void test_commits_are_not_synced_if_that_is_asked_for(void **state)
+TEST(test_commits_are_not_synced_if_that_is_asked_for)
 {
-    (void)state;
     struct setting setting;
     setting_begin(&setting, BATCH_SQLITE_MAY_LOSE_LAST_COMMITS);
     assert_int_equal(add_to_all(&setting).status, BATCH_OK);
@@ -124,9 +119,8 @@ static void test_commits_are_not_synced_if_that_is_asked_for(void **state)
 }
 
 /* It would be rolled back, and the file be as empty as when it was new. */
-static void test_the_journal_of_a_new_file_cannot_come_back(void **state)
+TEST(test_the_journal_of_a_new_file_cannot_come_back)
 {
-    (void)state;
     for (int durability = BATCH_SQLITE_FULL; durability <= BATCH_SQLITE_MAY_LOSE_LAST_COMMITS;
          durability++) {
         struct setting setting;
@@ -140,9 +134,8 @@ static void test_the_journal_of_a_new_file_cannot_come_back(void **state)
     }
 }
 
-static void test_a_disk_without_wal_mode_is_refused(void **state)
+TEST(test_a_disk_without_wal_mode_is_refused)
 {
-    (void)state;
     struct sqlite_file file;
     sqlite_file_init(&file);
     faulty_disk_allow_wal(false);
@@ -187,9 +180,8 @@ static int64_t log_size_after(struct setting *setting, int saves)
     return status.st_size;
 }
 
-static void test_the_log_does_not_grow_for_ever(void **state)
+TEST(test_the_log_does_not_grow_for_ever)
 {
-    (void)state;
     struct setting setting;
     setting_begin(&setting, BATCH_SQLITE_FULL);
     sqlite_file_execute(&setting.file, "PRAGMA wal_autocheckpoint=0; CREATE TABLE other (x); "
@@ -204,9 +196,8 @@ static void test_the_log_does_not_grow_for_ever(void **state)
     setting_end(&setting);
 }
 
-static void test_a_snapshot_that_makes_the_log_grow_stops_nobody(void **state)
+TEST(test_a_snapshot_that_makes_the_log_grow_stops_nobody)
 {
-    (void)state;
     struct setting setting;
     setting_begin(&setting, BATCH_SQLITE_FULL);
     add_to_all(&setting);
@@ -278,32 +269,28 @@ static struct tally check_every_fault(enum fault fault)
     return tally;
 }
 
-static void test_a_write_that_fails_at_commit_is_unknown(void **state)
+TEST(test_a_write_that_fails_at_commit_is_unknown)
 {
-    (void)state;
     struct tally tally = check_every_fault(FAULT_LOG_WRITE);
     assert_int_equal(tally.unknown_there, 0);
     assert_true(tally.unknown_gone > 0);
 }
 
-static void test_a_disk_that_is_full_at_commit_is_unknown(void **state)
+TEST(test_a_disk_that_is_full_at_commit_is_unknown)
 {
-    (void)state;
     struct tally tally = check_every_fault(FAULT_LOG_WRITE_HALF);
     assert_true(tally.unknown_gone > 0);
 }
 
 /* This is what UNKNOWN is for: the failure is told, and yet the commit is there. */
-static void test_a_commit_that_failed_may_come_back(void **state)
+TEST(test_a_commit_that_failed_may_come_back)
 {
-    (void)state;
     assert_true(check_every_fault(FAULT_LOG_WRITE_ALL).unknown_there > 0);
     assert_true(check_every_fault(FAULT_LOG_SYNC).unknown_there > 0);
 }
 
-static void test_saves_go_well_again_when_there_is_room_again(void **state)
+TEST(test_saves_go_well_again_when_there_is_room_again)
 {
-    (void)state;
     struct setting setting;
     setting_begin(&setting, BATCH_SQLITE_FULL);
     assert_int_equal(add_to_all(&setting).status, BATCH_OK);
@@ -318,9 +305,8 @@ static void test_saves_go_well_again_when_there_is_room_again(void **state)
 
 /* A transaction too large for the cache is written to the log before COMMIT. Whatever fails then is
  * certain. */
-static void test_a_write_that_fails_before_commit_stores_nothing(void **state)
+TEST(test_a_write_that_fails_before_commit_stores_nothing)
 {
-    (void)state;
     enum { LARGE_SIZE = 10 * STATE_SIZE };
     struct setting setting;
     setting_begin(&setting, BATCH_SQLITE_FULL);
@@ -348,9 +334,8 @@ static void test_a_write_that_fails_before_commit_stores_nothing(void **state)
     setting_end(&setting);
 }
 
-static void test_a_read_that_fails_fails_the_load(void **state)
+TEST(test_a_read_that_fails_fails_the_load)
 {
-    (void)state;
     unsigned failed = 0;
     for (unsigned n = 1; n < 100; n++) {
         struct setting setting;
@@ -378,22 +363,11 @@ static void test_a_read_that_fails_fails_the_load(void **state)
     assert_true(failed > 0);
 }
 
-int main(void)
+static int install(void **state)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_group_is_one_commit_and_one_sync),
-        cmocka_unit_test(test_commits_are_not_synced_if_that_is_asked_for),
-        cmocka_unit_test(test_the_journal_of_a_new_file_cannot_come_back),
-        cmocka_unit_test(test_a_disk_without_wal_mode_is_refused),
-        cmocka_unit_test(test_the_log_does_not_grow_for_ever),
-        cmocka_unit_test(test_a_snapshot_that_makes_the_log_grow_stops_nobody),
-        cmocka_unit_test(test_a_write_that_fails_at_commit_is_unknown),
-        cmocka_unit_test(test_a_disk_that_is_full_at_commit_is_unknown),
-        cmocka_unit_test(test_a_commit_that_failed_may_come_back),
-        cmocka_unit_test(test_saves_go_well_again_when_there_is_room_again),
-        cmocka_unit_test(test_a_write_that_fails_before_commit_stores_nothing),
-        cmocka_unit_test(test_a_read_that_fails_fails_the_load),
-    };
+    (void)state;
     faulty_disk_install();
-    return cmocka_run_group_tests_name("SQLite: a disk that fails", tests, NULL, NULL);
+    return 0;
 }
+
+TEST_GROUP(install, NULL)

@@ -2,16 +2,13 @@
 #define _POSIX_C_SOURCE 200809L /* mkdtemp */
 #endif
 #include "sqlite_fixture.h"
+#include "test.h"
 
 #include <dirent.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 /* ---- The file ------------------------------------------------------------------------------- */
 

@@ -5,16 +5,13 @@
 #endif
 #include "driver.h"
 #include "sqlite_fixture.h"
+#include "test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 /* ---- SQLite's memory ------------------------------------------------------------------------ */
 
@@ -119,9 +116,8 @@ static bool check_open(unsigned n, bool goes_on)
     return has_failed;
 }
 
-static void test_opening_without_memory_fails_cleanly(void **state)
+TEST(test_opening_without_memory_fails_cleanly)
 {
-    (void)state;
     for (int goes_on = 0; goes_on <= 1; goes_on++) {
         unsigned n = 1;
         while (check_open(n, goes_on))
@@ -173,9 +169,8 @@ static bool check_group(unsigned n, bool goes_on)
     return has_failed;
 }
 
-static void test_what_is_told_without_memory_is_true(void **state)
+TEST(test_what_is_told_without_memory_is_true)
 {
-    (void)state;
     for (int goes_on = 0; goes_on <= 1; goes_on++) {
         unsigned n = 1;
         while (check_group(n, goes_on))
@@ -184,15 +179,14 @@ static void test_what_is_told_without_memory_is_true(void **state)
     }
 }
 
-int main(void)
+static int install(void **state)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_opening_without_memory_fails_cleanly),
-        cmocka_unit_test(test_what_is_told_without_memory_is_true),
-    };
+    (void)state;
     /* A thousand files are made: where nothing needs to be synced, if there is such a place. */
     if (access("/dev/shm", W_OK) == 0)
         setenv("TMPDIR", "/dev/shm", 1);
     memory_install();
-    return cmocka_run_group_tests_name("SQLite: no memory", tests, NULL, NULL);
+    return 0;
 }
+
+TEST_GROUP(install, NULL)

@@ -4,16 +4,13 @@
 #endif
 #include "driver.h"
 #include "sqlite_fixture.h"
+#include "test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 enum { NOBODY = 65534 };
 
@@ -59,7 +56,7 @@ static void assert_usable(batch_store *store)
 
 /* ---- Arguments ------------------------------------------------------------------------------ */
 
-static void test_arguments_are_checked(void **state)
+TEST_WITH(test_arguments_are_checked, set_up, tear_down)
 {
     struct sqlite_file *file = *state;
     assert_refused(NULL, NULL, BATCH_INVALID, 0, "path");
@@ -81,7 +78,7 @@ static void test_arguments_are_checked(void **state)
     assert_int_equal(access(file->path, F_OK), -1); /* nothing was made */
 }
 
-static void test_options_from_before_a_member_was_added_are_understood(void **state)
+TEST_WITH(test_options_from_before_a_member_was_added_are_understood, set_up, tear_down)
 {
     struct sqlite_file *file = *state;
     batch_sqlite_options options = BATCH_SQLITE_OPTIONS_INIT;
@@ -97,7 +94,7 @@ static void test_options_from_before_a_member_was_added_are_understood(void **st
 
 /* ---- The file ------------------------------------------------------------------------------- */
 
-static void test_a_file_that_cannot_be_made_or_opened_is_refused(void **state)
+TEST_WITH(test_a_file_that_cannot_be_made_or_opened_is_refused, set_up, tear_down)
 {
     struct sqlite_file *file = *state;
     char path[160];
@@ -115,7 +112,7 @@ static void write_file(const char *path, const char *text)
     fclose(stream);
 }
 
-static void test_a_file_that_is_not_a_database_is_refused_and_left_alone(void **state)
+TEST_WITH(test_a_file_that_is_not_a_database_is_refused_and_left_alone, set_up, tear_down)
 {
     struct sqlite_file *file = *state;
     write_file(file->path, "this is a text and no database\n");
@@ -142,7 +139,7 @@ static void take_rights_back(const char *back)
     assert_int_equal(chdir(back), 0);
 }
 
-static void test_a_folder_or_file_that_can_only_be_read_is_refused(void **state)
+TEST_WITH(test_a_folder_or_file_that_can_only_be_read_is_refused, set_up, tear_down)
 {
     struct sqlite_file *file = *state;
     char back[256];
@@ -169,7 +166,7 @@ static void test_a_folder_or_file_that_can_only_be_read_is_refused(void **state)
     assert_int_equal(chmod(file->folder, 0755), 0);
 }
 
-static void test_a_path_is_never_a_uri(void **state)
+TEST_WITH(test_a_path_is_never_a_uri, set_up, tear_down)
 {
     struct sqlite_file *file = *state;
     char back[256];
@@ -184,7 +181,7 @@ static void test_a_path_is_never_a_uri(void **state)
     assert_int_equal(batch_store_close(store), BATCH_OK);
 }
 
-static void test_a_file_that_is_gone_is_not_made_again_by_a_session(void **state)
+TEST_WITH(test_a_file_that_is_gone_is_not_made_again_by_a_session, set_up, tear_down)
 {
     struct sqlite_file *file = *state;
     batch_store *store = sqlite_file_store(file, NULL);
@@ -198,7 +195,7 @@ static void test_a_file_that_is_gone_is_not_made_again_by_a_session(void **state
     assert_int_equal(access(file->path, F_OK), -1);
 }
 
-static void test_states_outlive_the_store(void **state)
+TEST_WITH(test_states_outlive_the_store, set_up, tear_down)
 {
     struct sqlite_file *file = *state;
     for (int64_t i = 0; i < 3; i++) {
@@ -211,7 +208,7 @@ static void test_states_outlive_the_store(void **state)
     }
 }
 
-static void test_a_file_is_put_into_wal_mode(void **state)
+TEST_WITH(test_a_file_is_put_into_wal_mode, set_up, tear_down)
 {
     struct sqlite_file *file = *state;
     sqlite_file_execute(file, "PRAGMA journal_mode=DELETE; CREATE TABLE other (x)");
@@ -226,7 +223,7 @@ static void test_a_file_is_put_into_wal_mode(void **state)
 
 /* ---- The table ------------------------------------------------------------------------------ */
 
-static void test_names_may_hold_any_characters(void **state)
+TEST_WITH(test_names_may_hold_any_characters, set_up, tear_down)
 {
     struct sqlite_file *file = *state;
     batch_sqlite_options options = BATCH_SQLITE_OPTIONS_INIT;
@@ -247,7 +244,7 @@ static void test_names_may_hold_any_characters(void **state)
         1);
 }
 
-static void test_a_table_of_ones_own_may_have_more_columns(void **state)
+TEST_WITH(test_a_table_of_ones_own_may_have_more_columns, set_up, tear_down)
 {
     struct sqlite_file *file = *state;
     sqlite_file_execute(file, "CREATE TABLE batch (id INTEGER PRIMARY KEY, state BLOB, version "
@@ -258,7 +255,7 @@ static void test_a_table_of_ones_own_may_have_more_columns(void **state)
     assert_int_equal(sqlite_file_number(file, "SELECT count(*) FROM batch WHERE note = 'none'"), 1);
 }
 
-static void test_a_table_without_rowid_will_do(void **state)
+TEST_WITH(test_a_table_without_rowid_will_do, set_up, tear_down)
 {
     struct sqlite_file *file = *state;
     sqlite_file_execute(file, "CREATE TABLE batch (key BLOB PRIMARY KEY, version INT, state) "
@@ -268,7 +265,7 @@ static void test_a_table_without_rowid_will_do(void **state)
     assert_int_equal(batch_store_close(store), BATCH_OK);
 }
 
-static void test_an_unsuitable_table_is_refused(void **state)
+TEST_WITH(test_an_unsuitable_table_is_refused, set_up, tear_down)
 {
     struct sqlite_file *file = *state;
     const struct {
@@ -306,7 +303,7 @@ static void test_an_unsuitable_table_is_refused(void **state)
 }
 
 /* Rows that somebody else wrote badly. */
-static void test_a_row_that_is_not_as_it_should_be_is_not_loaded(void **state)
+TEST_WITH(test_a_row_that_is_not_as_it_should_be_is_not_loaded, set_up, tear_down)
 {
     struct sqlite_file *file = *state;
     sqlite_file_execute(file, "CREATE TABLE batch (key BLOB PRIMARY KEY, version INT, state BLOB)");
@@ -334,32 +331,4 @@ static void test_a_row_that_is_not_as_it_should_be_is_not_loaded(void **state)
     }
     processor_end(processor);
     assert_int_equal(batch_store_close(store), BATCH_OK);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_arguments_are_checked, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_options_from_before_a_member_was_added_are_understood,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_file_that_cannot_be_made_or_opened_is_refused,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            test_a_file_that_is_not_a_database_is_refused_and_left_alone, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_folder_or_file_that_can_only_be_read_is_refused,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_path_is_never_a_uri, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_file_that_is_gone_is_not_made_again_by_a_session,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_states_outlive_the_store, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_file_is_put_into_wal_mode, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_names_may_hold_any_characters, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_table_of_ones_own_may_have_more_columns, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_a_table_without_rowid_will_do, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_an_unsuitable_table_is_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_row_that_is_not_as_it_should_be_is_not_loaded,
-                                        set_up, tear_down),
-    };
-    return cmocka_run_group_tests_name("SQLite: opening", tests, NULL, NULL);
 }

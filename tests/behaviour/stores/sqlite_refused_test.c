@@ -3,19 +3,13 @@
 #include "driver.h"
 #include "refused.h"
 #include "sqlite_fixture.h"
+#include "test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-static void test_a_store_is_opened_with_all_its_memory_or_not_at_all(void **state)
+TEST(test_a_store_is_opened_with_all_its_memory_or_not_at_all)
 {
-    (void)state;
     struct sqlite_file file;
     sqlite_file_init(&file);
     batch_store *store = NULL;
@@ -37,22 +31,12 @@ static void test_a_store_is_opened_with_all_its_memory_or_not_at_all(void **stat
     sqlite_file_destroy(&file);
 }
 
-static void test_a_batch_without_memory_is_told_so_and_stores_nothing(void **state)
+TEST(test_a_batch_without_memory_is_told_so_and_stores_nothing)
 {
-    (void)state;
     struct sqlite_file file;
     sqlite_file_init(&file);
     batch_store *store = sqlite_file_store(&file, NULL);
     refused_batches(store);
     assert_int_equal(batch_store_close(store), BATCH_OK);
     sqlite_file_destroy(&file);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_store_is_opened_with_all_its_memory_or_not_at_all),
-        cmocka_unit_test(test_a_batch_without_memory_is_told_so_and_stores_nothing),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

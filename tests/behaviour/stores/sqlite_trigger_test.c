@@ -4,14 +4,11 @@
  * Every trigger first writes a note into another table, so that the tests see what stays. */
 #include "driver.h"
 #include "sqlite_fixture.h"
+#include "test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 enum { KEYS = 9 }; /* "a" to "i" */
 
@@ -119,30 +116,30 @@ static void check_refusal(struct setting *setting, const char *time, const char 
     assert_int_equal(count_notes(setting), KEYS - 3);
 }
 
-static void test_a_trigger_that_aborts_refuses_its_key_alone(void **state)
+TEST_WITH(test_a_trigger_that_aborts_refuses_its_key_alone, set_up, tear_down)
 {
     check_refusal(*state, "AFTER", "RAISE(ABORT, 'not this one')", SQLITE_CONSTRAINT_TRIGGER,
                   "not this one");
 }
 
-static void test_a_trigger_that_fails_leaves_nothing_behind(void **state)
+TEST_WITH(test_a_trigger_that_fails_leaves_nothing_behind, set_up, tear_down)
 {
     check_refusal(*state, "AFTER", "RAISE(FAIL, 'not this one')", SQLITE_CONSTRAINT_TRIGGER,
                   "not this one");
 }
 
-static void test_a_trigger_that_rolls_back_refuses_its_key_alone(void **state)
+TEST_WITH(test_a_trigger_that_rolls_back_refuses_its_key_alone, set_up, tear_down)
 {
     check_refusal(*state, "BEFORE", "RAISE(ROLLBACK, 'not this one')", SQLITE_CONSTRAINT_TRIGGER,
                   "not this one");
 }
 
-static void test_a_trigger_that_ignores_the_row_refuses_it(void **state)
+TEST_WITH(test_a_trigger_that_ignores_the_row_refuses_it, set_up, tear_down)
 {
     check_refusal(*state, "BEFORE", "RAISE(IGNORE)", SQLITE_CONSTRAINT, "trigger");
 }
 
-static void test_a_constraint_refuses_its_key_alone(void **state)
+TEST_WITH(test_a_constraint_refuses_its_key_alone, set_up, tear_down)
 {
     struct setting *setting = *state;
     sqlite_file_execute(&setting->file, "ALTER TABLE batch ADD COLUMN c INT CHECK (key != x'64' OR "
@@ -154,7 +151,7 @@ static void test_a_constraint_refuses_its_key_alone(void **state)
     assert_int_equal(count_stored(setting, 2), KEYS - 1);
 }
 
-static void test_another_unique_column_is_no_conflict(void **state)
+TEST_WITH(test_another_unique_column_is_no_conflict, set_up, tear_down)
 {
     struct setting *setting = *state;
     sqlite_file_execute(&setting->file, "CREATE UNIQUE INDEX one ON batch (state)");
@@ -170,7 +167,7 @@ static void insert_behind_the_back(void *arg)
                  NULL, NULL);
 }
 
-static void test_a_conflict_of_a_new_row_leaves_nothing_behind(void **state)
+TEST_WITH(test_a_conflict_of_a_new_row_leaves_nothing_behind, set_up, tear_down)
 {
     struct setting *setting = *state;
     make_trigger(setting, "BEFORE INSERT", "1");
@@ -201,7 +198,7 @@ static int decode_number(void *resource, const void *bytes, size_t bytes_size, v
     return BATCH_OK;
 }
 
-static void test_a_state_that_is_too_long_refuses_its_key_alone(void **state)
+TEST_WITH(test_a_state_that_is_too_long_refuses_its_key_alone, set_up, tear_down)
 {
     struct setting *setting = *state;
     batch_codec codec = {sizeof codec, decode_number, encode_too_much, NULL, NULL};
@@ -216,7 +213,7 @@ static void test_a_state_that_is_too_long_refuses_its_key_alone(void **state)
     assert_int_equal(count_stored(setting, 1), KEYS - 1);
 }
 
-static void test_a_table_that_is_gone_refuses_all_and_may_come_back(void **state)
+TEST_WITH(test_a_table_that_is_gone_refuses_all_and_may_come_back, set_up, tear_down)
 {
     struct setting *setting = *state;
     add_to_all(setting, 1);
@@ -236,7 +233,7 @@ static void test_a_table_that_is_gone_refuses_all_and_may_come_back(void **state
 /* ---- The order ------------------------------------------------------------------------------ */
 
 /* Neighbours in the index are written one after the other, whichever order they came in. */
-static void test_a_group_is_written_in_the_order_of_its_keys(void **state)
+TEST_WITH(test_a_group_is_written_in_the_order_of_its_keys, set_up, tear_down)
 {
     struct setting *setting = *state;
     static const char mixed[KEYS + 1] = "ifagchebd";
@@ -250,30 +247,4 @@ static void test_a_group_is_written_in_the_order_of_its_keys(void **state)
                                         "SELECT count(*) FROM note a JOIN note b "
                                         "ON b.rowid = a.rowid + 1 WHERE b.key < a.key"),
                      0);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_a_trigger_that_aborts_refuses_its_key_alone, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_a_trigger_that_fails_leaves_nothing_behind, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_a_trigger_that_rolls_back_refuses_its_key_alone,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_trigger_that_ignores_the_row_refuses_it, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_a_constraint_refuses_its_key_alone, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_another_unique_column_is_no_conflict, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_a_conflict_of_a_new_row_leaves_nothing_behind, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_a_state_that_is_too_long_refuses_its_key_alone, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_a_table_that_is_gone_refuses_all_and_may_come_back,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_group_is_written_in_the_order_of_its_keys, set_up,
-                                        tear_down),
-    };
-    return cmocka_run_group_tests_name("SQLite: refusals", tests, NULL, NULL);
 }

@@ -1,12 +1,8 @@
 #include "suite_parts.h"
+#include "test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 int store_suite_set_up(void **state)
 {

@@ -1,15 +1,12 @@
 /* What others do to a key between its load and its save. */
 #include "driver.h"
 #include "suite_parts.h"
+#include "test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 /* What others do while "key" is loaded and not saved; `processor` is another one. */
 struct others {

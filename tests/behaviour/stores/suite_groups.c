@@ -1,14 +1,11 @@
 /* Groups: each key is decided on its own; and what is refused because it comes too late. */
 #include "driver.h"
 #include "suite_parts.h"
+#include "test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 enum { KEYS = 1000, CONFLICTING = 333, NOT_ENCODED = 700, SPOILT = 999 };
 

@@ -1,14 +1,11 @@
 /* One processor on a store: what is saved is what is loaded, whatever the key and the state. */
 #include "driver.h"
 #include "suite_parts.h"
+#include "test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 /* ---- One processor -------------------------------------------------------------------------- */
 

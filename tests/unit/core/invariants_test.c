@@ -3,6 +3,7 @@
 #include "trace.h"
 
 #include "core/lists.h"
+#include "test.h"
 
 /* A batch in every phase that can be seen from outside, and nothing on `todo`. */
 struct scene {
@@ -184,18 +185,16 @@ static const char *panic_of_check(struct scene *s)
     return trace_panic_text();
 }
 
-static void what_is_right_is_let_pass(void **state)
+TEST(what_is_right_is_let_pass)
 {
-    (void)state;
     struct scene s;
     scene_set(&s);
     assert_string_equal(panic_of_check(&s), "");
     trace_end(s.t);
 }
 
-static void every_relation_that_is_broken_is_found(void **state)
+TEST(every_relation_that_is_broken_is_found)
 {
-    (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct scene s;
         scene_set(&s);
@@ -208,9 +207,8 @@ static void every_relation_that_is_broken_is_found(void **state)
 }
 
 /* An object that is free, or a phase that there is not, has nothing to do. */
-static void a_batch_in_no_phase_is_not_stepped(void **state)
+TEST(a_batch_in_no_phase_is_not_stepped)
 {
-    (void)state;
     static const uint8_t phases[] = {BATCH__POOLED, BATCH__CACHED + 1};
     for (size_t i = 0; i < 2; i++) {
         struct scene s;
@@ -228,14 +226,4 @@ static void a_batch_in_no_phase_is_not_stepped(void **state)
         assert_non_null(strstr(trace_panic_text(), "a pooled batch has something to do"));
         scene_end(&s);
     }
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_right_is_let_pass),
-        cmocka_unit_test(every_relation_that_is_broken_is_found),
-        cmocka_unit_test(a_batch_in_no_phase_is_not_stepped),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

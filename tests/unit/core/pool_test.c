@@ -1,5 +1,6 @@
 /* The pool of batch objects, and the keys that they hold a copy of. */
 #include "trace.h"
+#include "test.h"
 
 enum { OBJECT_BYTES = (sizeof(struct batch__batch) + 256 + 63) / 64 * 64 };
 
@@ -28,7 +29,7 @@ static int tear_down(void **state)
 
 /* ---- Objects -------------------------------------------------------------------------------- */
 
-static void an_object_is_aligned_zeroed_and_has_a_copy_of_its_key(void **state)
+TEST_WITH(an_object_is_aligned_zeroed_and_has_a_copy_of_its_key, set_up, tear_down)
 {
     struct fixture *f = *state;
     char key[] = "seat";
@@ -47,7 +48,7 @@ static void an_object_is_aligned_zeroed_and_has_a_copy_of_its_key(void **state)
     batch__pool_give(&f->pool, batch);
 }
 
-static void what_lies_behind_the_batch_is_kept_from_use_to_use(void **state)
+TEST_WITH(what_lies_behind_the_batch_is_kept_from_use_to_use, set_up, tear_down)
 {
     struct fixture *f = *state;
     struct batch__batch *batch = batch__pool_take(&f->pool, "a", 1, 1);
@@ -63,7 +64,7 @@ static void what_lies_behind_the_batch_is_kept_from_use_to_use(void **state)
     batch__pool_give(&f->pool, again);
 }
 
-static void objects_do_not_overlap_and_are_used_again(void **state)
+TEST_WITH(objects_do_not_overlap_and_are_used_again, set_up, tear_down)
 {
     struct fixture *f = *state;
     enum { COUNT = 1000 };
@@ -89,9 +90,8 @@ static void objects_do_not_overlap_and_are_used_again(void **state)
     assert_true(taken < COUNT / 10);
 }
 
-static void an_object_larger_than_a_slab_is_possible(void **state)
+TEST(an_object_larger_than_a_slab_is_possible)
 {
-    (void)state;
     struct allocator memory = {0};
     batch_allocator allocator = allocator_functions(&memory);
     struct batch__pool pool;
@@ -109,7 +109,7 @@ static void an_object_larger_than_a_slab_is_possible(void **state)
     assert_int_equal(memory.live, 0);
 }
 
-static void slabs_double_up_to_two_megabytes(void **state)
+TEST_WITH(slabs_double_up_to_two_megabytes, set_up, tear_down)
 {
     struct fixture *f = *state;
     size_t before = f->pool.slab_bytes;
@@ -133,7 +133,7 @@ static void slabs_double_up_to_two_megabytes(void **state)
     }
 }
 
-static void without_memory_for_object_or_key_nothing_is_taken(void **state)
+TEST_WITH(without_memory_for_object_or_key_nothing_is_taken, set_up, tear_down)
 {
     struct fixture *f = *state;
     char key[100] = "long";
@@ -154,7 +154,7 @@ static void without_memory_for_object_or_key_nothing_is_taken(void **state)
 /* ---- Keys ----------------------------------------------------------------------------------- */
 
 /* Bytes with a length: short ones in place, long ones in memory of their own. */
-static void keys_of_every_length_are_kept_whole(void **state)
+TEST_WITH(keys_of_every_length_are_kept_whole, set_up, tear_down)
 {
     struct fixture *f = *state;
     static const size_t sizes[] = {0, 1, 23, 24, 25, 26, 1000, BATCH_KEY_SIZE_MAX};
@@ -180,9 +180,8 @@ static void submit_bytes(struct trace *t, char name, const void *key, size_t key
     trace_submit_one(t, trace_op(t, name));
 }
 
-static void the_empty_key_is_a_key(void **state)
+TEST(the_empty_key_is_a_key)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 1, .save_ms = 1});
     submit_bytes(t, 'A', NULL, 0);
     submit_bytes(t, 'B', "", 0);
@@ -202,9 +201,8 @@ static void the_empty_key_is_a_key(void **state)
     trace_end(t);
 }
 
-static void a_key_is_not_ended_by_a_zero_byte(void **state)
+TEST(a_key_is_not_ended_by_a_zero_byte)
 {
-    (void)state;
     struct trace *t = trace_new(NULL);
     submit_bytes(t, 'A', "k\0a", 3);
     submit_bytes(t, 'B', "k\0b", 3);
@@ -217,9 +215,8 @@ static void a_key_is_not_ended_by_a_zero_byte(void **state)
     trace_end(t);
 }
 
-static void keys_as_long_as_they_may_be_that_differ_in_the_last_byte(void **state)
+TEST(keys_as_long_as_they_may_be_that_differ_in_the_last_byte)
 {
-    (void)state;
     static unsigned char one[BATCH_KEY_SIZE_MAX], other[BATCH_KEY_SIZE_MAX];
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 1, .save_ms = 1});
     memset(one, 'k', sizeof one);
@@ -237,9 +234,8 @@ static void keys_as_long_as_they_may_be_that_differ_in_the_last_byte(void **stat
 
 /* The key of an operation is the caller's and may be gone once it is answered, while later ones of
  * the same key go on. */
-static void a_batch_does_not_need_the_key_of_an_operation_that_was_answered(void **state)
+TEST(a_batch_does_not_need_the_key_of_an_operation_that_was_answered)
 {
-    (void)state;
     struct trace *t = trace_new(&(struct trace_options){.ops_max = 1, .load_ms = 1, .save_ms = 1});
     static const char text[] = "a key that is longer than what is kept in place";
     char *key = malloc(sizeof text);
@@ -258,26 +254,4 @@ static void a_batch_does_not_need_the_key_of_an_operation_that_was_answered(void
     assert_int_equal(t->answered_as[-BATCH_OK], 2);
     trace_end(t);
     free(same);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(an_object_is_aligned_zeroed_and_has_a_copy_of_its_key,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_lies_behind_the_batch_is_kept_from_use_to_use, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(objects_do_not_overlap_and_are_used_again, set_up,
-                                        tear_down),
-        cmocka_unit_test(an_object_larger_than_a_slab_is_possible),
-        cmocka_unit_test_setup_teardown(slabs_double_up_to_two_megabytes, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(without_memory_for_object_or_key_nothing_is_taken, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(keys_of_every_length_are_kept_whole, set_up, tear_down),
-        cmocka_unit_test(the_empty_key_is_a_key),
-        cmocka_unit_test(a_key_is_not_ended_by_a_zero_byte),
-        cmocka_unit_test(keys_as_long_as_they_may_be_that_differ_in_the_last_byte),
-        cmocka_unit_test(a_batch_does_not_need_the_key_of_an_operation_that_was_answered),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

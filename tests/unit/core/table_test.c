@@ -2,6 +2,7 @@
  * model. */
 #include "random.h"
 #include "trace.h"
+#include "test.h"
 
 struct fixture {
     struct allocator memory;
@@ -42,7 +43,7 @@ static struct batch__batch *find(struct fixture *f, const struct batch__batch *b
     return batch__table_find(&f->table, batch->key, batch->key_size, batch->hash);
 }
 
-static void an_empty_table_finds_nothing_and_has_no_memory(void **state)
+TEST_WITH(an_empty_table_finds_nothing_and_has_no_memory, set_up, tear_down)
 {
     struct fixture *f = *state;
     assert_null(batch__table_find(&f->table, "a", 1, 7));
@@ -51,7 +52,7 @@ static void an_empty_table_finds_nothing_and_has_no_memory(void **state)
     assert_int_equal(f->memory.taken, 0);
 }
 
-static void keys_with_one_hash_are_told_apart(void **state)
+TEST_WITH(keys_with_one_hash_are_told_apart, set_up, tear_down)
 {
     struct fixture *f = *state;
     static const char *const keys[] = {"a", "b", "aa", "ab", "", "abc"};
@@ -71,7 +72,7 @@ static void keys_with_one_hash_are_told_apart(void **state)
         assert_ptr_equal(find(f, &batches[i]), &batches[i]);
 }
 
-static void it_grows_and_finds_all_at_most_half_full(void **state)
+TEST_WITH(it_grows_and_finds_all_at_most_half_full, set_up, tear_down)
 {
     struct fixture *f = *state;
     enum { COUNT = 5000 };
@@ -90,7 +91,7 @@ static void it_grows_and_finds_all_at_most_half_full(void **state)
 
 /* An entry stands at home unless somebody else does, and the table grows for the one that would
  * make it more than half full. */
-static void entries_stand_at_home_and_half_full_is_not_too_full(void **state)
+TEST_WITH(entries_stand_at_home_and_half_full_is_not_too_full, set_up, tear_down)
 {
     struct fixture *f = *state;
     static struct batch__batch batches[33];
@@ -104,7 +105,7 @@ static void entries_stand_at_home_and_half_full_is_not_too_full(void **state)
     }
 }
 
-static void without_memory_it_fills_to_seven_eighths_and_then_says_no(void **state)
+TEST_WITH(without_memory_it_fills_to_seven_eighths_and_then_says_no, set_up, tear_down)
 {
     struct fixture *f = *state;
     static struct batch__batch batches[64];
@@ -135,7 +136,7 @@ static void without_memory_it_fills_to_seven_eighths_and_then_says_no(void **sta
 
 /* Hashes have 32 bits, so a larger table would not be used. Only its size and count are looked
  * at before that. */
-static void it_does_not_grow_beyond_what_a_hash_can_tell(void **state)
+TEST_WITH(it_does_not_grow_beyond_what_a_hash_can_tell, set_up, tear_down)
 {
     struct fixture *f = *state;
     f->table.size = UINT64_C(1) << 31;
@@ -150,7 +151,7 @@ static void it_does_not_grow_beyond_what_a_hash_can_tell(void **state)
 
 /* Every way to remove one of a run that goes over the end of the slots, with homes that lie at its
  * beginning, at the end, and beyond. */
-static void removal_closes_the_hole_in_a_run_over_the_end(void **state)
+TEST_WITH(removal_closes_the_hole_in_a_run_over_the_end, set_up, tear_down)
 {
     struct fixture *f = *state;
     static const uint32_t homes[] = {61, 62, 62, 63, 61, 0, 1, 0, 62, 3};
@@ -177,7 +178,7 @@ static void removal_closes_the_hole_in_a_run_over_the_end(void **state)
 }
 
 /* A table of small hashes is crowded and wraps often; the model is an array of who is in. */
-static void a_random_walk_agrees_with_the_model(void **state)
+TEST_WITH(a_random_walk_agrees_with_the_model, set_up, tear_down)
 {
     struct fixture *f = *state;
     enum { COUNT = 300, STEPS = 200000 };
@@ -205,25 +206,4 @@ static void a_random_walk_agrees_with_the_model(void **state)
     }
     for (size_t i = 0; i < COUNT; i++)
         assert_ptr_equal(find(f, &batches[i]), is_in[i] ? &batches[i] : NULL);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(an_empty_table_finds_nothing_and_has_no_memory, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(keys_with_one_hash_are_told_apart, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(it_grows_and_finds_all_at_most_half_full, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(entries_stand_at_home_and_half_full_is_not_too_full, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(without_memory_it_fills_to_seven_eighths_and_then_says_no,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(it_does_not_grow_beyond_what_a_hash_can_tell, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(removal_closes_the_hole_in_a_run_over_the_end, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_random_walk_agrees_with_the_model, set_up, tear_down),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include "metrics/counters.h"
 #include "base/atomics.h"
 #include "platform/platform.h"
+#include "test.h"
 
 #include <string.h>
 
@@ -52,9 +53,8 @@ static batch_metric some_batch(void)
 
 /* ---- Counting ------------------------------------------------------------------------------- */
 
-static void test_operations_are_counted_by_outcome_over_all_shards(void **state)
+TEST_WITH(test_operations_are_counted_by_outcome_over_all_shards, set_up, NULL)
 {
-    (void)state;
     batch__counters_accepted(&totals.shards[0], 200);
     batch__counters_accepted(&totals.shards[1], 300);
     for (int i = 0; i < BATCH_STATUS_COUNT; i++)
@@ -74,9 +74,8 @@ static void test_operations_are_counted_by_outcome_over_all_shards(void **state)
     assert_int_equal(stats.saves_queued, 79);
 }
 
-static void test_batches_are_counted_by_close_reason(void **state)
+TEST_WITH(test_batches_are_counted_by_close_reason, set_up, NULL)
 {
-    (void)state;
     batch_metric metric = some_batch();
     for (int reason = 0; reason < BATCH_CLOSE_REASON_COUNT; reason++) {
         metric.close_reason = reason;
@@ -90,9 +89,8 @@ static void test_batches_are_counted_by_close_reason(void **state)
     assert_int_equal(stats.batches_saved, BATCH_CLOSE_REASON_COUNT);
 }
 
-static void test_each_number_of_a_batch_goes_to_its_own_distribution(void **state)
+TEST_WITH(test_each_number_of_a_batch_goes_to_its_own_distribution, set_up, NULL)
 {
-    (void)state;
     batch_metric metric = some_batch();
     metric.replays = 3;
     batch__counters_batch(&totals.shards[1], &metric, true);
@@ -115,9 +113,8 @@ static void test_each_number_of_a_batch_goes_to_its_own_distribution(void **stat
     assert_int_equal(stats.save_group.max, 4);
 }
 
-static void test_what_did_not_happen_is_not_in_the_distributions(void **state)
+TEST_WITH(test_what_did_not_happen_is_not_in_the_distributions, set_up, NULL)
 {
-    (void)state;
     batch_metric unsaved = some_batch();
     unsaved.save_ns = 0;
     unsaved.first_wait_ns = 0; /* its operation ran at once */
@@ -143,9 +140,8 @@ static void test_what_did_not_happen_is_not_in_the_distributions(void **state)
 
 /* ---- The size of the caller's struct -------------------------------------------------------- */
 
-static void test_a_size_that_is_not_set_is_refused(void **state)
+TEST_WITH(test_a_size_that_is_not_set_is_refused, set_up, NULL)
 {
-    (void)state;
     batch_stats stats = BATCH_STATS_INIT;
     static const size_t too_small[] = {0, 1, 8, 16, 23};
     for (size_t i = 0; i < sizeof too_small / sizeof too_small[0]; i++) {
@@ -155,9 +151,8 @@ static void test_a_size_that_is_not_set_is_refused(void **state)
     assert_int_equal(batch__stats_collect(NULL, NULL, 0, &totals.groups, 0), BATCH_INVALID);
 }
 
-static void test_an_older_callers_struct_is_not_overrun(void **state)
+TEST_WITH(test_an_older_callers_struct_is_not_overrun, set_up, NULL)
 {
-    (void)state;
     batch__counters_accepted(&totals.shards[0], 9);
     batch_metric metric = some_batch();
     batch__counters_batch(&totals.shards[0], &metric, true);
@@ -177,9 +172,8 @@ static void test_an_older_callers_struct_is_not_overrun(void **state)
     }
 }
 
-static void test_a_newer_callers_struct_is_filled_as_far_as_known(void **state)
+TEST_WITH(test_a_newer_callers_struct_is_filled_as_far_as_known, set_up, NULL)
 {
-    (void)state;
     batch__counters_accepted(&totals.shards[0], 9);
     struct {
         batch_stats known;
@@ -218,9 +212,8 @@ static void work(void *arg)
     batch__sub_release(working->xrunning, 1u);
 }
 
-static void test_a_snapshot_adds_up_while_workers_count(void **state)
+TEST_WITH(test_a_snapshot_adds_up_while_workers_count, set_up, NULL)
 {
-    (void)state;
     struct working workings[SHARDS];
     uint32_t xrunning = SHARDS;
     for (size_t i = 0; i < SHARDS; i++) {
@@ -248,19 +241,4 @@ static void test_a_snapshot_adds_up_while_workers_count(void **state)
     assert_int_equal(stats.batches_saved, SHARDS * ROUNDS);
     assert_int_equal(stats.save_group.count, SHARDS * ROUNDS);
     assert_int_equal(stats.save_group.sum, SHARDS * ROUNDS * 2);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_operations_are_counted_by_outcome_over_all_shards, set_up),
-        cmocka_unit_test_setup(test_batches_are_counted_by_close_reason, set_up),
-        cmocka_unit_test_setup(test_each_number_of_a_batch_goes_to_its_own_distribution, set_up),
-        cmocka_unit_test_setup(test_what_did_not_happen_is_not_in_the_distributions, set_up),
-        cmocka_unit_test_setup(test_a_size_that_is_not_set_is_refused, set_up),
-        cmocka_unit_test_setup(test_an_older_callers_struct_is_not_overrun, set_up),
-        cmocka_unit_test_setup(test_a_newer_callers_struct_is_filled_as_far_as_known, set_up),
-        cmocka_unit_test_setup(test_a_snapshot_adds_up_while_workers_count, set_up),
-    };
-    return cmocka_run_group_tests_name("counters", tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include "metrics/histogram.h"
 #include "base/atomics.h"
 #include "platform/platform.h"
+#include "test.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,9 +22,8 @@ static batch_distribution describe(const struct batch__histogram *histograms, si
 
 /* ---- Buckets -------------------------------------------------------------------------------- */
 
-static void test_buckets_cover_every_value_once(void **state)
+TEST(test_buckets_cover_every_value_once)
 {
-    (void)state;
     assert_int_equal(batch__histogram_bucket(0), 0);
     for (size_t bucket = 0; bucket < BATCH__HISTOGRAM_BUCKETS - 1; bucket++) {
         uint64_t max = batch__histogram_bucket_max(bucket);
@@ -34,9 +34,8 @@ static void test_buckets_cover_every_value_once(void **state)
     assert_int_equal(batch__histogram_bucket(UINT64_MAX), BATCH__HISTOGRAM_BUCKETS - 1);
 }
 
-static void test_a_bucket_is_at_most_a_sixteenth_wide(void **state)
+TEST(test_a_bucket_is_at_most_a_sixteenth_wide)
 {
-    (void)state;
     for (size_t bucket = 1; bucket < BATCH__HISTOGRAM_BUCKETS; bucket++) {
         uint64_t min = batch__histogram_bucket_max(bucket - 1) + 1;
         uint64_t above = batch__histogram_bucket_max(bucket) - min;
@@ -48,9 +47,8 @@ static void test_a_bucket_is_at_most_a_sixteenth_wide(void **state)
 
 /* ---- Distributions -------------------------------------------------------------------------- */
 
-static void test_nothing_recorded_is_all_zero(void **state)
+TEST(test_nothing_recorded_is_all_zero)
 {
-    (void)state;
     static const struct batch__histogram empty;
     batch_distribution got = describe(&empty, 1);
     static const batch_distribution zero;
@@ -59,9 +57,8 @@ static void test_nothing_recorded_is_all_zero(void **state)
     assert_memory_equal(&got, &zero, sizeof got);
 }
 
-static void test_one_value_is_given_back_as_it_is(void **state)
+TEST(test_one_value_is_given_back_as_it_is)
 {
-    (void)state;
     static const uint64_t values[] = {0, 1, 15, 16, 31, 33, 1000003, UINT64_MAX - 1, UINT64_MAX};
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         struct batch__histogram histogram;
@@ -76,9 +73,8 @@ static void test_one_value_is_given_back_as_it_is(void **state)
     }
 }
 
-static void test_quantiles_are_by_nearest_rank(void **state)
+TEST(test_quantiles_are_by_nearest_rank)
 {
-    (void)state;
     struct batch__histogram histogram;
     memset(&histogram, 0, sizeof histogram);
     batch__histogram_record_many(&histogram, 3, 50);
@@ -93,9 +89,8 @@ static void test_quantiles_are_by_nearest_rank(void **state)
     assert_true(got.p99 == 9); /* the 100th of 101 */
 }
 
-static void test_counts_near_2_to_64_do_not_overflow(void **state)
+TEST(test_counts_near_2_to_64_do_not_overflow)
 {
-    (void)state;
     struct batch__histogram histogram;
     memset(&histogram, 0, sizeof histogram);
     batch__histogram_record_many(&histogram, 1, UINT64_MAX - 1);
@@ -147,9 +142,8 @@ static void check_sample(struct random *random, size_t count, unsigned bits)
     check_quantile(values[(count * 99 + 99) / 100 - 1], got.p99);
 }
 
-static void test_any_sample_agrees_with_its_sorted_array(void **state)
+TEST(test_any_sample_agrees_with_its_sorted_array)
 {
-    (void)state;
     struct random random = {random_seed()};
     for (unsigned round = 0; round < 3000; round++) {
         size_t count = 1 + (size_t)(random_next(&random) % (round % 10 == 0 ? VALUES_MAX : 50));
@@ -158,9 +152,8 @@ static void test_any_sample_agrees_with_its_sorted_array(void **state)
     }
 }
 
-static void test_many_at_once_is_as_many_one_by_one(void **state)
+TEST(test_many_at_once_is_as_many_one_by_one)
 {
-    (void)state;
     static struct batch__histogram once, one_by_one;
     struct random random = {random_seed()};
     for (unsigned round = 0; round < 1000; round++) {
@@ -235,32 +228,13 @@ static void read_while_written(size_t writers, bool is_shared)
     check_quantile((uint64_t)RECORDS * 99 / 100 * 1000, got.p99);
 }
 
-static void test_reading_while_one_thread_writes_each(void **state)
+TEST(test_reading_while_one_thread_writes_each)
 {
-    (void)state;
     read_while_written(1, false);
     read_while_written(WRITERS, false);
 }
 
-static void test_several_writers_lose_nothing(void **state)
+TEST(test_several_writers_lose_nothing)
 {
-    (void)state;
     read_while_written(WRITERS, true);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_buckets_cover_every_value_once),
-        cmocka_unit_test(test_a_bucket_is_at_most_a_sixteenth_wide),
-        cmocka_unit_test(test_nothing_recorded_is_all_zero),
-        cmocka_unit_test(test_one_value_is_given_back_as_it_is),
-        cmocka_unit_test(test_quantiles_are_by_nearest_rank),
-        cmocka_unit_test(test_counts_near_2_to_64_do_not_overflow),
-        cmocka_unit_test(test_any_sample_agrees_with_its_sorted_array),
-        cmocka_unit_test(test_many_at_once_is_as_many_one_by_one),
-        cmocka_unit_test(test_reading_while_one_thread_writes_each),
-        cmocka_unit_test(test_several_writers_lose_nothing),
-    };
-    return cmocka_run_group_tests_name("histogram", tests, NULL, NULL);
 }

@@ -2,18 +2,12 @@
 #ifndef TESTS_UNIT_METRICS_SUPPORT_H
 #define TESTS_UNIT_METRICS_SUPPORT_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <batch/metrics.h>
 
 #include "allocator.h"
 #include "must.h"
 #include "random.h"
+#include "test.h"
 
 /* A seed from BATCH_TEST_SEED, else a new one; printed. */
 uint64_t random_seed(void);

@@ -2,6 +2,7 @@
 #include "metrics_fixture.h"
 
 #include "metrics/subscription.h"
+#include "test.h"
 
 #include <string.h>
 
@@ -72,9 +73,8 @@ static void expect_none(batch_subscription *subscription, int status)
 
 /* ---- Records -------------------------------------------------------------------------------- */
 
-static void test_a_record_arrives_as_it_was_published(void **state)
+TEST(test_a_record_arrives_as_it_was_published)
 {
-    (void)state;
     struct world world;
     world_begin(&world);
     batch_subscription *subscription = subscribe(&world, 0, false);
@@ -106,9 +106,8 @@ static void test_a_record_arrives_as_it_was_published(void **state)
     world_end(&world);
 }
 
-static void test_keys_of_every_size_are_copied(void **state)
+TEST(test_keys_of_every_size_are_copied)
 {
-    (void)state;
     struct world world;
     world_begin(&world);
     batch_subscription *subscription = subscribe(&world, 2, false);
@@ -134,9 +133,8 @@ static void test_keys_of_every_size_are_copied(void **state)
     world_end(&world);
 }
 
-static void test_publishing_short_keys_allocates_nothing(void **state)
+TEST(test_publishing_short_keys_allocates_nothing)
 {
-    (void)state;
     struct world world;
     world_begin(&world);
     batch_subscription *first = subscribe(&world, 4, false);
@@ -158,9 +156,8 @@ static void test_publishing_short_keys_allocates_nothing(void **state)
     world_end(&world);
 }
 
-static void test_a_long_key_is_freed_by_its_last_reader(void **state)
+TEST(test_a_long_key_is_freed_by_its_last_reader)
 {
-    (void)state;
     struct world world;
     world_begin(&world);
     char key[100] = {0};
@@ -186,9 +183,8 @@ static void test_a_long_key_is_freed_by_its_last_reader(void **state)
     world_end(&world);
 }
 
-static void test_the_queue_wraps_around_in_order(void **state)
+TEST(test_the_queue_wraps_around_in_order)
 {
-    (void)state;
     struct world world;
     world_begin(&world);
     for (uint32_t queue_max = 1; queue_max <= 5; queue_max++) {
@@ -211,9 +207,8 @@ static void test_the_queue_wraps_around_in_order(void **state)
     world_end(&world);
 }
 
-static void test_a_full_queue_drops_the_new_and_counts(void **state)
+TEST(test_a_full_queue_drops_the_new_and_counts)
 {
-    (void)state;
     struct world world;
     world_begin(&world);
     batch_subscription *small = subscribe(&world, 2, false);
@@ -238,9 +233,8 @@ static void test_a_full_queue_drops_the_new_and_counts(void **state)
     world_end(&world);
 }
 
-static void test_every_subscription_gets_every_record_from_then_on(void **state)
+TEST(test_every_subscription_gets_every_record_from_then_on)
 {
-    (void)state;
     struct world world;
     world_begin(&world);
     batch_subscription *subscriptions[6];
@@ -263,9 +257,8 @@ static void test_every_subscription_gets_every_record_from_then_on(void **state)
     world_end(&world);
 }
 
-static void test_listening_is_true_while_somebody_would_get_a_record(void **state)
+TEST(test_listening_is_true_while_somebody_would_get_a_record)
 {
-    (void)state;
     struct world world;
     world_begin(&world);
     assert_false(batch__hub_is_listening(&world.hub));
@@ -290,9 +283,8 @@ static void test_listening_is_true_while_somebody_would_get_a_record(void **stat
 
 /* ---- Arguments ------------------------------------------------------------------------------ */
 
-static void test_options_out_of_range_are_refused(void **state)
+TEST(test_options_out_of_range_are_refused)
 {
-    (void)state;
     struct world world;
     world_begin(&world);
     batch_subscription *subscription = NULL;
@@ -313,9 +305,8 @@ static void test_options_out_of_range_are_refused(void **state)
     world_end(&world);
 }
 
-static void test_the_default_queue_keeps_1024_records(void **state)
+TEST(test_the_default_queue_keeps_1024_records)
 {
-    (void)state;
     struct world world;
     world_begin(&world);
     batch_subscription *subscription = NULL;
@@ -327,9 +318,8 @@ static void test_the_default_queue_keeps_1024_records(void **state)
     world_end(&world);
 }
 
-static void test_null_arguments(void **state)
+TEST(test_null_arguments)
 {
-    (void)state;
     struct world world;
     world_begin(&world);
     batch_subscription *subscription = subscribe(&world, 1, false);
@@ -344,9 +334,8 @@ static void test_null_arguments(void **state)
     world_end(&world);
 }
 
-static void test_close_reasons_have_names(void **state)
+TEST(test_close_reasons_have_names)
 {
-    (void)state;
     assert_string_equal(batch_close_reason_name(BATCH_CLOSED_BY_WINDOW), "window");
     assert_string_equal(batch_close_reason_name(BATCH_CLOSED_BY_STORE), "store");
     assert_string_equal(batch_close_reason_name(BATCH_CLOSED_BY_SIZE), "size");
@@ -358,9 +347,8 @@ static void test_close_reasons_have_names(void **state)
 
 /* ---- Waiting -------------------------------------------------------------------------------- */
 
-static void test_waiting_ends_with_its_time(void **state)
+TEST(test_waiting_ends_with_its_time)
 {
-    (void)state;
     struct world world;
     world_begin(&world);
     batch_subscription *subscription = subscribe(&world, 1, false);
@@ -374,9 +362,8 @@ static void test_waiting_ends_with_its_time(void **state)
     world_end(&world);
 }
 
-static void test_waiting_on_an_own_thread_is_refused(void **state)
+TEST(test_waiting_on_an_own_thread_is_refused)
 {
-    (void)state;
     struct world world;
     world_begin(&world);
     world.is_own_thread = true;
@@ -400,9 +387,8 @@ static void test_waiting_on_an_own_thread_is_refused(void **state)
 
 /* ---- Ends ----------------------------------------------------------------------------------- */
 
-static void test_what_is_queued_at_the_end_is_still_given(void **state)
+TEST(test_what_is_queued_at_the_end_is_still_given)
 {
-    (void)state;
     struct world world;
     world_begin(&world);
     batch_subscription *subscription = subscribe(&world, 3, false);
@@ -420,9 +406,8 @@ static void test_what_is_queued_at_the_end_is_still_given(void **state)
     world_end(&world);
 }
 
-static void test_a_subscription_made_after_the_end_has_ended(void **state)
+TEST(test_a_subscription_made_after_the_end_has_ended)
 {
-    (void)state;
     struct world world;
     world_begin(&world);
     batch__hub_end(&world.hub);
@@ -437,9 +422,8 @@ static void test_a_subscription_made_after_the_end_has_ended(void **state)
     world_end(&world);
 }
 
-static void test_a_subscription_outlives_its_processor(void **state)
+TEST(test_a_subscription_outlives_its_processor)
 {
-    (void)state;
     struct world world;
     world_begin(&world);
     batch_subscription *first = subscribe(&world, 1, false);
@@ -461,9 +445,8 @@ static void test_a_subscription_outlives_its_processor(void **state)
     assert_int_equal(world.memory.live, 0);
 }
 
-static void test_nobody_subscribed(void **state)
+TEST(test_nobody_subscribed)
 {
-    (void)state;
     struct world world;
     world_begin(&world);
     publish(&world, 1);
@@ -472,9 +455,8 @@ static void test_nobody_subscribed(void **state)
 
 /* ---- No memory ------------------------------------------------------------------------------ */
 
-static void test_no_memory_refuses_cleanly(void **state)
+TEST(test_no_memory_refuses_cleanly)
 {
-    (void)state;
     struct world world = {.asked = 0};
     batch_allocator allocator = allocator_functions(&world.memory);
     allocator_refuse(&world.memory, true);
@@ -494,9 +476,8 @@ static void test_no_memory_refuses_cleanly(void **state)
     world_end(&world);
 }
 
-static void test_no_memory_for_a_long_key_drops_and_counts(void **state)
+TEST(test_no_memory_for_a_long_key_drops_and_counts)
 {
-    (void)state;
     struct world world;
     world_begin(&world);
     batch_subscription *dropping = subscribe(&world, 2, false);
@@ -520,31 +501,4 @@ static void test_no_memory_for_a_long_key_drops_and_counts(void **state)
     batch_metrics_unsubscribe(dropping);
     batch_metrics_unsubscribe(blocking);
     world_end(&world);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_record_arrives_as_it_was_published),
-        cmocka_unit_test(test_keys_of_every_size_are_copied),
-        cmocka_unit_test(test_publishing_short_keys_allocates_nothing),
-        cmocka_unit_test(test_a_long_key_is_freed_by_its_last_reader),
-        cmocka_unit_test(test_the_queue_wraps_around_in_order),
-        cmocka_unit_test(test_a_full_queue_drops_the_new_and_counts),
-        cmocka_unit_test(test_every_subscription_gets_every_record_from_then_on),
-        cmocka_unit_test(test_listening_is_true_while_somebody_would_get_a_record),
-        cmocka_unit_test(test_options_out_of_range_are_refused),
-        cmocka_unit_test(test_the_default_queue_keeps_1024_records),
-        cmocka_unit_test(test_null_arguments),
-        cmocka_unit_test(test_close_reasons_have_names),
-        cmocka_unit_test(test_waiting_ends_with_its_time),
-        cmocka_unit_test(test_waiting_on_an_own_thread_is_refused),
-        cmocka_unit_test(test_what_is_queued_at_the_end_is_still_given),
-        cmocka_unit_test(test_a_subscription_made_after_the_end_has_ended),
-        cmocka_unit_test(test_a_subscription_outlives_its_processor),
-        cmocka_unit_test(test_nobody_subscribed),
-        cmocka_unit_test(test_no_memory_refuses_cleanly),
-        cmocka_unit_test(test_no_memory_for_a_long_key_drops_and_counts),
-    };
-    return cmocka_run_group_tests_name("subscription", tests, NULL, NULL);
 }

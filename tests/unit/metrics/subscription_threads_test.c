@@ -11,6 +11,7 @@
 #include "metrics/subscription.h"
 #include "base/atomics.h"
 #include "platform/platform.h"
+#include "test.h"
 
 #include <string.h>
 
@@ -141,9 +142,8 @@ static void reader_main(void *arg)
     reader->status = batch_metrics_next(reader->subscription, BATCH_FOREVER, &reader->metric);
 }
 
-static void test_a_record_wakes_every_waiting_reader(void **state)
+TEST(test_a_record_wakes_every_waiting_reader)
 {
-    (void)state;
     enum { READERS = 3 };
     struct world world;
     world_begin(&world);
@@ -164,9 +164,8 @@ static void test_a_record_wakes_every_waiting_reader(void **state)
     world_end(&world);
 }
 
-static void test_the_end_wakes_every_waiting_reader(void **state)
+TEST(test_the_end_wakes_every_waiting_reader)
 {
-    (void)state;
     enum { READERS = 3 };
     struct world world;
     world_begin(&world);
@@ -206,9 +205,8 @@ static void scene_begin(struct scene *scene)
     assert_int_equal(batch__load_relaxed(&scene->worker.xpublished), 1);
 }
 
-static void test_a_blocking_subscription_holds_up_the_worker_and_loses_nothing(void **state)
+TEST(test_a_blocking_subscription_holds_up_the_worker_and_loses_nothing)
 {
-    (void)state;
     struct scene scene;
     scene_begin(&scene);
     expect_none(scene.watch, BATCH_TIMED_OUT); /* 3 is not published yet */
@@ -224,9 +222,8 @@ static void test_a_blocking_subscription_holds_up_the_worker_and_loses_nothing(v
     world_end(&scene.world);
 }
 
-static void test_unsubscribing_lets_a_waiting_worker_go_on(void **state)
+TEST(test_unsubscribing_lets_a_waiting_worker_go_on)
 {
-    (void)state;
     struct scene scene;
     scene_begin(&scene);
     batch_metrics_unsubscribe(scene.full);
@@ -237,9 +234,8 @@ static void test_unsubscribing_lets_a_waiting_worker_go_on(void **state)
     world_end(&scene.world);
 }
 
-static void test_the_end_lets_a_waiting_worker_go_on(void **state)
+TEST(test_the_end_lets_a_waiting_worker_go_on)
 {
-    (void)state;
     struct scene scene;
     scene_begin(&scene);
     batch__hub_end(&scene.world.hub);
@@ -253,9 +249,8 @@ static void test_the_end_lets_a_waiting_worker_go_on(void **state)
     world_end(&scene.world);
 }
 
-static void test_nothing_is_queued_after_the_end(void **state)
+TEST(test_nothing_is_queued_after_the_end)
 {
-    (void)state;
     struct world world;
     world_begin(&world);
     batch_subscription *watch = subscribe(&world, 0, false);
@@ -276,9 +271,8 @@ static void test_nothing_is_queued_after_the_end(void **state)
     world_end(&world);
 }
 
-static void test_others_go_on_while_a_worker_waits(void **state)
+TEST(test_others_go_on_while_a_worker_waits)
 {
-    (void)state;
     struct scene scene;
     scene_begin(&scene);
     batch_metrics_unsubscribe(scene.watch);
@@ -300,9 +294,8 @@ static void test_others_go_on_while_a_worker_waits(void **state)
     world_end(&scene.world);
 }
 
-static void test_the_list_may_change_around_a_waiting_worker(void **state)
+TEST(test_the_list_may_change_around_a_waiting_worker)
 {
-    (void)state;
     struct world world;
     world_begin(&world);
     batch_subscription *watch = subscribe(&world, 0, false);
@@ -356,16 +349,14 @@ static void two_workers_wait(bool is_read)
     world_end(&world);
 }
 
-static void test_two_workers_wait_for_one_subscription(void **state)
+TEST(test_two_workers_wait_for_one_subscription)
 {
-    (void)state;
     two_workers_wait(true);
     two_workers_wait(false);
 }
 
-static void test_a_worker_waits_for_one_subscription_after_the_other(void **state)
+TEST(test_a_worker_waits_for_one_subscription_after_the_other)
 {
-    (void)state;
     struct world world;
     world_begin(&world);
     batch_subscription *watch = subscribe(&world, 0, false);
@@ -450,9 +441,8 @@ static void passer_by_main(void *arg)
     }
 }
 
-static void test_a_storm_of_workers_readers_and_passers_by(void **state)
+TEST(test_a_storm_of_workers_readers_and_passers_by)
 {
-    (void)state;
     struct world world;
     world_begin(&world);
     struct random random = {random_seed()};
@@ -538,29 +528,9 @@ static void live_once(uint64_t random)
     MUST(life.world.memory.live == 0);
 }
 
-static void test_many_lives_end_in_every_order(void **state)
+TEST(test_many_lives_end_in_every_order)
 {
-    (void)state;
     struct random random = {random_seed()};
     for (unsigned i = 0; i < 1000; i++)
         live_once(random_next(&random));
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_record_wakes_every_waiting_reader),
-        cmocka_unit_test(test_the_end_wakes_every_waiting_reader),
-        cmocka_unit_test(test_a_blocking_subscription_holds_up_the_worker_and_loses_nothing),
-        cmocka_unit_test(test_unsubscribing_lets_a_waiting_worker_go_on),
-        cmocka_unit_test(test_the_end_lets_a_waiting_worker_go_on),
-        cmocka_unit_test(test_nothing_is_queued_after_the_end),
-        cmocka_unit_test(test_others_go_on_while_a_worker_waits),
-        cmocka_unit_test(test_the_list_may_change_around_a_waiting_worker),
-        cmocka_unit_test(test_two_workers_wait_for_one_subscription),
-        cmocka_unit_test(test_a_worker_waits_for_one_subscription_after_the_other),
-        cmocka_unit_test(test_a_storm_of_workers_readers_and_passers_by),
-        cmocka_unit_test(test_many_lives_end_in_every_order),
-    };
-    return cmocka_run_group_tests_name("subscription-threads", tests, NULL, NULL);
 }

@@ -1,16 +1,11 @@
 /* What the platform says when the system says no, and what it does with large memory. The linker
  * puts the functions of this file between libbatch and the system. */
 #include "platform/platform.h"
+#include "test.h"
 
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 #include <sys/types.h>
-
-#include <cmocka.h>
 
 static int interruptions, random_bytes_max, is_random_refused;
 static int is_attribute_refused, is_condition_refused, is_mutex_refused, conditions;
@@ -67,9 +62,8 @@ int __wrap_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t 
     return is_mutex_refused ? EAGAIN : __real_pthread_mutex_init(mutex, attributes);
 }
 
-static void randomness_comes_whole_though_in_pieces_and_interrupted(void **state)
+TEST(randomness_comes_whole_though_in_pieces_and_interrupted)
 {
-    (void)state;
     unsigned char bytes[10] = {0};
     random_bytes_max = 3;
     interruptions = 2;
@@ -80,18 +74,16 @@ static void randomness_comes_whole_though_in_pieces_and_interrupted(void **state
     assert_int_equal(interruptions, 0);
 }
 
-static void without_randomness_it_says_so(void **state)
+TEST(without_randomness_it_says_so)
 {
-    (void)state;
     unsigned char bytes[8];
     is_random_refused = 1;
     assert_false(batch__random(bytes, sizeof bytes));
     is_random_refused = 0;
 }
 
-static void a_lock_that_cannot_be_made_leaves_nothing_behind(void **state)
+TEST(a_lock_that_cannot_be_made_leaves_nothing_behind)
 {
-    (void)state;
     int *const refusals[] = {&is_attribute_refused, &is_condition_refused, &is_mutex_refused};
     struct batch__lock lock;
     for (size_t i = 0; i < 3; i++) {
@@ -106,9 +98,8 @@ static void a_lock_that_cannot_be_made_leaves_nothing_behind(void **state)
 }
 
 /* A system may not have huge pages; the memory is there all the same, every byte of it. */
-static void large_memory_is_aligned_for_huge_pages(void **state)
+TEST(large_memory_is_aligned_for_huge_pages)
 {
-    (void)state;
     enum { HUGE = 2 * 1024 * 1024 };
     static const size_t sizes[] = {HUGE / 2 + 1, HUGE, HUGE + 1, 3 * HUGE - 1};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
@@ -140,9 +131,8 @@ static void look_at_self(void *arg)
     self->is_other = batch__thread_is_current(self->other);
 }
 
-static void a_thread_knows_itself_and_its_owner(void **state)
+TEST(a_thread_knows_itself_and_its_owner)
 {
-    (void)state;
     static const char owners[2];
     struct self selves[2];
     memset(selves, 0, sizeof selves);
@@ -159,16 +149,4 @@ static void a_thread_knows_itself_and_its_owner(void **state)
         assert_false(batch__thread_is_current(&selves[i].thread));
     }
     assert_null(batch__thread_owner());
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(randomness_comes_whole_though_in_pieces_and_interrupted),
-        cmocka_unit_test(without_randomness_it_says_so),
-        cmocka_unit_test(a_lock_that_cannot_be_made_leaves_nothing_behind),
-        cmocka_unit_test(large_memory_is_aligned_for_huge_pages),
-        cmocka_unit_test(a_thread_knows_itself_and_its_owner),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

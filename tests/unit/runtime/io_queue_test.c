@@ -1,14 +1,10 @@
 /* Who is served when: the queue of calls, seen by one thread that plays all sessions in turn. It
  * takes only when there is something for a session, so it never waits. */
 #include "runtime/io_queue.h"
+#include "test.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 enum { CALLS_MAX = 64, SESSIONS_MAX = 4 };
 
@@ -96,9 +92,8 @@ static void take_nothing(struct bench *bench, int session)
     assert_int_equal(bench->at[session], BATCH__IO_NONE);
 }
 
-static void saves_go_before_loads(void **state)
+TEST(saves_go_before_loads)
 {
-    (void)state;
     struct bench *bench = bench_new(3);
     loads(bench, 4);
     saves(bench, 5);
@@ -113,9 +108,8 @@ static void saves_go_before_loads(void **state)
     bench_free(bench);
 }
 
-static void loads_leave_one_session_to_saves(void **state)
+TEST(loads_leave_one_session_to_saves)
 {
-    (void)state;
     struct bench *bench = bench_new(3);
     for (int session = 0; session < 2; session++) {
         loads(bench, 1);
@@ -129,9 +123,8 @@ static void loads_leave_one_session_to_saves(void **state)
     bench_free(bench);
 }
 
-static void saves_may_use_every_session(void **state)
+TEST(saves_may_use_every_session)
 {
-    (void)state;
     struct bench *bench = bench_new(3);
     for (int session = 0; session < 3; session++) {
         saves(bench, 1);
@@ -140,9 +133,8 @@ static void saves_may_use_every_session(void **state)
     bench_free(bench);
 }
 
-static void a_single_session_does_everything(void **state)
+TEST(a_single_session_does_everything)
 {
-    (void)state;
     struct bench *bench = bench_new(1);
     loads(bench, 1);
     push(bench, BATCH__STAGE_LOAD, 1, 1);
@@ -154,9 +146,8 @@ static void a_single_session_does_everything(void **state)
 }
 
 /* With two sessions the other one is left to saves. */
-static void slow_calls_and_others_take_turns(void **state)
+TEST(slow_calls_and_others_take_turns)
 {
-    (void)state;
     for (uint32_t sessions = 1; sessions <= 2; sessions++) {
         struct bench *bench = bench_new(sessions);
         push(bench, BATCH__STAGE_SAVE, 4, 1);
@@ -174,9 +165,8 @@ static void slow_calls_and_others_take_turns(void **state)
     }
 }
 
-static void one_session_at_a_time_is_at_slow_calls(void **state)
+TEST(one_session_at_a_time_is_at_slow_calls)
 {
-    (void)state;
     struct bench *bench = bench_new(4);
     push(bench, BATCH__STAGE_SAVE, 9, 1);
     loads(bench, 1);
@@ -192,9 +182,8 @@ static void one_session_at_a_time_is_at_slow_calls(void **state)
     bench_free(bench);
 }
 
-static void slow_calls_go_with_no_more_than_they_may(void **state)
+TEST(slow_calls_go_with_no_more_than_they_may)
 {
-    (void)state;
     struct bench *bench = bench_new(3);
     push(bench, BATCH__STAGE_SAVE, 5, 4);
     push(bench, BATCH__STAGE_SAVE, 1, 1);
@@ -214,9 +203,8 @@ static void slow_calls_go_with_no_more_than_they_may(void **state)
 }
 
 /* Natural batching: a session that may only save is idle, whatever else waits. */
-static void a_queue_is_idle_if_a_save_would_be_taken_at_once(void **state)
+TEST(a_queue_is_idle_if_a_save_would_be_taken_at_once)
 {
-    (void)state;
     struct bench *bench = bench_new(2);
     loads(bench, 1);
     assert_int_equal(take(bench, 0), BATCH__IO_LOAD);
@@ -234,9 +222,8 @@ static void a_queue_is_idle_if_a_save_would_be_taken_at_once(void **state)
     bench_free(bench);
 }
 
-static void a_closed_queue_gives_what_is_there_and_then_nothing(void **state)
+TEST(a_closed_queue_gives_what_is_there_and_then_nothing)
 {
-    (void)state;
     struct bench *bench = bench_new(2);
     saves(bench, 1);
     batch__io_queue_close(&bench->queue);
@@ -244,20 +231,4 @@ static void a_closed_queue_gives_what_is_there_and_then_nothing(void **state)
     take_nothing(bench, 0);
     take_nothing(bench, 1);
     bench_free(bench);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(saves_go_before_loads),
-        cmocka_unit_test(loads_leave_one_session_to_saves),
-        cmocka_unit_test(saves_may_use_every_session),
-        cmocka_unit_test(a_single_session_does_everything),
-        cmocka_unit_test(slow_calls_and_others_take_turns),
-        cmocka_unit_test(one_session_at_a_time_is_at_slow_calls),
-        cmocka_unit_test(slow_calls_go_with_no_more_than_they_may),
-        cmocka_unit_test(a_queue_is_idle_if_a_save_would_be_taken_at_once),
-        cmocka_unit_test(a_closed_queue_gives_what_is_there_and_then_nothing),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }
