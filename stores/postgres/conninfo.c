@@ -144,7 +144,7 @@ int batch__postgres_conninfo_init(struct batch__postgres_conninfo *conninfo, con
     int status = split_lists(conninfo, defaults, reterr);
     conninfo->connect_ns = connect_ns(conninfo, defaults);
     PQconninfoFree(defaults);
-    batch__check(conninfo->hosts_size > 0);
+    batch__check(status != BATCH_OK || conninfo->hosts_size > 0);
     return status;
 }
 
