@@ -85,10 +85,14 @@ enum batch_status {
 };
 #define BATCH_STATUS_COUNT 16 /* numbers run from 0 down to 1 - BATCH_STATUS_COUNT */
 
-/* The name of a status, "BATCH_OK", and a sentence for people.
+/* The name of a status, "BATCH_OK".
  * Returns a static string, never NULL; also for a number that is no status.
  * Threads: any. Does not block. */
 BATCH_API const char *batch_status_name(int status);
+
+/* A description of a status, for people.
+ * Returns a static string, never NULL; also for a number that is no status.
+ * Threads: any. Does not block. */
 BATCH_API const char *batch_status_text(int status);
 
 /* May the change of an operation with this status be in the store?
@@ -331,11 +335,12 @@ typedef struct batch_options {
 BATCH_API int batch_processor_start(batch_processor **ret_processor, const batch_options *options,
                                     batch_result *reterr);
 
-/* Stop: accept no more operations and complete those accepted, then end sessions and threads.
+/* Stop a processor after completing everything it has accepted.
  *
- * Open windows are closed early; everything accepted is run, saved and completed; then the
- * subscriptions, threads and sessions end. Waits for all that, at most `timeout_ns` (BATCH_FOREVER;
- * 0: do not wait, for polling). May be called again, and by several threads at once.
+ * Accepts no more operations. Open windows are closed early; everything accepted is run, saved and
+ * completed; then the subscriptions, threads and sessions end. Waits for all that, at most
+ * `timeout_ns` (BATCH_FOREVER; 0: do not wait, for polling). May be called again, and by several
+ * threads at once.
  *
  * When a timeout other than 0 has passed, batch_call_is_canceled() is true for all loads and saves
  * from then on: the built-in stores begin nothing more, so what is left soon completes as not
@@ -373,9 +378,8 @@ BATCH_API int batch_processor_free(batch_processor *processor);
  *                    of that key
  * BATCH_INVALID      no run function, a key too long or NULL with a size, or an operation in use
  * BATCH_DEADLOCK     called from a callback of this processor: use batch_submit there
- * BATCH_CANCELED, BATCH_EXPIRED, BATCH_STOPPED, BATCH_BUSY, BATCH_NO_MEMORY, BATCH_LOAD_FAILED,
- * BATCH_SAVE_FAILED, BATCH_CONFLICT
- *                    not applied
+ * others             not applied: BATCH_CANCELED, BATCH_EXPIRED, BATCH_STOPPED, BATCH_BUSY,
+ *                    BATCH_NO_MEMORY, BATCH_LOAD_FAILED, BATCH_SAVE_FAILED, BATCH_CONFLICT
  *
  * Threads: any but callbacks of this processor. Blocks until the batch has ended. */
 BATCH_API int batch_run(batch_processor *processor, batch_op *op, batch_result *result);
@@ -386,12 +390,11 @@ BATCH_API int batch_run(batch_processor *processor, batch_op *op, batch_result *
  * that ran complete in it; those that fail before they begin may complete earlier or later.
  *
  * Returns
- * BATCH_OK       accepted: op->done will be called exactly once, with one of the statuses of
- *                batch_run, on a worker thread, possibly before this returns
- * BATCH_INVALID, BATCH_STOPPED, BATCH_BUSY
- *                not accepted: `done` will not be called, the operation is still yours. (An
- *                accepted operation may also complete with BATCH_BUSY: limits are exact on the
- *                worker only.)
+ * BATCH_OK  accepted: op->done will be called exactly once, with one of the statuses of batch_run,
+ *           on a worker thread, possibly before this returns
+ * others    BATCH_INVALID, BATCH_STOPPED, BATCH_BUSY: not accepted, `done` will not be called, the
+ *           operation is still yours. (An accepted operation may also complete with BATCH_BUSY:
+ *           limits are exact on the worker only.)
  *
  * Threads: any, all callbacks included. Does not block. */
 BATCH_API int batch_submit(batch_processor *processor, batch_op *op);

@@ -40,11 +40,13 @@ BATCH_API uint64_t batch_call_deadline_ns(const batch_call *call);
  * Threads: the one that owns the call. Does not block. */
 BATCH_API bool batch_call_is_canceled(const batch_call *call);
 
-/* The version of the stored state. Load sets the version it found; save compares it with what is
- * stored, and sets the version it wrote.
+/* The version of the stored state, which save compares with what is stored.
  * Returns the version that was set last: any number but 0; 0 when nothing is stored (and at first).
  * Threads: the one that owns the call. Does not block. */
 BATCH_API uint64_t batch_call_version(const batch_call *call);
+
+/* Set the version of the stored state. Load sets the version it found; save sets the one it wrote.
+ * Threads: the one that owns the call. Does not block. */
 BATCH_API void batch_call_set_version(batch_call *call, uint64_t version);
 
 /* The position of a call in the group that it came in.
@@ -77,12 +79,10 @@ BATCH_API void batch_call_set_error(batch_call *call, int store_code, const char
 /* Finish a call, exactly once for each load and each save. The call is not yours afterwards.
  *
  * The status of a load is BATCH_OK; anything else is taken as BATCH_LOAD_FAILED. That of a save is
- * BATCH_OK      saved and durable
- * BATCH_CONFLICT
- *               another version is stored
- * BATCH_SAVE_FAILED
- *               certainly nothing was stored
- * any other     taken as BATCH_UNKNOWN
+ * BATCH_OK           saved and durable
+ * BATCH_CONFLICT     another version is stored
+ * BATCH_SAVE_FAILED  certainly nothing was stored
+ * others             taken as BATCH_UNKNOWN
  *
  * Threads: the one that owns the call. Does not block. */
 BATCH_API void batch_call_finish(batch_call *call, int status);
