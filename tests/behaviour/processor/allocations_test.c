@@ -1,7 +1,7 @@
 /* allocations_test.c: once warm, no operation costs an allocation: neither from the processor's
  * allocator nor, behind its back, from malloc. The calls to malloc of everything that is linked
  * into this program, the library included, go through the wrappers below (the linker's --wrap). */
-#include "rig.h"
+#include "harness.h"
 
 #include <stdatomic.h>
 
@@ -48,7 +48,7 @@ int __wrap_posix_memalign(void **ret_memory, size_t alignment, size_t size)
     return __real_posix_memalign(ret_memory, alignment, size);
 }
 
-/* ---- A load that goes round ----------------------------------------------------------------- */
+/* ---- A load that goes round ------------------------------------------------------------------ */
 
 enum { OPS = 1000, KEYS = 100 };
 
@@ -117,46 +117,46 @@ static void run_a_few(struct wheel *wheel)
         MUST(batch_run(wheel->processor, &wheel->ops[i], NULL) == BATCH_OK);
 }
 
-static void count_allocations(enum rig_kind kind, uint32_t sessions, uint32_t shards,
+static void count_allocations(enum harness_kind kind, uint32_t sessions, uint32_t shards,
                               uint64_t window_ns, unsigned turns)
 {
-    struct rig rig;
-    rig_init(&rig, kind);
-    rig.options.sessions = sessions;
-    rig.options.shards = shards;
-    rig.options.window_ns = window_ns;
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, kind);
+    harness.options.sessions = sessions;
+    harness.options.shards = shards;
+    harness.options.window_ns = window_ns;
+    harness_start(&harness);
     struct wheel *wheel = malloc(sizeof *wheel);
-    wheel_init(wheel, rig.processor, 20);
+    wheel_init(wheel, harness.processor, 20);
     wheel_turn(wheel);
     run_a_few(wheel);
 
-    rig.memory.taken = 0;
+    harness.memory.taken = 0;
     atomic_store(&mallocs, 0);
     for (unsigned i = 0; i < turns; i++)
         wheel_turn(wheel);
     run_a_few(wheel);
-    assert_int_equal(rig.memory.taken, 0);
+    assert_int_equal(harness.memory.taken, 0);
     /* The memory store's sessions make a buffer each when they first load what is stored. */
     assert_in_range(atomic_load(&mallocs), 0, sessions);
 
     pthread_cond_destroy(&wheel->changed);
     pthread_mutex_destroy(&wheel->lock);
     free(wheel);
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
 static void no_allocation_for_each_operation(void **state)
 {
     (void)state;
-    count_allocations(RIG_STORE, 0, 1, BATCH_WINDOW_NONE, 1000); /* a million operations */
-    count_allocations(RIG_STORE, 2, 2, BATCH_WINDOW_NONE, 100);
-    count_allocations(RIG_FUNCTIONS, 1, 1, BATCH_WINDOW_NONE, 50);
-    count_allocations(RIG_BARE, 1, 1, BATCH_WINDOW_NONE, 100);
-    count_allocations(RIG_STORE, 2, 1, 1 * MS, 50);
+    count_allocations(HARNESS_STORE, 0, 1, BATCH_WINDOW_NONE, 1000); /* a million operations */
+    count_allocations(HARNESS_STORE, 2, 2, BATCH_WINDOW_NONE, 100);
+    count_allocations(HARNESS_FUNCTIONS, 1, 1, BATCH_WINDOW_NONE, 50);
+    count_allocations(HARNESS_BARE, 1, 1, BATCH_WINDOW_NONE, 100);
+    count_allocations(HARNESS_STORE, 2, 1, 1 * MS, 50);
 }
 
-/* ---- Controls: the counters count ----------------------------------------------------------- */
+/* ---- Controls: the counters count ------------------------------------------------------------ */
 
 static batch_verdict add_and_allocate(void *resource, void *arg)
 {
@@ -168,11 +168,10 @@ static batch_verdict add_and_allocate(void *resource, void *arg)
 static void counters_see_an_allocation_in_an_operation(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
-    rig_start(&rig);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_STORE);
     struct wheel *wheel = malloc(sizeof *wheel);
-    wheel_init(wheel, rig.processor, 20);
+    wheel_init(wheel, harness.processor, 20);
     for (int i = 0; i < OPS; i++)
         wheel->ops[i].run = add_and_allocate;
     wheel_turn(wheel);
@@ -182,31 +181,30 @@ static void counters_see_an_allocation_in_an_operation(void **state)
     pthread_cond_destroy(&wheel->changed);
     pthread_mutex_destroy(&wheel->lock);
     free(wheel);
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
 /* A key longer than what a batch has room for is copied: once for a batch, not for an operation. */
 static void long_key_costs_one_allocation_for_each_batch(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
-    rig_start(&rig);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_STORE);
     struct wheel *wheel = malloc(sizeof *wheel);
-    wheel_init(wheel, rig.processor, 38);
+    wheel_init(wheel, harness.processor, 38);
     wheel_turn(wheel);
-    uint64_t batches = rig_stats(&rig).batches;
-    rig.memory.taken = 0;
+    uint64_t batches = harness_stats(&harness).batches;
+    harness.memory.taken = 0;
     for (int i = 0; i < 20; i++)
         wheel_turn(wheel);
-    rig_stop(&rig);
-    batches = rig_stats(&rig).batches - batches;
-    assert_in_range(rig.memory.taken, 1, batches);
+    harness_stop(&harness);
+    batches = harness_stats(&harness).batches - batches;
+    assert_in_range(harness.memory.taken, 1, batches);
     pthread_cond_destroy(&wheel->changed);
     pthread_mutex_destroy(&wheel->lock);
     free(wheel);
-    rig_free(&rig);
-    rig_destroy(&rig);
+    harness_free(&harness);
+    harness_destroy(&harness);
 }
 
 int main(void)

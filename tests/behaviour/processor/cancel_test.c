@@ -1,257 +1,247 @@
 /* cancel_test.c: batch_cancel and start_by_ns, at every point of an operation's life. */
-#include "rig.h"
+#include "harness.h"
 
 static void cancel_before_submit_has_no_effect(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
     struct job job;
-    job_init(&job, &rig, "k", 1);
-    assert_int_equal(batch_cancel(rig.processor, &job.op), BATCH_OK);
+    job_init(&job, &harness, "k", 1);
+    assert_int_equal(batch_cancel(harness.processor, &job.op), BATCH_OK);
     job_submit(&job);
     assert_int_equal(job_wait(&job), BATCH_OK);
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
 static void cancel_while_waiting_for_the_load_answers_before_it_ends(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
-    gate_close(&rig.load_gate);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
+    gate_close(&harness.load_gate);
     struct job jobs[3];
     for (int i = 0; i < 3; i++) {
-        job_init(&jobs[i], &rig, "k", 1);
+        job_init(&jobs[i], &harness, "k", 1);
         job_submit(&jobs[i]);
     }
-    gate_await(&rig.load_gate, 1);
-    batch_cancel(rig.processor, &jobs[1].op);
-    batch_cancel(rig.processor, &jobs[1].op); /* again: nothing more */
+    gate_await(&harness.load_gate, 1);
+    batch_cancel(harness.processor, &jobs[1].op);
+    batch_cancel(harness.processor, &jobs[1].op); /* again: nothing more */
     assert_int_equal(job_wait(&jobs[1]), BATCH_CANCELED);
     assert_string_equal(jobs[1].result.message, batch_status_text(BATCH_CANCELED));
-    assert_false(job_is_answered(&jobs[0]));
-    gate_open(&rig.load_gate);
+    assert_false(job_is_complete(&jobs[0]));
+    gate_open(&harness.load_gate);
     assert_int_equal(job_wait(&jobs[0]), BATCH_OK);
     assert_int_equal(job_wait(&jobs[2]), BATCH_OK);
     assert_int_equal(jobs[0].result.batch_operations, 2);
-    rig_stop(&rig);
+    harness_stop(&harness);
     assert_int_equal(jobs[1].runs, 0);
-    assert_int_equal(jobs[1].answers, 1);
-    assert_int_equal(rig_stored(&rig, "k"), 2);
-    rig_free(&rig);
-    rig_destroy(&rig);
+    assert_int_equal(jobs[1].completions, 1);
+    assert_int_equal(harness_stored(&harness, "k"), 2);
+    harness_free(&harness);
+    harness_destroy(&harness);
 }
 
 static void cancel_while_waiting_for_the_save_before_it_answers_at_once(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
-    gate_close(&rig.save_gate);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
+    gate_close(&harness.save_gate);
     struct job saved, waiting;
-    job_init(&saved, &rig, "k", 1);
+    job_init(&saved, &harness, "k", 1);
     job_submit(&saved);
-    gate_await(&rig.save_gate, 1);
-    job_init(&waiting, &rig, "k", 1);
+    gate_await(&harness.save_gate, 1);
+    job_init(&waiting, &harness, "k", 1);
     job_submit(&waiting);
-    batch_cancel(rig.processor, &waiting.op);
+    batch_cancel(harness.processor, &waiting.op);
     assert_int_equal(job_wait(&waiting), BATCH_CANCELED);
-    batch_cancel(rig.processor, &saved.op); /* it has run: its own outcome comes */
-    gate_open(&rig.save_gate);
+    batch_cancel(harness.processor, &saved.op); /* it has run: its own outcome comes */
+    gate_open(&harness.save_gate);
     assert_int_equal(job_wait(&saved), BATCH_OK);
-    rig_stop(&rig);
-    assert_int_equal(rig_loads(&rig), 1); /* no batch for nobody */
-    assert_int_equal(rig_stored(&rig, "k"), 1);
-    rig_free(&rig);
-    rig_destroy(&rig);
+    harness_stop(&harness);
+    assert_int_equal(harness_loads(&harness), 1); /* no batch for nobody */
+    assert_int_equal(harness_stored(&harness, "k"), 1);
+    harness_free(&harness);
+    harness_destroy(&harness);
 }
 
 static void cancel_while_running_comes_too_late(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
     struct gate gate;
     gate_init(&gate);
     gate_close(&gate);
     struct job job;
-    job_init(&job, &rig, "k", 1);
+    job_init(&job, &harness, "k", 1);
     job.gate = &gate;
     job_submit(&job);
     gate_await(&gate, 1);
-    batch_cancel(rig.processor, &job.op);
+    batch_cancel(harness.processor, &job.op);
     gate_open(&gate);
     assert_int_equal(job_wait(&job), BATCH_OK);
-    assert_int_equal(rig_stored(&rig, "k"), 1);
-    rig_end(&rig);
+    assert_int_equal(harness_stored(&harness, "k"), 1);
+    harness_end(&harness);
     gate_destroy(&gate);
 }
 
 static void cancel_after_the_answer_has_no_effect(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
     struct job job;
-    job_init(&job, &rig, "k", 1);
+    job_init(&job, &harness, "k", 1);
     job_submit(&job);
     assert_int_equal(job_wait(&job), BATCH_OK);
-    assert_int_equal(batch_cancel(rig.processor, &job.op), BATCH_OK);
+    assert_int_equal(batch_cancel(harness.processor, &job.op), BATCH_OK);
     assert_int_equal(job_run(&job), BATCH_OK); /* not the next use either */
-    assert_int_equal(job.answers, 1);
-    rig_end(&rig);
+    assert_int_equal(job.completions, 1);
+    harness_end(&harness);
 }
 
 static void cancel_ends_a_blocking_run(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
-    gate_close(&rig.load_gate);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
+    gate_close(&harness.load_gate);
     struct job job;
-    job_init(&job, &rig, "k", 1);
+    job_init(&job, &harness, "k", 1);
     struct runner runner;
     runner_start(&runner, &job);
-    gate_await(&rig.load_gate, 1);
-    batch_cancel(rig.processor, &job.op);
+    gate_await(&harness.load_gate, 1);
+    batch_cancel(harness.processor, &job.op);
     assert_int_equal(runner_join(&runner), BATCH_CANCELED);
     assert_int_equal(job.result.status, BATCH_CANCELED);
-    gate_open(&rig.load_gate);
-    rig_end(&rig);
+    gate_open(&harness.load_gate);
+    harness_end(&harness);
     assert_int_equal(job.runs, 0);
 }
 
 static void cancel_another(struct job *job)
 {
     struct job *other = job->arg;
-    MUST(batch_cancel(job->rig->processor, &other->op) == BATCH_OK);
+    MUST(batch_cancel(job->harness->processor, &other->op) == BATCH_OK);
 }
 
 static void operation_can_cancel_the_one_behind_it(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
-    gate_close(&rig.load_gate);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
+    gate_close(&harness.load_gate);
     struct job first, second;
-    job_init(&first, &rig, "k", 1);
-    job_init(&second, &rig, "k", 1);
+    job_init(&first, &harness, "k", 1);
+    job_init(&second, &harness, "k", 1);
     first.on_run = cancel_another;
     first.arg = &second;
     job_submit(&first);
     job_submit(&second);
-    gate_await(&rig.load_gate, 1);
-    rig_settle(&rig);
-    gate_open(&rig.load_gate);
+    gate_await(&harness.load_gate, 1);
+    harness_settle(&harness);
+    gate_open(&harness.load_gate);
     assert_int_equal(job_wait(&first), BATCH_OK);
     assert_int_equal(job_wait(&second), BATCH_CANCELED);
     assert_int_equal(second.runs, 0);
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
 static void many_canceled_among_many_are_all_found(void **state)
 {
     (void)state;
     enum { JOBS = 20000 };
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig.options.shards = 2;
-    rig_start(&rig);
-    gate_close(&rig.load_gate);
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
+    harness.options.shards = 2;
+    harness_start(&harness);
+    gate_close(&harness.load_gate);
     struct job *jobs = calloc(JOBS, sizeof *jobs);
     char(*keys)[8] = calloc(JOBS, sizeof *keys);
     for (int i = 0; i < JOBS; i++) {
         snprintf(keys[i], sizeof keys[i], "%d", i % 50);
-        job_init(&jobs[i], &rig, keys[i], 1);
+        job_init(&jobs[i], &harness, keys[i], 1);
         job_submit(&jobs[i]);
     }
-    gate_await(&rig.load_gate, 1);
+    gate_await(&harness.load_gate, 1);
     for (int i = 0; i < JOBS; i += 3)
-        batch_cancel(rig.processor, &jobs[i].op);
+        batch_cancel(harness.processor, &jobs[i].op);
     for (int i = 0; i < JOBS; i += 3)
         assert_int_equal(job_wait(&jobs[i]), BATCH_CANCELED); /* nothing is loaded yet */
-    gate_open(&rig.load_gate);
+    gate_open(&harness.load_gate);
     for (int i = 0; i < JOBS; i++)
         assert_int_equal(job_wait(&jobs[i]), i % 3 == 0 ? BATCH_CANCELED : BATCH_OK);
-    rig_end(&rig);
+    harness_end(&harness);
     free(keys);
     free(jobs);
 }
 
-/* ---- start_by_ns ---------------------------------------------------------------------------- */
+/* ---- start_by_ns ----------------------------------------------------------------------------- */
 
 static void operation_expires_while_it_waits(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
-    gate_close(&rig.save_gate);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
+    gate_close(&harness.save_gate);
     struct job saved, waiting[2];
-    job_init(&saved, &rig, "k", 1);
+    job_init(&saved, &harness, "k", 1);
     saved.op.start_by_ns = batch_now_ns() + LONG_NS;
     job_submit(&saved);
-    gate_await(&rig.save_gate, 1);
+    gate_await(&harness.save_gate, 1);
     for (int i = 0; i < 2; i++) {
-        job_init(&waiting[i], &rig, "k", 1);
+        job_init(&waiting[i], &harness, "k", 1);
         waiting[i].op.start_by_ns = batch_now_ns() + (i == 0 ? 5 * MS : LONG_NS);
         job_submit(&waiting[i]);
     }
     assert_int_equal(job_wait(&waiting[0]), BATCH_EXPIRED); /* with the save not over */
     assert_true(batch_now_ns() > waiting[0].op.start_by_ns);
     assert_string_equal(waiting[0].result.message, batch_status_text(BATCH_EXPIRED));
-    gate_open(&rig.save_gate);
+    gate_open(&harness.save_gate);
     assert_int_equal(job_wait(&saved), BATCH_OK);
     assert_int_equal(job_wait(&waiting[1]), BATCH_OK);
-    rig_end(&rig);
+    harness_end(&harness);
     assert_int_equal(waiting[0].runs, 0);
 }
 
 static void operation_that_began_in_time_is_not_expired_by_a_long_save(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
-    gate_close(&rig.save_gate);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
+    gate_close(&harness.save_gate);
     struct job job;
-    job_init(&job, &rig, "k", 1);
+    job_init(&job, &harness, "k", 1);
     do {
-        job_init(&job, &rig, "k", 1);
+        job_init(&job, &harness, "k", 1);
         job.op.start_by_ns = batch_now_ns() + 20 * MS;
         job_submit(&job);
-        while (!job_is_answered(&job) && batch_now_ns() <= job.op.start_by_ns)
+        while (!job_is_complete(&job) && batch_now_ns() <= job.op.start_by_ns)
             continue;
-        batch_cancel(rig.processor, &job.op); /* has it begun? then it is at the gate */
-        rig_settle(&rig);
-    } while (job_is_answered(&job)); /* a slow machine: again */
-    gate_await(&rig.save_gate, 1);
-    gate_open(&rig.save_gate);
+        batch_cancel(harness.processor, &job.op); /* has it begun? then it is at the gate */
+        harness_settle(&harness);
+    } while (job_is_complete(&job)); /* a slow machine: again */
+    gate_await(&harness.save_gate, 1);
+    gate_open(&harness.save_gate);
     assert_int_equal(job_wait(&job), BATCH_OK);
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
 static void blocking_run_expires(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
-    gate_close(&rig.load_gate);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
+    gate_close(&harness.load_gate);
     struct job job;
-    job_init(&job, &rig, "k", 1);
+    job_init(&job, &harness, "k", 1);
     job.op.start_by_ns = batch_now_ns() + 5 * MS;
     assert_int_equal(job_run(&job), BATCH_EXPIRED);
-    gate_open(&rig.load_gate);
-    rig_end(&rig);
+    gate_open(&harness.load_gate);
+    harness_end(&harness);
     assert_int_equal(job.runs, 0);
 }
 

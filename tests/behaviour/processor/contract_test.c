@@ -1,119 +1,118 @@
 /* contract_test.c: what the library promises in the ordinary course of things: resources, batches,
  * windows, subscriptions. */
-#include "rig.h"
+#include "harness.h"
 
 #include <signal.h>
 
-/* ---- Resources ------------------------------------------------------------------------------ */
+/* ---- Resources ------------------------------------------------------------------------------- */
 
 static void resource_is_zeroed_when_there_is_no_load(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_BARE);
-    rig_start(&rig);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_BARE);
     for (int i = 0; i < 3; i++) {
         struct job job;
-        job_init(&job, &rig, "k", 5);
+        job_init(&job, &harness, "k", 5);
         assert_int_equal(job_run(&job), BATCH_OK);
         assert_non_null(job.resource);
         assert_int_equal(job.seen, 5); /* not what the batch before left there */
     }
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
-static void check_null_resource(enum rig_kind kind)
+static void check_null_resource(enum harness_kind kind)
 {
-    struct rig rig;
-    rig_init(&rig, kind);
-    rig.options.resource_size = 0;
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, kind);
+    harness.options.resource_size = 0;
+    harness_start(&harness);
     struct job job;
-    job_init(&job, &rig, "k", 1);
+    job_init(&job, &harness, "k", 1);
     assert_int_equal(job_run(&job), BATCH_OK);
     assert_int_equal(job.runs, 1);
     assert_null(job.resource);
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
 static void resource_is_null_when_its_size_is_0(void **state)
 {
     (void)state;
-    check_null_resource(RIG_BARE);
-    check_null_resource(RIG_FUNCTIONS);
-    check_null_resource(RIG_STORE);
+    check_null_resource(HARNESS_BARE);
+    check_null_resource(HARNESS_FUNCTIONS);
+    check_null_resource(HARNESS_STORE);
 }
 
 static void save_is_optional(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig.options.save = NULL;
-    assert_int_equal(batch_memory_write(rig.inner, "k", 1, &(int64_t){40}, 8), BATCH_OK);
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
+    harness.options.save = NULL;
+    assert_int_equal(batch_memory_write(harness.wrapper.inner, "k", 1, &(int64_t){40}, 8),
+                     BATCH_OK);
+    harness_start(&harness);
     struct job job;
-    job_init(&job, &rig, "k", 2);
+    job_init(&job, &harness, "k", 2);
     assert_int_equal(job_run(&job), BATCH_OK);
     assert_true(job.result.changed);
     assert_int_equal(job.seen, 42);
-    assert_int_equal(rig_loads(&rig), 1);
-    assert_int_equal(rig_stored(&rig, "k"), 40);
-    assert_int_equal(rig.releases, 1);
-    rig_end(&rig);
+    assert_int_equal(harness_loads(&harness), 1);
+    assert_int_equal(harness_stored(&harness, "k"), 40);
+    assert_int_equal(harness.releases, 1);
+    harness_end(&harness);
 }
 
 static void load_is_optional(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig.options.load = NULL;
-    rig_start(&rig);
-    rig_add(&rig, "k", 3);
-    rig_add(&rig, "k", 4);
-    assert_int_equal(rig_stored(&rig, "k"), 4);
-    assert_int_equal(rig_saves(&rig), 2);
-    rig_end(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
+    harness.options.load = NULL;
+    harness_start(&harness);
+    harness_add(&harness, "k", 3);
+    harness_add(&harness, "k", 4);
+    assert_int_equal(harness_stored(&harness, "k"), 4);
+    assert_int_equal(harness_saves(&harness), 2);
+    harness_end(&harness);
 }
 
 static void what_load_sets_in_the_call_save_finds(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    assert_int_equal(batch_memory_write(rig.inner, "k", 1, &(int64_t){1}, 8), BATCH_OK);
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
+    assert_int_equal(batch_memory_write(harness.wrapper.inner, "k", 1, &(int64_t){1}, 8), BATCH_OK);
     uint64_t version = 0;
-    assert_true(batch_memory_read(rig.inner, "k", 1, NULL, 0, NULL, &version));
-    rig_start(&rig);
-    rig_add(&rig, "k", 1);
-    assert_int_equal(rig.save_version, version);
-    rig_add(&rig, "new", 1);
-    assert_int_equal(rig.save_version, 0);
-    rig_end(&rig);
+    assert_true(batch_memory_read(harness.wrapper.inner, "k", 1, NULL, 0, NULL, &version));
+    harness_start(&harness);
+    harness_add(&harness, "k", 1);
+    assert_int_equal(harness.save_version, version);
+    harness_add(&harness, "new", 1);
+    assert_int_equal(harness.save_version, 0);
+    harness_end(&harness);
 }
 
 static void release_comes_once_for_each_loaded_resource(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
-    rig_add(&rig, "k", 1);
-    rig_fault(&rig, BATCH_OK, BATCH_SAVE_FAILED, 0, NULL);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
+    harness_add(&harness, "k", 1);
+    harness_fault(&harness, BATCH_OK, BATCH_SAVE_FAILED, 0, NULL);
     struct job job;
-    job_init(&job, &rig, "k", 1);
+    job_init(&job, &harness, "k", 1);
     assert_int_equal(job_run(&job), BATCH_SAVE_FAILED);
-    rig_fault(&rig, BATCH_LOAD_FAILED, BATCH_OK, 0, NULL);
-    job_init(&job, &rig, "k", 1);
+    harness_fault(&harness, BATCH_LOAD_FAILED, BATCH_OK, 0, NULL);
+    job_init(&job, &harness, "k", 1);
     assert_int_equal(job_run(&job), BATCH_LOAD_FAILED); /* nothing was loaded */
-    rig_stop(&rig);
-    assert_int_equal(rig.releases, 2);
-    rig_free(&rig);
-    rig_destroy(&rig);
+    harness_stop(&harness);
+    assert_int_equal(harness.releases, 2);
+    harness_free(&harness);
+    harness_destroy(&harness);
 }
 
-/* ---- Operations of one key ------------------------------------------------------------------ */
+/* ---- Operations of one key ------------------------------------------------------------------- */
 
 enum { THREADS = 4, RUNS_EACH = 300 };
 
@@ -134,7 +133,7 @@ static batch_verdict count_unprotected(void *resource, void *arg)
 }
 
 struct counting {
-    struct rig *rig;
+    struct harness *harness;
     struct unprotected *unprotected;
 };
 
@@ -147,7 +146,7 @@ static void *run_many(void *arg)
         op.key_size = 1;
         op.run = count_unprotected;
         op.arg = counting->unprotected;
-        MUST(batch_run(counting->rig->processor, &op, NULL) == BATCH_OK);
+        MUST(batch_run(counting->harness->processor, &op, NULL) == BATCH_OK);
     }
     return NULL;
 }
@@ -155,50 +154,48 @@ static void *run_many(void *arg)
 static void operations_of_a_key_never_overlap(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig.options.shards = 2;
-    rig.options.sessions = 2;
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
+    harness.options.shards = 2;
+    harness.options.sessions = 2;
+    harness_start(&harness);
     struct unprotected unprotected = {0, 0};
-    struct counting counting = {&rig, &unprotected};
+    struct counting counting = {&harness, &unprotected};
     pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++)
         threads[i] = thread_start(run_many, &counting);
     for (int i = 0; i < THREADS; i++)
         thread_join(threads[i]);
     assert_int_equal(unprotected.count, THREADS * RUNS_EACH);
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
 static void each_operation_sees_the_one_before_it(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
-    gate_close(&rig.load_gate);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
+    gate_close(&harness.load_gate);
     struct job jobs[10];
     for (int i = 0; i < 10; i++) {
-        job_init(&jobs[i], &rig, "k", 1);
+        job_init(&jobs[i], &harness, "k", 1);
         job_submit(&jobs[i]);
     }
-    gate_await(&rig.load_gate, 1);
-    gate_open(&rig.load_gate);
+    gate_await(&harness.load_gate, 1);
+    gate_open(&harness.load_gate);
     for (int i = 0; i < 10; i++) {
         assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
         assert_int_equal(jobs[i].seen, i + 1);
     }
-    assert_int_equal(rig_stored(&rig, "k"), 10);
-    rig_end(&rig);
+    assert_int_equal(harness_stored(&harness, "k"), 10);
+    harness_end(&harness);
 }
 
 static void keys_are_bytes_of_any_kind_and_length(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
-    rig_start(&rig);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_STORE);
     char *longest = calloc(1, BATCH_KEY_SIZE_MAX + 1);
     struct {
         const void *key;
@@ -218,19 +215,19 @@ static void keys_are_bytes_of_any_kind_and_length(void **state)
     for (int round = 1; round <= 2; round++) {
         for (int i = 0; i < KEYS; i++) {
             struct job job;
-            job_init_bytes(&job, &rig, keys[i].key, keys[i].size, i + 1);
+            job_init_bytes(&job, &harness, keys[i].key, keys[i].size, i + 1);
             assert_int_equal(job_run(&job), BATCH_OK);
             assert_int_equal(job.seen, round * (i + 1)); /* none is another's */
         }
     }
     struct job job;
-    job_init_bytes(&job, &rig, longest, BATCH_KEY_SIZE_MAX + 1, 1);
+    job_init_bytes(&job, &harness, longest, BATCH_KEY_SIZE_MAX + 1, 1);
     assert_int_equal(job_run(&job), BATCH_INVALID);
     free(longest);
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
-/* ---- Threads of the library ----------------------------------------------------------------- */
+/* ---- Threads of the library ------------------------------------------------------------------ */
 
 static const int asynchronous[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGALRM, SIGCHLD};
 
@@ -263,84 +260,84 @@ static int load_blocked(batch_call *call, void *resource, void *arg)
 static void signals_are_blocked_in_the_librarys_threads_and_no_others(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig.options.load = load_blocked;
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
+    harness.options.load = load_blocked;
+    harness_start(&harness);
     assert_true(are_blocked(false));
     struct job job;
-    job_init(&job, &rig, "k", 1);
+    job_init(&job, &harness, "k", 1);
     job.on_run = must_be_blocked;
     assert_int_equal(job_run(&job), BATCH_OK);
-    rig_end(&rig);
+    harness_end(&harness);
     assert_true(are_blocked(false));
 }
 
-/* ---- Windows -------------------------------------------------------------------------------- */
+/* ---- Windows --------------------------------------------------------------------------------- */
 
-static batch_subscription *subscribe(struct rig *rig)
+static batch_subscription *subscribe(struct harness *harness)
 {
     batch_subscription *subscription = NULL;
-    assert_int_equal(batch_metrics_subscribe(rig->processor, NULL, &subscription), BATCH_OK);
+    assert_int_equal(batch_metrics_subscribe(harness->processor, NULL, &subscription), BATCH_OK);
     return subscription;
 }
 
 static void window_is_100_ms_and_deadline_twice_that_by_default(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig.options.window_ns = 0;
-    rig.options.deadline_ns = 0;
-    rig_start(&rig);
-    batch_subscription *subscription = subscribe(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
+    harness.options.window_ns = 0;
+    harness.options.deadline_ns = 0;
+    harness_start(&harness);
+    batch_subscription *subscription = subscribe(&harness);
     struct job job;
-    job_init(&job, &rig, "k", 1);
+    job_init(&job, &harness, "k", 1);
     job_submit(&job);
     batch_metric metric;
     assert_int_equal(batch_metrics_next(subscription, BATCH_FOREVER, &metric), BATCH_OK);
     assert_int_equal(metric.close_reason, BATCH_CLOSED_BY_WINDOW);
     assert_true(metric.total_ns >= 100 * MS);
-    assert_int_equal(rig.deadline_ns - metric.start_ns, 200 * MS);
+    assert_int_equal(harness.deadline_ns - metric.start_ns, 200 * MS);
     batch_metrics_unsubscribe(subscription);
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
 static void window_without_end_is_ended_by_stop(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig.options.window_ns = BATCH_WINDOW_NONE - 1;
-    rig.options.deadline_ns = 0; /* twice that is more than there is */
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
+    harness.options.window_ns = BATCH_WINDOW_NONE - 1;
+    harness.options.deadline_ns = 0; /* twice that is more than there is */
+    harness_start(&harness);
     struct job job;
-    job_init(&job, &rig, "k", 1);
+    job_init(&job, &harness, "k", 1);
     job_submit(&job);
-    rig_stop(&rig);
+    harness_stop(&harness);
     assert_int_equal(job.result.status, BATCH_OK);
-    assert_false(rig.was_canceled);
-    rig_free(&rig);
-    rig_destroy(&rig);
+    assert_false(harness.was_canceled);
+    harness_free(&harness);
+    harness_destroy(&harness);
 }
 
 static void batch_takes_operations_for_at_least_the_window(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig.options.window_ns = 10 * MS;
-    rig_start(&rig);
-    batch_subscription *subscription = subscribe(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
+    harness.options.window_ns = 10 * MS;
+    harness_start(&harness);
+    batch_subscription *subscription = subscribe(&harness);
     for (int i = 0; i < 5; i++) {
-        rig_add(&rig, "k", 1);
+        harness_add(&harness, "k", 1);
         batch_metric metric;
         assert_int_equal(batch_metrics_next(subscription, BATCH_FOREVER, &metric), BATCH_OK);
         assert_int_equal(metric.close_reason, BATCH_CLOSED_BY_WINDOW);
         assert_true(metric.total_ns >= 10 * MS);
     }
     batch_metrics_unsubscribe(subscription);
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
 /* Keeps the worker until the clock has gone well past the window. */
@@ -355,19 +352,19 @@ static void outlive_the_window(struct job *job)
 static void operation_that_outlives_the_window_ends_its_batch(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig.options.window_ns = 20 * MS;
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
+    harness.options.window_ns = 20 * MS;
+    harness_start(&harness);
     struct gate gate;
     gate_init(&gate);
     gate_close(&gate);
     struct job slow, next;
-    job_init(&slow, &rig, "k", 1);
+    job_init(&slow, &harness, "k", 1);
     slow.on_run = outlive_the_window;
-    slow.arg = &rig.options;
+    slow.arg = &harness.options;
     slow.gate = &gate;
-    job_init(&next, &rig, "k", 1);
+    job_init(&next, &harness, "k", 1);
     job_submit(&slow);
     gate_await(&gate, 1); /* it runs, so `next` was not there when the batch was loaded */
     job_submit(&next);
@@ -376,8 +373,8 @@ static void operation_that_outlives_the_window_ends_its_batch(void **state)
     assert_int_equal(job_wait(&next), BATCH_OK);
     assert_int_equal(slow.result.batch_operations, 1);
     assert_int_equal(next.result.batch_operations, 1);
-    assert_int_equal(rig_loads(&rig), 2);
-    rig_end(&rig);
+    assert_int_equal(harness_loads(&harness), 2);
+    harness_end(&harness);
     gate_destroy(&gate);
 }
 
@@ -395,16 +392,16 @@ static void take_a_millisecond(struct job *job)
 static void short_operations_that_together_outlive_the_window_end_their_batch(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig.options.window_ns = 20 * MS;
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
+    harness.options.window_ns = 20 * MS;
+    harness_start(&harness);
     struct gate gate;
     gate_init(&gate);
     gate_close(&gate);
     struct job jobs[SHORT_OPS];
     for (size_t i = 0; i < SHORT_OPS; i++) {
-        job_init(&jobs[i], &rig, "k", 1);
+        job_init(&jobs[i], &harness, "k", 1);
         jobs[i].on_run = take_a_millisecond;
         jobs[i].gate = i == 0 ? &gate : NULL;
         job_submit(&jobs[i]);
@@ -416,19 +413,18 @@ static void short_operations_that_together_outlive_the_window_end_their_batch(vo
         assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
         assert_in_range(jobs[i].result.batch_operations, 1, SHORT_OPS - 1);
     }
-    rig_end(&rig);
+    harness_end(&harness);
     gate_destroy(&gate);
 }
 
 static void operations_expire_behind_short_ones_that_together_take_long(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
     struct job jobs[SHORT_OPS];
     for (size_t i = 0; i < SHORT_OPS; i++) {
-        job_init(&jobs[i], &rig, "k", 1);
+        job_init(&jobs[i], &harness, "k", 1);
         jobs[i].on_run = take_a_millisecond;
         jobs[i].op.start_by_ns = batch_now_ns() + SHORT_OPS / 2 * MS;
     }
@@ -437,24 +433,23 @@ static void operations_expire_behind_short_ones_that_together_take_long(void **s
     for (size_t i = 0; i < SHORT_OPS - 1; i++)
         job_wait(&jobs[i]);
     assert_int_equal(job_wait(&jobs[SHORT_OPS - 1]), BATCH_EXPIRED);
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
-/* ---- Subscriptions -------------------------------------------------------------------------- */
+/* ---- Subscriptions --------------------------------------------------------------------------- */
 
 static void every_subscriber_sees_every_batch(void **state)
 {
     (void)state;
     enum { SUBSCRIBERS = 3, BATCHES = 20 };
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
     batch_subscription *subscriptions[SUBSCRIBERS];
     for (int i = 0; i < SUBSCRIBERS; i++)
-        subscriptions[i] = subscribe(&rig);
+        subscriptions[i] = subscribe(&harness);
     for (int i = 0; i < BATCHES; i++)
-        rig_add(&rig, "k", 1);
-    rig_stop(&rig);
+        harness_add(&harness, "k", 1);
+    harness_stop(&harness);
     for (int i = 0; i < SUBSCRIBERS; i++) {
         batch_metric metric;
         for (int batch = 0; batch < BATCHES; batch++) {
@@ -468,8 +463,8 @@ static void every_subscriber_sees_every_batch(void **state)
         assert_int_equal(batch_metrics_next(subscriptions[i], BATCH_FOREVER, &metric), BATCH_ENDED);
         batch_metrics_unsubscribe(subscriptions[i]);
     }
-    rig_free(&rig);
-    rig_destroy(&rig);
+    harness_free(&harness);
+    harness_destroy(&harness);
 }
 
 static void *read_until_the_end(void *arg)
@@ -483,52 +478,49 @@ static void *read_until_the_end(void *arg)
 static void stop_ends_subscriptions_whose_readers_wait(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
-    batch_subscription *subscription = subscribe(&rig);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
+    batch_subscription *subscription = subscribe(&harness);
     pthread_t reader = thread_start(read_until_the_end, subscription);
-    rig_add(&rig, "k", 1);
-    rig_stop(&rig);
+    harness_add(&harness, "k", 1);
+    harness_stop(&harness);
     thread_join(reader);
     batch_metrics_unsubscribe(subscription);
-    rig_free(&rig);
-    rig_destroy(&rig);
+    harness_free(&harness);
+    harness_destroy(&harness);
 }
 
 static void subscribing_after_stop_gives_an_ended_subscription(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
-    rig_add(&rig, "k", 1);
-    rig_stop(&rig);
-    batch_subscription *subscription = subscribe(&rig);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
+    harness_add(&harness, "k", 1);
+    harness_stop(&harness);
+    batch_subscription *subscription = subscribe(&harness);
     batch_metric metric;
     assert_int_equal(batch_metrics_next(subscription, BATCH_FOREVER, &metric), BATCH_ENDED);
-    rig_free(&rig);
+    harness_free(&harness);
     assert_int_equal(batch_metrics_next(subscription, 0, &metric), BATCH_ENDED);
     batch_metrics_unsubscribe(subscription); /* after its processor is freed */
-    rig_destroy(&rig);
+    harness_destroy(&harness);
 }
 
 static void stats_add_up(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
-    rig_add(&rig, "a", 1);
-    rig_add(&rig, "b", 1);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
+    harness_add(&harness, "a", 1);
+    harness_add(&harness, "b", 1);
     struct job job;
-    job_init(&job, &rig, "a", 0);
+    job_init(&job, &harness, "a", 0);
     assert_int_equal(job_run(&job), BATCH_OK);
-    rig_fault(&rig, BATCH_OK, BATCH_CONFLICT, 0, NULL);
-    job_init(&job, &rig, "a", 1);
+    harness_fault(&harness, BATCH_OK, BATCH_CONFLICT, 0, NULL);
+    job_init(&job, &harness, "a", 1);
     assert_int_equal(job_run(&job), BATCH_CONFLICT);
-    rig_stop(&rig);
-    batch_stats stats = rig_stats(&rig);
+    harness_stop(&harness);
+    batch_stats stats = harness_stats(&harness);
     assert_int_equal(stats.operations_accepted, 4);
     assert_int_equal(stats.operations_waiting, 0);
     assert_int_equal(stats.operations_completed[0], 3);
@@ -539,8 +531,8 @@ static void stats_add_up(void **state)
     assert_int_equal(stats.batch_operations.sum, 4);
     assert_int_equal(stats.load_group.sum, 4);
     assert_int_equal(stats.save_group.sum, 3);
-    rig_free(&rig);
-    rig_destroy(&rig);
+    harness_free(&harness);
+    harness_destroy(&harness);
 }
 
 int main(void)

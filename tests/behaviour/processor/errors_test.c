@@ -1,11 +1,11 @@
 /* errors_test.c: what a store says of a call, and what the owners of operations are told. */
-#include "rig.h"
+#include "harness.h"
 
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ---- Outcomes ------------------------------------------------------------------------------- */
+/* ---- Outcomes -------------------------------------------------------------------------------- */
 
 /* What a function or store may return, and what the batch is told. */
 struct outcome {
@@ -33,50 +33,50 @@ static const struct outcome outcomes[] = {
 };
 enum { OUTCOMES = sizeof outcomes / sizeof outcomes[0] };
 
-static void check_outcomes(enum rig_kind kind, uint32_t sessions)
+static void check_outcomes(enum harness_kind kind, uint32_t sessions)
 {
-    struct rig rig;
-    rig_init(&rig, kind);
-    rig.options.sessions = sessions;
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, kind);
+    harness.options.sessions = sessions;
+    harness_start(&harness);
     for (int i = 0; i < OUTCOMES; i++) {
         struct job job;
-        rig_fault(&rig, outcomes[i].returned, BATCH_OK, 0, NULL);
-        job_init(&job, &rig, "k", 1);
+        harness_fault(&harness, outcomes[i].returned, BATCH_OK, 0, NULL);
+        job_init(&job, &harness, "k", 1);
         assert_int_equal(job_run(&job), outcomes[i].load_told);
         assert_int_equal(job.result.status, outcomes[i].load_told);
         assert_int_equal(job.runs, outcomes[i].load_told == BATCH_OK);
-        rig_fault(&rig, BATCH_OK, outcomes[i].returned, 0, NULL);
-        job_init(&job, &rig, "k", 1);
+        harness_fault(&harness, BATCH_OK, outcomes[i].returned, 0, NULL);
+        job_init(&job, &harness, "k", 1);
         assert_int_equal(job_run(&job), outcomes[i].save_told);
         assert_int_equal(job.runs, 1);
         assert_true(job.result.changed);
         assert_int_equal(job.result.batch_operations, 1);
     }
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
 static void whatever_a_store_returns_becomes_one_of_four_outcomes(void **state)
 {
     (void)state;
-    check_outcomes(RIG_FUNCTIONS, 0);
-    check_outcomes(RIG_FUNCTIONS, 1);
-    check_outcomes(RIG_STORE, 0);
-    check_outcomes(RIG_STORE, 2);
+    check_outcomes(HARNESS_FUNCTIONS, 0);
+    check_outcomes(HARNESS_FUNCTIONS, 1);
+    check_outcomes(HARNESS_STORE, 0);
+    check_outcomes(HARNESS_STORE, 2);
 }
 
-/* ---- Messages ------------------------------------------------------------------------------- */
+/* ---- Messages -------------------------------------------------------------------------------- */
 
 static void expect_message(int load_status, int save_status, const char *message)
 {
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_fault(&rig, load_status, save_status, -42, "the reason");
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
+    harness_fault(&harness, load_status, save_status, -42, "the reason");
+    harness_start(&harness);
     batch_subscription *subscription = NULL;
-    assert_int_equal(batch_metrics_subscribe(rig.processor, NULL, &subscription), BATCH_OK);
+    assert_int_equal(batch_metrics_subscribe(harness.processor, NULL, &subscription), BATCH_OK);
     struct job job;
-    job_init(&job, &rig, "account-7", 1);
+    job_init(&job, &harness, "account-7", 1);
     int status = job_run(&job);
     assert_int_equal(status, load_status != BATCH_OK ? load_status : save_status);
     assert_int_equal(job.result.store_code, -42);
@@ -87,7 +87,7 @@ static void expect_message(int load_status, int save_status, const char *message
     assert_int_equal(metric.store_code, -42);
     assert_string_equal(metric.error, message);
     batch_metrics_unsubscribe(subscription);
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
 static void messages_have_stage_key_and_the_stores_code_and_text(void **state)
@@ -104,46 +104,47 @@ static void messages_have_stage_key_and_the_stores_code_and_text(void **state)
 static void failure_without_a_text_still_has_a_message(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_fault(&rig, BATCH_OK, BATCH_SAVE_FAILED, 0, NULL);
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
+    harness_fault(&harness, BATCH_OK, BATCH_SAVE_FAILED, 0, NULL);
+    harness_start(&harness);
     struct job job;
-    job_init(&job, &rig, "k", 1);
+    job_init(&job, &harness, "k", 1);
     assert_int_equal(job_run(&job), BATCH_SAVE_FAILED);
     assert_string_equal(job.result.message, "could not save key 'k'");
     assert_int_equal(job.result.store_code, 0);
-    rig_fault(&rig, BATCH_OK, BATCH_SAVE_FAILED, 9, NULL);
-    job_init(&job, &rig, "k", 1);
+    harness_fault(&harness, BATCH_OK, BATCH_SAVE_FAILED, 9, NULL);
+    job_init(&job, &harness, "k", 1);
     assert_int_equal(job_run(&job), BATCH_SAVE_FAILED);
     assert_string_equal(job.result.message, "could not save key 'k'");
     assert_int_equal(job.result.store_code, 9);
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
 static void long_text_is_cut(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
     char text[5000];
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = '\0';
-    rig_fault(&rig, BATCH_OK, BATCH_SAVE_FAILED, 1, text);
-    rig_start(&rig);
+    harness_fault(&harness, BATCH_OK, BATCH_SAVE_FAILED, 1, text);
+    harness_start(&harness);
     struct job job;
-    job_init(&job, &rig, "k", 1);
+    job_init(&job, &harness, "k", 1);
     assert_int_equal(job_run(&job), BATCH_SAVE_FAILED);
     const char *begin = "could not save key 'k': xxx";
     assert_memory_equal(job.result.message, begin, strlen(begin));
     assert_int_equal(strlen(job.result.message), BATCH_MESSAGE_SIZE - 1);
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
-static void expect_key_shown(struct rig *rig, const void *key, size_t key_size, const char *shown)
+static void expect_key_shown(struct harness *harness, const void *key, size_t key_size,
+                             const char *shown)
 {
     struct job job;
-    job_init_bytes(&job, rig, key, key_size, 1);
+    job_init_bytes(&job, harness, key, key_size, 1);
     assert_int_equal(job_run(&job), BATCH_SAVE_FAILED);
     char message[BATCH_MESSAGE_SIZE];
     snprintf(message, sizeof message, "could not save key '%s'", shown);
@@ -153,35 +154,35 @@ static void expect_key_shown(struct rig *rig, const void *key, size_t key_size, 
 static void keys_are_shown_readably(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_fault(&rig, BATCH_OK, BATCH_SAVE_FAILED, 0, NULL);
-    rig_start(&rig);
-    expect_key_shown(&rig, NULL, 0, "");
-    expect_key_shown(&rig, "train 7 / Wrocław", 18, "train 7 / Wroc\\xc5\\x82aw");
-    expect_key_shown(&rig, "\0", 1, "\\x00");
-    expect_key_shown(&rig, "a\nb\x1b\x7f\xff", 6, "a\\x0ab\\x1b\\x7f\\xff");
-    expect_key_shown(&rig, "it's \\ %s %n", 12, "it\\x27s \\x5c %s %n");
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
+    harness_fault(&harness, BATCH_OK, BATCH_SAVE_FAILED, 0, NULL);
+    harness_start(&harness);
+    expect_key_shown(&harness, NULL, 0, "");
+    expect_key_shown(&harness, "train 7 / Wrocław", 18, "train 7 / Wroc\\xc5\\x82aw");
+    expect_key_shown(&harness, "\0", 1, "\\x00");
+    expect_key_shown(&harness, "a\nb\x1b\x7f\xff", 6, "a\\x0ab\\x1b\\x7f\\xff");
+    expect_key_shown(&harness, "it's \\ %s %n", 12, "it\\x27s \\x5c %s %n");
     const char *digits = "0123456789012345678901234567890123456789012345678901234567890";
     char cut[64];
     snprintf(cut, sizeof cut, "%.48s", digits);
-    expect_key_shown(&rig, digits, 48, cut);
+    expect_key_shown(&harness, digits, 48, cut);
     char *longest = malloc(BATCH_KEY_SIZE_MAX);
     memset(longest, 'k', BATCH_KEY_SIZE_MAX);
     struct job job;
-    job_init_bytes(&job, &rig, longest, BATCH_KEY_SIZE_MAX, 1);
+    job_init_bytes(&job, &harness, longest, BATCH_KEY_SIZE_MAX, 1);
     assert_int_equal(job_run(&job), BATCH_SAVE_FAILED);
     assert_non_null(strstr(job.result.message, "kkkk...'"));
     assert_in_range(strlen(job.result.message), 50, 100);
     memset(longest, 0xff, BATCH_KEY_SIZE_MAX); /* longer than a message when written out */
-    job_init_bytes(&job, &rig, longest, BATCH_KEY_SIZE_MAX, 1);
+    job_init_bytes(&job, &harness, longest, BATCH_KEY_SIZE_MAX, 1);
     assert_int_equal(job_run(&job), BATCH_SAVE_FAILED);
     assert_non_null(strstr(job.result.message, "\\xff\\xff...'"));
     free(longest);
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
-/* ---- Errors that belong to nobody ----------------------------------------------------------- */
+/* ---- Errors that belong to nobody ------------------------------------------------------------ */
 
 static int load_with_a_warning(batch_call *call, void *resource, void *arg)
 {
@@ -203,39 +204,39 @@ static int refuse_to_save(batch_call *call, void *resource, void *arg)
 static void error_of_a_load_that_went_well_is_not_told_of_the_save(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig.options.load = load_with_a_warning;
-    rig.options.save = refuse_to_save;
-    rig.options.release = NULL;
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
+    harness.options.load = load_with_a_warning;
+    harness.options.save = refuse_to_save;
+    harness.options.release = NULL;
+    harness_start(&harness);
     struct job job;
-    job_init(&job, &rig, "k", 1);
+    job_init(&job, &harness, "k", 1);
     assert_int_equal(job_run(&job), BATCH_SAVE_FAILED);
     assert_string_equal(job.result.message, "could not save key 'k'");
     assert_int_equal(job.result.store_code, 0);
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
 static void error_of_a_load_that_nobody_waits_for_is_freed(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_fault(&rig, BATCH_LOAD_FAILED, BATCH_OK, 1, "nobody hears this");
-    rig_start(&rig);
-    gate_close(&rig.load_gate);
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
+    harness_fault(&harness, BATCH_LOAD_FAILED, BATCH_OK, 1, "nobody hears this");
+    harness_start(&harness);
+    gate_close(&harness.load_gate);
     struct job job;
-    job_init(&job, &rig, "k", 1);
+    job_init(&job, &harness, "k", 1);
     job_submit(&job);
-    gate_await(&rig.load_gate, 1);
-    batch_cancel(rig.processor, &job.op);
+    gate_await(&harness.load_gate, 1);
+    batch_cancel(harness.processor, &job.op);
     assert_int_equal(job_wait(&job), BATCH_CANCELED);
-    gate_open(&rig.load_gate);
-    rig_end(&rig); /* finds a leak */
+    gate_open(&harness.load_gate);
+    harness_end(&harness); /* finds a leak */
 }
 
-/* ---- Codecs --------------------------------------------------------------------------------- */
+/* ---- Codecs ---------------------------------------------------------------------------------- */
 
 struct coding {
     int decode_status;
@@ -269,22 +270,22 @@ static void release(void *resource, void *arg)
 static void check_codec(int decode_status, int encode_status, int told, int code,
                         const char *message, uint32_t releases)
 {
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
+    struct harness harness;
+    harness_init(&harness, HARNESS_STORE);
     struct coding coding = {decode_status, encode_status, 0};
     batch_codec codec = {sizeof codec, decode, encode, release, &coding};
-    rig.options.codec = &codec;
-    rig_start(&rig);
+    harness.options.codec = &codec;
+    harness_start(&harness);
     struct job job;
-    job_init(&job, &rig, "k", 1);
+    job_init(&job, &harness, "k", 1);
     assert_int_equal(job_run(&job), told);
     assert_int_equal(job.result.store_code, code);
     assert_string_equal(job.result.message, message);
-    rig_stop(&rig);
+    harness_stop(&harness);
     assert_int_equal(coding.releases, releases);
-    assert_int_equal(rig_stored(&rig, "k"), told == BATCH_OK);
-    rig_free(&rig);
-    rig_destroy(&rig);
+    assert_int_equal(harness_stored(&harness, "k"), told == BATCH_OK);
+    harness_free(&harness);
+    harness_destroy(&harness);
 }
 
 static void codec_that_fails_fails_the_load_or_the_save(void **state)
@@ -300,18 +301,18 @@ static void codec_that_fails_fails_the_load_or_the_save(void **state)
 static void stored_state_of_another_size_cannot_be_loaded_without_a_codec(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
-    assert_int_equal(batch_memory_write(rig.inner, "k", 1, "abc", 3), BATCH_OK);
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_STORE);
+    assert_int_equal(batch_memory_write(harness.wrapper.inner, "k", 1, "abc", 3), BATCH_OK);
+    harness_start(&harness);
     struct job job;
-    job_init(&job, &rig, "k", 1);
+    job_init(&job, &harness, "k", 1);
     assert_int_equal(job_run(&job), BATCH_LOAD_FAILED);
     assert_non_null(strstr(job.result.message, "has 3 bytes, but resource_size is 8"));
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
-/* ---- Misuse --------------------------------------------------------------------------------- */
+/* ---- Misuse ---------------------------------------------------------------------------------- */
 
 static int finish_early(batch_call *call, void *resource, void *arg)
 {

@@ -1,29 +1,29 @@
 /* groups_test.c: natural batching (BATCH_WINDOW_NONE), and the groups in which the store is given
  * calls. While a save is held, whatever comes gathers, and goes together. */
-#include "rig.h"
+#include "harness.h"
 
-/* ---- Natural batching ----------------------------------------------------------------------- */
+/* ---- Natural batching ------------------------------------------------------------------------ */
 
 static void lone_operation_does_not_wait_for_others(void **state)
 {
     (void)state;
     for (uint32_t sessions = 0; sessions < 3; sessions++) {
-        struct rig rig;
-        rig_init(&rig, RIG_STORE);
-        rig.options.sessions = sessions;
-        rig_start(&rig);
+        struct harness harness;
+        harness_init(&harness, HARNESS_STORE);
+        harness.options.sessions = sessions;
+        harness_start(&harness);
         batch_subscription *subscription = NULL;
-        assert_int_equal(batch_metrics_subscribe(rig.processor, NULL, &subscription), BATCH_OK);
+        assert_int_equal(batch_metrics_subscribe(harness.processor, NULL, &subscription), BATCH_OK);
         struct job job;
-        job_init(&job, &rig, "k", 1);
+        job_init(&job, &harness, "k", 1);
         assert_int_equal(job_run(&job), BATCH_OK);
         assert_int_equal(job.result.batch_operations, 1);
         batch_metric metric;
         assert_int_equal(batch_metrics_next(subscription, BATCH_FOREVER, &metric), BATCH_OK);
         assert_int_equal(metric.close_reason, BATCH_CLOSED_BY_STORE);
-        assert_int_equal(rig_stored(&rig, "k"), 1);
+        assert_int_equal(harness_stored(&harness, "k"), 1);
         batch_metrics_unsubscribe(subscription);
-        rig_end(&rig);
+        harness_end(&harness);
     }
 }
 
@@ -32,29 +32,29 @@ static void operations_gather_while_their_key_is_saved(void **state)
     (void)state;
     enum { JOBS = 50 };
     for (uint32_t sessions = 1; sessions < 3; sessions++) {
-        struct rig rig;
-        rig_init(&rig, RIG_STORE);
-        rig.options.sessions = sessions;
-        rig_start(&rig);
-        gate_close(&rig.save_gate);
+        struct harness harness;
+        harness_init(&harness, HARNESS_STORE);
+        harness.options.sessions = sessions;
+        harness_start(&harness);
+        gate_close(&harness.save_gate);
         struct job first, jobs[JOBS];
-        job_init(&first, &rig, "k", 1);
+        job_init(&first, &harness, "k", 1);
         job_submit(&first);
-        gate_await(&rig.save_gate, 1);
+        gate_await(&harness.save_gate, 1);
         for (int i = 0; i < JOBS; i++) {
-            job_init(&jobs[i], &rig, "k", 1);
+            job_init(&jobs[i], &harness, "k", 1);
             job_submit(&jobs[i]);
         }
-        rig_settle(&rig);
-        gate_open(&rig.save_gate);
+        harness_settle(&harness);
+        gate_open(&harness.save_gate);
         assert_int_equal(job_wait(&first), BATCH_OK);
         assert_int_equal(first.result.batch_operations, 1);
         for (int i = 0; i < JOBS; i++) {
             assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
             assert_int_equal(jobs[i].result.batch_operations, JOBS);
         }
-        assert_int_equal(rig_saves(&rig), 2);
-        rig_end(&rig);
+        assert_int_equal(harness_saves(&harness), 2);
+        harness_end(&harness);
     }
 }
 
@@ -63,58 +63,57 @@ static void batch_stays_open_while_the_only_session_is_busy(void **state)
 {
     (void)state;
     enum { JOBS = 20 };
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
-    rig_start(&rig);
-    gate_close(&rig.load_gate);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_STORE);
+    gate_close(&harness.load_gate);
     struct job other, first, jobs[JOBS];
-    job_init(&other, &rig, "other", 1);
+    job_init(&other, &harness, "other", 1);
     job_submit(&other);
-    gate_await(&rig.load_gate, 1);
-    job_init(&first, &rig, "k", 1);
+    gate_await(&harness.load_gate, 1);
+    job_init(&first, &harness, "k", 1);
     job_submit(&first); /* loads together with nothing, after `other` */
-    rig_settle(&rig);
-    gate_close(&rig.save_gate);
-    gate_open(&rig.load_gate);
-    gate_await(&rig.save_gate, 1); /* of one of them or both: the other one, if any, is open */
+    harness_settle(&harness);
+    gate_close(&harness.save_gate);
+    gate_open(&harness.load_gate);
+    gate_await(&harness.save_gate, 1); /* of one of them or both: the other one, if any, is open */
     for (int i = 0; i < JOBS; i++) {
-        job_init(&jobs[i], &rig, "k", 1);
+        job_init(&jobs[i], &harness, "k", 1);
         job_submit(&jobs[i]);
     }
-    rig_settle(&rig);
-    gate_open(&rig.save_gate);
+    harness_settle(&harness);
+    gate_open(&harness.save_gate);
     for (int i = 0; i < JOBS; i++)
         assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
     /* They went together: with `first`, or behind it. */
     assert_in_range(jobs[0].result.batch_operations, JOBS, JOBS + 1);
-    assert_in_range(rig_saves(&rig), 2, 3);
-    assert_int_equal(rig_stored(&rig, "k"), JOBS + 1);
-    rig_end(&rig);
+    assert_in_range(harness_saves(&harness), 2, 3);
+    assert_int_equal(harness_stored(&harness, "k"), JOBS + 1);
+    harness_end(&harness);
 }
 
 static void worker_that_calls_the_store_itself_gathers_meanwhile(void **state)
 {
     (void)state;
     enum { JOBS = 50 };
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
-    rig.options.sessions = 0;
-    rig_start(&rig);
-    gate_close(&rig.save_gate);
+    struct harness harness;
+    harness_init(&harness, HARNESS_STORE);
+    harness.options.sessions = 0;
+    harness_start(&harness);
+    gate_close(&harness.save_gate);
     struct job first, jobs[JOBS];
-    job_init(&first, &rig, "k", 1);
+    job_init(&first, &harness, "k", 1);
     job_submit(&first);
-    gate_await(&rig.save_gate, 1);
+    gate_await(&harness.save_gate, 1);
     for (int i = 0; i < JOBS; i++) {
-        job_init(&jobs[i], &rig, "k", 1);
+        job_init(&jobs[i], &harness, "k", 1);
         job_submit(&jobs[i]);
     }
-    gate_open(&rig.save_gate);
+    gate_open(&harness.save_gate);
     for (int i = 0; i < JOBS; i++) {
         assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
         assert_int_equal(jobs[i].result.batch_operations, JOBS);
     }
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
 /* Batches that need no save close without the store's saying so. */
@@ -122,31 +121,31 @@ static void batches_that_change_nothing_all_end(void **state)
 {
     (void)state;
     enum { JOBS = 100 };
-    enum rig_kind kinds[] = {RIG_STORE, RIG_FUNCTIONS, RIG_BARE};
+    enum harness_kind kinds[] = {HARNESS_STORE, HARNESS_FUNCTIONS, HARNESS_BARE};
     for (size_t kind = 0; kind < 3; kind++) {
         for (uint32_t sessions = 0; sessions < 3; sessions++) {
-            struct rig rig;
-            rig_init(&rig, kinds[kind]);
-            rig.options.sessions = sessions;
-            rig.options.group_max = 3;
-            rig_start(&rig);
+            struct harness harness;
+            harness_init(&harness, kinds[kind]);
+            harness.options.sessions = sessions;
+            harness.options.group_max = 3;
+            harness_start(&harness);
             struct job jobs[JOBS];
             char keys[JOBS][8];
             batch_op *ops[JOBS];
             for (int i = 0; i < JOBS; i++) {
                 snprintf(keys[i], sizeof keys[i], "%d", i);
-                job_init(&jobs[i], &rig, keys[i], i % 10 == 9); /* most only read */
+                job_init(&jobs[i], &harness, keys[i], i % 10 == 9); /* most only read */
                 ops[i] = &jobs[i].op;
             }
-            assert_int_equal(batch_submit_many(rig.processor, ops, JOBS), BATCH_OK);
+            assert_int_equal(batch_submit_many(harness.processor, ops, JOBS), BATCH_OK);
             for (int i = 0; i < JOBS; i++)
                 assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
-            rig_end(&rig);
+            harness_end(&harness);
         }
     }
 }
 
-/* ---- Groups --------------------------------------------------------------------------------- */
+/* ---- Groups ---------------------------------------------------------------------------------- */
 
 enum { KEYS = 1000 };
 
@@ -156,19 +155,19 @@ struct crowd {
 };
 
 /* A held save, and behind it a load for each key. */
-static struct crowd *gather(struct rig *rig, struct job *first)
+static struct crowd *gather(struct harness *harness, struct job *first)
 {
     struct crowd *crowd = calloc(1, sizeof *crowd);
-    gate_close(&rig->save_gate);
-    job_init(first, rig, "first", 1);
+    gate_close(&harness->save_gate);
+    job_init(first, harness, "first", 1);
     job_submit(first);
-    gate_await(&rig->save_gate, 1);
+    gate_await(&harness->save_gate, 1);
     for (int i = 0; i < KEYS; i++) {
         snprintf(crowd->keys[i], sizeof crowd->keys[i], "%d", i);
-        job_init(&crowd->jobs[i], rig, crowd->keys[i], 1);
+        job_init(&crowd->jobs[i], harness, crowd->keys[i], 1);
         job_submit(&crowd->jobs[i]);
     }
-    rig_settle(rig);
+    harness_settle(harness);
     return crowd;
 }
 
@@ -182,80 +181,79 @@ static void await_all(struct crowd *crowd)
 static void held_save_gathers_the_calls_of_many_keys_into_few_groups(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
-    rig_start(&rig);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_STORE);
     struct job first;
-    struct crowd *crowd = gather(&rig, &first);
-    gate_open(&rig.save_gate);
+    struct crowd *crowd = gather(&harness, &first);
+    gate_open(&harness.save_gate);
     await_all(crowd);
-    assert_int_equal(rig.loads, KEYS + 1);
-    assert_int_equal(rig.saves, KEYS + 1);
-    assert_int_equal(rig.load_groups, 2);
-    assert_int_equal(rig.group_largest, KEYS);
+    assert_int_equal(harness.loads, KEYS + 1);
+    assert_int_equal(harness.saves, KEYS + 1);
+    assert_int_equal(harness.load_groups, 2);
+    assert_int_equal(harness.group_largest, KEYS);
     /* Loads that finish while the worker looks at others are saved with the next group. */
-    assert_in_range(rig.save_groups, 2, KEYS / 20);
-    batch_stats stats = rig_stats(&rig);
+    assert_in_range(harness.save_groups, 2, KEYS / 20);
+    batch_stats stats = harness_stats(&harness);
     assert_int_equal(stats.load_group.max, KEYS);
     assert_int_equal(stats.load_group.count, 2);
-    assert_int_equal(stats.save_group.count, rig.save_groups);
-    rig_end(&rig);
+    assert_int_equal(stats.save_group.count, harness.save_groups);
+    harness_end(&harness);
 }
 
 static void windows_that_end_together_are_saved_together(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
-    rig.options.window_ns = LONG_NS;
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_STORE);
+    harness.options.window_ns = LONG_NS;
+    harness_start(&harness);
     struct crowd *crowd = calloc(1, sizeof *crowd);
     for (int i = 0; i < KEYS; i++) {
         snprintf(crowd->keys[i], sizeof crowd->keys[i], "%d", i);
-        job_init(&crowd->jobs[i], &rig, crowd->keys[i], 1);
+        job_init(&crowd->jobs[i], &harness, crowd->keys[i], 1);
         job_submit(&crowd->jobs[i]);
     }
-    pthread_mutex_lock(&rig.lock);
-    while (rig.order < KEYS) /* all have run */
-        pthread_cond_wait(&rig.changed, &rig.lock);
-    pthread_mutex_unlock(&rig.lock);
-    rig_stop(&rig);
+    pthread_mutex_lock(&harness.lock);
+    while (harness.order < KEYS) /* all have run */
+        pthread_cond_wait(&harness.changed, &harness.lock);
+    pthread_mutex_unlock(&harness.lock);
+    harness_stop(&harness);
     await_all(crowd);
-    assert_int_equal(rig.saves, KEYS);
-    assert_int_equal(rig.save_groups, 1);
-    rig_free(&rig);
-    rig_destroy(&rig);
+    assert_int_equal(harness.saves, KEYS);
+    assert_int_equal(harness.save_groups, 1);
+    harness_free(&harness);
+    harness_destroy(&harness);
 }
 
 static void group_max_is_respected(void **state)
 {
     (void)state;
     for (uint32_t sessions = 0; sessions < 3; sessions++) {
-        struct rig rig;
-        rig_init(&rig, RIG_STORE);
-        rig.options.sessions = sessions;
-        rig.options.group_max = 10;
-        rig_start(&rig);
+        struct harness harness;
+        harness_init(&harness, HARNESS_STORE);
+        harness.options.sessions = sessions;
+        harness.options.group_max = 10;
+        harness_start(&harness);
         struct job first;
         if (sessions > 0) {
-            struct crowd *crowd = gather(&rig, &first);
-            gate_open(&rig.save_gate);
+            struct crowd *crowd = gather(&harness, &first);
+            gate_open(&harness.save_gate);
             await_all(crowd);
         } else {
             struct crowd *crowd = calloc(1, sizeof *crowd);
             batch_op *ops[KEYS];
             for (int i = 0; i < KEYS; i++) {
                 snprintf(crowd->keys[i], sizeof crowd->keys[i], "%d", i);
-                job_init(&crowd->jobs[i], &rig, crowd->keys[i], 1);
+                job_init(&crowd->jobs[i], &harness, crowd->keys[i], 1);
                 ops[i] = &crowd->jobs[i].op;
             }
-            assert_int_equal(batch_submit_many(rig.processor, ops, KEYS), BATCH_OK);
+            assert_int_equal(batch_submit_many(harness.processor, ops, KEYS), BATCH_OK);
             await_all(crowd);
         }
-        assert_int_equal(rig.group_largest, 10);
-        assert_true(rig.load_groups >= KEYS / 10);
-        assert_true(rig.save_groups >= KEYS / 10);
-        rig_end(&rig);
+        assert_int_equal(harness.group_largest, 10);
+        assert_true(harness.load_groups >= KEYS / 10);
+        assert_true(harness.save_groups >= KEYS / 10);
+        harness_end(&harness);
     }
 }
 
@@ -263,42 +261,41 @@ static void sessions_are_the_limit_on_calls_at_a_time(void **state)
 {
     (void)state;
     enum { SESSIONS = 3, JOBS = 30 };
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
-    rig.options.sessions = SESSIONS;
-    rig.options.group_max = 1;
-    rig.options.shards = 2;
-    rig_start(&rig);
-    gate_close(&rig.load_gate);
+    struct harness harness;
+    harness_init(&harness, HARNESS_STORE);
+    harness.options.sessions = SESSIONS;
+    harness.options.group_max = 1;
+    harness.options.shards = 2;
+    harness_start(&harness);
+    gate_close(&harness.load_gate);
     struct job jobs[JOBS];
     char keys[JOBS][8];
     for (int i = 0; i < JOBS; i++) {
         snprintf(keys[i], sizeof keys[i], "%d", i);
-        job_init(&jobs[i], &rig, keys[i], 1);
+        job_init(&jobs[i], &harness, keys[i], 1);
         job_submit(&jobs[i]);
     }
-    gate_await(&rig.load_gate, SESSIONS - 1); /* one is left to saves */
-    gate_close(&rig.save_gate);
-    gate_open(&rig.load_gate);
-    gate_await(&rig.save_gate, SESSIONS); /* all of them are used */
-    gate_open(&rig.save_gate);
+    gate_await(&harness.load_gate, SESSIONS - 1); /* one is left to saves */
+    gate_close(&harness.save_gate);
+    gate_open(&harness.load_gate);
+    gate_await(&harness.save_gate, SESSIONS); /* all of them are used */
+    gate_open(&harness.save_gate);
     for (int i = 0; i < JOBS; i++)
         assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
-    assert_int_equal(rig.users_most, SESSIONS);
-    rig_end(&rig);
+    assert_int_equal(harness.users_most, SESSIONS);
+    harness_end(&harness);
 }
 
 static void one_failed_call_of_a_group_decides_for_no_other(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
-    rig_start(&rig);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_STORE);
     struct job first;
-    struct crowd *crowd = gather(&rig, &first);
-    rig.fault_key = "500";
-    rig_fault(&rig, BATCH_OK, BATCH_CONFLICT, 5, "taken");
-    gate_open(&rig.save_gate);
+    struct crowd *crowd = gather(&harness, &first);
+    harness.fault_key = "500";
+    harness_fault(&harness, BATCH_OK, BATCH_CONFLICT, 5, "taken");
+    gate_open(&harness.save_gate);
     for (int i = 0; i < KEYS; i++) {
         struct job *job = &crowd->jobs[i];
         assert_int_equal(job_wait(job), i == 500 ? BATCH_CONFLICT : BATCH_OK);
@@ -307,7 +304,7 @@ static void one_failed_call_of_a_group_decides_for_no_other(void **state)
             job->result.message,
             i == 500 ? "another writer saved meanwhile, not applied: key '500': taken" : "done");
     }
-    rig_end(&rig);
+    harness_end(&harness);
     free(crowd);
 }
 

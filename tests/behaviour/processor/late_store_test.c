@@ -1,6 +1,6 @@
 /* late_store_test.c: a store that only notes calls, and finishes them later on a thread of its own,
  * as one that sends them over a network does. */
-#include "rig.h"
+#include "harness.h"
 
 #include "late_store.h"
 
@@ -34,7 +34,7 @@ static void late_close(struct late_memory *memory)
     MUST(batch_store_close(&memory->late.wrapper.store) == BATCH_OK);
 }
 
-/* ---- Tests ---------------------------------------------------------------------------------- */
+/* ---- Tests ----------------------------------------------------------------------------------- */
 
 static void calls_may_be_finished_later_from_another_thread(void **state)
 {
@@ -44,24 +44,24 @@ static void calls_may_be_finished_later_from_another_thread(void **state)
         for (uint32_t shards = 1; shards < 4; shards += 2) {
             struct late_memory memory;
             late_open(&memory);
-            struct rig rig;
-            rig_init(&rig, RIG_STORE);
-            rig.options.store = &memory.late.wrapper.store;
-            rig.options.sessions = sessions;
-            rig.options.shards = shards;
-            rig_start(&rig);
+            struct harness harness;
+            harness_init(&harness, HARNESS_STORE);
+            harness.options.store = &memory.late.wrapper.store;
+            harness.options.sessions = sessions;
+            harness.options.shards = shards;
+            harness_start(&harness);
             struct job *jobs = calloc(JOBS, sizeof *jobs);
             char(*keys)[8] = calloc(JOBS, sizeof *keys);
             for (int i = 0; i < JOBS; i++) {
                 snprintf(keys[i], sizeof keys[i], "%d", i % 100);
-                job_init(&jobs[i], &rig, keys[i], 1);
+                job_init(&jobs[i], &harness, keys[i], 1);
                 job_submit(&jobs[i]);
             }
             for (int i = 0; i < JOBS; i++) {
                 assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
                 assert_int_equal(jobs[i].seen, i / 100 + 1);
             }
-            rig_end(&rig);
+            harness_end(&harness);
             late_close(&memory);
             free(keys);
             free(jobs);
@@ -75,23 +75,23 @@ static void worker_goes_on_while_a_late_store_has_its_calls(void **state)
     struct late_memory memory;
     late_open(&memory);
     late_store_hold(&memory.late, true);
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
-    rig.options.store = &memory.late.wrapper.store;
-    rig.options.sessions = 0;
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_STORE);
+    harness.options.store = &memory.late.wrapper.store;
+    harness.options.sessions = 0;
+    harness_start(&harness);
     struct job held, canceled;
-    job_init(&held, &rig, "a", 1);
-    job_init(&canceled, &rig, "b", 1);
+    job_init(&held, &harness, "a", 1);
+    job_init(&canceled, &harness, "b", 1);
     job_submit(&held);
     job_submit(&canceled);
     late_store_await(&memory.late, 2);
-    batch_cancel(rig.processor, &canceled.op);
+    batch_cancel(harness.processor, &canceled.op);
     assert_int_equal(job_wait(&canceled), BATCH_CANCELED);
-    assert_false(job_is_answered(&held));
+    assert_false(job_is_complete(&held));
     late_store_hold(&memory.late, false);
     assert_int_equal(job_wait(&held), BATCH_OK);
-    rig_end(&rig);
+    harness_end(&harness);
     late_close(&memory);
 }
 
@@ -102,22 +102,22 @@ static void stop_waits_for_a_late_store(void **state)
         struct late_memory memory;
         late_open(&memory);
         late_store_hold(&memory.late, true);
-        struct rig rig;
-        rig_init(&rig, RIG_STORE);
-        rig.options.store = &memory.late.wrapper.store;
-        rig.options.sessions = sessions;
-        rig_start(&rig);
+        struct harness harness;
+        harness_init(&harness, HARNESS_STORE);
+        harness.options.store = &memory.late.wrapper.store;
+        harness.options.sessions = sessions;
+        harness_start(&harness);
         struct job job;
-        job_init(&job, &rig, "k", 1);
+        job_init(&job, &harness, "k", 1);
         job_submit(&job);
         late_store_await(&memory.late, 1);
-        assert_int_equal(batch_processor_stop(rig.processor, 1 * MS), 1);
-        assert_int_equal(batch_processor_free(rig.processor), BATCH_BUSY);
+        assert_int_equal(batch_processor_stop(harness.processor, 1 * MS), 1);
+        assert_int_equal(batch_processor_free(harness.processor), BATCH_BUSY);
         late_store_hold(&memory.late, false);
-        rig_stop(&rig);
+        harness_stop(&harness);
         assert_int_equal(job.result.status, BATCH_LOAD_FAILED); /* memory gives up what is late */
-        rig_free(&rig);
-        rig_destroy(&rig);
+        harness_free(&harness);
+        harness_destroy(&harness);
         late_close(&memory);
     }
 }
@@ -129,15 +129,15 @@ static void processor_may_be_freed_as_soon_as_a_late_store_has_finished(void **s
     struct late_memory memory;
     late_open(&memory);
     for (int i = 0; i < 1500; i++) {
-        struct rig rig;
-        rig_init(&rig, RIG_STORE);
-        rig.options.store = &memory.late.wrapper.store;
-        rig.options.sessions = 0;
-        rig_start(&rig);
+        struct harness harness;
+        harness_init(&harness, HARNESS_STORE);
+        harness.options.store = &memory.late.wrapper.store;
+        harness.options.sessions = 0;
+        harness_start(&harness);
         struct job job;
-        job_init(&job, &rig, "k", 1);
+        job_init(&job, &harness, "k", 1);
         job_submit(&job);
-        rig_end(&rig);
+        harness_end(&harness);
         assert_int_equal(job.result.status, BATCH_OK);
     }
     late_close(&memory);

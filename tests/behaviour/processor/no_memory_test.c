@@ -1,12 +1,12 @@
 /* no_memory_test.c: one allocation fails, the first, the second, and so on until none is left to
  * fail: from start to free, every status is a clean one, every operation is answered once, nothing
  * leaks, and afterwards the processor works. */
-#include "rig.h"
+#include "harness.h"
 
 enum { JOBS = 40, TOO_MANY = 2000 };
 
 struct story {
-    struct rig rig;
+    struct harness harness;
     struct job jobs[JOBS];
     char keys[JOBS][64];
     batch_op *ops[JOBS];
@@ -29,36 +29,37 @@ static bool begin(struct story *story)
 {
     batch_result error;
     memset(&error, 0, sizeof error);
-    int status = batch_processor_start(&story->rig.processor, &story->rig.options, &error);
+    int status = batch_processor_start(&story->harness.processor, &story->harness.options, &error);
     assert_true(is_clean(status));
     if (status == BATCH_OK)
         return true;
     assert_int_equal(error.status, status);
     assert_true(error.message[0] != '\0');
-    assert_null(story->rig.processor);
+    assert_null(story->harness.processor);
     return false;
 }
 
 static void submit_all(struct story *story)
 {
-    struct rig *rig = &story->rig;
+    struct harness *harness = &story->harness;
     for (int i = 0; i < JOBS; i++) {
-        job_init(&story->jobs[i], rig, story->keys[i], 1);
+        job_init(&story->jobs[i], harness, story->keys[i], 1);
         story->ops[i] = &story->jobs[i].op;
         story->is_accepted[i] = true;
     }
     for (int i = 0; i < JOBS / 2; i++) {
-        int status = batch_submit(rig->processor, story->ops[i]);
+        int status = batch_submit(harness->processor, story->ops[i]);
         assert_int_equal(status, BATCH_OK); /* submit itself allocates nothing */
     }
-    assert_int_equal(batch_submit_many(rig->processor, story->ops + JOBS / 2, JOBS / 2), BATCH_OK);
-    batch_cancel(rig->processor, story->ops[JOBS - 1]);
+    assert_int_equal(batch_submit_many(harness->processor, story->ops + JOBS / 2, JOBS / 2),
+                     BATCH_OK);
+    batch_cancel(harness->processor, story->ops[JOBS - 1]);
 }
 
 static void watch(struct story *story, batch_subscription **ret_subscription)
 {
     *ret_subscription = NULL;
-    int status = batch_metrics_subscribe(story->rig.processor, NULL, ret_subscription);
+    int status = batch_metrics_subscribe(story->harness.processor, NULL, ret_subscription);
     assert_true(is_clean(status));
     assert_int_equal(status == BATCH_OK, *ret_subscription != NULL);
 }
@@ -69,56 +70,56 @@ static void check_answers(struct story *story)
     uint32_t ok = 0;
     for (int i = 0; i < JOBS; i++) {
         struct job *job = &story->jobs[i];
-        assert_int_equal(job->answers, 1);
+        assert_int_equal(job->completions, 1);
         int status = job->result.status;
         assert_true(is_clean(status) || status == BATCH_CANCELED || status == BATCH_LOAD_FAILED ||
                     status == BATCH_SAVE_FAILED);
         ok += status == BATCH_OK;
-        stored += rig_stored(&story->rig, story->keys[i]);
+        stored += harness_stored(&story->harness, story->keys[i]);
         if (status == BATCH_NO_MEMORY)
             assert_int_equal(job->runs, 0);
     }
-    if (story->rig.options.resource_size > 0)
+    if (story->harness.options.resource_size > 0)
         assert_int_equal(stored, ok);
 }
 
 /* True if it went to its end with no allocation left to fail. */
-static bool tell(enum rig_kind kind, uint32_t sessions, uint64_t fail_at, bool fails_from_there)
+static bool tell(enum harness_kind kind, uint32_t sessions, uint64_t fail_at, bool fails_from_there)
 {
     struct story *story = calloc(1, sizeof *story);
-    struct rig *rig = &story->rig;
+    struct harness *harness = &story->harness;
     name_keys(story);
-    rig_init(rig, kind);
-    rig->options.sessions = sessions;
-    rig->options.shards = 2;
-    rig->fault_key = "4"; /* one fails, with a text to be kept */
-    rig_fault(rig, BATCH_OK, BATCH_SAVE_FAILED, 9, "the disk is full");
-    rig->memory.fail_at = fail_at;
-    rig->memory.fails_from_there = fails_from_there;
+    harness_init(harness, kind);
+    harness->options.sessions = sessions;
+    harness->options.shards = 2;
+    harness->fault_key = "4"; /* one fails, with a text to be kept */
+    harness_fault(harness, BATCH_OK, BATCH_SAVE_FAILED, 9, "the disk is full");
+    harness->memory.fail_at = fail_at;
+    harness->memory.fails_from_there = fails_from_there;
     if (begin(story)) {
         batch_subscription *subscription;
         watch(story, &subscription);
         submit_all(story);
         for (int i = 0; i < JOBS; i++)
             job_wait(&story->jobs[i]);
-        rig->memory.fails_from_there = false; /* memory comes back */
-        rig_fault(rig, BATCH_OK, BATCH_OK, 0, NULL);
+        harness->memory.fails_from_there = false; /* memory comes back */
+        harness_fault(harness, BATCH_OK, BATCH_OK, 0, NULL);
         check_answers(story);
         struct job again;
-        job_init(&again, rig, "again", 1);
+        job_init(&again, harness, "again", 1);
         int status = job_run(&again);
         assert_true(is_clean(status));
-        rig_stop(rig);
+        harness_stop(harness);
         batch_metrics_unsubscribe(subscription);
-        rig_free(rig);
+        harness_free(harness);
     }
-    bool is_clean_pass = rig->memory.taken < fail_at;
-    rig_destroy(rig); /* finds leaks */
+    bool is_clean_pass = harness->memory.taken < fail_at;
+    harness_destroy(harness); /* finds leaks */
     free(story);
     return is_clean_pass;
 }
 
-static void sweep(enum rig_kind kind, uint32_t sessions, bool fails_from_there)
+static void sweep(enum harness_kind kind, uint32_t sessions, bool fails_from_there)
 {
     uint64_t fail_at = 1;
     while (!tell(kind, sessions, fail_at, fails_from_there)) {
@@ -131,33 +132,32 @@ static void sweep(enum rig_kind kind, uint32_t sessions, bool fails_from_there)
 static void any_one_allocation_may_fail(void **state)
 {
     (void)state;
-    sweep(RIG_FUNCTIONS, 1, false);
-    sweep(RIG_STORE, 2, false);
-    sweep(RIG_STORE, 0, false);
+    sweep(HARNESS_FUNCTIONS, 1, false);
+    sweep(HARNESS_STORE, 2, false);
+    sweep(HARNESS_STORE, 0, false);
 }
 
 static void all_allocations_from_any_one_on_may_fail(void **state)
 {
     (void)state;
-    sweep(RIG_FUNCTIONS, 1, true);
-    sweep(RIG_STORE, 2, true);
-    sweep(RIG_STORE, 0, true);
+    sweep(HARNESS_FUNCTIONS, 1, true);
+    sweep(HARNESS_STORE, 2, true);
+    sweep(HARNESS_STORE, 0, true);
 }
 
 static void operation_refused_for_memory_says_so_and_the_next_may_go_well(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
-    rig.memory.fail_at = rig.memory.taken + 1;
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
+    harness.memory.fail_at = harness.memory.taken + 1;
     struct job job;
-    job_init(&job, &rig, "k", 1);
+    job_init(&job, &harness, "k", 1);
     assert_int_equal(job_run(&job), BATCH_NO_MEMORY);
     assert_string_equal(job.result.message, batch_status_text(BATCH_NO_MEMORY));
-    assert_int_equal(rig_loads(&rig), 0);
+    assert_int_equal(harness_loads(&harness), 0);
     assert_int_equal(job_run(&job), BATCH_OK);
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
 int main(void)

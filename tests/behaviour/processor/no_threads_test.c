@@ -1,7 +1,7 @@
 /* no_threads_test.c: the system refuses a thread, a lock or a condition, the first, the second, and
  * so on: start fails cleanly, with all undone. The library's calls go through the wrappers below
  * (the linker's --wrap). */
-#include "rig.h"
+#include "harness.h"
 
 #include <errno.h>
 
@@ -35,22 +35,23 @@ enum { SESSIONS = 3, SHARDS = 2 };
 
 static void check_refused_thread(uint32_t sessions, unsigned number)
 {
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
-    rig.options.sessions = sessions;
-    rig.options.shards = SHARDS;
+    struct harness harness;
+    harness_init(&harness, HARNESS_STORE);
+    harness.options.sessions = sessions;
+    harness.options.shards = SHARDS;
     batch_result error;
     threads_until = number;
-    assert_int_equal(batch_processor_start(&rig.processor, &rig.options, &error), BATCH_SYSTEM);
+    assert_int_equal(batch_processor_start(&harness.processor, &harness.options, &error),
+                     BATCH_SYSTEM);
     assert_int_equal(threads_until, 0);
-    assert_null(rig.processor);
+    assert_null(harness.processor);
     assert_int_equal(error.status, BATCH_SYSTEM);
     assert_string_equal(error.message, "could not start a thread");
-    assert_int_equal(rig.sessions_opened, rig.sessions_closed);
-    assert_int_equal(rig.memory.live, 0);
-    rig_start(&rig); /* now it goes well */
-    rig_add(&rig, "k", 1);
-    rig_end(&rig);
+    assert_int_equal(harness.sessions_opened, harness.sessions_closed);
+    assert_int_equal(harness.memory.live, 0);
+    harness_start(&harness); /* now it goes well */
+    harness_add(&harness, "k", 1);
+    harness_end(&harness);
 }
 
 static void refused_thread_fails_the_start_and_undoes_it(void **state)
@@ -67,23 +68,23 @@ static void refused_lock_fails_the_start_and_undoes_it(void **state)
     (void)state;
     bool has_started = false;
     for (unsigned number = 1; !has_started; number++) {
-        struct rig rig;
-        rig_init(&rig, RIG_STORE);
-        rig.options.shards = SHARDS;
+        struct harness harness;
+        harness_init(&harness, HARNESS_STORE);
+        harness.options.shards = SHARDS;
         conditions_until = number;
         batch_result error;
-        int status = batch_processor_start(&rig.processor, &rig.options, &error);
+        int status = batch_processor_start(&harness.processor, &harness.options, &error);
         has_started = status == BATCH_OK;
         if (has_started) {
             assert_true(conditions_until > 0);
             conditions_until = 0;
             assert_true(number > 3);
-            rig_end(&rig);
+            harness_end(&harness);
             break;
         }
         assert_true(status == BATCH_NO_MEMORY || status == BATCH_SYSTEM);
         assert_int_equal(error.status, status);
-        rig_destroy(&rig);
+        harness_destroy(&harness);
         assert_true(number < 100);
     }
 }
@@ -91,17 +92,16 @@ static void refused_lock_fails_the_start_and_undoes_it(void **state)
 static void blocking_run_that_cannot_make_its_lock_is_refused(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
-    rig_start(&rig);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_STORE);
     struct job job;
-    job_init(&job, &rig, "k", 1);
+    job_init(&job, &harness, "k", 1);
     conditions_until = 1;
     int status = job_run(&job);
     assert_int_equal(conditions_until, 0);
     assert_true(status == BATCH_NO_MEMORY || status == BATCH_SYSTEM);
     assert_int_equal(job_run(&job), BATCH_OK);
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
 int main(void)

@@ -1,5 +1,5 @@
 /* options_test.c: what batch_processor_start refuses, and what it says and leaves then. */
-#include "rig.h"
+#include "harness.h"
 
 /* Starting must fail, with this message, and touch nothing else. */
 static void expect_invalid(const batch_options *options, const char *message)
@@ -87,7 +87,7 @@ static void half_an_allocator_is_refused(void **state)
     expect_invalid(&options, "options: allocator needs both functions or neither");
 }
 
-/* ---- Stores and codecs ---------------------------------------------------------------------- */
+/* ---- Stores and codecs ----------------------------------------------------------------------- */
 
 static int load_nothing(batch_call *call, void *resource, void *arg)
 {
@@ -123,16 +123,16 @@ static void store_and_functions_exclude_each_other(void **state)
 static void store_that_lacks_something_is_refused(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
+    struct harness harness;
+    harness_init(&harness, HARNESS_STORE);
     const char *message =
         "options: store is incomplete (size, name or a function): start from BATCH_STORE_INIT";
 #define EXPECT_NEEDED(member, none)                                                                \
     do {                                                                                           \
-        batch_store whole = rig.store;                                                             \
-        rig.store.member = none;                                                                   \
-        expect_invalid(&rig.options, message);                                                     \
-        rig.store = whole;                                                                         \
+        batch_store whole = harness.wrapper.store;                                                 \
+        harness.wrapper.store.member = none;                                                       \
+        expect_invalid(&harness.options, message);                                                 \
+        harness.wrapper.store = whole;                                                             \
     } while (0)
     EXPECT_NEEDED(size, 0);
     EXPECT_NEEDED(name, NULL);
@@ -142,7 +142,7 @@ static void store_that_lacks_something_is_refused(void **state)
     EXPECT_NEEDED(save, NULL);
     EXPECT_NEEDED(close, NULL);
 #undef EXPECT_NEEDED
-    rig_destroy(&rig);
+    harness_destroy(&harness);
 }
 
 static int decode(void *resource, const void *bytes, size_t bytes_size, void *arg)
@@ -165,101 +165,102 @@ static int encode(void *resource, const void **ret_bytes, size_t *ret_bytes_size
 static void codec_is_for_a_store_and_needs_both_ways(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
+    struct harness harness;
+    harness_init(&harness, HARNESS_STORE);
     batch_codec codec = {sizeof codec, decode, encode, NULL, NULL};
-    rig.options.codec = &codec;
+    harness.options.codec = &codec;
     const char *message = "options: codec is incomplete (size, decode or encode)";
     codec.size = 0;
-    expect_invalid(&rig.options, message);
+    expect_invalid(&harness.options, message);
     codec.size = sizeof codec;
     codec.decode = NULL;
-    expect_invalid(&rig.options, message);
+    expect_invalid(&harness.options, message);
     codec.decode = decode;
     codec.encode = NULL;
-    expect_invalid(&rig.options, message);
+    expect_invalid(&harness.options, message);
     codec.encode = encode;
-    rig.options.store = NULL;
-    expect_invalid(&rig.options, "options: codec needs a store");
-    rig.options.store = &rig.store;
-    rig_start(&rig);
-    rig_end(&rig);
+    harness.options.store = NULL;
+    expect_invalid(&harness.options, "options: codec needs a store");
+    harness.options.store = &harness.wrapper.store;
+    harness_start(&harness);
+    harness_end(&harness);
 }
 
-/* ---- Sessions ------------------------------------------------------------------------------- */
+/* ---- Sessions -------------------------------------------------------------------------------- */
 
 static void session_that_cannot_be_opened_fails_the_start_and_closes_the_others(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
-    rig.options.sessions = 3;
-    rig.open_status = BATCH_STORE_FAILED;
-    rig.open_failures_after = 2;
-    rig.fault_code = 111;
-    rig.fault_text = "connection refused";
+    struct harness harness;
+    harness_init(&harness, HARNESS_STORE);
+    harness.options.sessions = 3;
+    harness.open_status = BATCH_STORE_FAILED;
+    harness.open_failures_after = 2;
+    harness.fault_code = 111;
+    harness.fault_text = "connection refused";
     batch_processor *processor = NULL;
     batch_result error;
-    assert_int_equal(batch_processor_start(&processor, &rig.options, &error), BATCH_STORE_FAILED);
+    assert_int_equal(batch_processor_start(&processor, &harness.options, &error),
+                     BATCH_STORE_FAILED);
     assert_null(processor);
     assert_int_equal(error.status, BATCH_STORE_FAILED);
     assert_int_equal(error.store_code, 111);
     assert_string_equal(error.message, "connection refused");
-    assert_int_equal(rig.sessions_opened, 2);
-    assert_int_equal(rig.sessions_closed, 2);
-    assert_int_equal(batch_processor_start(&processor, &rig.options, NULL), BATCH_STORE_FAILED);
+    assert_int_equal(harness.sessions_opened, 2);
+    assert_int_equal(harness.sessions_closed, 2);
+    assert_int_equal(batch_processor_start(&processor, &harness.options, NULL), BATCH_STORE_FAILED);
 
-    rig.open_failures_after = 0; /* with no text from the store */
-    rig.open_status = BATCH_NO_MEMORY;
-    rig.fault_code = 0;
-    rig.fault_text = NULL;
-    rig.sessions_opened = rig.sessions_closed = 0;
-    assert_int_equal(batch_processor_start(&processor, &rig.options, &error), BATCH_NO_MEMORY);
+    harness.open_failures_after = 0; /* with no text from the store */
+    harness.open_status = BATCH_NO_MEMORY;
+    harness.fault_code = 0;
+    harness.fault_text = NULL;
+    harness.sessions_opened = harness.sessions_closed = 0;
+    assert_int_equal(batch_processor_start(&processor, &harness.options, &error), BATCH_NO_MEMORY);
     assert_int_equal(error.status, BATCH_NO_MEMORY);
-    assert_string_equal(error.message, "store rig could not open a session");
-    rig_destroy(&rig);
+    assert_string_equal(error.message, "store harness could not open a session");
+    harness_destroy(&harness);
 }
 
 static void each_session_thread_has_a_session_and_each_worker_without_them(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
-    rig.options.sessions = 5;
-    rig.options.shards = 2;
-    rig_start(&rig);
-    assert_int_equal(rig.sessions_opened, 5);
-    rig_stop(&rig);
-    rig_free(&rig);
-    rig_destroy(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_STORE);
+    harness.options.sessions = 5;
+    harness.options.shards = 2;
+    harness_start(&harness);
+    assert_int_equal(harness.sessions_opened, 5);
+    harness_stop(&harness);
+    harness_free(&harness);
+    harness_destroy(&harness);
 
-    rig_init(&rig, RIG_STORE);
-    rig.options.sessions = 0;
-    rig.options.shards = 3;
-    rig_start(&rig);
-    assert_int_equal(rig.sessions_opened, 3);
-    rig_end(&rig);
+    harness_init(&harness, HARNESS_STORE);
+    harness.options.sessions = 0;
+    harness.options.shards = 3;
+    harness_start(&harness);
+    assert_int_equal(harness.sessions_opened, 3);
+    harness_end(&harness);
 }
 
 static void the_most_shards_work(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig.options.sessions = 0;
-    rig.options.shards = 256;
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
+    harness.options.sessions = 0;
+    harness.options.shards = 256;
+    harness_start(&harness);
     enum { KEYS = 1000 };
     struct job *jobs = calloc(KEYS, sizeof *jobs);
     char(*keys)[8] = calloc(KEYS, sizeof *keys);
     for (int i = 0; i < KEYS; i++) {
         snprintf(keys[i], sizeof keys[i], "%d", i);
-        job_init(&jobs[i], &rig, keys[i], 1);
+        job_init(&jobs[i], &harness, keys[i], 1);
         job_submit(&jobs[i]);
     }
     for (int i = 0; i < KEYS; i++)
         assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
-    rig_end(&rig);
+    harness_end(&harness);
     free(keys);
     free(jobs);
 }
@@ -267,15 +268,15 @@ static void the_most_shards_work(void **state)
 static void options_may_be_gone_after_the_start(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
+    struct harness harness;
+    harness_init(&harness, HARNESS_STORE);
     batch_codec codec = {sizeof codec, decode, encode, NULL, NULL};
-    rig.options.codec = &codec;
-    rig_start(&rig);
-    memset(&rig.options, 0xff, sizeof rig.options);
+    harness.options.codec = &codec;
+    harness_start(&harness);
+    memset(&harness.options, 0xff, sizeof harness.options);
     memset(&codec, 0xff, sizeof codec);
-    rig_add(&rig, "k", 1);
-    rig_end(&rig);
+    harness_add(&harness, "k", 1);
+    harness_end(&harness);
 }
 
 int main(void)

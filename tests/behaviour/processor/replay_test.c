@@ -1,6 +1,6 @@
 /* Replays of conflicts and resources kept between batches, through the whole library: what is
  * stored, what is answered, and what the records and totals say. */
-#include "rig.h"
+#include "harness.h"
 
 #include <sched.h>
 
@@ -11,10 +11,11 @@ static void somebody_else_adds(struct job *job)
 {
     int64_t number = 0;
     size_t key_size = job->op.key_size;
-    batch_memory_read(job->rig->inner, job->op.key, key_size, &number, sizeof number, NULL, NULL);
+    batch_memory_read(job->harness->wrapper.inner, job->op.key, key_size, &number, sizeof number,
+                      NULL, NULL);
     number += OTHERS;
-    MUST(batch_memory_write(job->rig->inner, job->op.key, key_size, &number, sizeof number) ==
-         BATCH_OK);
+    MUST(batch_memory_write(job->harness->wrapper.inner, job->op.key, key_size, &number,
+                            sizeof number) == BATCH_OK);
 }
 
 static void somebody_else_adds_once(struct job *job)
@@ -26,24 +27,24 @@ static void somebody_else_adds_once(struct job *job)
 static void a_conflict_is_replayed_on_what_is_stored(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
-    rig.options.replays_max = 2;
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_STORE);
+    harness.options.replays_max = 2;
+    harness_start(&harness);
     batch_subscription *subscription = NULL;
-    assert_int_equal(batch_metrics_subscribe(rig.processor, NULL, &subscription), BATCH_OK);
+    assert_int_equal(batch_metrics_subscribe(harness.processor, NULL, &subscription), BATCH_OK);
     struct job job;
-    job_init(&job, &rig, "key", 1);
+    job_init(&job, &harness, "key", 1);
     job.on_run = somebody_else_adds_once;
     job_submit(&job);
     assert_int_equal(job_wait(&job), BATCH_OK);
     assert_int_equal(job.runs, 2);
-    assert_int_equal(job.answers, 1);
+    assert_int_equal(job.completions, 1);
     assert_int_equal(job.seen, OTHERS + 1);
     assert_true(job.result.changed);
     assert_string_equal(job.result.message, "done");
     assert_int_equal(job.result.store_code, 0);
-    assert_int_equal(rig_stored(&rig, "key"), OTHERS + 1);
+    assert_int_equal(harness_stored(&harness, "key"), OTHERS + 1);
     batch_metric metric;
     assert_int_equal(batch_metrics_next(subscription, BATCH_FOREVER, &metric), BATCH_OK);
     assert_int_equal(metric.replays, 1);
@@ -51,74 +52,73 @@ static void a_conflict_is_replayed_on_what_is_stored(void **state)
     assert_int_equal(metric.operations_ok, 1);
     assert_int_equal(metric.store_code, 0);
     batch_metrics_unsubscribe(subscription);
-    assert_int_equal(rig_stats(&rig).replays, 1);
-    rig_end(&rig);
+    assert_int_equal(harness_stats(&harness).replays, 1);
+    harness_end(&harness);
 }
 
 static void a_conflict_that_does_not_end_is_told_with_its_reason(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
-    rig.options.replays_max = 3;
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_STORE);
+    harness.options.replays_max = 3;
+    harness_start(&harness);
     struct job job;
-    job_init(&job, &rig, "key", 1);
+    job_init(&job, &harness, "key", 1);
     job.on_run = somebody_else_adds;
     job_submit(&job);
     assert_int_equal(job_wait(&job), BATCH_CONFLICT);
     assert_int_equal(job.runs, 4);
-    assert_int_equal(rig_stored(&rig, "key"), 4 * OTHERS);
+    assert_int_equal(harness_stored(&harness, "key"), 4 * OTHERS);
     assert_non_null(strstr(job.result.message, "another writer saved meanwhile"));
-    rig_settle(&rig); /* what is answered is counted a moment later */
-    assert_int_equal(rig_stats(&rig).replays, 3);
-    rig_end(&rig);
+    harness_settle(&harness); /* what is answered is counted a moment later */
+    assert_int_equal(harness_stats(&harness).replays, 3);
+    harness_end(&harness);
 }
 
 static void without_the_option_nothing_runs_again(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
-    rig_start(&rig);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_STORE);
     struct job job;
-    job_init(&job, &rig, "key", 1);
+    job_init(&job, &harness, "key", 1);
     job.on_run = somebody_else_adds_once;
     job_submit(&job);
     assert_int_equal(job_wait(&job), BATCH_CONFLICT);
     assert_int_equal(job.runs, 1);
-    assert_int_equal(rig_stored(&rig, "key"), OTHERS);
-    rig_end(&rig);
+    assert_int_equal(harness_stored(&harness, "key"), OTHERS);
+    harness_end(&harness);
 }
 
 static void cancel_itself(struct job *job)
 {
     somebody_else_adds_once(job);
-    batch_cancel(job->rig->processor, &job->op);
+    batch_cancel(job->harness->processor, &job->op);
 }
 
 static void the_canceled_leave_a_replay(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
-    rig.options.replays_max = 2;
-    rig_start(&rig);
-    gate_close(&rig.load_gate);
+    struct harness harness;
+    harness_init(&harness, HARNESS_STORE);
+    harness.options.replays_max = 2;
+    harness_start(&harness);
+    gate_close(&harness.load_gate);
     struct job leaves, stays;
-    job_init(&leaves, &rig, "key", 10);
-    job_init(&stays, &rig, "key", 1);
+    job_init(&leaves, &harness, "key", 10);
+    job_init(&stays, &harness, "key", 1);
     leaves.on_run = cancel_itself;
     job_submit(&leaves);
     job_submit(&stays);
-    rig_settle(&rig);
-    gate_open(&rig.load_gate);
+    harness_settle(&harness);
+    gate_open(&harness.load_gate);
     assert_int_equal(job_wait(&leaves), BATCH_CANCELED);
     assert_false(leaves.result.changed);
     assert_int_equal(job_wait(&stays), BATCH_OK);
     assert_int_equal(stays.result.batch_operations, 1);
-    assert_int_equal(rig_stored(&rig, "key"), OTHERS + 1);
-    rig_end(&rig);
+    assert_int_equal(harness_stored(&harness, "key"), OTHERS + 1);
+    harness_end(&harness);
 }
 
 /* ---- Kept resources -------------------------------------------------------------------------- */
@@ -126,19 +126,19 @@ static void the_canceled_leave_a_replay(void **state)
 static void a_kept_resource_is_not_loaded_again(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
-    rig.options.resource_cache_max = 10;
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_STORE);
+    harness.options.resource_cache_max = 10;
+    harness_start(&harness);
     batch_subscription *subscription = NULL;
-    assert_int_equal(batch_metrics_subscribe(rig.processor, NULL, &subscription), BATCH_OK);
+    assert_int_equal(batch_metrics_subscribe(harness.processor, NULL, &subscription), BATCH_OK);
     for (int i = 0; i < 5; i++)
-        rig_add(&rig, "key", 1);
-    assert_int_equal(rig_loads(&rig), 1);
-    assert_int_equal(rig_saves(&rig), 5);
-    assert_int_equal(rig_stored(&rig, "key"), 5);
-    rig_settle(&rig);
-    assert_int_equal(rig_stats(&rig).loads_skipped, 4);
+        harness_add(&harness, "key", 1);
+    assert_int_equal(harness_loads(&harness), 1);
+    assert_int_equal(harness_saves(&harness), 5);
+    assert_int_equal(harness_stored(&harness, "key"), 5);
+    harness_settle(&harness);
+    assert_int_equal(harness_stats(&harness).loads_skipped, 4);
     for (int i = 0; i < 5; i++) {
         batch_metric metric;
         assert_int_equal(batch_metrics_next(subscription, BATCH_FOREVER, &metric), BATCH_OK);
@@ -146,47 +146,49 @@ static void a_kept_resource_is_not_loaded_again(void **state)
         assert_true(i == 0 || metric.load_ns == 0);
     }
     batch_metrics_unsubscribe(subscription);
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
 static void what_is_read_is_never_older_than_what_is_stored(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
-    rig.options.resource_cache_max = 10;
-    rig_start(&rig);
-    rig_add(&rig, "key", 1);
+    struct harness harness;
+    harness_init(&harness, HARNESS_STORE);
+    harness.options.resource_cache_max = 10;
+    harness_start(&harness);
+    harness_add(&harness, "key", 1);
     int64_t number = 500;
-    assert_int_equal(batch_memory_write(rig.inner, "key", 3, &number, sizeof number), BATCH_OK);
+    assert_int_equal(batch_memory_write(harness.wrapper.inner, "key", 3, &number, sizeof number),
+                     BATCH_OK);
     struct job read;
-    job_init(&read, &rig, "key", 0);
+    job_init(&read, &harness, "key", 0);
     job_submit(&read);
     assert_int_equal(job_wait(&read), BATCH_OK);
     assert_int_equal(read.seen, 500);
-    assert_int_equal(rig_loads(&rig), 2);
-    rig_end(&rig);
+    assert_int_equal(harness_loads(&harness), 2);
+    harness_end(&harness);
 }
 
 static void a_stale_resource_is_a_conflict_and_then_forgotten(void **state)
 {
     (void)state;
     for (uint32_t replays_max = 0; replays_max < 2; replays_max++) {
-        struct rig rig;
-        rig_init(&rig, RIG_STORE);
-        rig.options.resource_cache_max = 10;
-        rig.options.replays_max = replays_max;
-        rig_start(&rig);
-        rig_add(&rig, "key", 1);
+        struct harness harness;
+        harness_init(&harness, HARNESS_STORE);
+        harness.options.resource_cache_max = 10;
+        harness.options.replays_max = replays_max;
+        harness_start(&harness);
+        harness_add(&harness, "key", 1);
         int64_t number = 500;
-        assert_int_equal(batch_memory_write(rig.inner, "key", 3, &number, sizeof number), BATCH_OK);
+        assert_int_equal(
+            batch_memory_write(harness.wrapper.inner, "key", 3, &number, sizeof number), BATCH_OK);
         struct job job;
-        job_init(&job, &rig, "key", 1);
+        job_init(&job, &harness, "key", 1);
         job_submit(&job);
         assert_int_equal(job_wait(&job), replays_max > 0 ? BATCH_OK : BATCH_CONFLICT);
-        rig_add(&rig, "key", 1);
-        assert_int_equal(rig_stored(&rig, "key"), replays_max > 0 ? 502 : 501);
-        rig_end(&rig);
+        harness_add(&harness, "key", 1);
+        assert_int_equal(harness_stored(&harness, "key"), replays_max > 0 ? 502 : 501);
+        harness_end(&harness);
     }
 }
 
@@ -195,75 +197,76 @@ static void after_a_failure_it_is_loaded_again(void **state)
     (void)state;
     static const int outcomes[] = {BATCH_SAVE_FAILED, BATCH_UNKNOWN};
     for (size_t i = 0; i < 2; i++) {
-        struct rig rig;
-        rig_init(&rig, RIG_STORE);
-        rig.options.resource_cache_max = 10;
-        rig_start(&rig);
-        rig_add(&rig, "key", 1);
-        rig_fault(&rig, BATCH_OK, outcomes[i], 0, NULL);
+        struct harness harness;
+        harness_init(&harness, HARNESS_STORE);
+        harness.options.resource_cache_max = 10;
+        harness_start(&harness);
+        harness_add(&harness, "key", 1);
+        harness_fault(&harness, BATCH_OK, outcomes[i], 0, NULL);
         struct job job;
-        job_init(&job, &rig, "key", 7);
+        job_init(&job, &harness, "key", 7);
         job_submit(&job);
         assert_int_equal(job_wait(&job), outcomes[i]);
-        rig_fault(&rig, BATCH_OK, BATCH_OK, 0, NULL);
-        rig_add(&rig, "key", 1);
-        assert_int_equal(rig_stored(&rig, "key"), 2); /* the 7 is gone */
-        assert_int_equal(rig_loads(&rig), 2);
-        rig_end(&rig);
+        harness_fault(&harness, BATCH_OK, BATCH_OK, 0, NULL);
+        harness_add(&harness, "key", 1);
+        assert_int_equal(harness_stored(&harness, "key"), 2); /* the 7 is gone */
+        assert_int_equal(harness_loads(&harness), 2);
+        harness_end(&harness);
     }
 }
 
 static void no_more_are_kept_than_asked_for(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
-    rig.options.resource_cache_max = 2;
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_STORE);
+    harness.options.resource_cache_max = 2;
+    harness_start(&harness);
     static const char *const keys[] = {"a", "b", "c", "a", "c", "a"};
     for (size_t i = 0; i < 6; i++)
-        rig_add(&rig, keys[i], 1);
-    assert_int_equal(rig_loads(&rig), 4); /* "a" was forgotten for "c", and loaded again */
-    rig_end(&rig);
+        harness_add(&harness, keys[i], 1);
+    assert_int_equal(harness_loads(&harness), 4); /* "a" was forgotten for "c", and loaded again */
+    harness_end(&harness);
 }
 
 static void nothing_is_kept_where_nobody_checks_versions(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_BARE);
-    rig.options.resource_cache_max = 2;
+    struct harness harness;
+    harness_init(&harness, HARNESS_BARE);
+    harness.options.resource_cache_max = 2;
     batch_result error;
-    assert_int_equal(batch_processor_start(&rig.processor, &rig.options, &error), BATCH_INVALID);
+    assert_int_equal(batch_processor_start(&harness.processor, &harness.options, &error),
+                     BATCH_INVALID);
     assert_non_null(strstr(error.message, "resource_cache_max"));
-    rig_destroy(&rig);
+    harness_destroy(&harness);
 }
 
 /* ---- Early refusal --------------------------------------------------------------------------- */
 
 /* A save that takes 200 ms at least. Then, while the next one is held, an operation that has to
  * begin within 100 ms. What it is told. */
-static int asked_for_too_much(struct rig *rig)
+static int asked_for_too_much(struct harness *harness)
 {
     struct job slow, first, second;
-    gate_close(&rig->save_gate);
-    job_init(&slow, rig, "slow", 1);
+    gate_close(&harness->save_gate);
+    job_init(&slow, harness, "slow", 1);
     job_submit(&slow);
-    gate_await(&rig->save_gate, 1);
+    gate_await(&harness->save_gate, 1);
     for (uint64_t begin_ns = batch_now_ns(); batch_now_ns() < begin_ns + 200 * MS;)
         sched_yield();
-    gate_open(&rig->save_gate);
+    gate_open(&harness->save_gate);
     assert_int_equal(job_wait(&slow), BATCH_OK);
 
-    gate_close(&rig->save_gate);
-    job_init(&first, rig, "key", 1);
+    gate_close(&harness->save_gate);
+    job_init(&first, harness, "key", 1);
     job_submit(&first);
-    gate_await(&rig->save_gate, 1);
-    job_init(&second, rig, "key", 1);
+    gate_await(&harness->save_gate, 1);
+    job_init(&second, harness, "key", 1);
     second.op.start_by_ns = batch_now_ns() + 100 * MS;
     job_submit(&second);
     int status = job_wait(&second);
-    gate_open(&rig->save_gate);
+    gate_open(&harness->save_gate);
     assert_int_equal(job_wait(&first), BATCH_OK);
     return status;
 }
@@ -271,26 +274,25 @@ static int asked_for_too_much(struct rig *rig)
 static void what_cannot_begin_in_time_is_busy_at_once(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
-    rig.options.refuse_early = true;
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_STORE);
+    harness.options.refuse_early = true;
+    harness_start(&harness);
     /* If this machine stands still for 100 ms it expires after all; not so every time. */
     int status = BATCH_EXPIRED;
     for (int i = 0; i < 100 && status == BATCH_EXPIRED; i++)
-        status = asked_for_too_much(&rig);
+        status = asked_for_too_much(&harness);
     assert_int_equal(status, BATCH_BUSY);
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
 static void unless_it_is_told_to_the_library_waits_until_it_expires(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
-    rig_start(&rig);
-    assert_int_equal(asked_for_too_much(&rig), BATCH_EXPIRED);
-    rig_end(&rig);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_STORE);
+    assert_int_equal(asked_for_too_much(&harness), BATCH_EXPIRED);
+    harness_end(&harness);
 }
 
 int main(void)

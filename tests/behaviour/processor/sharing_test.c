@@ -1,5 +1,5 @@
 /* No key starves: whatever one key does, or loads that hang, the others are served. */
-#include "rig.h"
+#include "harness.h"
 
 #include "store_wrapper.h"
 
@@ -13,11 +13,11 @@ struct many {
     char keys[KEYS][8];
 };
 
-static void many_submit(struct many *many, struct rig *rig, int count)
+static void many_submit(struct many *many, struct harness *harness, int count)
 {
     for (int i = 0; i < count; i++) {
         snprintf(many->keys[i], sizeof many->keys[i], "%d", i);
-        job_init(&many->jobs[i], rig, many->keys[i], 1);
+        job_init(&many->jobs[i], harness, many->keys[i], 1);
         job_submit(&many->jobs[i]);
     }
 }
@@ -26,43 +26,43 @@ static void loads_that_hang_hold_up_no_save(void **state)
 {
     (void)state;
     for (uint32_t sessions = 2; sessions <= 4; sessions++) {
-        struct rig rig;
-        rig_init(&rig, RIG_STORE);
-        rig.options.sessions = sessions;
-        rig.options.group_max = 1;
-        rig.options.window_ns = LONG_NS;
-        rig.options.ops_max = 2; /* the second operation ends the batch */
-        rig_start(&rig);
+        struct harness harness;
+        harness_init(&harness, HARNESS_STORE);
+        harness.options.sessions = sessions;
+        harness.options.group_max = 1;
+        harness.options.window_ns = LONG_NS;
+        harness.options.ops_max = 2; /* the second operation ends the batch */
+        harness_start(&harness);
         struct job first, second;
         struct gate running;
         gate_init(&running);
         gate_close(&running);
-        job_init(&first, &rig, "open", 1);
-        job_init(&second, &rig, "open", 1);
+        job_init(&first, &harness, "open", 1);
+        job_init(&second, &harness, "open", 1);
         first.gate = &running;
         job_submit(&first);
         gate_await(&running, 1); /* so it has been loaded */
         gate_open(&running);
-        gate_close(&rig.load_gate);
+        gate_close(&harness.load_gate);
         struct many *many = malloc(sizeof *many);
         assert_non_null(many);
-        many_submit(many, &rig, KEYS);
-        gate_await(&rig.load_gate, sessions - 1);
-        rig_settle(&rig);
-        batch_stats stats = rig_stats(&rig);
+        many_submit(many, &harness, KEYS);
+        gate_await(&harness.load_gate, sessions - 1);
+        harness_settle(&harness);
+        batch_stats stats = harness_stats(&harness);
         assert_int_equal(stats.loads_queued, KEYS - (sessions - 1));
         assert_int_equal(stats.saves_queued, 0);
 
         job_submit(&second);
         assert_int_equal(job_wait(&first), BATCH_OK);
         assert_int_equal(job_wait(&second), BATCH_OK);
-        assert_int_equal(rig_stored(&rig, "open"), 2);
-        gate_open(&rig.load_gate);
-        rig_stop(&rig);
+        assert_int_equal(harness_stored(&harness, "open"), 2);
+        gate_open(&harness.load_gate);
+        harness_stop(&harness);
         for (int i = 0; i < KEYS; i++)
             assert_int_equal(job_wait(&many->jobs[i]), BATCH_OK);
-        rig_free(&rig);
-        rig_destroy(&rig);
+        harness_free(&harness);
+        harness_destroy(&harness);
         gate_destroy(&running);
         free(many);
     }
@@ -209,30 +209,30 @@ static void a_key_that_is_stuck_leaves_room_to_the_others(void **state)
 {
     (void)state;
     enum { ROOM = 100 };
-    struct rig rig;
-    rig_init(&rig, RIG_STORE);
-    rig.options.sessions = 3;
-    rig.options.ops_waiting_max = ROOM;
-    rig_start(&rig);
-    gate_close(&rig.load_gate);
+    struct harness harness;
+    harness_init(&harness, HARNESS_STORE);
+    harness.options.sessions = 3;
+    harness.options.ops_waiting_max = ROOM;
+    harness_start(&harness);
+    gate_close(&harness.load_gate);
     struct job stuck[ROOM];
     for (int i = 0; i < ROOM; i++) {
-        job_init(&stuck[i], &rig, "stuck", 1);
+        job_init(&stuck[i], &harness, "stuck", 1);
         job_submit(&stuck[i]);
     }
-    gate_await(&rig.load_gate, 1);
-    rig_settle(&rig);
+    gate_await(&harness.load_gate, 1);
+    harness_settle(&harness);
     struct job other;
-    job_init(&other, &rig, "other", 1);
+    job_init(&other, &harness, "other", 1);
     job_submit(&other);
-    gate_await(&rig.load_gate, 2);
-    gate_open(&rig.load_gate);
+    gate_await(&harness.load_gate, 2);
+    gate_open(&harness.load_gate);
     assert_int_equal(job_wait(&other), BATCH_OK);
     int busy = 0;
     for (int i = 0; i < ROOM; i++)
         busy += job_wait(&stuck[i]) == BATCH_BUSY;
     assert_int_equal(busy, ROOM - (ROOM / 2 + 1));
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
 int main(void)

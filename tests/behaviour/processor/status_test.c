@@ -1,6 +1,6 @@
 /* status_test.c: what can be asked without a processor, and what will not change: numbers, names
  * and texts of statuses, predicates, sizes, the version. */
-#include "rig.h"
+#include "harness.h"
 
 _Static_assert(sizeof(void *) != 8 || sizeof(batch_op) == 80, "frozen");
 _Static_assert(sizeof(batch_result) == 16 + BATCH_MESSAGE_SIZE, "frozen");

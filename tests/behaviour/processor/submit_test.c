@@ -1,56 +1,57 @@
 /* submit_test.c: submit_many, operations that are not valid or in use, and limits. */
-#include "rig.h"
+#include "harness.h"
 
-/* ---- submit_many ---------------------------------------------------------------------------- */
+/* ---- submit_many ----------------------------------------------------------------------------- */
 
 static void all_of_many_are_run_in_order_over_several_shards(void **state)
 {
     (void)state;
     enum { JOBS = 500, KEYS = 7 };
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig.options.shards = 3;
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
+    harness.options.shards = 3;
+    harness_start(&harness);
     static const char *const keys[KEYS] = {"a", "b", "c", "d", "e", "f", "g"};
     struct job *jobs = calloc(JOBS, sizeof *jobs);
     batch_op *ops[JOBS];
     for (int i = 0; i < JOBS; i++) {
-        job_init(&jobs[i], &rig, keys[i % KEYS], 1);
+        job_init(&jobs[i], &harness, keys[i % KEYS], 1);
         ops[i] = &jobs[i].op;
     }
-    assert_int_equal(batch_submit_many(rig.processor, ops, JOBS), BATCH_OK);
+    assert_int_equal(batch_submit_many(harness.processor, ops, JOBS), BATCH_OK);
     memset(ops, 0xff, sizeof ops); /* the array may be reused */
     for (int i = 0; i < JOBS; i++) {
         assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
         assert_int_equal(jobs[i].seen, i / KEYS + 1);
     }
-    rig_end(&rig);
+    harness_end(&harness);
     free(jobs);
 }
 
 /* Nothing of a refused group is in use afterwards: it can be submitted whole. */
-static void expect_none_taken(struct rig *rig, struct job *jobs, batch_op **ops, size_t count)
+static void expect_none_taken(struct harness *harness, struct job *jobs, batch_op **ops,
+                              size_t count)
 {
-    rig_add(rig, "other", 1);
+    harness_add(harness, "other", 1);
     for (size_t i = 0; i < count; i++) {
-        assert_int_equal(jobs[i].runs + jobs[i].answers, 0);
+        assert_int_equal(jobs[i].runs + jobs[i].completions, 0);
         ops[i] = &jobs[i].op;
     }
-    assert_int_equal(batch_submit_many(rig->processor, ops, count), BATCH_OK);
+    assert_int_equal(batch_submit_many(harness->processor, ops, count), BATCH_OK);
     for (size_t i = 0; i < count; i++)
         assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
 }
 
 enum { GROUP = 9 };
 
-static void start_group(struct rig *rig, struct job *jobs, batch_op **ops)
+static void start_group(struct harness *harness, struct job *jobs, batch_op **ops)
 {
     static const char *const keys[GROUP] = {"a", "b", "c", "d", "e", "f", "g", "h", "i"};
-    rig_init(rig, RIG_FUNCTIONS);
-    rig->options.shards = 3;
-    rig_start(rig);
+    harness_init(harness, HARNESS_FUNCTIONS);
+    harness->options.shards = 3;
+    harness_start(harness);
     for (int i = 0; i < GROUP; i++) {
-        job_init(&jobs[i], rig, keys[i], 1);
+        job_init(&jobs[i], harness, keys[i], 1);
         ops[i] = &jobs[i].op;
     }
 }
@@ -58,80 +59,79 @@ static void start_group(struct rig *rig, struct job *jobs, batch_op **ops)
 static void one_invalid_operation_refuses_all_of_many(void **state)
 {
     (void)state;
-    struct rig rig;
+    struct harness harness;
     struct job jobs[GROUP];
     batch_op *ops[GROUP];
-    start_group(&rig, jobs, ops);
+    start_group(&harness, jobs, ops);
     for (int bad = 0; bad < GROUP; bad += 4) {
         ops[bad] = NULL;
-        assert_int_equal(batch_submit_many(rig.processor, ops, GROUP), BATCH_INVALID);
+        assert_int_equal(batch_submit_many(harness.processor, ops, GROUP), BATCH_INVALID);
         ops[bad] = &jobs[bad].op;
         batch_op whole = jobs[bad].op;
         jobs[bad].op.run = NULL;
-        assert_int_equal(batch_submit_many(rig.processor, ops, GROUP), BATCH_INVALID);
+        assert_int_equal(batch_submit_many(harness.processor, ops, GROUP), BATCH_INVALID);
         jobs[bad].op = whole;
         jobs[bad].op.done = NULL;
-        assert_int_equal(batch_submit_many(rig.processor, ops, GROUP), BATCH_INVALID);
+        assert_int_equal(batch_submit_many(harness.processor, ops, GROUP), BATCH_INVALID);
         jobs[bad].op = whole;
         jobs[bad].op.key_size = BATCH_KEY_SIZE_MAX + 1;
-        assert_int_equal(batch_submit_many(rig.processor, ops, GROUP), BATCH_INVALID);
+        assert_int_equal(batch_submit_many(harness.processor, ops, GROUP), BATCH_INVALID);
         jobs[bad].op = whole;
     }
-    expect_none_taken(&rig, jobs, ops, GROUP);
-    rig_end(&rig);
+    expect_none_taken(&harness, jobs, ops, GROUP);
+    harness_end(&harness);
 }
 
 static void operation_given_twice_refuses_all_of_many(void **state)
 {
     (void)state;
-    struct rig rig;
+    struct harness harness;
     struct job jobs[GROUP];
     batch_op *ops[GROUP];
-    start_group(&rig, jobs, ops);
+    start_group(&harness, jobs, ops);
     ops[GROUP - 1] = &jobs[2].op;
-    assert_int_equal(batch_submit_many(rig.processor, ops, GROUP), BATCH_INVALID);
+    assert_int_equal(batch_submit_many(harness.processor, ops, GROUP), BATCH_INVALID);
     ops[GROUP - 1] = &jobs[GROUP - 1].op;
     ops[1] = &jobs[0].op;
-    assert_int_equal(batch_submit_many(rig.processor, ops, GROUP), BATCH_INVALID);
-    expect_none_taken(&rig, jobs, ops, GROUP);
-    rig_end(&rig);
+    assert_int_equal(batch_submit_many(harness.processor, ops, GROUP), BATCH_INVALID);
+    expect_none_taken(&harness, jobs, ops, GROUP);
+    harness_end(&harness);
 }
 
 static void operation_in_use_refuses_all_of_many_and_is_still_answered(void **state)
 {
     (void)state;
-    struct rig rig;
+    struct harness harness;
     struct job jobs[GROUP];
     batch_op *ops[GROUP];
-    start_group(&rig, jobs, ops);
-    gate_close(&rig.load_gate);
+    start_group(&harness, jobs, ops);
+    gate_close(&harness.load_gate);
     job_submit(&jobs[4]);
-    assert_int_equal(batch_submit_many(rig.processor, ops, GROUP), BATCH_INVALID);
-    gate_open(&rig.load_gate);
+    assert_int_equal(batch_submit_many(harness.processor, ops, GROUP), BATCH_INVALID);
+    gate_open(&harness.load_gate);
     assert_int_equal(job_wait(&jobs[4]), BATCH_OK);
-    job_init(&jobs[4], &rig, "e", 1);
-    expect_none_taken(&rig, jobs, ops, GROUP);
-    rig_end(&rig);
+    job_init(&jobs[4], &harness, "e", 1);
+    expect_none_taken(&harness, jobs, ops, GROUP);
+    harness_end(&harness);
 }
 
-/* ---- Operations that are refused ------------------------------------------------------------ */
+/* ---- Operations that are refused ------------------------------------------------------------- */
 
 static void operation_that_is_not_valid_is_refused(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
     struct job job;
-    job_init(&job, &rig, "k", 1);
+    job_init(&job, &harness, "k", 1);
     batch_op whole = job.op;
     job.op.run = NULL;
     assert_int_equal(job_run(&job), BATCH_INVALID);
     assert_string_equal(job.result.message, batch_status_text(BATCH_INVALID));
-    assert_int_equal(batch_submit(rig.processor, &job.op), BATCH_INVALID);
+    assert_int_equal(batch_submit(harness.processor, &job.op), BATCH_INVALID);
     job.op = whole;
     job.op.done = NULL;
-    assert_int_equal(batch_submit(rig.processor, &job.op), BATCH_INVALID);
+    assert_int_equal(batch_submit(harness.processor, &job.op), BATCH_INVALID);
     assert_int_equal(job_run(&job), BATCH_OK); /* done is for submit */
     job.op = whole;
     job.op.key = NULL;
@@ -139,56 +139,54 @@ static void operation_that_is_not_valid_is_refused(void **state)
     job.op.key = "k";
     job.op.key_size = BATCH_KEY_SIZE_MAX + 1;
     assert_int_equal(job_run(&job), BATCH_INVALID);
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
 static void operation_in_use_is_refused_and_is_still_answered_once(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
-    gate_close(&rig.load_gate);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
+    gate_close(&harness.load_gate);
     struct job job;
-    job_init(&job, &rig, "k", 1);
+    job_init(&job, &harness, "k", 1);
     job_submit(&job);
-    gate_await(&rig.load_gate, 1);
-    assert_int_equal(batch_submit(rig.processor, &job.op), BATCH_INVALID);
-    assert_int_equal(batch_run(rig.processor, &job.op, NULL), BATCH_INVALID);
-    gate_open(&rig.load_gate);
+    gate_await(&harness.load_gate, 1);
+    assert_int_equal(batch_submit(harness.processor, &job.op), BATCH_INVALID);
+    assert_int_equal(batch_run(harness.processor, &job.op, NULL), BATCH_INVALID);
+    gate_open(&harness.load_gate);
     assert_int_equal(job_wait(&job), BATCH_OK);
-    rig_stop(&rig);
-    assert_int_equal(job.answers, 1);
-    assert_int_equal(rig_stored(&rig, "k"), 1);
-    rig_free(&rig);
-    rig_destroy(&rig);
+    harness_stop(&harness);
+    assert_int_equal(job.completions, 1);
+    assert_int_equal(harness_stored(&harness, "k"), 1);
+    harness_free(&harness);
+    harness_destroy(&harness);
 }
 
 static void submit_once_more(struct job *job, const batch_result *result)
 {
     MUST(result->status == BATCH_OK);
     if (++*(int *)job->arg < 100)
-        MUST(batch_submit(job->rig->processor, &job->op) == BATCH_OK);
+        MUST(batch_submit(job->harness->processor, &job->op) == BATCH_OK);
 }
 
 static void operation_may_be_submitted_again_from_its_own_done(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
     struct job job;
     int times = 0;
-    job_init(&job, &rig, "k", 1);
+    job_init(&job, &harness, "k", 1);
     job.on_done = submit_once_more;
     job.arg = &times;
     job_submit(&job);
-    pthread_mutex_lock(&rig.lock);
-    while (rig.answered < 100)
-        pthread_cond_wait(&rig.changed, &rig.lock);
-    pthread_mutex_unlock(&rig.lock);
-    assert_int_equal(rig_stored(&rig, "k"), 100);
-    rig_end(&rig);
+    pthread_mutex_lock(&harness.lock);
+    while (harness.completed < 100)
+        pthread_cond_wait(&harness.changed, &harness.lock);
+    pthread_mutex_unlock(&harness.lock);
+    assert_int_equal(harness_stored(&harness, "k"), 100);
+    harness_end(&harness);
 }
 
 struct freed {
@@ -214,12 +212,11 @@ static void free_itself(batch_op *op, const batch_result *result)
 static void operation_may_be_freed_in_its_own_done(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
     struct gate gate;
     gate_init(&gate);
-    gate_close(&rig.load_gate);
+    gate_close(&harness.load_gate);
     for (int i = 0; i < 50; i++) {
         struct freed *freed = calloc(1, sizeof *freed);
         freed->freed = &gate;
@@ -227,80 +224,80 @@ static void operation_may_be_freed_in_its_own_done(void **state)
         freed->op.key_size = 1;
         freed->op.run = say_unchanged;
         freed->op.done = free_itself;
-        assert_int_equal(batch_submit(rig.processor, &freed->op), BATCH_OK);
+        assert_int_equal(batch_submit(harness.processor, &freed->op), BATCH_OK);
     }
-    gate_open(&rig.load_gate);
-    rig_end(&rig);
+    gate_open(&harness.load_gate);
+    harness_end(&harness);
     assert_int_equal(gate.arrived, 50);
     gate_destroy(&gate);
 }
 
-/* ---- Limits --------------------------------------------------------------------------------- */
+/* ---- Limits ---------------------------------------------------------------------------------- */
 
 static void full_processor_answers_busy_and_says_so_at_once_later(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig.options.ops_waiting_max = 3;
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
+    harness.options.ops_waiting_max = 3;
+    harness_start(&harness);
     struct gate gate;
     gate_init(&gate);
     gate_close(&gate);
     struct job first, within[2], over[2];
-    job_init(&first, &rig, "k", 1);
+    job_init(&first, &harness, "k", 1);
     first.gate = &gate;
     job_submit(&first);
     gate_await(&gate, 1); /* the worker stands there: it cannot refuse yet */
     for (int i = 0; i < 2; i++) {
-        job_init(&within[i], &rig, "l", 1);
+        job_init(&within[i], &harness, "l", 1);
         job_submit(&within[i]);
     }
     for (int i = 0; i < 2; i++) {
-        job_init(&over[i], &rig, "m", 1);
+        job_init(&over[i], &harness, "m", 1);
         job_submit(&over[i]);
     }
-    gate_close(&rig.save_gate);
+    gate_close(&harness.save_gate);
     gate_open(&gate);
     for (int i = 0; i < 2; i++)
         assert_int_equal(job_wait(&over[i]), BATCH_BUSY); /* the one way: to `done` */
     int status;
     do {
-        job_init(&over[0], &rig, "m", 1);
-        status = batch_submit(rig.processor, &over[0].op);
+        job_init(&over[0], &harness, "m", 1);
+        status = batch_submit(harness.processor, &over[0].op);
         if (status == BATCH_OK)
             assert_int_equal(job_wait(&over[0]), BATCH_BUSY);
     } while (status == BATCH_OK);
     assert_int_equal(status, BATCH_BUSY); /* the other way: from submit */
     assert_int_equal(job_run(&over[0]), BATCH_BUSY);
     batch_op *ops[] = {&over[0].op, &over[1].op};
-    assert_int_equal(batch_submit_many(rig.processor, ops, 2), BATCH_BUSY);
-    gate_open(&rig.save_gate);
+    assert_int_equal(batch_submit_many(harness.processor, ops, 2), BATCH_BUSY);
+    gate_open(&harness.save_gate);
     assert_int_equal(job_wait(&first), BATCH_OK);
     for (int i = 0; i < 2; i++)
         assert_int_equal(job_wait(&within[i]), BATCH_OK);
     do { /* there is room again, and submit comes to know of it */
-        job_init(&over[0], &rig, "m", 1);
+        job_init(&over[0], &harness, "m", 1);
         status = job_run(&over[0]);
     } while (status == BATCH_BUSY);
     assert_int_equal(status, BATCH_OK);
-    assert_int_equal(rig_stored(&rig, "m"), 1);
-    rig_end(&rig);
+    assert_int_equal(harness_stored(&harness, "m"), 1);
+    harness_end(&harness);
     gate_destroy(&gate);
 }
 
 static void full_key_answers_busy_and_leaves_other_keys_alone(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig.options.key_ops_waiting_max = 2;
-    rig.options.sessions = 2;
-    rig_start(&rig);
-    gate_close(&rig.load_gate);
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
+    harness.options.key_ops_waiting_max = 2;
+    harness.options.sessions = 2;
+    harness_start(&harness);
+    gate_close(&harness.load_gate);
     struct job jobs[4];
     for (int i = 0; i < 4; i++) {
-        job_init(&jobs[i], &rig, "k", 1);
+        job_init(&jobs[i], &harness, "k", 1);
         job_submit(&jobs[i]);
     }
     assert_int_equal(job_wait(&jobs[2]), BATCH_BUSY);
@@ -308,43 +305,43 @@ static void full_key_answers_busy_and_leaves_other_keys_alone(void **state)
     assert_int_equal(jobs[3].runs, 0);
     assert_string_equal(jobs[3].result.message, batch_status_text(BATCH_BUSY));
     struct job other;
-    job_init(&other, &rig, "l", 1);
+    job_init(&other, &harness, "l", 1);
     job_submit(&other);
     struct runner runner;
     struct job blocked;
-    job_init(&blocked, &rig, "k", 1);
+    job_init(&blocked, &harness, "k", 1);
     runner_start(&runner, &blocked);
     assert_int_equal(runner_join(&runner), BATCH_BUSY); /* batch_run is told in the same way */
-    gate_open(&rig.load_gate);
+    gate_open(&harness.load_gate);
     assert_int_equal(job_wait(&jobs[0]), BATCH_OK);
     assert_int_equal(job_wait(&jobs[1]), BATCH_OK);
     assert_int_equal(job_wait(&other), BATCH_OK);
-    rig_add(&rig, "k", 1);
-    assert_int_equal(rig_stored(&rig, "k"), 3);
-    rig_end(&rig);
+    harness_add(&harness, "k", 1);
+    assert_int_equal(harness_stored(&harness, "k"), 3);
+    harness_end(&harness);
 }
 
 static void batch_that_has_ops_max_closes(void **state)
 {
     (void)state;
     enum { JOBS = 25 };
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig.options.window_ns = LONG_NS;
-    rig.options.ops_max = 10;
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
+    harness.options.window_ns = LONG_NS;
+    harness.options.ops_max = 10;
+    harness_start(&harness);
     batch_subscription *subscription = NULL;
-    assert_int_equal(batch_metrics_subscribe(rig.processor, NULL, &subscription), BATCH_OK);
+    assert_int_equal(batch_metrics_subscribe(harness.processor, NULL, &subscription), BATCH_OK);
     struct job jobs[JOBS];
     for (int i = 0; i < JOBS; i++) {
-        job_init(&jobs[i], &rig, "k", 1);
+        job_init(&jobs[i], &harness, "k", 1);
         job_submit(&jobs[i]);
     }
     for (int i = 0; i < 20; i++) {
         assert_int_equal(job_wait(&jobs[i]), BATCH_OK); /* long before the window ends */
         assert_int_equal(jobs[i].result.batch_operations, 10);
     }
-    rig_stop(&rig);
+    harness_stop(&harness);
     assert_int_equal(jobs[20].result.batch_operations, 5);
     batch_metric metric;
     int reasons[] = {BATCH_CLOSED_BY_SIZE, BATCH_CLOSED_BY_SIZE, BATCH_CLOSED_BY_STOP};
@@ -352,10 +349,10 @@ static void batch_that_has_ops_max_closes(void **state)
         assert_int_equal(batch_metrics_next(subscription, 0, &metric), BATCH_OK);
         assert_int_equal(metric.close_reason, reasons[i]);
     }
-    assert_int_equal(rig_loads(&rig), 3);
+    assert_int_equal(harness_loads(&harness), 3);
     batch_metrics_unsubscribe(subscription);
-    rig_free(&rig);
-    rig_destroy(&rig);
+    harness_free(&harness);
+    harness_destroy(&harness);
 }
 
 int main(void)

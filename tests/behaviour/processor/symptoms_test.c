@@ -1,24 +1,24 @@
 /* symptoms_test.c: what other batchers get wrong, each named for the symptom it must not have here:
  * lost and late answers, overtaking, hangs and crashes around stop. */
-#include "rig.h"
+#include "harness.h"
 
-/* ---- Answers and stop ----------------------------------------------------------------------- */
+/* ---- Answers and stop ------------------------------------------------------------------------ */
 
 static void *stop_for_ever(void *arg)
 {
-    struct rig *rig = arg;
-    MUST(batch_processor_stop(rig->processor, BATCH_FOREVER) == 0);
+    struct harness *harness = arg;
+    MUST(batch_processor_stop(harness->processor, BATCH_FOREVER) == 0);
     return NULL;
 }
 
 /* Until a stop has begun, seen from outside. */
-static void await_stopping(struct rig *rig)
+static void await_stopping(struct harness *harness)
 {
     for (;;) {
         struct job job;
-        job_init(&job, rig, "", 0);
+        job_init(&job, harness, "", 0);
         job.op.start_by_ns = 1;
-        if (batch_submit(rig->processor, &job.op) == BATCH_STOPPED)
+        if (batch_submit(harness->processor, &job.op) == BATCH_STOPPED)
             return;
         if (job_wait(&job) == BATCH_STOPPED)
             return;
@@ -28,61 +28,60 @@ static void await_stopping(struct rig *rig)
 static void operation_waiting_while_its_key_saves_is_answered_before_stop_returns(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
-    gate_close(&rig.save_gate);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
+    gate_close(&harness.save_gate);
     struct job first, waiting[3];
-    job_init(&first, &rig, "k", 1);
+    job_init(&first, &harness, "k", 1);
     job_submit(&first);
-    gate_await(&rig.save_gate, 1);
+    gate_await(&harness.save_gate, 1);
     for (int i = 0; i < 3; i++) {
-        job_init(&waiting[i], &rig, "k", 1);
+        job_init(&waiting[i], &harness, "k", 1);
         job_submit(&waiting[i]);
     }
-    pthread_t stopper = thread_start(stop_for_ever, &rig);
-    await_stopping(&rig);
-    assert_false(job_is_answered(&first));
-    gate_open(&rig.save_gate);
+    pthread_t stopper = thread_start(stop_for_ever, &harness);
+    await_stopping(&harness);
+    assert_false(job_is_complete(&first));
+    gate_open(&harness.save_gate);
     thread_join(stopper);
-    rig_stop(&rig); /* from here on the rig aborts on any callback */
+    harness_stop(&harness); /* from here on the harness aborts on any callback */
     assert_int_equal(first.result.status, BATCH_OK);
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(waiting[i].answers, 1);
+        assert_int_equal(waiting[i].completions, 1);
         assert_int_equal(waiting[i].result.status, BATCH_OK);
     }
-    assert_int_equal(rig_stored(&rig, "k"), 4);
-    rig_free(&rig);
-    rig_destroy(&rig);
+    assert_int_equal(harness_stored(&harness, "k"), 4);
+    harness_free(&harness);
+    harness_destroy(&harness);
 }
 
 static void open_window_is_ended_by_stop(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig.options.window_ns = LONG_NS;
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
+    harness.options.window_ns = LONG_NS;
+    harness_start(&harness);
     batch_subscription *subscription = NULL;
-    assert_int_equal(batch_metrics_subscribe(rig.processor, NULL, &subscription), BATCH_OK);
+    assert_int_equal(batch_metrics_subscribe(harness.processor, NULL, &subscription), BATCH_OK);
     struct job job;
-    job_init(&job, &rig, "k", 1);
+    job_init(&job, &harness, "k", 1);
     job_submit(&job);
-    rig_stop(&rig);
+    harness_stop(&harness);
     assert_int_equal(job.result.status, BATCH_OK);
-    assert_int_equal(rig_stored(&rig, "k"), 1);
+    assert_int_equal(harness_stored(&harness, "k"), 1);
     batch_metric metric;
     assert_int_equal(batch_metrics_next(subscription, 0, &metric), BATCH_OK);
     assert_int_equal(metric.close_reason, BATCH_CLOSED_BY_STOP);
     batch_metrics_unsubscribe(subscription);
-    rig_free(&rig);
-    rig_destroy(&rig);
+    harness_free(&harness);
+    harness_destroy(&harness);
 }
 
 enum { RUNNERS = 6 };
 
 struct racer {
-    struct rig *rig;
+    struct harness *harness;
     pthread_t thread;
     uint64_t ok;
 };
@@ -92,7 +91,7 @@ static void *run_until_stopped(void *arg)
     struct racer *racer = arg;
     for (;;) {
         struct job job;
-        job_init(&job, racer->rig, "k", 1);
+        job_init(&job, racer->harness, "k", 1);
         int status = job_run(&job);
         if (status == BATCH_STOPPED) {
             MUST(job.runs == 0);
@@ -108,85 +107,82 @@ static void run_racing_stop_is_done_or_refused(void **state)
 {
     (void)state;
     for (int round = 0; round < 30; round++) {
-        struct rig rig;
-        rig_init(&rig, RIG_FUNCTIONS);
-        rig.options.sessions = (uint32_t)round % 2;
-        rig_start(&rig);
+        struct harness harness;
+        harness_init(&harness, HARNESS_FUNCTIONS);
+        harness.options.sessions = (uint32_t)round % 2;
+        harness_start(&harness);
         struct racer racers[RUNNERS];
         for (int i = 0; i < RUNNERS; i++) {
-            racers[i] = (struct racer){.rig = &rig};
+            racers[i] = (struct racer){.harness = &harness};
             racers[i].thread = thread_start(run_until_stopped, &racers[i]);
         }
-        rig_add(&rig, "k", 1);
-        assert_int_equal(batch_processor_stop(rig.processor, BATCH_FOREVER), 0);
+        harness_add(&harness, "k", 1);
+        assert_int_equal(batch_processor_stop(harness.processor, BATCH_FOREVER), 0);
         uint64_t ok = 1;
         for (int i = 0; i < RUNNERS; i++) {
             thread_join(racers[i].thread);
             ok += racers[i].ok;
         }
-        assert_int_equal(rig_stored(&rig, "k"), (int64_t)ok); /* none lost, none twice */
-        assert_int_equal(rig_stats(&rig).operations_completed[0], ok);
-        rig_end(&rig);
+        assert_int_equal(harness_stored(&harness, "k"), (int64_t)ok); /* none lost, none twice */
+        assert_int_equal(harness_stats(&harness).operations_completed[0], ok);
+        harness_end(&harness);
     }
 }
 
 static void run_after_stop_is_refused(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
-    rig_stop(&rig);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
+    harness_stop(&harness);
     struct job job;
-    job_init(&job, &rig, "k", 1);
+    job_init(&job, &harness, "k", 1);
     assert_int_equal(job_run(&job), BATCH_STOPPED);
     assert_int_equal(job.result.status, BATCH_STOPPED);
     assert_string_equal(job.result.message, batch_status_text(BATCH_STOPPED));
-    assert_int_equal(batch_submit(rig.processor, &job.op), BATCH_STOPPED);
+    assert_int_equal(batch_submit(harness.processor, &job.op), BATCH_STOPPED);
     batch_op *ops[] = {&job.op};
-    assert_int_equal(batch_submit_many(rig.processor, ops, 1), BATCH_STOPPED);
-    assert_int_equal(batch_cancel(rig.processor, &job.op), BATCH_OK);
-    assert_int_equal(job.runs + job.answers, 0);
-    rig_free(&rig);
-    rig_destroy(&rig);
+    assert_int_equal(batch_submit_many(harness.processor, ops, 1), BATCH_STOPPED);
+    assert_int_equal(batch_cancel(harness.processor, &job.op), BATCH_OK);
+    assert_int_equal(job.runs + job.completions, 0);
+    harness_free(&harness);
+    harness_destroy(&harness);
 }
 
 static void second_stop_says_the_same(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
-    rig_add(&rig, "k", 1);
-    assert_int_equal(batch_processor_stop(rig.processor, BATCH_FOREVER), 0);
-    assert_int_equal(batch_processor_stop(rig.processor, BATCH_FOREVER), 0);
-    assert_int_equal(batch_processor_stop(rig.processor, 0), 0);
-    rig_end(&rig);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
+    harness_add(&harness, "k", 1);
+    assert_int_equal(batch_processor_stop(harness.processor, BATCH_FOREVER), 0);
+    assert_int_equal(batch_processor_stop(harness.processor, BATCH_FOREVER), 0);
+    assert_int_equal(batch_processor_stop(harness.processor, 0), 0);
+    harness_end(&harness);
 }
 
 static void stops_from_many_threads_all_wait_for_the_end(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
-    gate_close(&rig.save_gate);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
+    gate_close(&harness.save_gate);
     struct job job;
-    job_init(&job, &rig, "k", 1);
+    job_init(&job, &harness, "k", 1);
     job_submit(&job);
-    gate_await(&rig.save_gate, 1);
+    gate_await(&harness.save_gate, 1);
     pthread_t stoppers[RUNNERS];
     for (int i = 0; i < RUNNERS; i++)
-        stoppers[i] = thread_start(stop_for_ever, &rig);
-    await_stopping(&rig);
-    gate_open(&rig.save_gate);
+        stoppers[i] = thread_start(stop_for_ever, &harness);
+    await_stopping(&harness);
+    gate_open(&harness.save_gate);
     for (int i = 0; i < RUNNERS; i++)
         thread_join(stoppers[i]);
     assert_int_equal(job.result.status, BATCH_OK);
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
-/* ---- Deadlocks ------------------------------------------------------------------------------ */
+/* ---- Deadlocks ------------------------------------------------------------------------------- */
 
 struct inside {
     int run_same, run_other, submit_same, submit_other;
@@ -218,7 +214,7 @@ static void call_from_inside(struct job *job)
         inside->ops[i].run = do_nothing;
         inside->ops[i].done = ignore;
     }
-    batch_processor *processor = job->rig->processor;
+    batch_processor *processor = job->harness->processor;
     inside->run_same = batch_run(processor, &inside->ops[0], NULL);
     inside->run_other = batch_run(processor, &inside->ops[1], NULL);
     inside->submit_same = batch_submit(processor, &inside->ops[2]);
@@ -247,77 +243,77 @@ static void run_inside_an_operation_says_deadlock_and_submit_is_allowed(void **s
 {
     (void)state;
     for (uint32_t sessions = 0; sessions < 2; sessions++) {
-        struct rig rig;
-        rig_init(&rig, RIG_FUNCTIONS);
-        rig.options.sessions = sessions;
-        rig.options.shards = 2;
-        rig_start(&rig);
+        struct harness harness;
+        harness_init(&harness, HARNESS_FUNCTIONS);
+        harness.options.sessions = sessions;
+        harness.options.shards = 2;
+        harness_start(&harness);
         struct inside in_run, in_done;
         struct job job;
-        job_init(&job, &rig, "k", 1);
+        job_init(&job, &harness, "k", 1);
         job.on_run = call_from_inside;
         job.arg = &in_run;
         job_submit(&job);
         assert_int_equal(job_wait(&job), BATCH_OK);
         check_inside(&in_run);
-        job_init(&job, &rig, "k", 1);
+        job_init(&job, &harness, "k", 1);
         job.on_done = call_from_done;
         job.arg = &in_done;
         job_submit(&job);
         assert_int_equal(job_wait(&job), BATCH_OK);
         check_inside(&in_done);
-        rig_end(&rig);
+        harness_end(&harness);
     }
 }
 
-/* ---- Loads ---------------------------------------------------------------------------------- */
+/* ---- Loads ----------------------------------------------------------------------------------- */
 
 enum { MANY = 200 };
 
-static void submit_behind_a_load(struct rig *rig, struct job *jobs, size_t count)
+static void submit_behind_a_load(struct harness *harness, struct job *jobs, size_t count)
 {
-    gate_close(&rig->load_gate);
+    gate_close(&harness->load_gate);
     for (size_t i = 0; i < count; i++) {
-        job_init(&jobs[i], rig, "k", 1);
+        job_init(&jobs[i], harness, "k", 1);
         job_submit(&jobs[i]);
     }
-    gate_await(&rig->load_gate, 1);
-    rig_settle(rig);
+    gate_await(&harness->load_gate, 1);
+    harness_settle(harness);
 }
 
 static void operations_waiting_for_a_long_load_all_join_its_batch(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig.options.window_ns = 1 * MS;
-    rig.options.deadline_ns = LONG_NS;
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
+    harness.options.window_ns = 1 * MS;
+    harness.options.deadline_ns = LONG_NS;
+    harness_start(&harness);
     struct job jobs[MANY];
-    submit_behind_a_load(&rig, jobs, MANY);
-    uint64_t late_ns = batch_now_ns() + 5 * rig.options.window_ns;
+    submit_behind_a_load(&harness, jobs, MANY);
+    uint64_t late_ns = batch_now_ns() + 5 * harness.options.window_ns;
     while (batch_now_ns() < late_ns)
         continue; /* the window has passed long before the load ends */
-    gate_open(&rig.load_gate);
+    gate_open(&harness.load_gate);
     for (size_t i = 0; i < MANY; i++) {
         assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
         assert_int_equal(jobs[i].result.batch_operations, MANY);
     }
-    assert_int_equal(rig_loads(&rig), 1);
-    assert_int_equal(rig_saves(&rig), 1);
-    rig_end(&rig);
+    assert_int_equal(harness_loads(&harness), 1);
+    assert_int_equal(harness_saves(&harness), 1);
+    harness_end(&harness);
 }
 
 static void failed_load_answers_everyone_who_waits_for_it(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_fault(&rig, BATCH_LOAD_FAILED, BATCH_OK, 7, "no route");
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
+    harness_fault(&harness, BATCH_LOAD_FAILED, BATCH_OK, 7, "no route");
+    harness_start(&harness);
     struct job jobs[MANY];
-    submit_behind_a_load(&rig, jobs, MANY);
-    gate_open(&rig.load_gate);
+    submit_behind_a_load(&harness, jobs, MANY);
+    gate_open(&harness.load_gate);
     for (size_t i = 0; i < MANY; i++) {
         assert_int_equal(job_wait(&jobs[i]), BATCH_LOAD_FAILED);
         assert_int_equal(jobs[i].runs, 0);
@@ -325,140 +321,137 @@ static void failed_load_answers_everyone_who_waits_for_it(void **state)
         assert_int_equal(jobs[i].result.batch_operations, 0);
         assert_false(jobs[i].result.changed);
     }
-    assert_int_equal(rig_loads(&rig), 1);
-    rig_fault(&rig, BATCH_OK, BATCH_OK, 0, NULL);
-    rig_add(&rig, "k", 1); /* a new batch, loaded again */
-    assert_int_equal(rig_loads(&rig), 2);
-    assert_int_equal(rig_stored(&rig, "k"), 1);
-    rig_end(&rig);
+    assert_int_equal(harness_loads(&harness), 1);
+    harness_fault(&harness, BATCH_OK, BATCH_OK, 0, NULL);
+    harness_add(&harness, "k", 1); /* a new batch, loaded again */
+    assert_int_equal(harness_loads(&harness), 2);
+    assert_int_equal(harness_stored(&harness, "k"), 1);
+    harness_end(&harness);
 }
 
-/* ---- Canceled and expired ------------------------------------------------------------------- */
+/* ---- Canceled and expired -------------------------------------------------------------------- */
 
 static void operation_canceled_before_its_turn_opens_no_batch(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
     struct gate gate;
     gate_init(&gate);
     gate_close(&gate);
     struct job blocker, canceled;
-    job_init(&blocker, &rig, "a", 1);
+    job_init(&blocker, &harness, "a", 1);
     blocker.gate = &gate;
     job_submit(&blocker);
     gate_await(&gate, 1); /* the worker stands there */
-    job_init(&canceled, &rig, "b", 1);
+    job_init(&canceled, &harness, "b", 1);
     job_submit(&canceled);
-    assert_int_equal(batch_cancel(rig.processor, &canceled.op), BATCH_OK);
+    assert_int_equal(batch_cancel(harness.processor, &canceled.op), BATCH_OK);
     gate_open(&gate);
     assert_int_equal(job_wait(&canceled), BATCH_CANCELED);
-    rig_stop(&rig);
+    harness_stop(&harness);
     assert_int_equal(blocker.result.status, BATCH_OK);
     assert_int_equal(canceled.runs, 0);
-    assert_int_equal(rig_loads(&rig), 1);
-    assert_int_equal(rig_stats(&rig).batches, 1);
-    rig_free(&rig);
-    rig_destroy(&rig);
+    assert_int_equal(harness_loads(&harness), 1);
+    assert_int_equal(harness_stats(&harness).batches, 1);
+    harness_free(&harness);
+    harness_destroy(&harness);
     gate_destroy(&gate);
 }
 
 static void operation_that_comes_too_late_opens_no_batch(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
     struct job job;
-    job_init(&job, &rig, "k", 1);
+    job_init(&job, &harness, "k", 1);
     job.op.start_by_ns = batch_now_ns() - 1;
     job_submit(&job);
     assert_int_equal(job_wait(&job), BATCH_EXPIRED);
     assert_int_equal(job.runs, 0);
-    assert_int_equal(rig_loads(&rig), 0);
-    assert_int_equal(rig_stats(&rig).batches, 0);
-    rig_end(&rig);
+    assert_int_equal(harness_loads(&harness), 0);
+    assert_int_equal(harness_stats(&harness).batches, 0);
+    harness_end(&harness);
 }
 
 static void canceled_operation_does_not_shorten_the_next_ones_window(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig.options.window_ns = 30 * MS;
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
+    harness.options.window_ns = 30 * MS;
+    harness_start(&harness);
     batch_subscription *subscription = NULL;
-    assert_int_equal(batch_metrics_subscribe(rig.processor, NULL, &subscription), BATCH_OK);
-    gate_close(&rig.load_gate);
+    assert_int_equal(batch_metrics_subscribe(harness.processor, NULL, &subscription), BATCH_OK);
+    gate_close(&harness.load_gate);
     struct job canceled, next;
-    job_init(&canceled, &rig, "k", 1);
+    job_init(&canceled, &harness, "k", 1);
     job_submit(&canceled);
-    gate_await(&rig.load_gate, 1);
-    batch_cancel(rig.processor, &canceled.op);
+    gate_await(&harness.load_gate, 1);
+    batch_cancel(harness.processor, &canceled.op);
     assert_int_equal(job_wait(&canceled), BATCH_CANCELED);
     uint64_t before_ns = batch_now_ns();
-    job_init(&next, &rig, "k", 1);
+    job_init(&next, &harness, "k", 1);
     job_submit(&next);
-    gate_open(&rig.load_gate);
+    gate_open(&harness.load_gate);
     assert_int_equal(job_wait(&next), BATCH_OK);
     batch_metric metric;
     assert_int_equal(batch_metrics_next(subscription, BATCH_FOREVER, &metric), BATCH_OK);
     assert_true(metric.start_ns >= before_ns);
     assert_int_equal(metric.close_reason, BATCH_CLOSED_BY_WINDOW);
-    assert_true(metric.total_ns >= rig.options.window_ns);
+    assert_true(metric.total_ns >= harness.options.window_ns);
     batch_metrics_unsubscribe(subscription);
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
 static void batch_that_all_have_left_runs_saves_and_reports_nothing(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig_start(&rig);
+    struct harness harness;
+    harness_begin(&harness, HARNESS_FUNCTIONS);
     struct job jobs[3];
-    submit_behind_a_load(&rig, jobs, 3);
+    submit_behind_a_load(&harness, jobs, 3);
     for (int i = 0; i < 3; i++)
-        batch_cancel(rig.processor, &jobs[i].op);
+        batch_cancel(harness.processor, &jobs[i].op);
     for (int i = 0; i < 3; i++)
         assert_int_equal(job_wait(&jobs[i]), BATCH_CANCELED); /* before the load has ended */
-    gate_open(&rig.load_gate);
-    rig_stop(&rig);
-    assert_int_equal(rig.releases, 1);
-    assert_int_equal(rig.saves, 0);
-    assert_int_equal(rig_stats(&rig).batches, 0);
-    rig_free(&rig);
-    rig_destroy(&rig);
+    gate_open(&harness.load_gate);
+    harness_stop(&harness);
+    assert_int_equal(harness.releases, 1);
+    assert_int_equal(harness.saves, 0);
+    assert_int_equal(harness_stats(&harness).batches, 0);
+    harness_free(&harness);
+    harness_destroy(&harness);
 }
 
-/* ---- Order ---------------------------------------------------------------------------------- */
+/* ---- Order ----------------------------------------------------------------------------------- */
 
 static void waiting_operations_do_not_overtake_each_other(void **state)
 {
     (void)state;
-    struct rig rig;
-    rig_init(&rig, RIG_FUNCTIONS);
-    rig.options.ops_max = 3;
-    rig_start(&rig);
+    struct harness harness;
+    harness_init(&harness, HARNESS_FUNCTIONS);
+    harness.options.ops_max = 3;
+    harness_start(&harness);
     enum { JOBS = 20 };
     struct job jobs[JOBS];
-    gate_close(&rig.save_gate);
+    gate_close(&harness.save_gate);
     for (int i = 0; i < JOBS; i++) {
-        job_init(&jobs[i], &rig, "k", 1);
+        job_init(&jobs[i], &harness, "k", 1);
         job_submit(&jobs[i]);
         if (i == 0)
-            gate_await(&rig.save_gate, 1);
+            gate_await(&harness.save_gate, 1);
     }
-    gate_open(&rig.save_gate);
+    gate_open(&harness.save_gate);
     for (int i = 0; i < JOBS; i++)
         assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
     for (int i = 1; i < JOBS; i++) {
         assert_true(jobs[i].ran_as > jobs[i - 1].ran_as);
-        assert_true(jobs[i].answered_as > jobs[i - 1].answered_as);
+        assert_true(jobs[i].completed_as > jobs[i - 1].completed_as);
         assert_int_equal(jobs[i].seen, i + 1);
     }
-    rig_end(&rig);
+    harness_end(&harness);
 }
 
 int main(void)
