@@ -105,7 +105,7 @@ TEST(before_the_first_save_nothing_is_known)
     trace_submit(t, "a", "A");
     trace_at(t, 100);
     submit_by(t, "a", "B", 101);
-    assert_int_equal(t->answered, 0);
+    assert_int_equal(t->completed, 0);
     trace_end(t);
 }
 
@@ -118,7 +118,7 @@ TEST(a_new_save_time_counts_for_an_eighth)
     trace_end(t);
 }
 
-TEST(kept_resources_need_no_load)
+TEST(cached_resources_need_no_load)
 {
     struct trace *t = saving(&(struct trace_options){
         .refuses_early = true, .cache_max = 1, .deadline_ms = 10000, .load_ms = 20});

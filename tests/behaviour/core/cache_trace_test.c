@@ -1,14 +1,14 @@
-/* Resources kept between batches: the next batch of the key skips its load, and what nothing has
- * shown to be stored is never told. */
+/* Resources cached between batches: the next batch of the key skips its load, and what nothing has
+ * shown to be stored is never reported. */
 #include "trace.h"
 #include "test.h"
 
-static const struct trace_options keeps_two = {.cache_max = 2, .deadline_ms = 1000, .load_ms = 10};
-static const struct trace_options keeps_two_and_replays = {
+static const struct trace_options caches_two = {.cache_max = 2, .deadline_ms = 1000, .load_ms = 10};
+static const struct trace_options caches_two_and_replays = {
     .cache_max = 2, .replays_max = 1, .deadline_ms = 1000, .load_ms = 10};
 
-/* A batch of A on "a" was saved at 100 ms, and its resource is kept. */
-static struct trace *kept(const struct trace_options *options)
+/* A batch of A on "a" was saved at 100 ms, and its resource is cached. */
+static struct trace *cached(const struct trace_options *options)
 {
     struct trace *t = trace_new(options);
     trace_submit(t, "a", "A");
@@ -24,7 +24,7 @@ static struct trace *kept(const struct trace_options *options)
 
 TEST(the_next_batch_skips_its_load_and_has_a_window_of_its_own)
 {
-    struct trace *t = kept(&keeps_two);
+    struct trace *t = cached(&caches_two);
     trace_at(t, 500);
     trace_submit(t, "a", "B");
     trace_at(t, 550);
@@ -40,7 +40,7 @@ TEST(the_next_batch_skips_its_load_and_has_a_window_of_its_own)
 
 TEST(those_who_waited_for_the_save_run_at_once)
 {
-    struct trace *t = trace_new(&keeps_two);
+    struct trace *t = trace_new(&caches_two);
     trace_submit(t, "a", "A");
     trace_at(t, 100);
     trace_submit(t, "a", "BC");
@@ -63,7 +63,7 @@ TEST(a_save_that_is_not_ok_drops_it)
 {
     static const int outcomes[] = {BATCH_SAVE_FAILED, BATCH_CONFLICT, BATCH_UNKNOWN};
     for (size_t i = 0; i < 3; i++) {
-        struct trace *t = kept(&keeps_two);
+        struct trace *t = cached(&caches_two);
         trace_submit(t, "a", "B");
         trace_at(t, 200);
         trace_saved(t, "a", outcomes[i]);
@@ -87,7 +87,7 @@ TEST(a_load_that_fails_leaves_nothing_to_keep)
 
 TEST(the_one_used_longest_ago_is_dropped_for_another)
 {
-    struct trace *t = trace_new(&keeps_two);
+    struct trace *t = trace_new(&caches_two);
     static const char *const keys[] = {"a", "b", "a", "c"};
     static const char *const names[] = {"A", "B", "C", "D"};
     for (size_t i = 0; i < 4; i++) {
@@ -131,8 +131,8 @@ TEST(an_operation_that_comes_while_it_is_dropped_loads_it)
     struct batch__action action;
     while (batch__core_next(&t->core, &action) && action.kind != BATCH__METRIC)
         trace_op(t, 'B')->is_submitted = false; /* DONE: not part of the story */
-    t->answered++;
-    trace_submit(t, "a", "C"); /* still kept here */
+    t->completed++;
+    trace_submit(t, "a", "C"); /* still cached here */
     trace_go(t);
     assert_int_equal(t->core.cached_size, 1);
     assert_int_equal(t->loads, 2);
@@ -142,7 +142,7 @@ TEST(an_operation_that_comes_while_it_is_dropped_loads_it)
 /* Somebody else may have saved meanwhile, and no save looks. */
 TEST(a_batch_that_changes_nothing_is_run_again_on_what_is_stored)
 {
-    struct trace *t = kept(&keeps_two);
+    struct trace *t = cached(&caches_two);
     trace_op(t, 'B')->verdict = BATCH_UNCHANGED;
     trace_op(t, 'C')->verdict = BATCH_UNCHANGED;
     trace_submit(t, "a", "BC");
@@ -160,7 +160,7 @@ TEST(a_batch_that_changes_nothing_is_run_again_on_what_is_stored)
 
 TEST(what_changes_only_then_is_saved)
 {
-    struct trace *t = kept(&keeps_two);
+    struct trace *t = cached(&caches_two);
     trace_op(t, 'B')->verdict = BATCH_UNCHANGED;
     trace_submit(t, "a", "B");
     trace_at(t, 205);
@@ -178,7 +178,7 @@ TEST(what_changes_only_then_is_saved)
 
 TEST(to_look_again_is_not_a_replay)
 {
-    struct trace *t = kept(&(struct trace_options){
+    struct trace *t = cached(&(struct trace_options){
         .cache_max = 2, .deadline_ms = 1000, .load_ms = 10, .show_records = false});
     trace_op(t, 'B')->verdict = BATCH_UNCHANGED;
     trace_submit(t, "a", "B");
@@ -187,9 +187,9 @@ TEST(to_look_again_is_not_a_replay)
     trace_end(t);
 }
 
-TEST(a_conflict_of_a_kept_resource_is_replayed_on_what_is_stored)
+TEST(a_conflict_of_a_cached_resource_is_replayed_on_what_is_stored)
 {
-    struct trace *t = kept(&keeps_two_and_replays);
+    struct trace *t = cached(&caches_two_and_replays);
     trace_submit(t, "a", "B");
     trace_at(t, 200);
     trace_saved(t, "a", BATCH_CONFLICT);
@@ -208,7 +208,7 @@ TEST(a_conflict_of_a_kept_resource_is_replayed_on_what_is_stored)
 
 TEST(when_all_leave_before_they_begin_it_is_dropped)
 {
-    struct trace *t = kept(&keeps_two);
+    struct trace *t = cached(&caches_two);
     trace_hold(t);
     trace_submit(t, "a", "B");
     trace_op(t, 'B')->op.private_canceled = 1;
@@ -242,9 +242,9 @@ TEST(natural_batching_closes_a_batch_that_skipped_its_load)
     trace_end(t);
 }
 
-TEST(stop_drops_what_is_kept)
+TEST(stop_drops_what_is_cached)
 {
-    struct trace *t = kept(&keeps_two);
+    struct trace *t = cached(&caches_two);
     trace_submit(t, "b", "B");
     trace_at(t, 150);
     trace_stop(t);
@@ -259,10 +259,10 @@ TEST(stop_drops_what_is_kept)
     trace_end(t);
 }
 
-/* The batch has ended, and its resource is about to be kept, when stop comes. */
-TEST(stop_that_comes_just_before_it_is_kept_drops_it_too)
+/* The batch has ended, and its resource is about to be cached, when stop comes. */
+TEST(stop_that_comes_just_before_it_is_cached_drops_it_too)
 {
-    struct trace *t = trace_new(&keeps_two);
+    struct trace *t = trace_new(&caches_two);
     trace_submit(t, "a", "A");
     trace_at(t, 100);
     trace_hold(t);
@@ -270,7 +270,7 @@ TEST(stop_that_comes_just_before_it_is_kept_drops_it_too)
     struct batch__action action;
     while (batch__core_next(&t->core, &action) && action.kind != BATCH__METRIC)
         trace_op(t, 'A')->is_submitted = false;
-    t->answered++;
+    t->completed++;
     trace_stop(t);
     trace_go(t);
     assert_int_equal(t->releases, 1);
@@ -281,7 +281,7 @@ TEST(stop_that_comes_just_before_it_is_kept_drops_it_too)
 /* It was not loaded, so no load has a time, and the deadline of the one that comes is its own. */
 TEST(the_times_of_an_earlier_batch_are_not_its_own)
 {
-    struct trace *t = kept(&(struct trace_options){
+    struct trace *t = cached(&(struct trace_options){
         .cache_max = 2, .deadline_ms = 1000, .load_ms = 10, .show_deadline = false});
     t->options.show_deadline = true;
     trace_op(t, 'B')->verdict = BATCH_UNCHANGED;
@@ -298,7 +298,7 @@ TEST(the_times_of_an_earlier_batch_are_not_its_own)
 
 TEST(those_who_waited_join_though_the_first_takes_longer_than_the_window)
 {
-    struct trace *t = trace_new(&keeps_two);
+    struct trace *t = trace_new(&caches_two);
     trace_submit(t, "a", "A");
     trace_at(t, 100);
     trace_op(t, 'B')->takes_ms = 150;

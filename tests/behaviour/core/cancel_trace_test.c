@@ -69,7 +69,7 @@ TEST(canceled_and_submitted_again_before_the_load_was_taken_it_is_loaded_once)
 
 /* ---- While the key is loaded or saved ------------------------------------------------------- */
 
-TEST(a_waiting_operation_is_answered_as_soon_as_it_is_canceled)
+TEST(a_waiting_operation_is_completed_as_soon_as_it_is_canceled)
 {
     struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "ABC");
@@ -84,7 +84,7 @@ TEST(a_waiting_operation_is_answered_as_soon_as_it_is_canceled)
     trace_end(t);
 }
 
-TEST(a_waiting_operation_is_answered_as_soon_as_it_expires)
+TEST(a_waiting_operation_is_completed_as_soon_as_it_expires)
 {
     struct trace *t = trace_new(NULL);
     trace_op(t, 'B')->op.start_by_ns = 15 * TRACE_MS - 1;
@@ -177,7 +177,7 @@ TEST(cancel_after_an_operation_ran_changes_nothing)
     trace_end(t);
 }
 
-TEST(canceled_twice_it_is_answered_once)
+TEST(canceled_twice_it_is_completed_once)
 {
     struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "AB");

@@ -4,8 +4,8 @@
 
 /* ---- Load ----------------------------------------------------------------------------------- */
 
-/* The original answered one of them and loaded again for the next: 50 waiters, 50 failed loads. */
-TEST(a_failed_load_answers_everybody_who_waits_for_it)
+/* The original completed one of them and loaded again for the next: 50 waiters, 50 failed loads. */
+TEST(a_failed_load_completes_everybody_who_waits_for_it)
 {
     struct trace *t = trace_new(NULL);
     struct trace_op many[50];
@@ -22,7 +22,7 @@ TEST(a_failed_load_answers_everybody_who_waits_for_it)
     assert_int_equal(t->saves, 0);
     assert_int_equal(t->releases, 0);
     assert_int_equal(t->records, 1);
-    assert_int_equal(t->answered_as[-BATCH_LOAD_FAILED], 50);
+    assert_int_equal(t->completed_as[-BATCH_LOAD_FAILED], 50);
     assert_int_equal(t->core.table.count, 0);
     trace_end(t);
 }
@@ -63,7 +63,7 @@ TEST(an_operation_that_comes_before_the_failure_is_told_opens_a_new_batch)
     trace_end(t);
 }
 
-TEST(a_load_that_fails_after_the_window_is_answered_too)
+TEST(a_load_that_fails_after_the_window_is_completed_too)
 {
     struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "A");

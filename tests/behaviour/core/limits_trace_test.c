@@ -1,4 +1,4 @@
-/* Limits and memory: what is refused is answered at once, and what is accepted is never lost. */
+/* Limits and memory: what is refused is completed at once, and what is accepted is never lost. */
 #include "trace.h"
 #include "test.h"
 
@@ -13,7 +13,7 @@ TEST(more_operations_than_may_wait_in_all_are_told_busy)
     trace_submit(t, "c", "D");
     assert_int_equal(t->core.table.count, 2);
     trace_at(t, 100);
-    trace_submit(t, "c", "E"); /* A and B have run, but are not answered */
+    trace_submit(t, "c", "E"); /* A and B have run, but are not completed */
     trace_saved(t, "a", BATCH_OK);
     trace_submit(t, "c", "F");
     trace_expect(t, "[  0] a: load\n"
@@ -38,7 +38,7 @@ TEST(more_operations_than_may_wait_on_one_key_are_told_busy)
     trace_submit(t, "a", "ABC");
     trace_submit(t, "b", "D");
     trace_at(t, 50);
-    trace_submit(t, "a", "E"); /* A and B have run, but are not answered */
+    trace_submit(t, "a", "E"); /* A and B have run, but are not completed */
     trace_at(t, 105);
     trace_submit(t, "a", "F");
     trace_expect(t, "[  0] a: load\n"
@@ -72,8 +72,8 @@ TEST(an_operation_that_is_canceled_makes_room)
     trace_end(t);
 }
 
-/* The outcome is known and DONE has not been taken: they are not answered yet. */
-TEST(those_who_are_about_to_be_answered_still_count)
+/* The outcome is known and DONE has not been taken: they are not completed yet. */
+TEST(those_who_are_about_to_be_completed_still_count)
 {
     struct trace *t = trace_new(&(struct trace_options){.key_ops_waiting_max = 2, .load_ms = 1});
     trace_submit(t, "a", "AB");
@@ -82,8 +82,8 @@ TEST(those_who_are_about_to_be_answered_still_count)
     trace_saved(t, "a", BATCH_OK);
     trace_submit(t, "a", "C");
     trace_go(t);
-    assert_int_equal(t->answered_as[-BATCH_BUSY], 1);
-    assert_int_equal(t->answered_as[-BATCH_OK], 2);
+    assert_int_equal(t->completed_as[-BATCH_BUSY], 1);
+    assert_int_equal(t->completed_as[-BATCH_OK], 2);
     trace_end(t);
 }
 
@@ -126,7 +126,7 @@ static void without_memory(bool fails_from_there)
         t->memory.fails_from_there = fails_from_there;
         submit_to_many_keys(t, keys);
         is_reached = t->memory.taken >= fail_at;
-        uint64_t refused = t->answered_as[-BATCH_NO_MEMORY];
+        uint64_t refused = t->completed_as[-BATCH_NO_MEMORY];
         refused_ever += refused;
         if (!is_reached)
             assert_int_equal(refused, 0);
@@ -136,10 +136,10 @@ static void without_memory(bool fails_from_there)
         t->memory.fail_at = 0; /* memory is there again, and so is everything else */
         t->text_size = 0;
         trace_at(t, 10);
-        assert_int_equal(t->answered_as[-BATCH_OK], ROUNDS * KEYS - refused);
+        assert_int_equal(t->completed_as[-BATCH_OK], ROUNDS * KEYS - refused);
         trace_submit(t, "this key is also too long to be kept in place", "A");
         trace_at(t, 20);
-        assert_int_equal(t->answered_as[-BATCH_OK], ROUNDS * KEYS - refused + 1);
+        assert_int_equal(t->completed_as[-BATCH_OK], ROUNDS * KEYS - refused + 1);
         trace_end(t);
     }
     assert_true(refused_ever > 0);
@@ -165,11 +165,11 @@ TEST(an_accepted_operation_needs_no_more_memory)
     t->memory.fails_from_there = true;
     trace_submit(t, "a", "BC"); /* its key has a batch: nothing has to be reserved */
     trace_at(t, 300);
-    assert_int_equal(t->answered_as[-BATCH_OK], 3);
+    assert_int_equal(t->completed_as[-BATCH_OK], 3);
     assert_int_equal(t->core.table.count, 0);
     trace_submit(t, "a", "D"); /* the pool has an object to give */
     trace_at(t, 600);
-    assert_int_equal(t->answered_as[-BATCH_OK], 4);
+    assert_int_equal(t->completed_as[-BATCH_OK], 4);
     trace_end(t);
 }
 
@@ -196,7 +196,7 @@ TEST(memory_grows_with_the_keys_that_have_work_at_one_time_and_not_with_all_keys
 }
 
 /* What an owner may ask of a core. */
-TEST(questions_are_answered)
+TEST(questions_to_a_core)
 {
     struct trace *t =
         trace_new(&(struct trace_options){.start_ns = 7, .ops_waiting_max = 2, .cache_max = 1});

@@ -1,5 +1,5 @@
 /* A conflict with replays_max: the resource is dropped and loaded, and the same operations run on
- * it again, before anyone is told. */
+ * it again, before any operation is completed. */
 #include "trace.h"
 #include "test.h"
 
@@ -145,7 +145,7 @@ TEST(only_a_conflict_is_replayed)
         trace_saved(t, "a", outcomes[i]);
         assert_int_equal(t->loads, 1);
         assert_int_equal(t->runs, 3);
-        assert_int_equal(t->answered_as[-outcomes[i]], 3);
+        assert_int_equal(t->completed_as[-outcomes[i]], 3);
         trace_end(t);
     }
 }
@@ -221,7 +221,7 @@ TEST(start_by_does_not_end_what_has_begun)
     trace_saved(t, "a", BATCH_CONFLICT);
     trace_loaded(t, "a", BATCH_OK);
     trace_saved(t, "a", BATCH_OK);
-    assert_int_equal(t->answered_as[BATCH_OK], 1);
+    assert_int_equal(t->completed_as[BATCH_OK], 1);
     trace_end(t);
 }
 
@@ -322,6 +322,6 @@ TEST(what_runs_again_still_counts_against_the_limits)
         &(struct trace_options){.replays_max = 1, .deadline_ms = 1000, .key_ops_waiting_max = 4});
     trace_saved(t, "a", BATCH_CONFLICT);
     trace_submit(t, "a", "DE");
-    assert_int_equal(t->answered_as[-BATCH_BUSY], 1);
+    assert_int_equal(t->completed_as[-BATCH_BUSY], 1);
     trace_end(t);
 }

@@ -1,4 +1,4 @@
-/* Stop: open windows end early, everything accepted is answered, nothing later is taken. */
+/* Stop: open windows end early, everything accepted is completed, nothing later is taken. */
 #include "trace.h"
 #include "test.h"
 
@@ -43,8 +43,8 @@ TEST(stop_during_a_load_runs_and_saves_what_waits_for_it)
     trace_end(t);
 }
 
-/* The original left them unanswered, or ran them after Stop had returned. */
-TEST(those_who_wait_behind_a_save_when_stop_comes_are_run_saved_and_answered)
+/* The original left them incomplete, or ran them after Stop had returned. */
+TEST(those_who_wait_behind_a_save_when_stop_comes_are_run_saved_and_completed)
 {
     struct trace *t = trace_new(&(struct trace_options){.ops_max = 2, .load_ms = 1, .save_ms = 5});
     trace_submit(t, "a", "ABCDE");
@@ -157,7 +157,7 @@ TEST(a_load_that_everybody_left_keeps_its_key_until_it_ends)
     trace_end(t);
 }
 
-TEST(an_unchanged_batch_is_answered_by_stop_at_once)
+TEST(an_unchanged_batch_is_completed_by_stop_at_once)
 {
     struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_op(t, 'A')->verdict = BATCH_UNCHANGED;

@@ -121,8 +121,8 @@ TEST(what_did_not_happen_has_no_time)
     struct batch__action action;
     assert_true(batch__core_next(&t->core, &action));
     assert_int_equal(action.kind, BATCH__DONE);
-    trace_op(t, 'A')->is_submitted = false; /* answered */
-    t->answered++;
+    trace_op(t, 'A')->is_submitted = false; /* completed */
+    t->completed++;
     assert_true(batch__core_next(&t->core, &action));
     assert_int_equal(action.kind, BATCH__METRIC);
     assert_int_equal(action.batch->save_ns, 0);
@@ -383,8 +383,8 @@ TEST(at_the_end_of_time_sweeps_go_on)
     trace_expire(t);
     trace_expire(t);
     trace_loaded(t, "a", BATCH_OK);
-    assert_int_equal(t->answered_as[-BATCH_CANCELED], 2);
-    assert_int_equal(t->answered_as[-BATCH_EXPIRED], 1);
+    assert_int_equal(t->completed_as[-BATCH_CANCELED], 2);
+    assert_int_equal(t->completed_as[-BATCH_EXPIRED], 1);
     assert_int_equal(t->runs, 2);
     trace_end(t);
 }

@@ -147,16 +147,16 @@ static void run(struct trace *t, struct batch__batch *batch, batch_op *op)
     batch__core_ran(&t->core, op_run->verdict, t->now_ns);
 }
 
-static void answer(struct trace *t, batch_op *op, int status)
+static void complete(struct trace *t, batch_op *op, int status)
 {
-    struct trace_op *answered = op->arg;
-    assert_true(answered->is_submitted);
-    answered->is_submitted = false;
-    t->answered++;
-    t->answered_as[-status]++;
-    if (answered->name == 0)
+    struct trace_op *completed = op->arg;
+    assert_true(completed->is_submitted);
+    completed->is_submitted = false;
+    t->completed++;
+    t->completed_as[-status]++;
+    if (completed->name == 0)
         return;
-    say(t, " %c", answered->name);
+    say(t, " %c", completed->name);
 }
 
 static void done(struct trace *t, const struct batch__action *action)
@@ -164,19 +164,19 @@ static void done(struct trace *t, const struct batch__action *action)
     uint64_t count = 0;
     bool is_named = false;
     for (batch_op *op = action->op, *next; op != NULL; op = next) {
-        struct trace_op *answered = op->arg;
+        struct trace_op *completed = op->arg;
         next = op->private_next;
         count++;
-        is_named = answered->name != 0;
+        is_named = completed->name != 0;
         int status = action->batch != NULL ? action->batch->status : op->private_status;
         bool must_have_run = action->batch != NULL && status != BATCH_LOAD_FAILED;
         if (must_have_run || !is_replay(t))
-            assert_int_equal(answered->has_run, must_have_run);
+            assert_int_equal(completed->has_run, must_have_run);
         if (is_named && (action->batch == NULL || count == 1)) {
             say_when(t, action->batch);
             say(t, "done");
         }
-        answer(t, op, status);
+        complete(t, op, status);
         if (is_named && (action->batch == NULL || next == NULL))
             say(t, " %s\n", trace_status_name(status));
     }
@@ -436,7 +436,7 @@ void trace_end(struct trace *t)
         trace_go(t);
         t->text_size = 0;
     }
-    assert_int_equal(t->answered, t->submitted);
+    assert_int_equal(t->completed, t->submitted);
     assert_true(batch__core_is_idle(&t->core));
     batch__core_destroy(&t->core);
     assert_int_equal(t->memory.live, 0);

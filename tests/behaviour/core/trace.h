@@ -15,7 +15,7 @@
  *
  * An operation is named by a letter. The store is scripted: a load or save ends when the test says
  * so, or after load_ms and save_ms. The whole state is checked after every event and every action,
- * every operation is seen to be answered exactly once, and trace_end brings everything to its end
+ * every operation is seen to be completed exactly once, and trace_end brings everything to its end
  * and finds leaked memory.
  */
 #ifndef BATCH_TESTS_TRACE_H
@@ -80,8 +80,8 @@ struct trace {
 
     /* Seen so far. */
     uint64_t loads, saves, runs, records, releases;
-    uint64_t submitted, answered;
-    uint64_t answered_as[BATCH_STATUS_COUNT];
+    uint64_t submitted, completed;
+    uint64_t completed_as[BATCH_STATUS_COUNT];
 
     char text[TRACE_TEXT_MAX];
     size_t text_size;

@@ -4,7 +4,7 @@
 
 /* ---- Kept from the original ----------------------------------------------------------------- */
 
-TEST(many_operations_are_loaded_and_saved_once_and_answered_after_the_save)
+TEST(many_operations_are_loaded_and_saved_once_and_completed_after_the_save)
 {
     struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "AB");
@@ -201,7 +201,7 @@ TEST(a_load_longer_than_the_window_does_not_scatter_the_waiting_over_many_batche
                     "[ 25] a: record of 200 ops, 200 changed: begun 0, load 0-20, "
                     "first wait 20 ms, save 20-25, closed by window, OK\n"
                     "[ 25] a: release\n");
-    assert_int_equal(t->answered_as[0], 200);
+    assert_int_equal(t->completed_as[0], 200);
     trace_end(t);
 }
 

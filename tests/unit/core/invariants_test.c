@@ -9,7 +9,7 @@
 struct scene {
     struct trace *t;
     struct batch__core *core;
-    struct batch__batch *kept, *open, *saving, *loading, *reloading;
+    struct batch__batch *cached, *open, *saving, *loading, *reloading;
     batch_op extra;
 };
 
@@ -19,14 +19,14 @@ static void scene_set(struct scene *s)
         .cache_max = 2, .replays_max = 1, .ops_max = 9, .ops_waiting_max = 99};
     struct trace *t = trace_new(&options);
     *s = (struct scene){.t = t, .core = &t->core};
-    static const char *const keys[] = {"kept", "saving", "reloading"};
+    static const char *const keys[] = {"cached", "saving", "reloading"};
     static const char *const names[] = {"K", "S", "R"};
     for (size_t i = 0; i < 3; i++) {
         trace_submit(t, keys[i], names[i]);
         trace_loaded(t, keys[i], BATCH_OK);
     }
     trace_at(t, 100);
-    trace_saved(t, "kept", BATCH_OK);
+    trace_saved(t, "cached", BATCH_OK);
     trace_saved(t, "reloading", BATCH_CONFLICT);
     trace_submit(t, "open", "O");
     trace_loaded(t, "open", BATCH_OK);
@@ -34,12 +34,12 @@ static void scene_set(struct scene *s)
     trace_op(t, 'L')->op.start_by_ns = 150 * TRACE_MS;
     trace_submit(t, "loading", "LM");
     trace_submit(t, "saving", "T");
-    s->kept = trace_batch(t, "kept");
+    s->cached = trace_batch(t, "cached");
     s->open = trace_batch(t, "open");
     s->saving = trace_batch(t, "saving");
     s->loading = trace_batch(t, "loading");
     s->reloading = trace_batch(t, "reloading");
-    assert_int_equal(s->kept->phase, BATCH__CACHED);
+    assert_int_equal(s->cached->phase, BATCH__CACHED);
     assert_int_equal(s->open->phase, BATCH__OPEN);
     assert_int_equal(s->saving->phase, BATCH__SAVING);
     assert_int_equal(s->loading->phase, BATCH__LOADING);
@@ -77,11 +77,12 @@ static void scene_end(struct scene *s)
     X(s->open->phase = BATCH__CACHED + 1, "is_phase_of_key(batch->phase)")                         \
     X(s->open->is_loaded = false, ": batch->is_loaded")                                            \
     X(s->saving->is_loaded = false, ": batch->is_loaded")                                          \
-    X(s->kept->is_loaded = false, ": batch->is_loaded")                                            \
+    X(s->cached->is_loaded = false, ": batch->is_loaded")                                          \
     X(s->loading->is_loaded = true, "!batch->is_loaded")                                           \
     X(s->reloading->is_loaded = true, "!batch->is_loaded")                                         \
     X(batch__ops_push(&s->open->to_replay, &s->extra), "batch->to_replay.count == 0 || is_replay") \
-    X(batch__ops_push(&s->kept->to_replay, &s->extra), "batch->to_replay.count == 0 || is_replay") \
+    X(batch__ops_push(&s->cached->to_replay, &s->extra),                                           \
+      "batch->to_replay.count == 0 || is_replay")                                                  \
     X(s->open->replays = 2, "batch->replays <= core->config.replays_max")                          \
     X(s->reloading->is_cached = true, "!batch->is_cached")                                         \
     X(s->reloading->in_due = true, "!batch->in_due")                                               \
@@ -94,8 +95,8 @@ static void scene_end(struct scene *s)
     X((batch__todo_push(s->core, s->saving), s->saving->phase = BATCH__CLOSED,                     \
        s->saving->changed = 0),                                                                    \
       "batch->changed > 0")                                                                        \
-    X(batch__todo_push(s->core, s->kept), "!batch->in_todo")                                       \
-    X((batch__ops_push(&s->kept->waiting, &s->extra), s->kept->in_waiting = true),                 \
+    X(batch__todo_push(s->core, s->cached), "!batch->in_todo")                                     \
+    X((batch__ops_push(&s->cached->waiting, &s->extra), s->cached->in_waiting = true),             \
       "batch->waiting.count == 0")
 
 /* What has something to do and is not on `todo` would be forgotten. */
@@ -116,19 +117,19 @@ static void scene_end(struct scene *s)
 
 #define LIST_MAP(X)                                                                                \
     X(s->loading->in_due = false, "batch->in_due")                                                 \
-    X(s->core->due.first->due.previous = s->kept, "batch->due.previous == previous")               \
+    X(s->core->due.first->due.previous = s->cached, "batch->due.previous == previous")             \
     X(s->core->due.last->due.previous = NULL, "batch->due.previous == previous")                   \
     X(s->core->due.last->closes_ns = 1, "batch->closes_ns >= before_ns")                           \
     X(s->core->due.last = NULL, "core->due.last == previous")                                      \
     X(s->core->due = (struct batch__list){0}, "count == expected")                                 \
     X((s->saving->waiting = NONE, s->saving->in_waiting = false, s->core->ops--),                  \
       "batch->in_waiting")                                                                         \
-    X(s->core->waiting.first->waiters.previous = s->kept, "batch->waiters.previous == previous")   \
+    X(s->core->waiting.first->waiters.previous = s->cached, "batch->waiters.previous == previous") \
     X(s->core->waiting.last->waiters.previous = NULL, "batch->waiters.previous == previous")       \
     X(s->core->waiting.last = NULL, "core->waiting.last == previous")                              \
     X(s->core->waiting = (struct batch__list){0}, "count == expected")                             \
     X(s->core->cached.first = s->open, "batch->phase == BATCH__CACHED")                            \
-    X(s->kept->due.previous = s->open, "batch->due.previous == previous")                          \
+    X(s->cached->due.previous = s->open, "batch->due.previous == previous")                        \
     X(s->core->cached.last = NULL, "core->cached.last == previous")                                \
     X(s->core->cached = (struct batch__list){0}, "count == expected")                              \
     X(s->core->cached_size = 2, "count == core->cached_size")                                      \

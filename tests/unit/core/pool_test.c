@@ -227,14 +227,14 @@ TEST(keys_as_long_as_they_may_be_that_differ_in_the_last_byte)
     submit_bytes(t, 'C', one, sizeof one);
     assert_int_equal(t->core.table.count, 2);
     trace_at(t, 200);
-    assert_int_equal(t->answered_as[-BATCH_OK], 3);
+    assert_int_equal(t->completed_as[-BATCH_OK], 3);
     assert_int_equal(t->saves, 2);
     trace_end(t);
 }
 
-/* The key of an operation is the caller's and may be gone once it is answered, while later ones of
+/* The key of an operation is the caller's and may be gone once it is completed, while later ones of
  * the same key go on. */
-TEST(a_batch_does_not_need_the_key_of_an_operation_that_was_answered)
+TEST(a_batch_does_not_need_the_key_of_an_operation_that_was_completed)
 {
     struct trace *t = trace_new(&(struct trace_options){.ops_max = 1, .load_ms = 1, .save_ms = 1});
     static const char text[] = "a key that is longer than what is kept in place";
@@ -246,12 +246,12 @@ TEST(a_batch_does_not_need_the_key_of_an_operation_that_was_answered)
     submit_bytes(t, 'A', key, strlen(key));
     submit_bytes(t, 'B', same, strlen(same));
     trace_at(t, 2);
-    assert_int_equal(t->answered_as[-BATCH_OK], 1);
+    assert_int_equal(t->completed_as[-BATCH_OK], 1);
     memset(key, 'x', strlen(key));
     free(key);
     assert_ptr_equal(trace_batch(t, same)->waiting.head, &trace_op(t, 'B')->op);
     trace_at(t, 10);
-    assert_int_equal(t->answered_as[-BATCH_OK], 2);
+    assert_int_equal(t->completed_as[-BATCH_OK], 2);
     trace_end(t);
     free(same);
 }

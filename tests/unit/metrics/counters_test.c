@@ -63,12 +63,12 @@ TEST_WITH(test_operations_are_counted_by_outcome_over_all_shards, set_up, NULL)
 
     batch_stats stats = snapshot();
     assert_int_equal(stats.operations_accepted, 500);
-    uint64_t answered = 0;
+    uint64_t completed = 0;
     for (size_t i = 0; i < BATCH_STATUS_COUNT; i++) {
         assert_int_equal(stats.operations_completed[i], i + 1 + (i == 0 ? 300 : 0));
-        answered += stats.operations_completed[i];
+        completed += stats.operations_completed[i];
     }
-    assert_int_equal(stats.operations_waiting, 500 - answered);
+    assert_int_equal(stats.operations_waiting, 500 - completed);
     assert_int_equal(stats.metrics_dropped, 77);
     assert_int_equal(stats.loads_queued, 78);
     assert_int_equal(stats.saves_queued, 79);
@@ -224,10 +224,10 @@ TEST_WITH(test_a_snapshot_adds_up_while_workers_count, set_up, NULL)
     while (is_running) {
         is_running = batch__load_acquire(&xrunning) != 0;
         batch_stats stats = snapshot();
-        uint64_t answered =
+        uint64_t completed =
             stats.operations_completed[-BATCH_OK] + stats.operations_completed[-BATCH_EXPIRED];
-        assert_true(stats.operations_accepted >= answered);
-        assert_true(stats.operations_accepted - answered == stats.operations_waiting);
+        assert_true(stats.operations_accepted >= completed);
+        assert_true(stats.operations_accepted - completed == stats.operations_waiting);
         assert_true(stats.batches_saved <= stats.batches);
         assert_true(stats.save_ns.p99 <= stats.save_ns.max);
     }
