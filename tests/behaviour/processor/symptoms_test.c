@@ -266,6 +266,53 @@ static void run_inside_an_operation_says_deadlock_and_submit_is_allowed(void **s
     }
 }
 
+/* On a thread of one processor: calls of another. */
+static void stop_another(struct job *job)
+{
+    batch_processor *another = job->arg;
+    batch_op op = BATCH_OP_INIT;
+    op.run = do_nothing;
+    MUST(batch_run(another, &op, NULL) == BATCH_OK);
+    MUST(batch_processor_stop(another, BATCH_FOREVER) == 0);
+    MUST(batch_run(another, &op, NULL) == BATCH_STOPPED);
+    MUST(batch_processor_free(another) == BATCH_OK);
+}
+
+/* On the thread of a session, or with none on the worker: calls of its own processor. */
+static int load_from_inside(batch_call *call, void *resource, void *arg)
+{
+    struct harness *harness = arg;
+    (void)call;
+    *(int64_t *)resource = 0;
+    batch_op op = BATCH_OP_INIT;
+    op.run = do_nothing;
+    MUST(batch_run(harness->processor, &op, NULL) == BATCH_DEADLOCK);
+    MUST(batch_processor_stop(harness->processor, 0) == BATCH_DEADLOCK);
+    MUST(batch_processor_free(harness->processor) == BATCH_DEADLOCK);
+    return BATCH_OK;
+}
+
+static void a_thread_must_not_wait_for_its_own_processor_but_may_for_another(void **state)
+{
+    (void)state;
+    for (uint32_t sessions = 0; sessions < 3; sessions++) {
+        struct harness harness, another;
+        harness_begin(&another, HARNESS_BARE);
+        harness_init(&harness, HARNESS_FUNCTIONS);
+        harness.options.sessions = sessions;
+        harness.options.load = load_from_inside;
+        harness_start(&harness);
+        struct job job;
+        job_init(&job, &harness, "k", 1);
+        job.on_run = stop_another;
+        job.arg = another.processor;
+        job_submit(&job);
+        assert_int_equal(job_wait(&job), BATCH_OK);
+        harness_destroy(&another);
+        harness_end(&harness);
+    }
+}
+
 /* ---- Loads ----------------------------------------------------------------------------------- */
 
 enum { MANY = 200 };
@@ -464,6 +511,7 @@ int main(void)
         cmocka_unit_test(second_stop_says_the_same),
         cmocka_unit_test(stops_from_many_threads_all_wait_for_the_end),
         cmocka_unit_test(run_inside_an_operation_says_deadlock_and_submit_is_allowed),
+        cmocka_unit_test(a_thread_must_not_wait_for_its_own_processor_but_may_for_another),
         cmocka_unit_test(operations_waiting_for_a_long_load_all_join_its_batch),
         cmocka_unit_test(failed_load_answers_everyone_who_waits_for_it),
         cmocka_unit_test(operation_canceled_before_its_turn_opens_no_batch),
