@@ -1,7 +1,6 @@
 /* Early refusal: what cannot begin by its start_by_ns, judged by how long saves have taken, is told
  * BUSY at once instead of EXPIRED in the end. */
 #include "trace.h"
-#include "test.h"
 
 static const struct trace_options early = {
     .refuses_early = true, .deadline_ms = 10000, .load_ms = 20};

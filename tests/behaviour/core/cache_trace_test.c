@@ -1,7 +1,6 @@
 /* Resources cached between batches: the next batch of the key skips its load, and what nothing has
  * shown to be stored is never reported. */
 #include "trace.h"
-#include "test.h"
 
 static const struct trace_options caches_two = {.cache_max = 2, .deadline_ms = 1000, .load_ms = 10};
 static const struct trace_options caches_two_and_replays = {

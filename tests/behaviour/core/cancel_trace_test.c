@@ -1,6 +1,5 @@
 /* Operations that should not begin any more: canceled, or past their start_by_ns. */
 #include "trace.h"
-#include "test.h"
 
 /* ---- They never begin, and open no batch ---------------------------------------------------- */
 

@@ -1,6 +1,5 @@
 /* What the store's failures mean for whom. */
 #include "trace.h"
-#include "test.h"
 
 /* ---- Load ----------------------------------------------------------------------------------- */
 

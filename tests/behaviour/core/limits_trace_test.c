@@ -1,6 +1,5 @@
 /* Limits and memory: what is refused is completed at once, and what is accepted is never lost. */
 #include "trace.h"
-#include "test.h"
 
 /* ---- BUSY ----------------------------------------------------------------------------------- */
 

@@ -1,7 +1,6 @@
 /* BATCH_WINDOW_NONE: a batch closes as soon as the store is free to take it. The runtime says so by
  * a flush. */
 #include "trace.h"
-#include "test.h"
 
 static const struct trace_options natural = {.window_ms = TRACE_NO_WINDOW, .load_ms = 1};
 

@@ -1,7 +1,6 @@
 /* A conflict with replays_max: the resource is dropped and loaded, and the same operations run on
  * it again, before any operation is completed. */
 #include "trace.h"
-#include "test.h"
 
 static const struct trace_options once = {.replays_max = 1, .deadline_ms = 1000};
 static const struct trace_options thrice = {

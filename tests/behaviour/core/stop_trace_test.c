@@ -1,6 +1,5 @@
 /* Stop: open windows end early, everything accepted is completed, nothing later is taken. */
 #include "trace.h"
-#include "test.h"
 
 TEST(stop_ends_open_windows_early_and_waits_for_the_saves)
 {

@@ -1,7 +1,6 @@
 /* Times: those of the record, when expire is next needed, the pace of sweeps, and the edges of the
  * clock. */
 #include "trace.h"
-#include "test.h"
 
 /* ---- The record ----------------------------------------------------------------------------- */
 

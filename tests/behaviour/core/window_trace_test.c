@@ -1,6 +1,5 @@
 /* When a batch begins and ends, and who is in it. */
 #include "trace.h"
-#include "test.h"
 
 /* ---- Kept from the original ----------------------------------------------------------------- */
 

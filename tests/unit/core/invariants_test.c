@@ -3,7 +3,6 @@
 #include "trace.h"
 
 #include "core/lists.h"
-#include "test.h"
 
 /* A batch in every phase that can be seen from outside, and nothing on `todo`. */
 struct scene {

@@ -1,6 +1,5 @@
 /* The pool of batch objects, and the keys that they hold a copy of. */
 #include "trace.h"
-#include "test.h"
 
 enum { OBJECT_BYTES = (sizeof(struct batch__batch) + 256 + 63) / 64 * 64 };
 

@@ -2,7 +2,6 @@
  * model. */
 #include "random.h"
 #include "trace.h"
-#include "test.h"
 
 struct fixture {
     struct allocator memory;

@@ -4,7 +4,6 @@
 #include "metrics/counters.h"
 #include "base/atomics.h"
 #include "platform/platform.h"
-#include "test.h"
 
 #include <string.h>
 

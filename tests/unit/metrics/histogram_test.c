@@ -4,7 +4,6 @@
 #include "metrics/histogram.h"
 #include "base/atomics.h"
 #include "platform/platform.h"
-#include "test.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,6 @@
 #include "metrics_fixture.h"
 
 #include "metrics/subscription.h"
-#include "test.h"
 
 #include <string.h>
 

@@ -11,7 +11,6 @@
 #include "metrics/subscription.h"
 #include "base/atomics.h"
 #include "platform/platform.h"
-#include "test.h"
 
 #include <string.h>
 
