@@ -13,7 +13,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <grp.h>
 #include <netinet/in.h>
 #include <pwd.h>
@@ -28,6 +27,9 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "process.h"
+#include "temporary_folder.h"
 
 enum {
     PORT_FIRST = 20000,
@@ -94,20 +96,10 @@ static void folder_make(struct postgres_server *server)
     if (access("/dev/shm", W_OK) == 0 && statvfs("/dev/shm", &shm) == 0 &&
         shm.f_bavail >= SHM_NEEDED / shm.f_frsize)
         parent = "/dev/shm";
-    snprintf(server->folder, sizeof server->folder, "%.40s/batch-pg-XXXXXX", parent);
-    if (mkdtemp(server->folder) == NULL)
-        fail(server, server->folder, strerror(errno));
+    temporary_folder_make(server->folder, sizeof server->folder, parent);
     const struct passwd *user = owner();
     if (user != NULL && chown(server->folder, user->pw_uid, user->pw_gid) != 0)
         fail(server, "chown", strerror(errno));
-}
-
-static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *place)
-{
-    (void)status;
-    (void)kind;
-    (void)place;
-    return remove(path);
 }
 
 /* A shell that waits until the test has ended, in whatever way, and then sees to it that nothing is
@@ -160,8 +152,9 @@ static void keeper_start(struct postgres_server *server)
 /* ---- Processes ------------------------------------------------------------------------------ */
 
 /* In the child: become the owner, in the folder, with the log as output, and gone with the test. */
-static void become_server(const struct postgres_server *server, pid_t parent)
+static void become_server(pid_t parent, void *arg)
 {
+    const struct postgres_server *server = arg;
     char path[96];
     const struct passwd *user = owner();
     if (user != NULL &&
@@ -181,29 +174,9 @@ static void become_server(const struct postgres_server *server, pid_t parent)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static pid_t program_start(const struct postgres_server *server, char **arguments)
+static pid_t program_start(struct postgres_server *server, const char *const *arguments)
 {
-    pid_t parent = getpid();
-    pid_t pid = fork();
-    if (pid < 0)
-        fail(server, "fork", strerror(errno));
-    if (pid == 0) {
-        become_server(server, parent);
-        execv(arguments[0], arguments);
-        perror(arguments[0]);
-        _exit(127);
-    }
-    return pid;
-}
-
-static int process_end(const struct postgres_server *server, pid_t pid)
-{
-    int status;
-    while (waitpid(pid, &status, 0) < 0) {
-        if (errno != EINTR)
-            fail(server, "waitpid", strerror(errno));
-    }
-    return status;
+    return process_start_prepared(arguments, become_server, server);
 }
 
 /* What /proc says of a process: its state and its parent. False: there is no such process. */
@@ -310,17 +283,17 @@ static void make_cluster(struct postgres_server *server)
             fclose(file) != 0)
             fail(server, "password", strerror(errno));
     }
-    char *arguments[] = {POSTGRES_PROGRAMS "/initdb",
-                         "--no-sync",
-                         "--username=batch",
-                         "--encoding=UTF8",
-                         "--locale=C.UTF-8",
-                         "--pgdata",
-                         data,
-                         asks_password ? "--auth=scram-sha-256" : "--auth=trust",
-                         asks_password ? password_file : NULL,
-                         NULL};
-    if (process_end(server, program_start(server, arguments)) != 0)
+    const char *arguments[] = {POSTGRES_PROGRAMS "/initdb",
+                               "--no-sync",
+                               "--username=batch",
+                               "--encoding=UTF8",
+                               "--locale=C.UTF-8",
+                               "--pgdata",
+                               data,
+                               asks_password ? "--auth=scram-sha-256" : "--auth=trust",
+                               asks_password ? password_file : NULL,
+                               NULL};
+    if (process_end(program_start(server, arguments)) != 0)
         fail(server, "initdb", "failed");
     if (asks_password)
         unlink(password_file + strlen("--pwfile="));
@@ -337,7 +310,7 @@ static bool try_to_start(struct postgres_server *server)
     };
     enum { OWN = sizeof own_settings / sizeof own_settings[0], SETTINGS_MAX = 32 };
     char data[96], port[32], folder[96];
-    char *arguments[2 * SETTINGS_MAX] = {
+    const char *arguments[2 * SETTINGS_MAX] = {
         POSTGRES_PROGRAMS "/postgres", "-D", data, "-c", port, "-c", folder};
     size_t size = 7;
     snprintf(data, sizeof data, "%s/data", server->folder);
@@ -345,13 +318,13 @@ static bool try_to_start(struct postgres_server *server)
     snprintf(folder, sizeof folder, "unix_socket_directories=%s", server->folder);
     for (size_t i = 0; i < OWN; i++) {
         arguments[size++] = "-c";
-        arguments[size++] = (char *)(uintptr_t)own_settings[i];
+        arguments[size++] = own_settings[i];
     }
     for (size_t i = 0; server->settings != NULL && server->settings[i] != NULL; i++) {
         if (size + 3 > sizeof arguments / sizeof arguments[0])
             fail(server, "settings", "too many");
         arguments[size++] = "-c";
-        arguments[size++] = (char *)(uintptr_t)server->settings[i];
+        arguments[size++] = server->settings[i];
     }
     server->pid = program_start(server, arguments);
     for (time_t began_s = now_s(); PQping(server->conninfo) != PQPING_OK; rest()) {
@@ -414,9 +387,9 @@ void postgres_server_destroy(struct postgres_server *server)
     if (server->pid != 0)
         postgres_server_stop(server);
     pthread_mutex_destroy(&server->lock);
-    nftw(server->folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    temporary_folder_remove(server->folder);
     close(server->keeper_end);
-    process_end(server, server->keeper);
+    process_end(server->keeper);
 }
 
 static void forget_connection(struct postgres_server *server)
@@ -431,7 +404,7 @@ void postgres_server_stop(struct postgres_server *server)
 {
     forget_connection(server);
     kill(server->pid, SIGINT);
-    process_end(server, server->pid);
+    process_end(server->pid);
     server->pid = 0;
 }
 
@@ -443,7 +416,7 @@ void postgres_server_kill(struct postgres_server *server)
     kill(server->pid, SIGKILL);
     for (size_t i = 0; i < size; i++)
         kill(children[i], SIGKILL);
-    process_end(server, server->pid);
+    process_end(server->pid);
     server->pid = 0;
     for (size_t i = 0; i < size; i++)
         wait_until_gone(server, children[i]);

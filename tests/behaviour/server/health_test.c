@@ -7,45 +7,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "both_servers.h"
 #include "storage_database.h"
-#include "test.h"
-
-struct fixture {
-    struct folder folder;
-    struct server server;
-    struct answered answered;
-};
-
-static int start(void **state, const char *program, const char *const *options)
-{
-    struct fixture *fixture = calloc(1, sizeof *fixture);
-    if (fixture == NULL)
-        return -1;
-    storage_folder(&fixture->folder);
-    server_start(&fixture->server, program, &fixture->folder, options);
-    *state = fixture;
-    return 0;
-}
 
 static int start_batched(void **state)
 {
     static const char *const options[] = {"--window-ms", "5", NULL};
-    return start(state, TRAIN_SERVER, options);
+    return fixture_start(state, TRAIN_SERVER, options);
 }
 
 static int start_direct(void **state)
 {
     static const char *const options[] = {NULL};
-    return start(state, DIRECT_SERVER, options);
-}
-
-static int stop(void **state)
-{
-    struct fixture *fixture = *state;
-    int code = server_end(&fixture->server, SIGTERM, NULL, 0);
-    folder_remove(&fixture->folder);
-    free(fixture);
-    return code;
+    return fixture_start(state, DIRECT_SERVER, options);
 }
 
 /* Ask until the answer is so; `target` has a %d if each time must be another. */
@@ -68,7 +42,7 @@ static void assert_retry_later(const struct answered *answered)
     assert_non_null(strstr(answered->head, "\r\nRetry-After: 1\r\n"));
 }
 
-static void a_database_that_goes_away_and_comes_back(void **state)
+TEST_ON_BOTH(a_database_that_goes_away_and_comes_back)
 {
     struct fixture *fixture = *state;
     ask_until(fixture, "/health", 200, "ok\n");
@@ -83,7 +57,7 @@ static void a_database_that_goes_away_and_comes_back(void **state)
     ask_until(fixture, "/book?train=t&person=b&seat=2", 200, "t 2 b\n");
 }
 
-static void a_database_that_stands_still(void **state)
+TEST_ON_BOTH(a_database_that_stands_still)
 {
     struct fixture *fixture = *state;
     ask_until(fixture, "/health", 200, "ok\n");
@@ -107,7 +81,7 @@ static void refuse_writes(const char *key)
     postgres_server_execute(&storage_database, sql);
 }
 
-static void a_database_that_takes_no_writes(void **state)
+TEST_ON_BOTH(a_database_that_takes_no_writes)
 {
     struct fixture *fixture = *state;
     refuse_writes("%");
@@ -129,7 +103,7 @@ static void a_database_that_takes_no_writes(void **state)
 }
 
 /* Trains that cannot be saved are their own trouble, as long as others can. */
-static void one_bad_train_is_no_bad_server(void **state)
+TEST_ON_BOTH(one_bad_train_is_no_bad_server)
 {
     struct fixture *fixture = *state;
     refuse_writes("bad");
@@ -150,9 +124,8 @@ static void one_bad_train_is_no_bad_server(void **state)
 
 /* A server that cannot end, because its database stands still, says so to whoever still has a
  * connection; and keeps its word to those whom it took on before. */
-static void a_server_that_stops_is_not_healthy_and_takes_nothing_on(void **state)
+TEST(a_server_that_stops_is_not_healthy_and_takes_nothing_on)
 {
-    (void)state;
     static const char *const options[] = {"--window-ms", "5", NULL};
     static const char book[] = "GET /book?train=t&person=a&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n";
     static const char late[] = "GET /book?train=t&person=b&seat=2 HTTP/1.1\r\nHost: t\r\n\r\n";
@@ -195,20 +168,4 @@ static void a_server_that_stops_is_not_healthy_and_takes_nothing_on(void **state
     folder_remove(&fixture.folder);
 }
 
-#define ON_BOTH(test)                                                                              \
-    {#test " (train-server)", test, start_batched, stop, NULL},                                    \
-    {                                                                                              \
-#test " (direct-server)", test, start_direct, stop, NULL                                   \
-    }
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        ON_BOTH(a_database_that_goes_away_and_comes_back),
-        ON_BOTH(a_database_that_stands_still),
-        ON_BOTH(a_database_that_takes_no_writes),
-        ON_BOTH(one_bad_train_is_no_bad_server),
-        cmocka_unit_test(a_server_that_stops_is_not_healthy_and_takes_nothing_on),
-    };
-    return cmocka_run_group_tests(tests, storage_begin, storage_end);
-}
+TEST_GROUP(storage_begin, storage_end)

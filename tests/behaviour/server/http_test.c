@@ -1,57 +1,24 @@
 /* The HTTP surface of train-server and direct-server: each test on both. */
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "random.h"
-#include "storage.h"
-
-struct fixture {
-    struct folder folder;
-    struct server server;
-    struct answered answered;
-};
-
-static int start(void **state, const char *program, const char *const *options)
-{
-    struct fixture *fixture = calloc(1, sizeof *fixture);
-    if (fixture == NULL)
-        return -1;
-    storage_folder(&fixture->folder);
-    server_start(&fixture->server, program, &fixture->folder, options);
-    *state = fixture;
-    return 0;
-}
+#include "both_servers.h"
 
 static int start_batched(void **state)
 {
     static const char *const options[] = {"--window-ms", "5", "--seats", "4", NULL};
-    return start(state, TRAIN_SERVER, options);
+    return fixture_start(state, TRAIN_SERVER, options);
 }
 
 static int start_direct(void **state)
 {
     static const char *const options[] = {"--seats", "4", NULL};
-    return start(state, DIRECT_SERVER, options);
-}
-
-/* However badly it was treated, the server must end in order. */
-static int stop(void **state)
-{
-    struct fixture *fixture = *state;
-    int code = server_end(&fixture->server, SIGTERM, NULL, 0);
-    folder_remove(&fixture->folder);
-    free(fixture);
-    return code;
+    return fixture_start(state, DIRECT_SERVER, options);
 }
 
 static void assert_asked(struct fixture *fixture, const char *target, int status, const char *body)
@@ -76,7 +43,7 @@ static void assert_alive(struct fixture *fixture)
 
 /* ---- Booking --------------------------------------------------------------------------------- */
 
-static void a_booking_is_answered_and_kept(void **state)
+TEST_ON_BOTH(a_booking_is_answered_and_kept)
 {
     struct fixture *fixture = *state;
     assert_asked(fixture, "/book?train=berlin&person=ann&seat=1", 200, "berlin 1 ann\n");
@@ -85,7 +52,7 @@ static void a_booking_is_answered_and_kept(void **state)
     assert_non_null(strstr(fixture->answered.head, "Content-Type: application/json"));
 }
 
-static void the_rules_of_booking(void **state)
+TEST_ON_BOTH(the_rules_of_booking)
 {
     struct fixture *fixture = *state;
     assert_asked(fixture, "/book?train=t&person=ann&seat=4", 200, "t 4 ann\n");
@@ -99,7 +66,7 @@ static void the_rules_of_booking(void **state)
     assert_asked(fixture, "/trains/t", 200, "{\"Seats\":[\"\",\"\",\"\",\"ann\"]}\n");
 }
 
-static void invalid_bookings(void **state)
+TEST_ON_BOTH(invalid_bookings)
 {
     struct fixture *fixture = *state;
     assert_asked(fixture, "/book", 400, "missing");
@@ -145,7 +112,7 @@ static void assert_names_are_any_bytes(struct fixture *fixture)
     assert_asked(fixture, "/trains/%ff/", 200, "\"\xf0\x9f\x9a\x82\"");
 }
 
-static void names_may_hold_what_the_store_can_keep(void **state)
+TEST_ON_BOTH(names_may_hold_what_the_store_can_keep)
 {
     if (storage_is_text)
         assert_names_are_text(*state);
@@ -154,7 +121,7 @@ static void names_may_hold_what_the_store_can_keep(void **state)
 }
 
 /* Two people, one seat, at once: one of them gets it. */
-static void a_contested_seat_goes_to_one(void **state)
+TEST_ON_BOTH(a_contested_seat_goes_to_one)
 {
     struct fixture *fixture = *state;
     int ann = connection_open(&fixture->server);
@@ -180,7 +147,7 @@ static void a_contested_seat_goes_to_one(void **state)
     close(bob);
 }
 
-static void what_is_booked_is_there_after_a_restart(void **state)
+TEST_ON_BOTH(what_is_booked_is_there_after_a_restart)
 {
     struct fixture *fixture = *state;
     assert_asked(fixture, "/book?train=r&person=ann&seat=2", 200, "r 2 ann\n");
@@ -205,7 +172,7 @@ static void what_is_booked_is_there_after_a_restart(void **state)
 /* ---- Health ---------------------------------------------------------------------------------- */
 
 /* As balancers ask: GET or HEAD, by HTTP 1.0 or 1.1, with a Host or without. */
-static void health_is_told_to_balancers(void **state)
+TEST_ON_BOTH(health_is_told_to_balancers)
 {
     struct fixture *fixture = *state;
     assert_asked(fixture, "/health", 200, "ok\n");
@@ -224,7 +191,7 @@ static void health_is_told_to_balancers(void **state)
 
 /* ---- HTTP ------------------------------------------------------------------------------------ */
 
-static void other_paths_are_404(void **state)
+TEST_ON_BOTH(other_paths_are_404)
 {
     struct fixture *fixture = *state;
     assert_asked(fixture, "/", 404, "/book?train=T&person=P&seat=N");
@@ -235,7 +202,7 @@ static void other_paths_are_404(void **state)
     assert_asked(fixture, "*", 404, "");
 }
 
-static void other_methods_are_405(void **state)
+TEST_ON_BOTH(other_methods_are_405)
 {
     struct fixture *fixture = *state;
     static const char *const methods[] = {"POST", "PUT", "DELETE", "OPTIONS", "PATCH", "get", "X"};
@@ -251,7 +218,7 @@ static void other_methods_are_405(void **state)
     assert_asked(fixture, "/trains/m", 200, "{\"Seats\":[\"\",\"\",\"\",\"\"]}\n");
 }
 
-static void a_body_is_refused(void **state)
+TEST_ON_BOTH(a_body_is_refused)
 {
     struct fixture *fixture = *state;
     assert_asked_raw(fixture,
@@ -273,7 +240,7 @@ static void a_body_is_refused(void **state)
                      200);
 }
 
-static void what_is_too_large_is_4xx(void **state)
+TEST_ON_BOTH(what_is_too_large_is_4xx)
 {
     struct fixture *fixture = *state;
     static char request[40000];
@@ -287,7 +254,7 @@ static void what_is_too_large_is_4xx(void **state)
     assert_alive(fixture);
 }
 
-static void one_connection_serves_many_requests(void **state)
+TEST_ON_BOTH(one_connection_serves_many_requests)
 {
     struct fixture *fixture = *state;
     int connection = connection_open(&fixture->server);
@@ -306,7 +273,7 @@ static void one_connection_serves_many_requests(void **state)
     close(connection);
 }
 
-static void requests_sent_ahead_are_answered_in_order(void **state)
+TEST_ON_BOTH(requests_sent_ahead_are_answered_in_order)
 {
     struct fixture *fixture = *state;
     int connection = connection_open(&fixture->server);
@@ -323,7 +290,7 @@ static void requests_sent_ahead_are_answered_in_order(void **state)
     close(connection);
 }
 
-static void a_client_that_sends_no_more_is_answered(void **state)
+TEST_ON_BOTH(a_client_that_sends_no_more_is_answered)
 {
     struct fixture *fixture = *state;
     int connection = connection_open(&fixture->server);
@@ -335,7 +302,7 @@ static void a_client_that_sends_no_more_is_answered(void **state)
     close(connection);
 }
 
-static void http_1_0_is_answered_and_closed(void **state)
+TEST_ON_BOTH(http_1_0_is_answered_and_closed)
 {
     struct fixture *fixture = *state;
     int connection = connection_open(&fixture->server);
@@ -348,7 +315,7 @@ static void http_1_0_is_answered_and_closed(void **state)
     close(connection);
 }
 
-static void a_request_may_come_in_pieces(void **state)
+TEST_ON_BOTH(a_request_may_come_in_pieces)
 {
     struct fixture *fixture = *state;
     int connection = connection_open(&fixture->server);
@@ -361,7 +328,7 @@ static void a_request_may_come_in_pieces(void **state)
 }
 
 /* What is no HTTP is answered 4xx or hung up on, and does no harm. */
-static void nonsense_does_no_harm(void **state)
+TEST_ON_BOTH(nonsense_does_no_harm)
 {
     struct fixture *fixture = *state;
     static const char *const nonsense[] = {
@@ -388,7 +355,7 @@ static void nonsense_does_no_harm(void **state)
 }
 
 /* Nobody reads the answers: some of these are not whole, and the server waits for the rest. */
-static void changed_bytes_do_no_harm(void **state)
+TEST_ON_BOTH(changed_bytes_do_no_harm)
 {
     struct fixture *fixture = *state;
     static const char good[] = "GET /book?train=z&person=%41&seat=1 HTTP/1.1\r\nHost: t\r\n"
@@ -408,7 +375,7 @@ static void changed_bytes_do_no_harm(void **state)
 }
 
 /* Clients that go away at every moment: while sending, while waiting, with a reset. */
-static void clients_that_go_away_do_no_harm(void **state)
+TEST_ON_BOTH(clients_that_go_away_do_no_harm)
 {
     struct fixture *fixture = *state;
     static const char request[] = "GET /book?train=w&person=a&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n";
@@ -434,9 +401,8 @@ static int run_server(const char *program, const char *const *options, char *out
     return program_run(arguments, output, output_size);
 }
 
-static void the_help_names_every_option(void **state)
+TEST(the_help_names_every_option)
 {
-    (void)state;
     static const char *const help[] = {"--help", NULL};
     char output[8192];
     assert_int_equal(run_server(TRAIN_SERVER, help, output, sizeof output), 0);
@@ -455,9 +421,8 @@ static void the_help_names_every_option(void **state)
         assert_non_null(strstr(output, options_direct[i]));
 }
 
-static void wrong_command_lines_are_refused(void **state)
+TEST(wrong_command_lines_are_refused)
 {
-    (void)state;
 #define LISTEN "--listen", "127.0.0.1:0"
 #define STORE  "--store", "sqlite:/tmp/train-server-test-never-made/x.db"
     static const char *const lines[][8] = {
@@ -493,7 +458,7 @@ static void wrong_command_lines_are_refused(void **state)
     assert_int_equal(run_server(DIRECT_SERVER, good, NULL, 0), 1);
 }
 
-static void a_port_in_use_is_said(void **state)
+TEST_ON_BOTH(a_port_in_use_is_said)
 {
     struct fixture *fixture = *state;
     char listen[32];
@@ -503,37 +468,4 @@ static void a_port_in_use_is_said(void **state)
     assert_alive(fixture);
 }
 
-#define ON_BOTH(test)                                                                              \
-    {#test " (train-server)", test, start_batched, stop, NULL},                                    \
-    {                                                                                              \
-#test " (direct-server)", test, start_direct, stop, NULL                                   \
-    }
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        ON_BOTH(a_booking_is_answered_and_kept),
-        ON_BOTH(the_rules_of_booking),
-        ON_BOTH(invalid_bookings),
-        ON_BOTH(names_may_hold_what_the_store_can_keep),
-        ON_BOTH(a_contested_seat_goes_to_one),
-        ON_BOTH(what_is_booked_is_there_after_a_restart),
-        ON_BOTH(health_is_told_to_balancers),
-        ON_BOTH(other_paths_are_404),
-        ON_BOTH(other_methods_are_405),
-        ON_BOTH(a_body_is_refused),
-        ON_BOTH(what_is_too_large_is_4xx),
-        ON_BOTH(one_connection_serves_many_requests),
-        ON_BOTH(requests_sent_ahead_are_answered_in_order),
-        ON_BOTH(a_client_that_sends_no_more_is_answered),
-        ON_BOTH(http_1_0_is_answered_and_closed),
-        ON_BOTH(a_request_may_come_in_pieces),
-        ON_BOTH(nonsense_does_no_harm),
-        ON_BOTH(changed_bytes_do_no_harm),
-        ON_BOTH(clients_that_go_away_do_no_harm),
-        ON_BOTH(a_port_in_use_is_said),
-        cmocka_unit_test(the_help_names_every_option),
-        cmocka_unit_test(wrong_command_lines_are_refused),
-    };
-    return cmocka_run_group_tests(tests, storage_begin, storage_end);
-}
+TEST_GROUP(storage_begin, storage_end)

@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdint.h>
@@ -12,10 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
+
+#include "process.h"
+#include "temporary_folder.h"
 
 _Noreturn void rig_fail(const char *what)
 {
@@ -27,24 +27,14 @@ _Noreturn void rig_fail(const char *what)
 
 void folder_make(struct folder *folder)
 {
-    snprintf(folder->path, sizeof folder->path, "/tmp/train-server-test-XXXXXX");
-    if (mkdtemp(folder->path) == NULL)
-        rig_fail(folder->path);
+    temporary_folder_make(folder->path, sizeof folder->path, NULL);
     snprintf(folder->store, sizeof folder->store, "sqlite:%s/trains.db", folder->path);
     snprintf(folder->answers, sizeof folder->answers, "%s/answers", folder->path);
 }
 
-static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *place)
-{
-    (void)status;
-    (void)kind;
-    (void)place;
-    return remove(path);
-}
-
 void folder_remove(const struct folder *folder)
 {
-    nftw(folder->path, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    temporary_folder_remove(folder->path);
 }
 
 /* ---- Processes ------------------------------------------------------------------------------- */
@@ -55,19 +45,7 @@ static pid_t program_start(const char *const *arguments, int *ret_output)
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
         rig_fail("pipe");
-    pid_t parent = getpid();
-    pid_t pid = fork();
-    if (pid < 0)
-        rig_fail("fork");
-    if (pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (getppid() != parent)
-            _exit(126);
-        dup2(ends[1], STDOUT_FILENO);
-        execv(arguments[0], (char **)(uintptr_t)arguments);
-        perror(arguments[0]);
-        _exit(127);
-    }
+    pid_t pid = process_start(arguments, ends[1]);
     close(ends[1]);
     *ret_output = ends[0];
     return pid;
@@ -92,12 +70,7 @@ static int program_end(pid_t pid, int output, char *ret_output, size_t output_si
         memcpy(ret_output, text + size - kept, kept);
         ret_output[kept] = '\0';
     }
-    int status;
-    while (waitpid(pid, &status, 0) < 0) {
-        if (errno != EINTR)
-            rig_fail("waitpid");
-    }
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+    return process_end(pid);
 }
 
 int program_run(const char *const *arguments, char *ret_output, size_t output_size)

@@ -14,7 +14,7 @@ _Noreturn void rig_fail(const char *what);
 
 /* A temporary folder of its own; and remove it with all that is in it. */
 struct folder {
-    char path[64];
+    char path[64];    /* in TMPDIR, or /tmp */
     char store[320];  /* "sqlite:" and a file in it; tests may put another store here */
     char answers[96]; /* another file in it */
 };

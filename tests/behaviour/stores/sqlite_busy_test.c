@@ -13,20 +13,6 @@
 #include <string.h>
 #include <time.h>
 
-static int set_up(void **state)
-{
-    static struct sqlite_file file;
-    sqlite_file_init(&file);
-    *state = &file;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    sqlite_file_destroy(*state);
-    return 0;
-}
-
 /* An operation that adds 1 to "key" and is not waited for. */
 struct waiting {
     struct request request;
@@ -68,7 +54,7 @@ static void let_it_try(void)
 
 /* ---- Another process ------------------------------------------------------------------------ */
 
-TEST_WITH(test_a_save_waits_for_another_process, set_up, tear_down)
+SQLITE_TEST(test_a_save_waits_for_another_process)
 {
     struct sqlite_file *file = *state;
     batch_store *store = sqlite_file_store(file, NULL);
@@ -86,7 +72,7 @@ TEST_WITH(test_a_save_waits_for_another_process, set_up, tear_down)
     assert_int_equal(batch_store_close(store), BATCH_OK);
 }
 
-TEST_WITH(test_a_save_waits_no_longer_than_its_deadline, set_up, tear_down)
+SQLITE_TEST(test_a_save_waits_no_longer_than_its_deadline)
 {
     struct sqlite_file *file = *state;
     batch_store *store = sqlite_file_store(file, NULL);
@@ -116,7 +102,7 @@ TEST_WITH(test_a_save_waits_no_longer_than_its_deadline, set_up, tear_down)
     assert_int_equal(batch_store_close(store), BATCH_OK);
 }
 
-TEST_WITH(test_a_save_gives_up_waiting_when_the_time_to_stop_is_over, set_up, tear_down)
+SQLITE_TEST(test_a_save_gives_up_waiting_when_the_time_to_stop_is_over)
 {
     struct sqlite_file *file = *state;
     batch_store *store = sqlite_file_store(file, NULL);
@@ -134,7 +120,7 @@ TEST_WITH(test_a_save_gives_up_waiting_when_the_time_to_stop_is_over, set_up, te
     assert_int_equal(batch_store_close(store), BATCH_OK);
 }
 
-TEST_WITH(test_nobody_waits_behind_a_later_deadline, set_up, tear_down)
+SQLITE_TEST(test_nobody_waits_behind_a_later_deadline)
 {
     struct sqlite_file *file = *state;
     batch_store *store = sqlite_file_store(file, NULL);
@@ -157,7 +143,7 @@ TEST_WITH(test_nobody_waits_behind_a_later_deadline, set_up, tear_down)
     assert_int_equal(batch_store_close(store), BATCH_OK);
 }
 
-TEST_WITH(test_a_snapshot_that_is_kept_open_stops_nobody, set_up, tear_down)
+SQLITE_TEST(test_a_snapshot_that_is_kept_open_stops_nobody)
 {
     struct sqlite_file *file = *state;
     batch_store *store = sqlite_file_store(file, NULL);
@@ -194,7 +180,7 @@ static void *opener_main(void *arg)
     return NULL;
 }
 
-TEST_WITH(test_many_may_open_a_new_file_at_once, set_up, tear_down)
+SQLITE_TEST(test_many_may_open_a_new_file_at_once)
 {
     struct sqlite_file *file = *state;
     pthread_barrier_t barrier;
@@ -218,7 +204,7 @@ TEST_WITH(test_many_may_open_a_new_file_at_once, set_up, tear_down)
 }
 
 /* A file that is not in WAL mode yet is put into it, which nobody else may be using it for. */
-TEST_WITH(test_opening_waits_for_another_process, set_up, tear_down)
+SQLITE_TEST(test_opening_waits_for_another_process)
 {
     struct sqlite_file *file = *state;
     sqlite_file_execute(file, "PRAGMA journal_mode=DELETE; CREATE TABLE other (x)");
@@ -271,7 +257,7 @@ static void *adder_main(void *arg)
     return NULL;
 }
 
-TEST_WITH(test_nobody_in_a_process_is_told_that_the_file_is_busy, set_up, tear_down)
+SQLITE_TEST(test_nobody_in_a_process_is_told_that_the_file_is_busy)
 {
     struct sqlite_file *file = *state;
     batch_store *stores[STORES];

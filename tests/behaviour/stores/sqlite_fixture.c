@@ -1,10 +1,7 @@
-#ifndef _POSIX_C_SOURCE
-#define _POSIX_C_SOURCE 200809L /* mkdtemp */
-#endif
 #include "sqlite_fixture.h"
-#include "test.h"
 
-#include <dirent.h>
+#include "temporary_folder.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,11 +11,8 @@
 
 void sqlite_file_init(struct sqlite_file *file)
 {
-    const char *parent = getenv("TMPDIR");
     *file = (struct sqlite_file){.db = NULL};
-    snprintf(file->folder, sizeof file->folder, "%.40s/batch-XXXXXX",
-             parent != NULL && strlen(parent) <= 40 ? parent : "/tmp");
-    assert_non_null(mkdtemp(file->folder));
+    temporary_folder_make(file->folder, sizeof file->folder, NULL);
     snprintf(file->path, sizeof file->path, "%s/batch.db", file->folder);
     pthread_mutex_init(&file->lock, NULL);
 }
@@ -27,16 +21,22 @@ void sqlite_file_destroy(struct sqlite_file *file)
 {
     assert_int_equal(sqlite3_close(file->db), SQLITE_OK);
     pthread_mutex_destroy(&file->lock);
-    DIR *folder = opendir(file->folder);
-    assert_non_null(folder);
-    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
-        char path[400];
-        snprintf(path, sizeof path, "%s/%s", file->folder, entry->d_name);
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            assert_int_equal(unlink(path), 0);
-    }
-    closedir(folder);
-    assert_int_equal(rmdir(file->folder), 0);
+    temporary_folder_remove(file->folder);
+    assert_int_not_equal(access(file->folder, F_OK), 0);
+}
+
+int sqlite_file_set_up(void **state)
+{
+    static struct sqlite_file file;
+    sqlite_file_init(&file);
+    *state = &file;
+    return 0;
+}
+
+int sqlite_file_tear_down(void **state)
+{
+    sqlite_file_destroy(*state);
+    return 0;
 }
 
 /* The plain connection; NULL if it cannot be opened. With the lock held, or on the only thread. */

@@ -5,6 +5,7 @@
 #include <batch/sqlite.h>
 
 #include "suite.h"
+#include "test.h"
 
 #include <pthread.h>
 #include <sqlite3.h>
@@ -19,6 +20,11 @@ struct sqlite_file {
 /* Make a folder; the file itself is not made. Close the connection and remove the folder. */
 void sqlite_file_init(struct sqlite_file *file);
 void sqlite_file_destroy(struct sqlite_file *file);
+
+/* A test that finds such a file in *state. */
+#define SQLITE_TEST(name) TEST_WITH(name, sqlite_file_set_up, sqlite_file_tear_down)
+int sqlite_file_set_up(void **state);
+int sqlite_file_tear_down(void **state);
 
 /* Run SQL on the plain connection; must go well. On the test's thread only. */
 void sqlite_file_execute(struct sqlite_file *file, const char *sql);

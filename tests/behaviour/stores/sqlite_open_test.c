@@ -14,20 +14,6 @@
 
 enum { NOBODY = 65534 };
 
-static int set_up(void **state)
-{
-    static struct sqlite_file file;
-    sqlite_file_init(&file);
-    *state = &file;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    sqlite_file_destroy(*state);
-    return 0;
-}
-
 /* Opening must fail like this, with `text` in the message; any code will do if `code` is 0. */
 static void assert_refused(const char *path, const batch_sqlite_options *options, int status,
                            int code, const char *text)
@@ -56,7 +42,7 @@ static void assert_usable(batch_store *store)
 
 /* ---- Arguments ------------------------------------------------------------------------------ */
 
-TEST_WITH(test_arguments_are_checked, set_up, tear_down)
+SQLITE_TEST(test_arguments_are_checked)
 {
     struct sqlite_file *file = *state;
     assert_refused(NULL, NULL, BATCH_INVALID, 0, "path");
@@ -78,7 +64,7 @@ TEST_WITH(test_arguments_are_checked, set_up, tear_down)
     assert_int_equal(access(file->path, F_OK), -1); /* nothing was made */
 }
 
-TEST_WITH(test_options_from_before_a_member_was_added_are_understood, set_up, tear_down)
+SQLITE_TEST(test_options_from_before_a_member_was_added_are_understood)
 {
     struct sqlite_file *file = *state;
     batch_sqlite_options options = BATCH_SQLITE_OPTIONS_INIT;
@@ -94,7 +80,7 @@ TEST_WITH(test_options_from_before_a_member_was_added_are_understood, set_up, te
 
 /* ---- The file ------------------------------------------------------------------------------- */
 
-TEST_WITH(test_a_file_that_cannot_be_made_or_opened_is_refused, set_up, tear_down)
+SQLITE_TEST(test_a_file_that_cannot_be_made_or_opened_is_refused)
 {
     struct sqlite_file *file = *state;
     char path[160];
@@ -112,7 +98,7 @@ static void write_file(const char *path, const char *text)
     fclose(stream);
 }
 
-TEST_WITH(test_a_file_that_is_not_a_database_is_refused_and_left_alone, set_up, tear_down)
+SQLITE_TEST(test_a_file_that_is_not_a_database_is_refused_and_left_alone)
 {
     struct sqlite_file *file = *state;
     write_file(file->path, "this is a text and no database\n");
@@ -139,7 +125,7 @@ static void take_rights_back(const char *back)
     assert_int_equal(chdir(back), 0);
 }
 
-TEST_WITH(test_a_folder_or_file_that_can_only_be_read_is_refused, set_up, tear_down)
+SQLITE_TEST(test_a_folder_or_file_that_can_only_be_read_is_refused)
 {
     struct sqlite_file *file = *state;
     char back[256];
@@ -166,7 +152,7 @@ TEST_WITH(test_a_folder_or_file_that_can_only_be_read_is_refused, set_up, tear_d
     assert_int_equal(chmod(file->folder, 0755), 0);
 }
 
-TEST_WITH(test_a_path_is_never_a_uri, set_up, tear_down)
+SQLITE_TEST(test_a_path_is_never_a_uri)
 {
     struct sqlite_file *file = *state;
     char back[256];
@@ -181,7 +167,7 @@ TEST_WITH(test_a_path_is_never_a_uri, set_up, tear_down)
     assert_int_equal(batch_store_close(store), BATCH_OK);
 }
 
-TEST_WITH(test_a_file_that_is_gone_is_not_made_again_by_a_session, set_up, tear_down)
+SQLITE_TEST(test_a_file_that_is_gone_is_not_made_again_by_a_session)
 {
     struct sqlite_file *file = *state;
     batch_store *store = sqlite_file_store(file, NULL);
@@ -195,7 +181,7 @@ TEST_WITH(test_a_file_that_is_gone_is_not_made_again_by_a_session, set_up, tear_
     assert_int_equal(access(file->path, F_OK), -1);
 }
 
-TEST_WITH(test_states_outlive_the_store, set_up, tear_down)
+SQLITE_TEST(test_states_outlive_the_store)
 {
     struct sqlite_file *file = *state;
     for (int64_t i = 0; i < 3; i++) {
@@ -208,7 +194,7 @@ TEST_WITH(test_states_outlive_the_store, set_up, tear_down)
     }
 }
 
-TEST_WITH(test_a_file_is_put_into_wal_mode, set_up, tear_down)
+SQLITE_TEST(test_a_file_is_put_into_wal_mode)
 {
     struct sqlite_file *file = *state;
     sqlite_file_execute(file, "PRAGMA journal_mode=DELETE; CREATE TABLE other (x)");
@@ -223,7 +209,7 @@ TEST_WITH(test_a_file_is_put_into_wal_mode, set_up, tear_down)
 
 /* ---- The table ------------------------------------------------------------------------------ */
 
-TEST_WITH(test_names_may_hold_any_characters, set_up, tear_down)
+SQLITE_TEST(test_names_may_hold_any_characters)
 {
     struct sqlite_file *file = *state;
     batch_sqlite_options options = BATCH_SQLITE_OPTIONS_INIT;
@@ -244,7 +230,7 @@ TEST_WITH(test_names_may_hold_any_characters, set_up, tear_down)
         1);
 }
 
-TEST_WITH(test_a_table_of_ones_own_may_have_more_columns, set_up, tear_down)
+SQLITE_TEST(test_a_table_of_ones_own_may_have_more_columns)
 {
     struct sqlite_file *file = *state;
     sqlite_file_execute(file, "CREATE TABLE batch (id INTEGER PRIMARY KEY, state BLOB, version "
@@ -255,7 +241,7 @@ TEST_WITH(test_a_table_of_ones_own_may_have_more_columns, set_up, tear_down)
     assert_int_equal(sqlite_file_number(file, "SELECT count(*) FROM batch WHERE note = 'none'"), 1);
 }
 
-TEST_WITH(test_a_table_without_rowid_will_do, set_up, tear_down)
+SQLITE_TEST(test_a_table_without_rowid_will_do)
 {
     struct sqlite_file *file = *state;
     sqlite_file_execute(file, "CREATE TABLE batch (key BLOB PRIMARY KEY, version INT, state) "
@@ -265,7 +251,7 @@ TEST_WITH(test_a_table_without_rowid_will_do, set_up, tear_down)
     assert_int_equal(batch_store_close(store), BATCH_OK);
 }
 
-TEST_WITH(test_an_unsuitable_table_is_refused, set_up, tear_down)
+SQLITE_TEST(test_an_unsuitable_table_is_refused)
 {
     struct sqlite_file *file = *state;
     const struct {
@@ -303,7 +289,7 @@ TEST_WITH(test_an_unsuitable_table_is_refused, set_up, tear_down)
 }
 
 /* Rows that somebody else wrote badly. */
-TEST_WITH(test_a_row_that_is_not_as_it_should_be_is_not_loaded, set_up, tear_down)
+SQLITE_TEST(test_a_row_that_is_not_as_it_should_be_is_not_loaded)
 {
     struct sqlite_file *file = *state;
     sqlite_file_execute(file, "CREATE TABLE batch (key BLOB PRIMARY KEY, version INT, state BLOB)");

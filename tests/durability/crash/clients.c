@@ -5,17 +5,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "process.h"
+#include "temporary_folder.h"
 
 enum { LOOK_NS = 200 * 1000, NUMBER_SIZE = 16 };
 
@@ -27,20 +26,11 @@ static _Noreturn void fail(const char *what)
 
 /* ---- Folder and book ------------------------------------------------------------------------ */
 
-/* In memory if there is room for that: a kill asks nothing of the disk. */
-static const char *place_of_folders(void)
-{
-    const char *chosen = getenv("TMPDIR");
-    if (chosen != NULL)
-        return chosen;
-    return access("/dev/shm", W_OK | X_OK) == 0 ? "/dev/shm" : "/tmp";
-}
-
 void crew_make(struct crew *crew)
 {
-    snprintf(crew->folder, sizeof crew->folder, "%s/batch-crash-XXXXXX", place_of_folders());
-    if (mkdtemp(crew->folder) == NULL)
-        fail(crew->folder);
+    /* In memory if nothing else was chosen: a kill asks nothing of the disk. */
+    bool has_shm = getenv("TMPDIR") == NULL && access("/dev/shm", W_OK | X_OK) == 0;
+    temporary_folder_make(crew->folder, sizeof crew->folder, has_shm ? "/dev/shm" : NULL);
     snprintf(crew->book_path, sizeof crew->book_path, "%s/book", crew->folder);
     int file = open(crew->book_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (file < 0 || ftruncate(file, sizeof *crew->book) != 0)
@@ -52,18 +42,10 @@ void crew_make(struct crew *crew)
     crew->book = memory;
 }
 
-static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *place)
-{
-    (void)status;
-    (void)kind;
-    (void)place;
-    return remove(path);
-}
-
 void crew_unmake(struct crew *crew)
 {
     munmap(crew->book, sizeof *crew->book);
-    nftw(crew->folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    temporary_folder_remove(crew->folder);
 }
 
 void crew_begin_round(struct crew *crew)
@@ -85,17 +67,7 @@ void crew_start(struct crew *crew, unsigned node)
                                      numbers[0], numbers[1],    numbers[2],
                                      numbers[3], crew->mistake, NULL};
     crew->nodes[node].life = crew->lives++;
-    pid_t parent = getpid();
-    pid_t pid = fork();
-    if (pid < 0)
-        fail("fork");
-    if (pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (getppid() == parent)
-            execv(arguments[0], (char **)(uintptr_t)arguments);
-        _exit(127);
-    }
-    crew->nodes[node].pid = pid;
+    crew->nodes[node].pid = process_start(arguments, -1);
 }
 
 static void node_signal(const struct crew *crew, unsigned node, int number)
@@ -106,24 +78,18 @@ static void node_signal(const struct crew *crew, unsigned node, int number)
 
 void crew_kill(struct crew *crew, unsigned node)
 {
-    int status = 0;
     node_signal(crew, node, SIGKILL);
-    if (waitpid(crew->nodes[node].pid, &status, 0) != crew->nodes[node].pid)
-        fail("waitpid");
+    int ended = process_end(crew->nodes[node].pid);
     crew->nodes[node].pid = 0;
-    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) {
-        fprintf(stderr, "crash: a node ended by itself, status %d\n", status);
+    if (ended != -SIGKILL) {
+        fprintf(stderr, "crash: a node ended by itself: %d\n", ended);
         exit(1);
     }
 }
 
 void crew_pause(struct crew *crew, unsigned node)
 {
-    int status;
-    node_signal(crew, node, SIGSTOP);
-    if (waitpid(crew->nodes[node].pid, &status, WUNTRACED) != crew->nodes[node].pid ||
-        !WIFSTOPPED(status))
-        fail("a node does not stop");
+    process_pause(crew->nodes[node].pid);
 }
 
 void crew_resume(struct crew *crew, unsigned node)

@@ -1,5 +1,5 @@
-/* engine_test.c: every fault in turn in libbatch itself: with load and save functions, with the
- * memory store, and with a store and a codec that fail in every way that they may. */
+/* engine_fault_test.c: every fault in turn in libbatch itself: with load and save functions, with
+ * the memory store, and with a store and a codec that fail in every way that they may. */
 #include "scenario.h"
 #include "store_wrapper.h"
 

@@ -1,4 +1,4 @@
-/* postgres_test.c: every fault in turn in the PostgreSQL store, and in what libpq asks of the
+/* postgres_fault_test.c: every fault in turn in the PostgreSQL store, and in what libpq asks of the
  * system: memory fails and connections are cut below libpq, which then says what it says. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

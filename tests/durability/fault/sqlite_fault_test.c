@@ -1,9 +1,10 @@
-/* sqlite_test.c: every fault in turn in the SQLite store, and in what SQLite asks of the system:
- * memory and files fail below SQLite, which then says what it says. */
+/* sqlite_fault_test.c: every fault in turn in the SQLite store, and in what SQLite asks of the
+ * system: memory and files fail below SQLite, which then says what it says. */
 #ifndef _POSIX_C_SOURCE
-#define _POSIX_C_SOURCE 200809L /* mkdtemp */
+#define _POSIX_C_SOURCE 200809L
 #endif
 #include "scenario.h"
+#include "temporary_folder.h"
 
 #include <batch/sqlite.h>
 
@@ -197,13 +198,11 @@ int main(int argc, char **argv)
     must(sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0) == SQLITE_OK, "lookaside");
     must(faults_hook("libsqlite3"), "it calls nothing of the system");
     bool is_in_memory = access("/dev/shm", W_OK) == 0;
-    snprintf(file.folder, sizeof file.folder, "%s/batch-fault-XXXXXX",
-             is_in_memory ? "/dev/shm" : "/tmp");
-    must(mkdtemp(file.folder) != NULL, "no folder");
+    temporary_folder_make(file.folder, sizeof file.folder, is_in_memory ? "/dev/shm" : "/tmp");
     snprintf(file.path, sizeof file.path, "%s/batch.db", file.folder);
     story_sweep(scenes, sizeof scenes / sizeof scenes[0]);
     file_clear(&file.ground);
-    rmdir(file.folder);
+    temporary_folder_remove(file.folder);
     story_report(argv[0]);
     return 0;
 }
