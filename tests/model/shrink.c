@@ -1,37 +1,34 @@
-/* shrink.c: from a failing history to a short one that fails in the same place.
- *
- * Leave out items, in runs that get shorter until each has been tried alone; then make the world
- * simpler: fewer nodes, no options, no luck; and begin again, until nothing helps any more. A
- * history takes some ten microseconds, so there is no need to be clever. */
+#include "shrink.h"
+
 #include "simulation.h"
 
 struct shrinking {
-    struct sim *sim;
-    struct sim_script *script; /* fails */
+    struct model *model;
+    struct schedule *schedule; /* fails */
     const char *format;        /* there */
-    uint64_t histories;
+    uint64_t schedules;
 };
 
 static bool fails(struct shrinking *s)
 {
-    struct sim_tally tally = {0};
-    s->histories++;
-    return !sim_run(s->sim, s->script, &tally) && s->sim->format == s->format;
+    struct tally tally = {0};
+    s->schedules++;
+    return !simulation_run(s->model, s->schedule, &tally) && s->model->format == s->format;
 }
 
 static bool leave_out(struct shrinking *s, uint32_t first, uint32_t size)
 {
-    struct sim_item *items = s->script->items;
-    bool was_left_out[SIM_ITEMS];
+    struct schedule_item *items = s->schedule->items;
+    bool was_left_out[MODEL_ITEMS];
     bool is_any = false;
-    for (uint32_t i = first; i < first + size && i < s->script->items_size; i++) {
+    for (uint32_t i = first; i < first + size && i < s->schedule->items_size; i++) {
         was_left_out[i] = items[i].is_left_out;
         is_any = is_any || !was_left_out[i];
         items[i].is_left_out = true;
     }
     if (!is_any || fails(s))
         return is_any;
-    for (uint32_t i = first; i < first + size && i < s->script->items_size; i++)
+    for (uint32_t i = first; i < first + size && i < s->schedule->items_size; i++)
         items[i].is_left_out = was_left_out[i];
     return false;
 }
@@ -39,8 +36,8 @@ static bool leave_out(struct shrinking *s, uint32_t first, uint32_t size)
 static bool leave_out_all(struct shrinking *s)
 {
     bool is_better = false;
-    for (uint32_t size = SIM_ITEMS / 2; size > 0; size /= 2) {
-        for (uint32_t first = s->script->items_size / size * size + size; first > 0;) {
+    for (uint32_t size = MODEL_ITEMS / 2; size > 0; size /= 2) {
+        for (uint32_t first = s->schedule->items_size / size * size + size; first > 0;) {
             first -= size;
             is_better = leave_out(s, first, size) || is_better;
         }
@@ -48,7 +45,7 @@ static bool leave_out_all(struct shrinking *s)
     return is_better;
 }
 
-/* Try a script in which one thing is simpler; true if it was not already, and still fails. */
+/* Try a schedule in which one thing is simpler; true if it was not already, and still fails. */
 #define TRY(s, field, value)                                                                       \
     do {                                                                                           \
         __typeof__(field) before = (field);                                                        \
@@ -64,9 +61,9 @@ static bool leave_out_all(struct shrinking *s)
 static bool simplify_world(struct shrinking *s)
 {
     bool is_better = false;
-    struct sim_config *config = &s->script->config;
+    struct model_config *config = &s->schedule->config;
     struct batch__core_config *core = &config->core;
-    TRY(s, config->is_jumbled, false);
+    TRY(s, config->is_shuffled, false);
     TRY(s, config->late_percent, 0);
     TRY(s, config->at_once_percent, 0);
     TRY(s, config->fault_percent, 0);
@@ -78,12 +75,11 @@ static bool simplify_world(struct shrinking *s)
     TRY(s, core->cache_max, 0);
     TRY(s, core->replays_max, 0);
     TRY(s, core->refuses_early, false);
-    TRY(s, core->window_ns, 100 * SIM_US);
-    TRY(s, core->deadline_ns, 400 * SIM_US);
-    TRY(s, config->load_max_ns, 20 * SIM_US);
-    TRY(s, config->save_max_ns, 40 * SIM_US);
-    TRY(s, config->first_name, 0);
-    for (uint32_t i = 0; i < SIM_NODES; i++)
+    TRY(s, core->window_ns, 100 * MODEL_US);
+    TRY(s, core->deadline_ns, 400 * MODEL_US);
+    TRY(s, config->load_max_ns, 20 * MODEL_US);
+    TRY(s, config->save_max_ns, 40 * MODEL_US);
+    for (uint32_t i = 0; i < MODEL_NODES; i++)
         TRY(s, config->offset_ns[i], 0);
     for (uint32_t nodes = 1; nodes < config->nodes_size; nodes++)
         TRY(s, config->nodes_size, nodes);
@@ -93,49 +89,49 @@ static bool simplify_world(struct shrinking *s)
 static bool simplify_items(struct shrinking *s)
 {
     bool is_better = false;
-    for (uint32_t i = 0; i < s->script->items_size; i++) {
-        struct sim_item *item = &s->script->items[i];
+    for (uint32_t i = 0; i < s->schedule->items_size; i++) {
+        struct schedule_item *item = &s->schedule->items[i];
         if (item->is_left_out)
             continue;
-        TRY(s, item->luck, 0);
+        TRY(s, item->draw, 0);
         TRY(s, item->start_by_ns, 0);
         TRY(s, item->takes_ns, 0);
         TRY(s, item->is_canceled, false);
-        TRY(s, item->lacks_memory, false);
-        TRY(s, item->verdict, SIM_CHANGES);
+        TRY(s, item->fails_memory, 0);
+        TRY(s, item->effect, CHANGES);
         TRY(s, item->after, 0);
         TRY(s, item->key, 0);
         TRY(s, item->node, 0);
-        uint64_t rounded_ns = item->at_ns / (100 * SIM_US) * (100 * SIM_US);
-        bool is_in_order = i == 0 || rounded_ns >= s->script->items[i - 1].at_ns;
+        uint64_t rounded_ns = item->at_ns / (100 * MODEL_US) * (100 * MODEL_US);
+        bool is_in_order = i == 0 || rounded_ns >= s->schedule->items[i - 1].at_ns;
         if (is_in_order)
             TRY(s, item->at_ns, rounded_ns);
-        if (item->length_ns > 1000 * SIM_US)
-            TRY(s, item->length_ns, 1000 * SIM_US);
+        if (item->length_ns > 1000 * MODEL_US)
+            TRY(s, item->length_ns, 1000 * MODEL_US);
     }
     return is_better;
 }
 
 /* Out of the list for good, or a time could not be rounded for one that is not there. */
-static void close_up(struct sim_script *script)
+static void close_up(struct schedule *schedule)
 {
     uint32_t size = 0;
-    for (uint32_t i = 0; i < script->items_size; i++) {
-        if (!script->items[i].is_left_out)
-            script->items[size++] = script->items[i];
+    for (uint32_t i = 0; i < schedule->items_size; i++) {
+        if (!schedule->items[i].is_left_out)
+            schedule->items[size++] = schedule->items[i];
     }
-    script->items_size = size;
+    schedule->items_size = size;
 }
 
-uint64_t sim_shrink(struct sim *sim, struct sim_script *script)
+uint64_t shrink(struct model *model, struct schedule *schedule)
 {
-    struct shrinking s = {sim, script, sim->format, 0};
+    struct shrinking s = {model, schedule, model->format, 0};
     bool is_better = true;
     while (is_better) {
         is_better = leave_out_all(&s);
-        close_up(script);
+        close_up(schedule);
         is_better = simplify_world(&s) || is_better;
         is_better = simplify_items(&s) || is_better;
     }
-    return s.histories;
+    return s.schedules;
 }

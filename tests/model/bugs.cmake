@@ -1,0 +1,187 @@
+# The injected bugs of the core, all in one copy of it, each behind a switch of its own: what they are
+# is said in bugs.h.
+set(mutated actions admission cache events pool replay sweep table window)
+foreach(file IN LISTS mutated)
+    batch_mutant_read(text_${file} src/core/${file}.c)
+endforeach()
+
+function(inject file text instead)
+    batch_mutant_replace(text_${file} src/core/${file}.c "${text}" "${instead}")
+    set(text_${file} "${text_${file}}" PARENT_SCOPE)
+endfunction()
+
+# Submit.
+inject(events
+    [[    batch__ops_push(&batch->waiting, op);]]
+    [[    if (BUG(fifo_broken) && batch->waiting.head != NULL) {
+        op->private_next = batch->waiting.head;
+        batch->waiting.head = op;
+        batch->waiting.count++;
+    } else
+        batch__ops_push(&batch->waiting, op);]])
+inject(events
+    [[core->ops >= core->config.ops_waiting_max]]
+    [[core->ops >= core->config.ops_waiting_max + BUG(limit_ignored)]])
+inject(events
+    [[    if (batch == NULL)
+        batch__refuse(core, op, BATCH_NO_MEMORY);]]
+    [[    if (batch == NULL && BUG(no_memory_not_reported))
+        core->ops--;
+    else if (batch == NULL)
+        batch__refuse(core, op, BATCH_NO_MEMORY);]])
+inject(pool
+    [[if (batch->key_size > BATCH__KEY_INLINE)]]
+    [[if (batch->key_size > BATCH__KEY_INLINE && !BUG(key_memory_lost))]])
+inject(admission
+    [[        return 0;
+    }]]
+    [[        return BUG(refused_at_rest) ? save_ns : 0;
+    }]])
+inject(events
+    [[    batch__check(core->running == NULL);
+    if (now_ns > core->now_ns)]]
+    [[    batch__check(core->running == NULL);
+    if (now_ns > core->now_ns || BUG(time_runs_back))]])
+inject(table
+    [[if (key_size == 0 || memcmp(slot->batch->key, key, key_size) == 0)]]
+    [[if (key_size == 0 || memcmp(slot->batch->key, key, key_size) == 0 || BUG(keys_mixed_up))]])
+
+# Cancel and expiry.
+inject(sweep
+    [[            batch__refuse(core, op, status);
+            continue;]]
+    [[            batch__refuse(core, op, status);
+            if (!BUG(canceled_completed_twice))
+                continue;]])
+inject(sweep
+    [[            batch->phase = BATCH__ENDED;]]
+    [[            batch->phase = BUG(loaded_for_nobody) ? BATCH__BEGUN : BATCH__ENDED;]])
+inject(events
+    [[    core->is_sweep_wanted = true;]]
+    [[    core->is_sweep_wanted = !BUG(canceled_not_noticed);]])
+inject(sweep
+    [[core->is_sweep_wanted && core->todo_first != NULL;]]
+    [[core->is_sweep_wanted && core->todo_first != NULL &&
+                           !BUG(canceled_and_forgotten);]])
+inject(actions
+    [[    int status = batch__op_refusal(op, core->now_ns);]]
+    [[    int status = batch__op_refusal(op, core->now_ns);
+    if (BUG(expired_runs) && status == BATCH_EXPIRED)
+        status = BATCH_OK;]])
+inject(actions
+    [[if (batch__op_is_canceled(op)) {]]
+    [[if (batch__op_is_canceled(op) && !BUG(canceled_replayed)) {]])
+
+# Load, window, save.
+inject(events
+    [[    batch->ran = batch__ops_take(ops);]]
+    [[    if (BUG(load_error_completes_one))
+        batch__ops_push(&batch->ran, batch__ops_pop(ops));
+    else
+        batch->ran = batch__ops_take(ops);]])
+inject(events
+    [[        first_load_failed(core, batch);
+    batch__todo_push(core, batch);]]
+    [[        first_load_failed(core, batch);
+    if (!BUG(loaded_not_noticed) || batch->phase != BATCH__OPEN)
+        batch__todo_push(core, batch);]])
+inject(window
+    [[    batch->joining = batch->waiting.count;]]
+    [[    batch->joining = BUG(waiting_not_joining) ? 0 : batch->waiting.count;]])
+inject(events
+    [[    uint64_t window_ns = core->due.first != NULL ?]]
+    [[    uint64_t window_ns = core->due.first != NULL && !BUG(window_never_closes) ?]])
+inject(window
+    [[sum_or_max(core->now_ns, core->config.window_ns)]]
+    [[sum_or_max(core->now_ns, core->config.window_ns >> BUG(window_closes_early)
+                                       << BUG(window_too_long))]])
+inject(window
+    [[    batch->deadline_ns = sum_or_max(]]
+    [[    if (!BUG(deadline_of_another) || batch->deadline_ns == 0)
+        batch->deadline_ns = sum_or_max(]])
+inject(actions
+    [[    else
+        batch->phase = batch->changed > 0 ? BATCH__CLOSED : BATCH__COMPLETE;]]
+    [[    else if (BUG(no_save_after_change) && batch->changed < batch->ran.count)
+        batch->phase = BATCH__COMPLETE;
+    else
+        batch->phase = batch->changed > 0 || BUG(save_without_change) ? BATCH__CLOSED
+                                                                              : BATCH__COMPLETE;]])
+inject(actions
+    [[batch->ran.count >= core->config.ops_max]]
+    [[batch->ran.count >= core->config.ops_max + BUG(size_ignored)]])
+inject(actions
+    [[    if (batch->ran.count == 0)
+        batch->first_wait_ns =]]
+    [[    if (batch->ran.count == 0 || BUG(last_wait_recorded))
+        batch->first_wait_ns =]])
+inject(events
+    [[core->due.first != NULL && calls_max-- > 0]]
+    [[core->due.first != NULL && (calls_max-- > 0 || BUG(flush_without_limit))]])
+
+# The outcome.
+inject(events
+    [[        batch->status = (int8_t)status;]]
+    [[        batch->status = (int8_t)status;
+        if (BUG(unknown_reported_as_failed) && status == BATCH_UNKNOWN)
+            batch->status = BATCH_SAVE_FAILED;
+        if (BUG(failed_reported_as_ok) && status == BATCH_SAVE_FAILED)
+            batch->status = BATCH_OK;
+        if (BUG(conflict_reported_as_failed) && status == BATCH_CONFLICT)
+            batch->status = BATCH_SAVE_FAILED;
+        if (BUG(canceled_after_run) && batch->ran.count > 1 &&
+            batch__op_is_canceled(batch->ran.head))
+            batch__refuse(core, batch__ops_pop(&batch->ran), BATCH_CANCELED);]])
+inject(actions
+    [[    batch__todo_pop(core);
+    if (batch->waiting.count > 0) {]]
+    [[    batch__todo_pop(core);
+    if (BUG(stop_forgets_waiting) && core->is_stopping && batch->waiting.count > 0) {
+        core->ops -= batch->waiting.count;
+        batch->waiting.count = 0;
+        batch->waiting.head = NULL;
+        batch__waiting_remove(&core->waiting, batch);
+    }
+    if (batch->waiting.count > 0) {]])
+inject(events
+    [[    batch__mean_add(&core->save_mean_ns,]]
+    [[    if (!BUG(save_time_forgotten))
+        batch__mean_add(&core->save_mean_ns,]])
+
+# Replays and cached resources.
+inject(events
+    [[status == BATCH_CONFLICT && batch__may_replay(core, batch)]]
+    [[(status == BATCH_CONFLICT || (BUG(unknown_replayed) && status == BATCH_UNKNOWN)) &&
+        batch__may_replay(core, batch)]])
+inject(replay
+    [[batch->replays < core->config.replays_max]]
+    [[batch->replays < core->config.replays_max + BUG(replay_without_limit)]])
+inject(replay
+    [[core->now_ns < batch->deadline_ns]]
+    [[(core->now_ns < batch->deadline_ns || BUG(replay_after_deadline))]])
+inject(replay
+    [[    batch->to_replay = batch__ops_take(&batch->ran);]]
+    [[    batch->to_replay = batch__ops_take(&batch->ran);
+    if (BUG(replay_out_of_order) && batch->to_replay.count > 1)
+        batch__ops_push(&batch->to_replay, batch__ops_pop(&batch->to_replay));]])
+inject(replay
+    [[    batch->phase = BATCH__DROP;]]
+    [[    batch->phase = BUG(replay_on_old_resource) ? BATCH__REPLAY : BATCH__DROP;]])
+inject(actions
+    [[batch->changed == 0 && batch->is_cached]]
+    [[batch->changed == 0 && batch->is_cached && !BUG(cached_not_rechecked)]])
+inject(cache
+    [[batch->status == BATCH_OK]]
+    [[(batch->status == BATCH_OK || BUG(cached_after_failed_save))]])
+inject(actions
+    [[if (batch->is_loaded && core->is_stopping) {]]
+    [[if (batch->is_loaded && core->is_stopping && !BUG(cached_after_stop)) {]])
+inject(cache
+    [[batch__cache_trim(core, core->config.cache_max - 1);]]
+    [[batch__cache_trim(core, core->config.cache_max - !BUG(cached_without_limit));]])
+
+set(mutant_sources)
+foreach(file IN LISTS mutated)
+    batch_mutant_write(path core src/core/${file}.c "#include \"bugs.h\"\n${text_${file}}")
+    list(APPEND mutant_sources "${path}")
+endforeach()

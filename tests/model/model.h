@@ -1,0 +1,142 @@
+/* model.h: a small world: up to three nodes, each with a core of its own (the real one, src/core),
+ * one store of versioned rows, and clients. All that happens in it follows from one seed, or from
+ * the bytes of a fuzzer. One oracle observes; three drivers decide what happens:
+ *
+ *   simulation.c  time: a schedule (schedule.c) is carried out by workers (worker.c) on all nodes
+ *   orderings.c   any event at any time on one core, in orders that no worker would ever produce
+ *   bytes.c       the same, and a fuzzer decides
+ *
+ *   model_node.c  what surrounds a core: memory, clock, actions, events
+ *   model_store.c calls in flight, and the rows: a save is a list with its operations appended
+ *   oracle.c, oracle_outcome.c  what is wrong
+ *   transcript.c  what happens as text
+ *   shrink.c      a failing schedule made short
+ *   bugs.h        injected bugs, in another build of the same program
+ *
+ * Nothing is allocated: what the cores ask for comes from an arena of each node.
+ */
+#ifndef BATCH_TESTS_MODEL_H
+#define BATCH_TESTS_MODEL_H
+
+#include "bugs.h"
+#include "draw.h"
+#include "model_node.h"
+#include "model_store.h"
+#include "oracle.h"
+#include "schedule.h"
+#include "tally.h"
+
+#include <setjmp.h>
+
+struct model_op {
+    batch_op op;
+    uint64_t draw;
+    uint64_t submitted_ns; /* by the model's time */
+    uint64_t accepted_ns;  /* by the core's */
+    uint32_t takes_ns;
+    uint8_t number;
+    uint8_t key;
+    uint8_t node;
+    uint8_t effect;       /* enum schedule_effect */
+    uint8_t calls;        /* made for it */
+    int8_t must_be;       /* how it must be refused; BATCH_OK: it must not */
+    int8_t status;        /* completed with */
+    uint8_t fails_memory; /* the allocation that fails when it is taken; 0: none */
+    bool may_lack_memory; /* one failed */
+    bool may_be_full;     /* its key's limit may be reached; it depends on actions not taken */
+    bool would_expire;    /* and is refused for it */
+    bool may_expire;      /* its key was being saved, and it cannot wait long */
+    bool is_canceled;
+    bool has_run;
+    bool has_left;   /* it ran, and was canceled before its replay */
+    bool is_changed; /* by its last run */
+    uint32_t floor;  /* what it must see at the least: somebody was told before it was submitted */
+    uint32_t seen_base, seen_size, seen_hash; /* the log after its last run */
+};
+
+struct model {
+    const struct schedule *schedule;
+    const struct model_config *config; /* of the schedule */
+    struct tally *tally;
+    bool is_transcribed; /* on stderr */
+    uint64_t now_ns;
+    uint64_t hash;
+    uint32_t steps;
+    uint32_t item;     /* the next of the schedule */
+    uint32_t ops_size; /* so far */
+    uint32_t others_size;
+
+    struct oracle oracle;
+    struct model_row rows[MODEL_KEYS];
+    uint32_t calls_size;
+    struct model_call calls[MODEL_CALLS];
+    struct model_node nodes[MODEL_NODES];
+    struct model_op ops[MODEL_OPS];
+
+    jmp_buf on_wrong;
+    const char *format; /* of what is wrong: the same place says the same; NULL: nothing is */
+    char wrong[256];
+};
+
+/* Let `drive` do with the model, as it is at the beginning of this schedule. True if nothing was
+ * wrong; else model->wrong says what. */
+bool model_run(struct model *model, const struct schedule *schedule, struct tally *tally,
+               void (*drive)(struct model *model, void *arg), void *arg);
+
+__attribute__((noreturn, format(printf, 2, 3))) void model_wrong(struct model *model,
+                                                                 const char *format, ...);
+
+#define must(model, condition, ...)                                                                \
+    do {                                                                                           \
+        if (__builtin_expect(!(condition), 0))                                                     \
+            model_wrong(model, __VA_ARGS__);                                                       \
+    } while (0)
+
+const char *key_name(uint32_t key);
+
+/* A client submits an operation; it goes to the inbox of a node, if any is up. */
+void model_submit(struct model *model, const struct schedule_item *item);
+
+static inline void saw(struct model *model, enum event event)
+{
+    model->tally->events[event]++;
+}
+
+/* Everything that happens goes through here. */
+static inline void model_step(struct model *model, uint64_t what)
+{
+    model->steps++;
+    model->hash = (model->hash ^ what ^ model->now_ns << 20) * UINT64_C(0x9E3779B97F4A7C15);
+    model->hash ^= model->hash >> 29;
+}
+
+static inline uint64_t op_bit(uint32_t number)
+{
+    return UINT64_C(1) << number;
+}
+
+static inline struct model_op *op_of(batch_op *op)
+{
+    return (struct model_op *)(void *)op; /* its first member */
+}
+
+/* Hashes are the same for many keys, names are not: of the size alone, but for two of them. */
+static inline uint32_t key_number(const struct batch__batch *batch)
+{
+    if (batch->key_size != 1)
+        return batch->key_size == 0 ? 2 : 1;
+    return *(const char *)batch->key == 'a' ? 0 : 3;
+}
+
+static inline struct oracle_key *oracle_key_of(struct model_node *node,
+                                               const struct batch__batch *batch)
+{
+    return &node->oracle.keys[key_number(batch)];
+}
+
+static inline uint32_t node_number(const struct model *model, const struct model_node *node)
+{
+    return (uint32_t)(node - model->nodes);
+}
+
+#endif

@@ -1,0 +1,282 @@
+#include "model_node.h"
+
+#include "model.h"
+#include "oracle_outcome.h"
+#include "transcript.h"
+
+#include <string.h>
+
+/* ---- Memory --------------------------------------------------------------------------------- */
+
+static void *take(size_t size, void *arg)
+{
+    struct model_node *node = arg;
+    if (node->arena_fails > 0 && --node->arena_fails == 0) {
+        node->arena_failed++;
+        return NULL;
+    }
+    size = (size + 63) / 64 * 64;
+    if (size > MODEL_ARENA - node->arena_size)
+        return NULL; /* a leak: nobody gets so much */
+    void *memory = &node->arena[node->arena_size];
+#ifdef BATCH_DEBUG_CHECKS
+    memset(memory, 0xA5, size); /* nobody may count on zeroes */
+#endif
+    node->arena_size += (uint32_t)size;
+    node->arena_live++;
+    return memory;
+}
+
+static void give(void *memory, void *arg)
+{
+    struct model_node *node = arg;
+    if (memory != NULL)
+        node->arena_live--;
+}
+
+/* ---- An incarnation ------------------------------------------------------------------------- */
+
+void model_node_start(struct model *model, struct model_node *node)
+{
+    uint64_t offset_ns = node->offset_ns;
+    uint64_t iterations = node->iterations;
+    memset(node, 0, offsetof(struct model_node, arena));
+    node->offset_ns = offset_ns;
+    node->iterations = iterations;
+    node->state = NODE_UP;
+    node->oracle.is_clean = true;
+    node->due_ns = MODEL_NEVER;
+    node->restart_ns = MODEL_NEVER;
+    struct batch__core_config config = model->config->core;
+    config.allocator = (batch_allocator){take, give, node};
+    batch__core_init(&node->core, &config);
+    node->core.pool.slab_bytes = 1024; /* it grows from here: small, and often */
+}
+
+static void go_down(struct model *model, struct model_node *node, uint64_t down_ns)
+{
+    node->state = NODE_DOWN;
+    node->due_ns = MODEL_NEVER;
+    node->restart_ns = down_ns == MODEL_NEVER ? MODEL_NEVER : model->now_ns + down_ns;
+}
+
+void model_node_crash(struct model *model, struct model_node *node, uint64_t down_ns)
+{
+    transcribe(model, node, "crash");
+    saw(model, EVENT_crash);
+    model_step(model, 0x200 + node_number(model, node));
+    model->oracle.crashed |= node->oracle.pending;
+    model_store_crashed(model, node);
+    go_down(model, node, down_ns);
+}
+
+void model_node_end(struct model *model, struct model_node *node)
+{
+    batch__core_destroy(&node->core);
+    must(model, node->arena_live == 0, "%u blocks of memory are left", node->arena_live);
+    transcribe(model, node, "has stopped");
+    bool is_for_good = (node->draw & 7) < 2;
+    go_down(model, node, is_for_good ? MODEL_NEVER : (node->draw >> 8 & 0xFF) * MODEL_US);
+}
+
+uint64_t model_node_now(const struct model *model, const struct model_node *node)
+{
+    return model->now_ns + node->elapsed_ns + node->offset_ns;
+}
+
+/* ---- Actions -------------------------------------------------------------------------------- */
+
+static void run(struct model *model, struct model_node *node, const struct batch__action *action)
+{
+    struct model_op *op = op_of(action->op);
+    struct model_log *log = resource_of(action->batch);
+    bool is_forgotten = BUG(replay_forgets) && op->has_run;
+    op->is_changed = op->effect == CHANGES || (op->effect == CHANGES_EVEN && log->size % 2 == 0);
+    oracle_run(model, node, action->batch, op);
+    must(model, log->size <= MODEL_LOG - 2, "%c runs on a resource that is not there",
+         letter_of(op));
+    if (op->is_changed && !is_forgotten)
+        log_append(log, op->number);
+    if (op->is_changed && BUG(run_twice) && op->number % 4 == 1)
+        log_append(log, op->number);
+    op->seen_base = log->base;
+    op->seen_size = log->size;
+    op->seen_hash = log->hash;
+    transcribe(model, node, "%s: run %c%s", key_name(op->key), letter_of(op),
+               op->is_changed ? "" : ", unchanged");
+    node->elapsed_ns += op->takes_ns;
+    batch__core_ran(&node->core, op->is_changed ? BATCH_CHANGED : BATCH_UNCHANGED,
+                    op->takes_ns == 0 ? 0 : model_node_now(model, node));
+}
+
+static void done(struct model *model, struct model_node *node, const struct batch__action *action)
+{
+    batch_op *op = action->op;
+    if (action->batch == NULL ? BUG(completion_lost) : BUG(batch_completion_lost))
+        return;
+    oracle_completed(model, node, action);
+    if (BUG(completed_twice))
+        oracle_completed(model, node, action);
+    for (batch_op *next; op != NULL; op = next) { /* theirs again */
+        next = op->private_next;
+        memset(&op->private_next, 0xDD, sizeof op->private_next);
+    }
+}
+
+static void perform(struct model *model, struct model_node *node,
+                    const struct batch__action *action)
+{
+    struct batch__batch *batch = action->batch;
+    uint32_t number = action->op != NULL ? op_of(action->op)->number : 0;
+    uint32_t key = batch != NULL ? key_number(batch) : MODEL_KEYS;
+    model_step(model, 0x400 + (uint64_t)action->kind * 0x40 + node_number(model, node) * 0x10 +
+                          key + ((uint64_t)number << 12) + (action->count << 18));
+    switch (action->kind) {
+    case BATCH__LOAD:
+        oracle_load(model, node, batch);
+        transcribe(model, node, "%s: load", key_name(key));
+        model_store_call(model, node, batch, false);
+        break;
+    case BATCH__RUN:
+        run(model, node, action);
+        break;
+    case BATCH__SAVE:
+        oracle_save(model, node, batch);
+        transcribe(model, node, "%s: save of version %u: %s", key_name(key),
+                   resource_of(batch)->version, log_text(resource_of(batch)));
+        model_store_call(model, node, batch, true);
+        break;
+    case BATCH__DONE:
+        done(model, node, action);
+        break;
+    case BATCH__METRIC:
+        oracle_recorded(model, node, batch);
+        break;
+    case BATCH__FREE_RESOURCE:
+        oracle_released(model, node, batch);
+        transcribe(model, node, "%s: release", key_name(key));
+        if (!BUG(old_resource_loaded))
+            resource_of(batch)->size = LOG_FREED;
+        break;
+    }
+}
+
+bool model_node_act(struct model *model, struct model_node *node)
+{
+    struct batch__action action;
+    if (!batch__core_next(&node->core, &action)) {
+        node->oracle.is_clean = true;
+        return false;
+    }
+    perform(model, node, &action);
+    return true;
+}
+
+/* ---- Events --------------------------------------------------------------------------------- */
+
+/* Clocks of several threads may differ a little: time may seem to go back by that much. */
+static uint64_t event_ns(const struct model *model, struct model_node *node)
+{
+    uint64_t now_ns = model_node_now(model, node);
+    bool is_back =
+        (node->draw & 0xF0) == 0 && node->core.now_ns == now_ns && !model->config->is_calm;
+    return is_back ? now_ns - 2 : now_ns;
+}
+
+void model_node_accept(struct model *model, struct model_node *node, uint32_t number)
+{
+    struct model_op *op = &model->ops[number];
+    uint64_t now_ns = event_ns(model, node);
+    oracle_accepted(model, node, op, now_ns);
+    node->arena_fails = op->fails_memory;
+    node->arena_failed = 0;
+    batch__core_submit(&node->core, &op->op, now_ns);
+    node->arena_fails = 0;
+    op->may_lack_memory = node->arena_failed > 0;
+    if (op->may_lack_memory)
+        saw(model, EVENT_allocation_failed);
+    node->oracle.is_clean = false;
+}
+
+void model_node_flag_canceled(struct model *model, struct model_node *node, uint32_t number)
+{
+    struct model_op *op = &model->ops[number];
+    if ((node->oracle.pending & op_bit(number)) == 0 || node->state == NODE_DOWN)
+        return;
+    saw(model, EVENT_cancel);
+    op->is_canceled = true;
+    node->oracle.impatient |= op_bit(number);
+    op->op.private_canceled = !BUG(cancel_flag_late);
+    node->is_cancel_wanted = true;
+    if (node->due_ns > model->now_ns)
+        node->due_ns = model->now_ns;
+}
+
+void model_node_cancel(struct model *model, struct model_node *node)
+{
+    node->is_cancel_wanted = false;
+    batch__core_cancel(&node->core, event_ns(model, node));
+    node->oracle.is_clean = false;
+}
+
+static void finish_save(struct model *model, struct model_node *node, const struct model_call *call,
+                        uint64_t now_ns)
+{
+    int status = call->status;
+    resource_of(call->batch)->version = call->log.version;
+    if (status == BATCH_CONFLICT && call->plan == PLAN_APPLY)
+        saw(model, EVENT_conflict_reported);
+    oracle_saved(model, node, call->key, status, now_ns);
+    if ((BUG(save_unknown_reported_as_failed) && status == BATCH_UNKNOWN) ||
+        (BUG(save_conflict_reported_as_failed) && status == BATCH_CONFLICT))
+        status = BATCH_SAVE_FAILED;
+    batch__core_saved(&node->core, call->batch, status, now_ns);
+    if (BUG(saved_twice))
+        batch__core_saved(&node->core, call->batch, status, now_ns);
+}
+
+void model_node_finish_call(struct model *model, struct model_node *node,
+                            const struct model_call *call)
+{
+    struct model_log *resource = resource_of(call->batch);
+    transcribe(model, node, "%s: %s %s", key_name(call->key),
+               call->is_save ? "the save ends" : "the load ends", status_name(call->status));
+    uint64_t now_ns = event_ns(model, node);
+    if (call->is_save) {
+        finish_save(model, node, call, now_ns);
+    } else {
+        bool is_stale =
+            BUG(old_resource_loaded) && resource->size <= MODEL_LOG / 2 && resource->hash != 0;
+        if (call->status == BATCH_OK && !is_stale)
+            *resource = call->log;
+        oracle_loaded(model, node, call->key, call->status, now_ns);
+        batch__core_loaded(&node->core, call->batch, call->status, now_ns);
+    }
+    node->oracle.is_clean = false;
+}
+
+void model_node_expire(struct model *model, struct model_node *node)
+{
+    if (BUG(wake_lost))
+        return;
+    batch__core_expire(&node->core, event_ns(model, node));
+    node->oracle.is_clean = false;
+}
+
+void model_node_flush(struct model *model, struct model_node *node, uint64_t calls_max)
+{
+    oracle_flushed(node, calls_max);
+    batch__core_flush(&node->core, calls_max, event_ns(model, node));
+    node->oracle.is_clean = false;
+}
+
+void model_node_stop(struct model *model, struct model_node *node)
+{
+    if (node->state == NODE_UP && node->oracle.taken != 0)
+        saw(model, EVENT_stop_with_work);
+    node->is_stop_wanted = false;
+    node->state = NODE_STOPPING;
+    transcribe(model, node, "stop");
+    batch__core_stop(&node->core, model_node_now(model, node));
+    node->oracle.is_clean = false;
+}

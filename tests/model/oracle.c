@@ -1,0 +1,336 @@
+#include "oracle.h"
+
+#include "model.h"
+#include "transcript.h"
+
+#include <batch/metrics.h>
+
+static uint32_t count_of(uint64_t set)
+{
+    return (uint32_t)__builtin_popcountll(set);
+}
+
+static uint32_t to_replay(const struct oracle_key *key)
+{
+    return (uint32_t)(key->replay_size - key->replay_at);
+}
+
+/* May it wait no more, and be completed after its batch? */
+static bool has_left(const struct model_op *op)
+{
+    return op->is_canceled || op->op.start_by_ns != 0 || op->may_be_full || op->may_lack_memory;
+}
+
+const struct model_op *oracle_load_failed(const struct model *model, const struct oracle_key *key)
+{
+    uint64_t load_failed = key->load_failed;
+    while (load_failed != 0 && has_left(&model->ops[__builtin_ctzll(load_failed)]))
+        load_failed &= load_failed - 1;
+    return load_failed == 0 ? NULL : &model->ops[__builtin_ctzll(load_failed)];
+}
+
+/* Its batch has ended, and whatever was left of it is cached or gone. */
+static bool is_over(const struct model *model, const struct oracle_key *key)
+{
+    return key->stage == STAGE_IDLE || key->stage == STAGE_CACHED ||
+           (key->stage == STAGE_LOAD_FAILED && oracle_load_failed(model, key) == NULL &&
+            to_replay(key) == 0);
+}
+
+/* ---- Submit --------------------------------------------------------------------------------- */
+
+static void mean_add(uint64_t *mean_ns, uint64_t time_ns)
+{
+    *mean_ns = *mean_ns == 0 ? time_ns : *mean_ns - *mean_ns / 8 + time_ns / 8;
+}
+
+static uint64_t rest_of(uint64_t all_ns, uint64_t since_ns)
+{
+    return all_ns > since_ns ? all_ns - since_ns : 0;
+}
+
+/* How long it must wait at the least, as the node knows saves and loads; a key at rest, or open, is
+ * never refused for it. */
+static uint64_t wait_ns(const struct model_node *node, const struct oracle_key *key,
+                        uint64_t now_ns)
+{
+    uint64_t next_load_ns = node->core.config.cache_max > 0 ? 0 : node->oracle.load_mean_ns;
+    if (key->stage == STAGE_SAVING)
+        return rest_of(node->oracle.save_mean_ns, now_ns - key->save_ns) + next_load_ns;
+    if (key->stage == STAGE_RELOADING)
+        return rest_of(node->oracle.load_mean_ns, now_ns - key->load_ns) +
+               node->oracle.save_mean_ns + next_load_ns;
+    return 0;
+}
+
+/* Is it refused because it would only expire? While actions are to be taken that depends on them,
+ * and it may be. */
+static bool would_expire(const struct model_node *node, const struct oracle_key *key,
+                         struct model_op *op, uint64_t now_ns)
+{
+    bool may_be = node->core.config.refuses_early && op->op.start_by_ns != 0 &&
+                  node->oracle.save_mean_ns != 0 && key->stage != STAGE_IDLE;
+    op->may_expire = may_be && !node->oracle.is_clean;
+    return may_be && node->oracle.is_clean &&
+           wait_ns(node, key, now_ns) > op->op.start_by_ns - now_ns;
+}
+
+static int refusal_of(struct model_node *node, const struct oracle_key *key, struct model_op *op,
+                      uint64_t now_ns)
+{
+    const struct batch__core_config *config = &node->core.config;
+    if (node->state == NODE_STOPPING)
+        return BATCH_STOPPED;
+    if (count_of(node->oracle.taken) >= config->ops_waiting_max)
+        return BATCH_BUSY;
+    if (op->is_canceled)
+        return BATCH_CANCELED;
+    if (op->op.start_by_ns != 0 && op->op.start_by_ns < now_ns)
+        return BATCH_EXPIRED;
+    uint32_t ran = key->stage < STAGE_COMPLETED ? key->ran_size : 0;
+    bool is_full = count_of(key->waiting) + ran + to_replay(key) >= config->key_ops_waiting_max;
+    if (is_full && node->oracle.is_clean)
+        return BATCH_BUSY;
+    op->may_be_full = is_full;
+    op->would_expire = would_expire(node, key, op, now_ns);
+    return op->would_expire ? BATCH_BUSY : BATCH_OK;
+}
+
+void oracle_accepted(struct model *model, struct model_node *node, struct model_op *op,
+                     uint64_t now_ns)
+{
+    (void)model;
+    struct oracle_key *key = &node->oracle.keys[op->key];
+    op->accepted_ns = now_ns > node->core.now_ns ? now_ns : node->core.now_ns;
+    op->must_be = (int8_t)refusal_of(node, key, op, op->accepted_ns);
+    node->oracle.taken |= op_bit(op->number);
+    if (op->op.start_by_ns != 0)
+        node->oracle.impatient |= op_bit(op->number);
+    if (op->must_be == BATCH_OK)
+        key->waiting |= op_bit(op->number);
+}
+
+void oracle_flushed(struct model_node *node, uint64_t calls_max)
+{
+    uint64_t free_max = UINT64_MAX - node->oracle.free_calls;
+    node->oracle.flushes += calls_max > 0;
+    node->oracle.free_calls += calls_max < free_max ? calls_max : free_max;
+}
+
+/* ---- Load ----------------------------------------------------------------------------------- */
+
+static void begin(struct oracle_key *key)
+{
+    key->ran_size = key->replay_size = key->replay_at = key->changed = 0;
+    key->replays = 0;
+    key->is_loaded = false;
+    key->is_cached = false;
+    key->reported = BATCH_OK;
+    key->load_ns = key->loaded_ns = key->save_ns = key->first_wait_ns = 0;
+}
+
+void oracle_load(struct model *model, struct model_node *node, struct batch__batch *batch)
+{
+    struct oracle_key *key = oracle_key_of(node, batch);
+    const char *name = key_name(key_number(batch));
+    must(model, batch->deadline_ns == batch->begun_ns + node->core.config.deadline_ns,
+         "the deadline of %s is that of another batch", name);
+    key->load_floor = model->rows[key_number(batch)].acknowledged;
+    if (key->stage == STAGE_DROPPED) {
+        key->stage = STAGE_RELOADING;
+        key->load_ns = node->core.now_ns;
+        return;
+    }
+    must(model, is_over(model, key) && key->stage != STAGE_CACHED, "%s is loaded while it is %s",
+         name, stage_name(key));
+    must(model, key->waiting != 0 && batch->waiting.count > 0, "%s is loaded for nobody", name);
+    begin(key);
+    key->load_ns = node->core.now_ns;
+    key->stage = STAGE_LOADING;
+}
+
+void oracle_loaded(struct model *model, struct model_node *node, uint32_t number, int status,
+                   uint64_t now_ns)
+{
+    struct oracle_key *key = &node->oracle.keys[number];
+    bool is_again = key->stage == STAGE_RELOADING;
+    must(model, is_again || key->stage == STAGE_LOADING, "a load ends of one that is %s",
+         stage_name(key));
+    key->is_loaded = status == BATCH_OK;
+    if (!key->is_loaded)
+        key->stage = STAGE_LOAD_FAILED;
+    else
+        key->stage = is_again ? STAGE_REPLAYING : STAGE_OPEN;
+    if (!key->is_loaded && !is_again)
+        key->load_failed = key->waiting;
+    key->joining = key->is_loaded && !is_again ? key->waiting : 0;
+    key->flushes = node->oracle.flushes;
+    key->loaded_ns = now_ns > node->core.now_ns ? now_ns : node->core.now_ns;
+    mean_add(&node->oracle.load_mean_ns, key->loaded_ns - key->load_ns);
+}
+
+/* ---- Run ------------------------------------------------------------------------------------ */
+
+void oracle_others_leave(struct model *model, struct oracle_key *key, const struct model_op *until)
+{
+    for (; key->replay_at < key->replay_size; key->replay_at++) {
+        struct model_op *op = &model->ops[key->replay[key->replay_at]];
+        if (op == until)
+            return;
+        must(model, op->is_canceled, "%c is not replayed", letter_of(op));
+        op->has_left = true;
+        saw(model, EVENT_replay_left);
+    }
+    must(model, until == NULL, "%c is replayed, but is not to", letter_of(until));
+}
+
+static void runs(struct oracle_key *key, const struct model_op *op)
+{
+    key->ran[key->ran_size++] = op->number;
+    key->changed = (uint8_t)(key->changed + op->is_changed);
+}
+
+/* The first operation of a batch that skipped its load. */
+static void begin_cached(struct model *model, struct model_node *node, struct oracle_key *key)
+{
+    must(model, node->core.config.cache_max > 0, "a load is skipped");
+    must(model, key->reported == BATCH_OK, "a resource was cached after %s",
+         status_name(key->reported));
+    begin(key);
+    key->is_loaded = true;
+    key->is_cached = true;
+    key->stage = STAGE_OPEN;
+    saw(model, EVENT_load_skipped);
+}
+
+void oracle_run(struct model *model, struct model_node *node, struct batch__batch *batch,
+                struct model_op *op)
+{
+    struct oracle_key *key = oracle_key_of(node, batch);
+    uint64_t bit = op_bit(op->number);
+    must(model, op->key == key_number(batch), "%c runs on another key", letter_of(op));
+    must(model, (node->oracle.taken & bit) != 0, "%c runs, but is nobody's", letter_of(op));
+    must(model, !op->is_canceled, "%c runs, but was canceled", letter_of(op));
+    if (key->stage == STAGE_REPLAYING) {
+        oracle_others_leave(model, key, op);
+        key->replay_at++;
+        runs(key, op);
+        return;
+    }
+    if (key->stage == STAGE_CACHED)
+        begin_cached(model, node, key);
+    must(model, key->stage == STAGE_OPEN, "%c runs on one that is %s", letter_of(op),
+         stage_name(key));
+    must(model, (key->waiting & bit) != 0, "%c runs, but does not wait", letter_of(op));
+    must(model, (key->load_failed & bit) == 0, "%c runs after its load failed", letter_of(op));
+    must(model, op->op.start_by_ns == 0 || node->core.now_ns <= op->op.start_by_ns, "%c runs late",
+         letter_of(op));
+    must(model, op->number + 1 > key->last_run, "%c is overtaken by %c", letter_of(op),
+         op_letter(key->last_run - 1U));
+    must(model, key->ran_size < node->core.config.ops_max, "%c is too many for a batch",
+         letter_of(op));
+    if (key->ran_size == 0)
+        key->first_wait_ns = node->core.now_ns - op->accepted_ns;
+    key->waiting &= ~bit;
+    key->last_run = (uint8_t)(op->number + 1);
+    op->has_run = true;
+    runs(key, op);
+}
+
+/* ---- Save ----------------------------------------------------------------------------------- */
+
+static void reason_must_be_true(struct model *model, struct model_node *node,
+                                const struct oracle_key *key, const struct batch__batch *batch)
+{
+    const char *name = key_name(key_number(batch));
+    uint64_t begun_ns = model->ops[key->ran[0]].accepted_ns;
+    bool has_window = node->core.config.window_ns != BATCH_WINDOW_NONE;
+    switch ((batch_close_reason)batch->close_reason) {
+    case BATCH_CLOSED_BY_WINDOW:
+        must(model, has_window, "%s is closed by a window that it has not", name);
+        must(model, node->core.now_ns - begun_ns >= node->core.config.window_ns, "%s closes early",
+             name);
+        break;
+    case BATCH_CLOSED_BY_STORE:
+        must(model, !has_window, "%s is closed by the store, but has a window", name);
+        must(model, node->oracle.flushes != key->flushes && node->oracle.free_calls-- > 0,
+             "%s is closed, but the store is not free", name);
+        break;
+    case BATCH_CLOSED_BY_SIZE:
+        must(model, key->ran_size == node->core.config.ops_max, "%s is not full", name);
+        break;
+    case BATCH_CLOSED_BY_STOP:
+        must(model, node->state == NODE_STOPPING, "%s is closed by no stop", name);
+        break;
+    case BATCH_CLOSED_BY_ERROR:
+        model_wrong(model, "%s is closed by no error", name);
+    }
+    must(model, batch->begun_ns >= begun_ns, "%s begins before its first operation", name);
+    saw(model, EVENT_closed_by_window + (enum event)batch->close_reason);
+}
+
+void oracle_close(struct model *model, struct model_node *node, const struct batch__batch *batch)
+{
+    struct oracle_key *key = oracle_key_of(node, batch);
+    reason_must_be_true(model, node, key, batch);
+    /* Who waited when it was loaded is in this batch, unless it is full. */
+    uint64_t left = key->joining & key->waiting;
+    for (; left != 0 && key->ran_size < node->core.config.ops_max; left &= left - 1) {
+        const struct model_op *op = &model->ops[__builtin_ctzll(left)];
+        must(model, has_left(op), "%c waited for this batch, and is not in it", letter_of(op));
+    }
+    key->joining = 0;
+}
+
+void oracle_save(struct model *model, struct model_node *node, struct batch__batch *batch)
+{
+    struct oracle_key *key = oracle_key_of(node, batch);
+    const char *name = key_name(key_number(batch));
+    if (key->stage == STAGE_REPLAYING)
+        oracle_others_leave(model, key, NULL);
+    must(model, key->stage == STAGE_OPEN || key->stage == STAGE_REPLAYING,
+         "%s is saved while it is %s", name, stage_name(key));
+    must(model, key->changed > 0, "%s is saved, but not changed", name);
+    must(model, batch->deadline_ns == batch->begun_ns + node->core.config.deadline_ns,
+         "the deadline of %s is that of another batch", name);
+    if (key->replay_size == 0)
+        oracle_close(model, node, batch);
+    key->save_ns = node->core.now_ns;
+    key->stage = STAGE_SAVING;
+}
+
+void oracle_applied(struct model *model, const struct model_call *call)
+{
+    const struct model_log *now = &model->rows[call->key].log;
+    const struct model_log *next = &call->log;
+    const char *name = key_name(call->key);
+    must(model, next->size <= MODEL_LOG, "%s is saved, but is not there", name);
+    must(model, next->base == now->base && next->size > now->size, "%s loses what was stored: %s",
+         name, log_text(now));
+    for (uint32_t i = 0; i < now->size; i++)
+        must(model, next->ops[i] == now->ops[i], "%s loses what was stored: %s", name,
+             log_text(now));
+    for (uint32_t i = now->size; i < next->size; i++) {
+        const struct model_op *op = &model->ops[next->ops[i]];
+        uint64_t bit = op_bit(next->ops[i]);
+        must(model, next->ops[i] < model->ops_size && op->key == call->key && op->has_run,
+             "%s is saved with what nobody ran", name);
+        must(model, (model->oracle.stored & bit) == 0, "%c is stored twice", letter_of(op));
+        must(model, (model->oracle.refused & bit) == 0, "%c is stored, but was completed with %s",
+             letter_of(op), status_name(op->status));
+        must(model, (model->oracle.ok & bit) == 0, "%c was completed with OK before it is stored",
+             letter_of(op));
+        model->oracle.stored |= bit;
+    }
+}
+
+void oracle_saved(struct model *model, struct model_node *node, uint32_t number, int status,
+                  uint64_t now_ns)
+{
+    struct oracle_key *key = &node->oracle.keys[number];
+    must(model, key->stage == STAGE_SAVING, "a save ends of one that is %s", stage_name(key));
+    key->stage = STAGE_SAVED;
+    key->reported = (int8_t)status;
+    key->saved_ns = now_ns > node->core.now_ns ? now_ns : node->core.now_ns;
+    mean_add(&node->oracle.save_mean_ns, key->saved_ns - key->save_ns);
+}

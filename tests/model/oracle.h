@@ -1,0 +1,106 @@
+/* oracle.h: the reference model, and what it holds against the core. For each key of each node it
+ * knows the stage of the batch, who waits, who ran and in what order; of the store it sees the
+ * rows. It observes an event before the core gets it, and an action before it is performed. Sets of
+ * operations are bits of one word.
+ *
+ *   - every accepted operation is completed once, and the core counts as many as there are
+ *   - an operation runs once, and again only after a conflict or if its resource had been cached;
+ *     in the order of submission; never when canceled, late, refused, or after its load failed
+ *   - an operation that ran is never completed with CANCELED, EXPIRED, STOPPED, BUSY or NO_MEMORY,
+ *     unless it was canceled before its replay
+ *   - a batch is loaded for somebody, saved if and only if something changed, and completed with
+ *     what its save returned: all of it, in order, and nobody else
+ *   - with OK it is stored; with an error it is not stored, then or later
+ *   - a save adds to what is stored, and takes nothing away
+ *   - nobody sees less than others had been told before
+ *   - a conflict is replayed as often as is allowed; only what ended well is cached, no more than
+ *     may be; what changed nothing on a cached resource is rechecked on one that was loaded
+ *   - a window is as long as it should be; without one no more batches close than the store can
+ *     take; a deadline counts from the beginning of its own batch
+ *   - in a calm schedule every operation is OK within max(window, load) + save of when its key was
+ *     free, or window + load + save if resources are cached
+ *   - when nothing is left to happen nobody waits; when all have stopped no key and no memory is
+ *     left
+ */
+#ifndef BATCH_TESTS_MODEL_ORACLE_H
+#define BATCH_TESTS_MODEL_ORACLE_H
+
+#include "model_store.h"
+
+struct model_op;
+
+/* The stages of the batch of one key on one node. */
+enum oracle_stage {
+    STAGE_IDLE = 0,
+    STAGE_LOADING,
+    STAGE_LOAD_FAILED,
+    STAGE_OPEN,
+    STAGE_SAVING,
+    STAGE_SAVED,
+    STAGE_DROPPED, /* to be loaded and replayed */
+    STAGE_RELOADING,
+    STAGE_REPLAYING,
+    STAGE_COMPLETED,
+    STAGE_CACHED /* recorded, and its resource not released */
+};
+
+struct oracle_key {
+    uint8_t stage;   /* enum oracle_stage */
+    int8_t reported; /* what the core was told of the save … */
+    bool is_loaded;
+    bool is_cached; /* not loaded for this batch */
+    uint8_t replays;
+    uint8_t ran_size, replay_size, replay_at, changed;
+    uint8_t last_run;  /* number + 1 */
+    uint64_t saved_ns; /* … and when */
+    uint64_t free_ns;  /* when its last batch ended, by the model's time */
+    uint64_t load_ns, loaded_ns, save_ns, first_wait_ns; /* as its record must have them */
+    uint64_t joining;     /* the set of those that waited when it was loaded */
+    uint32_t flushes;     /* of its node, when it was opened */
+    uint32_t load_floor;  /* somebody had been told so much when its load began */
+    uint64_t waiting;     /* the set of those that are accepted and have not begun */
+    uint64_t load_failed; /* the set of those that waited for a load that failed */
+    uint8_t ran[MODEL_OPS];
+    uint8_t replay[MODEL_OPS];
+};
+
+struct oracle_node {
+    bool is_clean;                       /* all actions have been taken since the last event */
+    uint64_t load_mean_ns, save_mean_ns; /* each new time counts for an eighth */
+    uint32_t flushes;                    /* times that the store was free to take a batch */
+    uint64_t free_calls;                 /* so many more, since it was clean */
+    uint64_t impatient; /* the set of those that may be canceled or have a start_by_ns */
+    uint64_t pending;   /* the set of those accepted and not completed */
+    uint64_t taken;     /* the set of those the core has, of these */
+    struct oracle_key keys[MODEL_KEYS];
+};
+
+/* Sets of operations, by how they were completed. */
+struct oracle {
+    uint64_t ok, ok_unchanged, unknown;
+    uint64_t refused; /* not applied */
+    uint64_t crashed; /* nothing was reported, for their node died */
+    uint64_t stored;  /* in a row, or in one that was deleted */
+};
+
+void oracle_accepted(struct model *model, struct model_node *node, struct model_op *op,
+                     uint64_t now_ns);
+void oracle_flushed(struct model_node *node, uint64_t calls_max);
+void oracle_load(struct model *model, struct model_node *node, struct batch__batch *batch);
+void oracle_loaded(struct model *model, struct model_node *node, uint32_t key, int status,
+                   uint64_t now_ns);
+void oracle_run(struct model *model, struct model_node *node, struct batch__batch *batch,
+                struct model_op *op);
+void oracle_save(struct model *model, struct model_node *node, struct batch__batch *batch);
+void oracle_saved(struct model *model, struct model_node *node, uint32_t key, int status,
+                  uint64_t now_ns);
+void oracle_applied(struct model *model, const struct model_call *call); /* before it is */
+
+/* Shared with oracle_outcome.c. */
+void oracle_close(struct model *model, struct model_node *node, const struct batch__batch *batch);
+/* Those who are to be replayed and were canceled leave, up to this one, or all that are left. */
+void oracle_others_leave(struct model *model, struct oracle_key *key, const struct model_op *until);
+/* Of those who waited for a load that failed, one who has to be told so; NULL: none. */
+const struct model_op *oracle_load_failed(const struct model *model, const struct oracle_key *key);
+
+#endif

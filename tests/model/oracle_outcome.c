@@ -1,0 +1,391 @@
+#include "oracle_outcome.h"
+
+#include "model.h"
+#include "transcript.h"
+
+#include <batch/metrics.h>
+
+/* ---- Operations ----------------------------------------------------------------------------- */
+
+/* What it saw is stored, and is not older than what somebody had been told: before it was
+ * submitted, if its batch was saved; before its batch was loaded, if nothing had to be. */
+static void must_have_seen_what_is_stored(struct model *model, struct oracle_key *key,
+                                          struct model_op *op)
+{
+    struct model_row *row = &model->rows[op->key];
+    uint32_t seen = op->seen_base + op->seen_size;
+    uint32_t floor = key->changed > 0 ? op->floor : key->load_floor;
+    must(model, !op->is_changed || (model->oracle.stored & op_bit(op->number)) != 0,
+         "%c is completed with OK, but is not stored", letter_of(op));
+    must(model, seen >= floor + op->is_changed, "%c saw less than others had been told",
+         letter_of(op));
+    if (row->log.base != op->seen_base)
+        return; /* deleted meanwhile */
+    must(model, op->seen_size <= row->log.size && row->hashes[op->seen_size] == op->seen_hash,
+         "%c saw what is not stored", letter_of(op));
+    if (seen > row->acknowledged)
+        row->acknowledged = seen;
+}
+
+static void must_be_punctual(struct model *model, const struct model_node *node,
+                             const struct oracle_key *key, const struct model_op *op, int status)
+{
+    const struct model_config *config = model->config;
+    uint64_t window_ns = config->core.window_ns == BATCH_WINDOW_NONE ? 0 : config->core.window_ns;
+    uint64_t open_ns = window_ns > config->load_max_ns ? window_ns : config->load_max_ns;
+    if (config->core.cache_max > 0) /* it may be loaded when its window has ended */
+        open_ns = window_ns + config->load_max_ns;
+    uint64_t now_ns = model->now_ns + node->elapsed_ns;
+    uint64_t since_ns = op->submitted_ns > key->free_ns ? op->submitted_ns : key->free_ns;
+    must(model, status == BATCH_OK, "%c is completed with %s, but all is calm", letter_of(op),
+         status_name(status));
+    must(model, now_ns - since_ns <= open_ns + config->save_max_ns,
+         "%c is completed after %lu us, but all is calm", letter_of(op),
+         (unsigned long)((now_ns - since_ns) / MODEL_US));
+}
+
+/* One more, or a set of them. */
+static void count(struct model *model, enum outcome outcome, uint64_t set)
+{
+    model->tally->outcomes[outcome] += (uint64_t)__builtin_popcountll(set);
+}
+
+static void complete(struct model *model, struct model_node *node, struct model_op *op, int status)
+{
+    struct oracle_key *key = &node->oracle.keys[op->key];
+    uint64_t bit = op_bit(op->number);
+    transcribe(model, node, "done %c %s", letter_of(op), status_name(status));
+    model_step(model, 0x10000 + (uint64_t)(uint8_t)status + ((uint64_t)op->number << 8));
+    must(model, (node->oracle.taken & bit) != 0, "%c is completed twice", letter_of(op));
+    bool is_changed = op->has_run && !op->has_left && op->is_changed && status != BATCH_LOAD_FAILED;
+    must(model, op->op.private_changed == is_changed, "%c is completed with the wrong verdict",
+         letter_of(op));
+    node->oracle.taken &= ~bit;
+    node->oracle.pending &= ~bit;
+    key->waiting &= ~bit;
+    key->load_failed &= ~bit;
+    op->status = (int8_t)status;
+    if (status == BATCH_OK) {
+        must_have_seen_what_is_stored(model, key, op);
+        *(op->is_changed ? &model->oracle.ok : &model->oracle.ok_unchanged) |= bit;
+    } else if (status == BATCH_UNKNOWN) {
+        model->oracle.unknown |= bit;
+    } else {
+        model->oracle.refused |= bit;
+        must(model, (model->oracle.stored & bit) == 0, "%c is completed with %s, but is stored",
+             letter_of(op), status_name(status));
+    }
+    if (model->config->is_calm)
+        must_be_punctual(model, node, key, op, status);
+}
+
+static enum outcome outcome_of(const struct model_op *op, int status)
+{
+    switch (status) {
+    case BATCH_CANCELED:
+        return OUTCOME_canceled;
+    case BATCH_EXPIRED:
+        return OUTCOME_expired;
+    case BATCH_STOPPED:
+        return OUTCOME_stopped;
+    case BATCH_BUSY:
+        return op->would_expire || op->may_expire ? OUTCOME_busy_would_expire : OUTCOME_busy;
+    case BATCH_LOAD_FAILED:
+        return OUTCOME_load_failed;
+    case BATCH_SAVE_FAILED:
+        return OUTCOME_save_failed;
+    case BATCH_CONFLICT:
+        return OUTCOME_conflict;
+    default:
+        return OUTCOME_no_memory;
+    }
+}
+
+static void complete_refused(struct model *model, struct model_node *node, struct model_op *op,
+                             int status)
+{
+    const char *name = status_name(status);
+    must(model, !op->has_run || (op->has_left && status == BATCH_CANCELED),
+         "%c ran, and is completed with %s", letter_of(op), name);
+    if (op->must_be != BATCH_OK)
+        must(model, status == op->must_be, "%c is completed with %s, not %s", letter_of(op), name,
+             status_name(op->must_be));
+    else if (status == BATCH_EXPIRED)
+        must(model, op->op.start_by_ns != 0 && node->core.now_ns > op->op.start_by_ns,
+             "%c expires too early", letter_of(op));
+    else if (status == BATCH_CANCELED)
+        must(model, op->is_canceled, "%c was canceled by nobody", letter_of(op));
+    else if (status == BATCH_BUSY)
+        must(model, op->may_be_full || op->may_expire, "%c is completed with BUSY", letter_of(op));
+    else
+        must(model, status == BATCH_NO_MEMORY && op->may_lack_memory, "%c is completed with %s",
+             letter_of(op), name);
+    count(model, outcome_of(op, status), 1);
+    complete(model, node, op, status);
+}
+
+/* What a batch must be completed with, if it may be now. */
+static int outcome_of_batch(struct model *model, const struct model_node *node,
+                            const struct oracle_key *key, const struct batch__batch *batch)
+{
+    bool is_unchanged = key->changed == 0 && !key->is_cached && key->ran_size > 0;
+    if (key->stage == STAGE_LOAD_FAILED)
+        return BATCH_LOAD_FAILED;
+    if (is_unchanged && (key->stage == STAGE_OPEN || key->stage == STAGE_REPLAYING))
+        return BATCH_OK;
+    must(model, key->stage == STAGE_SAVED, "%s is completed while it is %s%s",
+         key_name(key_number(batch)), stage_name(key),
+         key->is_cached ? ", and has only been cached" : "");
+    bool may_replay =
+        key->replays < node->core.config.replays_max && key->saved_ns < batch->deadline_ns;
+    must(model, key->reported != BATCH_CONFLICT || !may_replay, "a conflict could be replayed");
+    return key->reported;
+}
+
+/* Who is completed next with this batch; NULL: nobody. */
+static const struct model_op *next_of_batch(const struct model *model, const struct oracle_key *key,
+                                            bool is_failed, uint32_t at)
+{
+    if (!is_failed)
+        return at < key->ran_size ? &model->ops[key->ran[at]] : NULL;
+    if (key->replay_size > 0)
+        return at < key->replay_size ? &model->ops[key->replay[at]] : NULL;
+    return oracle_load_failed(model, key);
+}
+
+static void complete_batch(struct model *model, struct model_node *node,
+                           const struct batch__action *action)
+{
+    const struct batch__batch *batch = action->batch;
+    struct oracle_key *key = oracle_key_of(node, batch);
+    if (key->stage == STAGE_REPLAYING)
+        oracle_others_leave(model, key, NULL);
+    int status = outcome_of_batch(model, node, key, batch);
+    bool is_failed = status == BATCH_LOAD_FAILED;
+    bool is_first_failed = is_failed && key->replay_size == 0;
+    must(model, batch->status == status, "a batch is completed with %s, not %s",
+         status_name(batch->status), status_name(status));
+    uint32_t completed = 0;
+    int last = -1;
+    for (batch_op *at = action->op, *next; at != NULL; at = next, completed++) {
+        struct model_op *op = op_of(at);
+        next = at->private_next;
+        if (is_first_failed)
+            must(model, (key->load_failed & op_bit(op->number)) != 0 && op->number > last,
+                 "%c did not wait for the load that failed, or not there", letter_of(op));
+        else
+            must(model, next_of_batch(model, key, is_failed, completed) == op,
+                 "%c is not the next to be completed", letter_of(op));
+        last = op->number;
+        if (status < BATCH_OK && status != BATCH_UNKNOWN)
+            count(model, outcome_of(op, status), 1);
+        complete(model, node, op, status);
+    }
+    must(model, completed == action->count && completed > 0, "a batch of %u completed, not %u",
+         completed, (unsigned)action->count);
+    const struct model_op *left = next_of_batch(model, key, is_failed, completed);
+    must(model, left == NULL, "%c is left out", letter_of(left));
+    if (is_failed) {
+        must(model, batch->close_reason == BATCH_CLOSED_BY_ERROR, "a load failed, and it is %u",
+             batch->close_reason);
+        saw(model, EVENT_closed_by_error);
+    } else if (key->stage == STAGE_OPEN) {
+        oracle_close(model, node, batch);
+    }
+    if (completed > 1)
+        saw(model, EVENT_batch_of_many);
+    key->reported = (int8_t)status;
+    key->stage = STAGE_COMPLETED;
+    key->ran_size = (uint8_t)completed;
+    key->replay_at = key->replay_size;
+}
+
+void oracle_completed(struct model *model, struct model_node *node,
+                      const struct batch__action *action)
+{
+    if (action->batch != NULL) {
+        complete_batch(model, node, action);
+        return;
+    }
+    for (batch_op *at = action->op, *next; at != NULL; at = next) {
+        next = at->private_next;
+        complete_refused(model, node, op_of(at), at->private_status);
+    }
+}
+
+/* ---- The end of a batch --------------------------------------------------------------------- */
+
+void oracle_recorded(struct model *model, struct model_node *node, struct batch__batch *batch)
+{
+    struct oracle_key *key = oracle_key_of(node, batch);
+    must(model, key->stage == STAGE_COMPLETED, "a record of one that is %s", stage_name(key));
+    must(model, batch->ran.count == key->ran_size, "a record of %u operations, not %u",
+         (unsigned)batch->ran.count, key->ran_size);
+    must(model, batch->changed == key->changed, "a record of %u changes, not %u",
+         (unsigned)batch->changed, key->changed);
+    must(model, batch->replays == key->replays, "a record of %u replays, not %u", batch->replays,
+         key->replays);
+    must(model, batch->is_cached == key->is_cached, "a record with a load that was skipped or not");
+    must(model, batch->load_ns == key->load_ns && batch->loaded_ns == key->loaded_ns,
+         "a record with the times of another load");
+    must(model, batch->save_ns == key->save_ns, "a record with the time of another save");
+    must(model, batch->saved_ns == (key->save_ns != 0 ? key->saved_ns : 0),
+         "a record with the time of another save");
+    must(model, batch->first_wait_ns == key->first_wait_ns, "a record with another first wait");
+    key->stage = key->is_loaded ? STAGE_CACHED : STAGE_IDLE;
+    key->ran_size = 0;
+    key->replay_size = key->replay_at = 0;
+    key->free_ns = model->now_ns + node->elapsed_ns;
+    key->joining = key->waiting; /* if it is cached */
+    key->flushes = node->oracle.flushes;
+}
+
+/* After a conflict, or because nothing changed on a cached resource. */
+static bool is_dropped_for_replay(struct model *model, struct model_node *node,
+                                  struct oracle_key *key, const struct batch__batch *batch)
+{
+    bool is_conflict = key->stage == STAGE_SAVED && key->reported == BATCH_CONFLICT;
+    bool is_recheck = key->stage == STAGE_OPEN && key->is_cached && key->changed == 0;
+    if (key->ran_size == 0 || (!is_conflict && !is_recheck))
+        return false;
+    if (is_conflict) {
+        must(model, key->replays < node->core.config.replays_max, "a batch is replayed too often");
+        must(model, key->saved_ns < batch->deadline_ns, "a batch is replayed too late");
+        key->replays++;
+        saw(model, EVENT_replay);
+    } else {
+        oracle_close(model, node, batch);
+        saw(model, EVENT_rechecked);
+    }
+    for (uint32_t i = 0; i < key->ran_size; i++)
+        key->replay[i] = key->ran[i];
+    key->replay_size = key->ran_size;
+    key->replay_at = 0;
+    key->ran_size = 0;
+    key->changed = 0;
+    key->save_ns = 0;
+    key->is_loaded = false;
+    key->is_cached = false;
+    key->stage = STAGE_DROPPED;
+    return true;
+}
+
+void oracle_released(struct model *model, struct model_node *node, struct batch__batch *batch)
+{
+    struct oracle_key *key = oracle_key_of(node, batch);
+    must(model, key->is_loaded, "a release of what was not loaded");
+    if (is_dropped_for_replay(model, node, key, batch))
+        return;
+    bool is_left =
+        (key->stage == STAGE_OPEN || key->stage == STAGE_REPLAYING) && key->ran_size == 0;
+    if (is_left)
+        oracle_others_leave(model, key, NULL);
+    must(model, is_left || key->stage == STAGE_CACHED, "a release of one that is %s",
+         stage_name(key));
+    if (is_left) {
+        saw(model, EVENT_batch_left);
+        key->free_ns = model->now_ns + node->elapsed_ns;
+    }
+    key->stage = STAGE_IDLE;
+    key->is_loaded = false;
+    key->replay_size = key->replay_at = 0;
+}
+
+/* ---- No action is left ---------------------------------------------------------------------- */
+
+/* What is canceled or late is completed as soon as sweeps may come: a microsecond later for each
+ * that waits. So the core must ask to be woken for it. */
+static void must_be_woken(struct model *model, const struct model_node *node, uint64_t waiting)
+{
+    uint64_t now_ns = model_node_now(model, node);
+    uint64_t due_ns = MODEL_NEVER;
+    for (uint64_t left = waiting & node->oracle.impatient; left != 0; left &= left - 1) {
+        const struct model_op *op = &model->ops[__builtin_ctzll(left)];
+        if (op->is_canceled && !node->is_cancel_wanted)
+            due_ns = now_ns;
+        else if (op->op.start_by_ns != 0 && op->op.start_by_ns + 1 < due_ns)
+            due_ns = op->op.start_by_ns + 1;
+    }
+    if (due_ns == MODEL_NEVER)
+        return;
+    due_ns = due_ns > now_ns ? due_ns : now_ns;
+    must(model, batch__core_deadline_ns(&node->core) <= due_ns + MODEL_OPS * MODEL_US,
+         "what is canceled or late is not completed in time");
+}
+
+static void keys_must_go_on(struct model *model, const struct model_node *node)
+{
+    uint64_t waiting = 0;
+    for (uint32_t i = 0; i < model->config->keys_size; i++) {
+        const struct oracle_key *key = &node->oracle.keys[i];
+        waiting |= key->waiting;
+        if (key->stage != STAGE_OPEN)
+            continue;
+        must(model, key->waiting == 0, "%s is open, and somebody waits", key_name(i));
+        must(model, node->state == NODE_UP, "%s is open after stop", key_name(i));
+        must(model, key->ran_size < node->core.config.ops_max, "%s is open, and full", key_name(i));
+    }
+    must_be_woken(model, node, waiting);
+}
+
+void oracle_idle(struct model *model, struct model_node *node)
+{
+    keys_must_go_on(model, node);
+    node->oracle.free_calls = 0;
+    const struct batch__core *core = &node->core;
+    uint32_t taken = (uint32_t)__builtin_popcountll(node->oracle.taken);
+    must(model, core->ops == taken, "the core counts %u operations, not %u", (unsigned)core->ops,
+         taken);
+    must(model, node->oracle.pending == node->oracle.taken,
+         "an operation was completed before it was taken");
+    uint32_t cached = 0;
+    for (uint32_t i = 0; i < model->config->keys_size; i++)
+        cached += node->oracle.keys[i].stage == STAGE_CACHED;
+    must(model, core->cached_size == cached, "%u resources are cached, not %u",
+         (unsigned)core->cached_size, cached);
+    must(model, cached <= core->config.cache_max, "%u resources are cached", cached);
+    must(model, cached == 0 || node->state == NODE_UP, "a resource is cached after stop");
+}
+
+/* ---- Nothing is left to happen -------------------------------------------------------------- */
+
+void oracle_rest(struct model *model)
+{
+    for (uint32_t i = 0; i < model->config->nodes_size; i++) {
+        const struct model_node *node = &model->nodes[i];
+        if (node->state == NODE_DOWN)
+            continue;
+        must(model, node->oracle.pending == 0, "%c is never completed",
+             op_letter((uint32_t)__builtin_ctzll(node->oracle.pending)));
+        uint32_t cached = 0;
+        for (uint32_t k = 0; k < model->config->keys_size; k++) {
+            const struct oracle_key *key = &node->oracle.keys[k];
+            cached += key->stage == STAGE_CACHED;
+            must(model, key->waiting == 0, "somebody still waits");
+        }
+        must(model, node->core.table.count == cached, "%u keys are left",
+             (unsigned)node->core.table.count);
+    }
+}
+
+void oracle_end(struct model *model)
+{
+    for (uint32_t i = 0; i < model->config->nodes_size; i++)
+        must(model, model->nodes[i].state == NODE_DOWN, "node %u does not come to an end", i + 1);
+    const struct oracle *oracle = &model->oracle;
+    uint64_t stored = oracle->stored;
+    uint64_t maybe = oracle->unknown | oracle->crashed;
+    uint64_t known = oracle->ok | oracle->ok_unchanged | oracle->refused;
+    uint64_t all = op_bit(model->ops_size) - 1;
+    must(model, (oracle->ok & ~stored) == 0, "completed with OK, and not stored");
+    must(model, (stored & ~(oracle->ok | maybe)) == 0, "stored, and not completed so");
+    must(model, (known | maybe) == all, "an operation got lost");
+    must(model, (known & maybe) == 0 && (oracle->unknown & oracle->crashed) == 0,
+         "one completed twice");
+    count(model, OUTCOME_ok, oracle->ok);
+    count(model, OUTCOME_ok_unchanged, oracle->ok_unchanged);
+    count(model, OUTCOME_unknown_applied, oracle->unknown & stored);
+    count(model, OUTCOME_unknown_not_applied, oracle->unknown & ~stored);
+    count(model, OUTCOME_crashed_applied, oracle->crashed & stored);
+    count(model, OUTCOME_crashed_not_applied, oracle->crashed & ~stored);
+}

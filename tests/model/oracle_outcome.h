@@ -1,0 +1,16 @@
+/* oracle_outcome.h: the oracle's other half: how operations are completed, and how a batch, a
+ * worker's iteration and a schedule end. */
+#ifndef BATCH_TESTS_MODEL_ORACLE_OUTCOME_H
+#define BATCH_TESTS_MODEL_ORACLE_OUTCOME_H
+
+#include "oracle.h"
+
+void oracle_completed(struct model *model, struct model_node *node,
+                      const struct batch__action *action);
+void oracle_recorded(struct model *model, struct model_node *node, struct batch__batch *batch);
+void oracle_released(struct model *model, struct model_node *node, struct batch__batch *batch);
+void oracle_idle(struct model *model, struct model_node *node); /* no action is left */
+void oracle_rest(struct model *model); /* nothing is left to happen, and nobody has stopped */
+void oracle_end(struct model *model);
+
+#endif
