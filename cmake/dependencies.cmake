@@ -1,4 +1,4 @@
-# What the libraries stand on. The targets are made global, so that a project that has libbatch as a
+# What the libraries depend on. The targets are made global, so that a project that has libbatch as a
 # subdirectory can link the static libraries from any of its own directories.
 
 if(NOT TARGET Threads::Threads)

@@ -20,7 +20,7 @@ endfunction()
 #     OBJECTS <object or static libraries, compiled by batch_compile_for_library>...
 #     EXPORT_NAME <name behind batch::>   SYMBOLS <pattern of the exported names>
 #     DESCRIPTION <one line>              HEADERS <names in include/batch>...
-#     PKG <pkg-config module>...          [BASE <library of this project that it stands on>])
+#     PKG <pkg-config module>...          [BASE <library of this project that it depends on>])
 #
 # Makes the targets <name> (shared) and <name>-static.
 function(batch_make_library library)
