@@ -1,10 +1,10 @@
-/* load.c: train-load books seats on many connections at once, and writes down what became of each
- * booking, so that it can be looked for afterwards.
+/* load.c: train-load: books seats on many connections at once, and records the outcome of each
+ * booking, so that train-audit can look for it afterwards.
  *
  * For each seat two persons compete, and every booking is sent once, whatever becomes of it: so
- * what is stored must be one of those answered 200, or of those of which nobody knows. Each
- * connection sends a booking, waits for its answer, and sends the next (a closed loop). A client
- * that is not answered in time gives up, as people do, and its booking counts as lost.
+ * what is stored must be one of those answered 200, or of those whose outcome is unknown. Each
+ * connection sends a booking, waits for its response, and sends the next (a closed loop). A client
+ * whose response is late gives up, as people do, and its booking counts as lost.
  *
  * One thread, one epoll, no libbatch: this is the other side of the wire. */
 #include <arpa/inet.h>
@@ -23,6 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tools/outcome.h"
+
 #define EVENTS  256
 #define TICK_MS 20
 
@@ -30,28 +32,26 @@
 #define PAUSE_MS 100
 
 static const char help[] =
-    "train-load: book seats of train-server, and write down what becomes of each booking\n"
+    "train-load: book seats of train-server, and record the outcome of each booking\n"
     "\n"
     "usage: train-load --to ADDR:PORT --record FILE [OPTION...]\n"
     "\n"
     "  --seconds N        how long, default 10; SIGINT and SIGTERM end it sooner\n"
     "  --connections N    how many clients, 1 to 10000, default 200\n"
     "  --trains N         trains that are booked side by side, default 60\n"
-    "  --seats N          seats of each train, as the server was told, default 30\n"
-    "  --run NAME         the trains are NAME-0, NAME-1, ...; default: the time\n"
-    "  --timeout-ms N     a client gives up after N ms without an answer, default 5000\n"
+    "  --seats N          seats of each train, as the server has it, default 30\n"
+    "  --run NAME         the trains are NAME-0, NAME-1, ...; default: the time. Letters, digits\n"
+    "                     and -._~ only\n"
+    "  --timeout-ms N     a client gives up after N ms without a response, default 5000\n"
     "\n"
-    "FILE gets a line for each booking: OUTCOME STATUS SENT TOOK TRAIN SEAT PERSON. SENT is the "
-    "time\n"
-    "in ms since 1970, TOOK in ms. OUTCOME is what the answer says of the booking:\n"
+    "FILE gets a line for each booking: OUTCOME STATUS SENT TOOK TRAIN SEAT PERSON. SENT is the\n"
+    "time in ms since 1970, TOOK in ms. OUTCOME is what the response says of the booking:\n"
     "  ok       200, it is stored\n"
     "  refused  4xx, it is not: the seat is another person's\n"
-    "  failed   500 or 503, it is not: the service is in trouble\n"
+    "  failed   500 or 503, it is not: the service has failed\n"
     "  unknown  any other status; in particular 502 and 504, of the server or a balancer\n"
-    "  lost     no answer: the connection has ended, or time has run out\n";
-
-enum outcome { OK, REFUSED, FAILED, UNKNOWN, LOST, OUTCOMES };
-static const char *const outcome_names[OUTCOMES] = {"ok", "refused", "failed", "unknown", "lost"};
+    "  lost     no response: the connection has ended, or time has run out\n"
+    "train-audit --record compares it with what is stored.\n";
 
 struct options {
     struct sockaddr_in to;
@@ -74,7 +74,7 @@ struct client {
     uint64_t sent_at;  /* of the day's clock */
     uint64_t booking;
     size_t size;
-    char text[1500]; /* the answer so far; answers are shorter */
+    char text[1500]; /* the response so far; responses are shorter */
 };
 
 struct load {
@@ -109,7 +109,7 @@ static uint64_t now_ms(void)
 /* ---- Bookings -------------------------------------------------------------------------------- */
 
 /* A booking is a number. Two follow each other for each seat; seats are taken from all trains in
- * turn; a train that is sold out is followed by another. */
+ * rotation; a train that is sold out is followed by another. */
 struct booking {
     uint64_t train;
     uint64_t seat;
@@ -118,10 +118,10 @@ struct booking {
 static struct booking booking_of(const struct load *load, uint64_t number)
 {
     uint64_t seat = number / 2;
-    uint64_t turn = seat / load->options.trains;
+    uint64_t round = seat / load->options.trains;
     return (struct booking){
-        .train = seat % load->options.trains + turn / load->options.seats * load->options.trains,
-        .seat = 1 + turn % load->options.seats,
+        .train = seat % load->options.trains + round / load->options.seats * load->options.trains,
+        .seat = 1 + round % load->options.seats,
     };
 }
 
@@ -139,10 +139,10 @@ static void record(struct load *load, const struct client *client, enum outcome 
 static enum outcome outcome_of(int status)
 {
     if (status == 200)
-        return OK;
+        return OUTCOME_OK;
     if (status >= 400 && status < 500)
-        return REFUSED;
-    return status == 500 || status == 503 ? FAILED : UNKNOWN;
+        return OUTCOME_REFUSED;
+    return status == 500 || status == 503 ? OUTCOME_FAILED : OUTCOME_UNKNOWN;
 }
 
 /* ---- One client ------------------------------------------------------------------------------ */
@@ -150,7 +150,7 @@ static enum outcome outcome_of(int status)
 static void client_close(struct load *load, struct client *client)
 {
     if (client->state == WAITING)
-        record(load, client, LOST, 0);
+        record(load, client, OUTCOME_LOST, 0);
     if (client->state != CLOSED)
         close(client->connection);
     client->state = CLOSED;
@@ -190,7 +190,7 @@ static void client_send(struct load *load, struct client *client)
         client_close(load, client);
 }
 
-/* A whole answer is here. */
+/* A whole response is here. */
 static void client_take(struct load *load, struct client *client, bool closes)
 {
     int status = 0;
@@ -198,14 +198,15 @@ static void client_take(struct load *load, struct client *client, bool closes)
     enum outcome outcome = outcome_of(status);
     record(load, client, outcome, status);
     client->state = OPEN;
-    client->since_ms = outcome == OK || outcome == REFUSED ? 0 : now_ms() + PAUSE_MS;
+    client->since_ms =
+        outcome == OUTCOME_OK || outcome == OUTCOME_REFUSED ? 0 : now_ms() + PAUSE_MS;
     if (closes)
         client_close(load, client);
 }
 
-/* Is the answer whole? One without a length ends with the connection, which is lost here: neither
+/* Is the response whole? One without a length ends with the connection, and counts as lost: neither
  * the server nor its balancers send such. */
-static void client_look(struct load *load, struct client *client)
+static void client_check(struct load *load, struct client *client)
 {
     client->text[client->size] = '\0';
     const char *end = strstr(client->text, "\r\n\r\n");
@@ -231,7 +232,7 @@ static void client_read(struct load *load, struct client *client)
     }
     client->size += (size_t)got;
     if (client->state == WAITING)
-        client_look(load, client);
+        client_check(load, client);
 }
 
 static void client_event(struct load *load, struct client *client, uint32_t events)
@@ -254,7 +255,7 @@ static void client_event(struct load *load, struct client *client, uint32_t even
         client_send(load, client);
 }
 
-/* What time alone brings about. */
+/* Time-outs and pauses. */
 static void client_tick(struct load *load, struct client *client, uint64_t now)
 {
     uint64_t limit_ms = load->options.timeout_ms;
@@ -287,7 +288,7 @@ static uint64_t clients_waiting(const struct load *load, uint64_t *ret_oldest_ms
     return waiting;
 }
 
-static void turn(struct load *load)
+static void iterate(struct load *load)
 {
     struct epoll_event events[EVENTS];
     int ready = epoll_wait(load->epoll, events, EVENTS, TICK_MS);
@@ -302,7 +303,7 @@ static void turn(struct load *load)
         client_tick(load, &load->clients[i], now);
 }
 
-/* What the last `elapsed_ms` have brought, and whether somebody waits for long. */
+/* What the last `elapsed_ms` have brought, and how long the oldest booking has waited. */
 static void print_line(struct load *load, const uint64_t *before, uint64_t elapsed_ms, bool live)
 {
     uint64_t oldest_ms;
@@ -312,9 +313,9 @@ static void print_line(struct load *load, const uint64_t *before, uint64_t elaps
         news[i] = load->counts[i] - before[i];
     printf("%s%7.0f ok/s %6.0f refused/s  %5" PRIu64 " failed %5" PRIu64 " unknown %5" PRIu64
            " lost  %5" PRIu64 " waiting, the longest for %" PRIu64 " ms%s",
-           live ? "\r\033[K" : "", (double)news[OK] * 1000 / (double)elapsed_ms,
-           (double)news[REFUSED] * 1000 / (double)elapsed_ms, news[FAILED], news[UNKNOWN],
-           news[LOST], waiting, oldest_ms, live ? "" : "\n");
+           live ? "\r\033[K" : "", (double)news[OUTCOME_OK] * 1000 / (double)elapsed_ms,
+           (double)news[OUTCOME_REFUSED] * 1000 / (double)elapsed_ms, news[OUTCOME_FAILED],
+           news[OUTCOME_UNKNOWN], news[OUTCOME_LOST], waiting, oldest_ms, live ? "" : "\n");
     fflush(stdout);
 }
 
@@ -326,7 +327,7 @@ static void run(struct load *load)
     uint64_t end_ms = line_ms + load->options.seconds * 1000;
     uint64_t oldest_ms;
     do {
-        turn(load);
+        iterate(load);
         uint64_t now = now_ms();
         load->stops = load->stops || now >= end_ms;
         if (now >= line_ms + 1000) {
@@ -338,8 +339,9 @@ static void run(struct load *load)
     } while (!load->stops || clients_waiting(load, &oldest_ms) > 0);
     printf("%s%" PRIu64 " bookings: %" PRIu64 " ok, %" PRIu64 " refused, %" PRIu64
            " failed, %" PRIu64 " unknown, %" PRIu64 " lost\n",
-           live ? "\r\033[K" : "", load->booking_next, load->counts[OK], load->counts[REFUSED],
-           load->counts[FAILED], load->counts[UNKNOWN], load->counts[LOST]);
+           live ? "\r\033[K" : "", load->booking_next, load->counts[OUTCOME_OK],
+           load->counts[OUTCOME_REFUSED], load->counts[OUTCOME_FAILED],
+           load->counts[OUTCOME_UNKNOWN], load->counts[OUTCOME_LOST]);
 }
 
 static void watch(struct load *load)
@@ -385,6 +387,8 @@ static bool read_number(uint64_t *number, const char *text, uint64_t max)
 
 static bool read_option(struct options *options, int option, const char *value)
 {
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
     switch (option) {
     case 't':
         return read_address(options, value);
@@ -393,7 +397,7 @@ static bool read_option(struct options *options, int option, const char *value)
         return true;
     case 'n':
         options->run = value;
-        return strlen(value) <= 100 && strpbrk(value, " &%+#?") == NULL;
+        return strlen(value) <= 100 && strspn(value, plain) == strlen(value);
     case 's':
         return read_number(&options->seconds, value, 1000000);
     case 'c':
@@ -445,7 +449,7 @@ static void options_read(struct options *options, int argc, char **argv)
         }
     }
     if (optind < argc || options->record == NULL || options->to.sin_port == 0) {
-        fputs("train-load: say where to book and where to write it down:\n"
+        fputs("train-load: say where to book and where to record the outcomes:\n"
               "  train-load --to 127.0.0.1:8080 --record bookings\n"
               "try: train-load --help\n",
               stderr);

@@ -6,10 +6,10 @@
 --       [threads=2] [run=NAME] [record=PREFIX]
 --
 --   trains   that are booked at a time, by all threads together
---   seats    of each train, as the server was told
+--   seats    of each train, as the server has it
 --   threads  of wrk, as -t says
 --   run      a part of all names, so that one store can be loaded twice; default: the time
---   record   write the bodies of all answers 200 to PREFIX.<thread>, for train-audit; takes some
+--   record   write the bodies of all responses 200 to PREFIX.<thread>, for train-audit; takes some
 --            of wrk's time
 
 local started = 0
@@ -34,7 +34,7 @@ function init(args)
    trains, seats, threads = options.trains, options.seats, options.threads
    name = options.run .. "-"
    tail = " HTTP/1.1\r\nHost: " .. wrk.host .. "\r\n\r\n"
-   n = id -- threads take turns
+   n = id -- threads alternate
    if options.record then
       record(options.record .. "." .. id)
    end

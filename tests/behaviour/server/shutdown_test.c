@@ -178,12 +178,50 @@ TEST(the_audit_finds_what_is_wrong)
         {NULL, "a%20b 1 ann\na%20b 3 cid\n", 1, "1 MISSING"},
         {NULL, "a%20b 1 ann\na%20b 1 bob\n", 1, "seats sold twice: 1"},
         {NULL, "a%20b 1 bob\n", 1, "1 MISSING"},
-        {"--all", "a%20b 1 ann\n", 1, "stored, not answered: train a%20b, seat 2, bob"},
+        {"--all", "a%20b 1 ann\n", 1, "stored, but not answered: train a%20b, seat 2, bob"},
         {NULL, "a%20b 1 ann\na%20b 3 cut", 0, "1 bookings answered 200: all in the "},
         {NULL, "nonsense\n", 2, ""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int code = audit_of(&folder, cases[i].option, cases[i].answers, output, sizeof output);
+        assert_int_equal(code, cases[i].code);
+        assert_non_null(strstr(output, cases[i].said));
+    }
+    folder_remove(&folder);
+}
+
+/* Of a record of train-load the audit knows the outcome of every booking. */
+TEST(the_audit_finds_what_is_wrong_in_a_record)
+{
+    struct folder folder;
+    char output[512];
+    book_two_seats(&folder);
+#define ANN "ok 200 0 9 a%20b 1 ann\n"
+#define BOB "ok 200 0 9 a%20b 2 bob\n"
+    static const struct {
+        const char *answers;
+        int code;
+        const char *said;
+    } cases[] = {
+        {ANN BOB, 0, "2 ok, 0 refused, 0 failed, 0 unknown (0 of them stored), 0 lost (0)"},
+        {ANN BOB "refused 400 0 9 a%20b 1 cid\nfailed 503 0 9 a%20b 3 cid\n", 0, "2 ok, 1 refused"},
+        {ANN "unknown 504 0 9 a%20b 2 bob\n", 0, "1 unknown (1 of them stored)"},
+        {ANN "lost 0 0 9 a%20b 2 bob\n", 0, "1 lost (1)"},
+        {ANN BOB "lost 0 0 9 a%20b 3 cid\n", 0, "1 lost (0)"},
+        {ANN BOB "ok 200 0 9 a%20b 3 cid\n", 1,
+         "answered 200, but not stored: train a%20b, seat 3, cid"},
+        {ANN "refused 400 0 9 a%20b 2 bob\n", 1, "refused, but stored: train a%20b, seat 2, bob"},
+        {ANN "failed 500 0 9 a%20b 2 bob\n", 1, "failed, but stored: train a%20b, seat 2, bob"},
+        {ANN, 1, "stored, but never sent: train a%20b, seat 2, bob"},
+        {"ok 200 0 9 another 1 ann\n", 1, "answered 200, but not stored: train another"},
+        {"lost 0 0 9 another 1 ann\n", 0, "seats sold twice: 0"},
+        {ANN BOB "ok 200 0 9 a%20b 1 cid\n", 1, "seats sold twice: 1"},
+        {ANN BOB "unknown 504 0", 0, "2 ok"},
+        {"a%20b 1 ann\n", 2, ""},
+        {"good 200 0 9 a%20b 1 ann\n", 2, ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int code = audit_of(&folder, "--record", cases[i].answers, output, sizeof output);
         assert_int_equal(code, cases[i].code);
         assert_non_null(strstr(output, cases[i].said));
     }
