@@ -14,7 +14,7 @@ static void cancel_before_submit_has_no_effect(void **state)
     harness_end(&harness);
 }
 
-static void cancel_while_waiting_for_the_load_answers_before_it_ends(void **state)
+static void cancel_while_waiting_for_the_load_completes_before_it_ends(void **state)
 {
     (void)state;
     struct harness harness;
@@ -43,7 +43,7 @@ static void cancel_while_waiting_for_the_load_answers_before_it_ends(void **stat
     harness_destroy(&harness);
 }
 
-static void cancel_while_waiting_for_the_save_before_it_answers_at_once(void **state)
+static void cancel_while_waiting_for_the_save_before_it_completes_at_once(void **state)
 {
     (void)state;
     struct harness harness;
@@ -88,7 +88,7 @@ static void cancel_while_running_comes_too_late(void **state)
     gate_destroy(&gate);
 }
 
-static void cancel_after_the_answer_has_no_effect(void **state)
+static void cancel_after_completion_has_no_effect(void **state)
 {
     (void)state;
     struct harness harness;
@@ -249,10 +249,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cancel_before_submit_has_no_effect),
-        cmocka_unit_test(cancel_while_waiting_for_the_load_answers_before_it_ends),
-        cmocka_unit_test(cancel_while_waiting_for_the_save_before_it_answers_at_once),
+        cmocka_unit_test(cancel_while_waiting_for_the_load_completes_before_it_ends),
+        cmocka_unit_test(cancel_while_waiting_for_the_save_before_it_completes_at_once),
         cmocka_unit_test(cancel_while_running_comes_too_late),
-        cmocka_unit_test(cancel_after_the_answer_has_no_effect),
+        cmocka_unit_test(cancel_after_completion_has_no_effect),
         cmocka_unit_test(cancel_ends_a_blocking_run),
         cmocka_unit_test(operation_can_cancel_the_one_behind_it),
         cmocka_unit_test(many_canceled_among_many_are_all_found),

@@ -341,7 +341,7 @@ static void batch_takes_operations_for_at_least_the_window(void **state)
 }
 
 /* Keeps the worker until the clock has gone well past the window. */
-static void outlive_the_window(struct job *job)
+static void run_past_the_window(struct job *job)
 {
     const batch_options *options = job->arg;
     uint64_t until_ns = batch_now_ns() + 3 * options->window_ns;
@@ -349,7 +349,7 @@ static void outlive_the_window(struct job *job)
         continue;
 }
 
-static void operation_that_outlives_the_window_ends_its_batch(void **state)
+static void operation_that_runs_past_the_window_ends_its_batch(void **state)
 {
     (void)state;
     struct harness harness;
@@ -361,7 +361,7 @@ static void operation_that_outlives_the_window_ends_its_batch(void **state)
     gate_close(&gate);
     struct job slow, next;
     job_init(&slow, &harness, "k", 1);
-    slow.on_run = outlive_the_window;
+    slow.on_run = run_past_the_window;
     slow.arg = &harness.options;
     slow.gate = &gate;
     job_init(&next, &harness, "k", 1);
@@ -389,7 +389,7 @@ static void take_a_millisecond(struct job *job)
         continue;
 }
 
-static void short_operations_that_together_outlive_the_window_end_their_batch(void **state)
+static void short_operations_that_together_run_past_the_window_end_their_batch(void **state)
 {
     (void)state;
     struct harness harness;
@@ -551,8 +551,8 @@ int main(void)
         cmocka_unit_test(window_is_100_ms_and_deadline_twice_that_by_default),
         cmocka_unit_test(window_without_end_is_ended_by_stop),
         cmocka_unit_test(batch_takes_operations_for_at_least_the_window),
-        cmocka_unit_test(operation_that_outlives_the_window_ends_its_batch),
-        cmocka_unit_test(short_operations_that_together_outlive_the_window_end_their_batch),
+        cmocka_unit_test(operation_that_runs_past_the_window_ends_its_batch),
+        cmocka_unit_test(short_operations_that_together_run_past_the_window_end_their_batch),
         cmocka_unit_test(operations_expire_behind_short_ones_that_together_take_long),
         cmocka_unit_test(every_subscriber_sees_every_batch),
         cmocka_unit_test(stop_ends_subscriptions_whose_readers_wait),

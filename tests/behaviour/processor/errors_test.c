@@ -1,4 +1,4 @@
-/* errors_test.c: what a store says of a call, and what the owners of operations are told. */
+/* errors_test.c: what a store reports for a call, and what the owners of operations get. */
 #include "harness.h"
 
 #include <signal.h>
@@ -7,7 +7,7 @@
 
 /* ---- Outcomes -------------------------------------------------------------------------------- */
 
-/* What a function or store may return, and what the batch is told. */
+/* What a function or store may return, and how the batch ends. */
 struct outcome {
     int returned;
     int load_told;
@@ -201,7 +201,7 @@ static int refuse_to_save(batch_call *call, void *resource, void *arg)
     return BATCH_SAVE_FAILED;
 }
 
-static void error_of_a_load_that_went_well_is_not_told_of_the_save(void **state)
+static void error_of_a_load_that_went_well_is_not_reported_for_the_save(void **state)
 {
     (void)state;
     struct harness harness;
@@ -267,7 +267,7 @@ static void release(void *resource, void *arg)
     coding->releases++;
 }
 
-static void check_codec(int decode_status, int encode_status, int told, int code,
+static void check_codec(int decode_status, int encode_status, int expected, int code,
                         const char *message, uint32_t releases)
 {
     struct harness harness;
@@ -278,12 +278,12 @@ static void check_codec(int decode_status, int encode_status, int told, int code
     harness_start(&harness);
     struct job job;
     job_init(&job, &harness, "k", 1);
-    assert_int_equal(job_run(&job), told);
+    assert_int_equal(job_run(&job), expected);
     assert_int_equal(job.result.store_code, code);
     assert_string_equal(job.result.message, message);
     harness_stop(&harness);
     assert_int_equal(coding.releases, releases);
-    assert_int_equal(harness_stored(&harness, "k"), told == BATCH_OK);
+    assert_int_equal(harness_stored(&harness, "k"), expected == BATCH_OK);
     harness_free(&harness);
     harness_destroy(&harness);
 }
@@ -367,7 +367,7 @@ int main(void)
         cmocka_unit_test(failure_without_a_text_still_has_a_message),
         cmocka_unit_test(long_text_is_cut),
         cmocka_unit_test(keys_are_shown_readably),
-        cmocka_unit_test(error_of_a_load_that_went_well_is_not_told_of_the_save),
+        cmocka_unit_test(error_of_a_load_that_went_well_is_not_reported_for_the_save),
         cmocka_unit_test(error_of_a_load_that_nobody_waits_for_is_freed),
         cmocka_unit_test(codec_that_fails_fails_the_load_or_the_save),
         cmocka_unit_test(stored_state_of_another_size_cannot_be_loaded_without_a_codec),

@@ -79,7 +79,7 @@ struct harness {
     uint32_t completed;          /* jobs */
     bool is_stop_over;           /* set by the test: no callback may come any more */
     uint64_t order;              /* the next number for what runs or completes */
-    bool was_canceled;           /* a call said so, after the gate */
+    bool was_canceled;           /* a call was, after the gate */
     uint64_t save_version;       /* that the latest save was given */
     uint64_t deadline_ns;        /* of the latest call */
     char key[HARNESS_KEY_SHOWN]; /* of the latest call, cut */
@@ -115,7 +115,7 @@ void harness_settle(struct harness *harness);
 struct job {
     batch_op op; /* first */
     struct harness *harness;
-    int64_t add; /* 0: reads only, and says UNCHANGED */
+    int64_t add; /* 0: reads only, and returns UNCHANGED */
     void (*on_run)(struct job *job);
     void (*on_done)(struct job *job, const batch_result *result);
     void *arg;         /* for both */

@@ -115,7 +115,7 @@ static void stop_waits_for_a_late_store(void **state)
         assert_int_equal(batch_processor_free(harness.processor), BATCH_BUSY);
         late_store_hold(&memory.late, false);
         harness_stop(&harness);
-        assert_int_equal(job.result.status, BATCH_LOAD_FAILED); /* memory gives up what is late */
+        assert_int_equal(job.result.status, BATCH_LOAD_FAILED); /* memory fails what is late */
         harness_free(&harness);
         harness_destroy(&harness);
         late_close(&memory);

@@ -1,5 +1,5 @@
 /* no_memory_test.c: one allocation fails, the first, the second, and so on until none is left to
- * fail: from start to free, every status is a clean one, every operation is answered once, nothing
+ * fail: from start to free, every status is a clean one, every operation completes once, nothing
  * leaks, and afterwards the processor works. */
 #include "harness.h"
 
@@ -15,7 +15,7 @@ struct story {
 
 static void name_keys(struct story *story)
 {
-    for (int i = 0; i < JOBS; i++) /* every other one too long to be kept inline */
+    for (int i = 0; i < JOBS; i++) /* every other one too long to be stored inline */
         snprintf(story->keys[i], sizeof story->keys[i], i % 2 == 0 ? "%d" : "%050d", i);
 }
 
@@ -84,7 +84,8 @@ static void check_answers(struct story *story)
 }
 
 /* True if it went to its end with no allocation left to fail. */
-static bool tell(enum harness_kind kind, uint32_t sessions, uint64_t fail_at, bool fails_from_there)
+static bool run_scenario(enum harness_kind kind, uint32_t sessions, uint64_t fail_at,
+                         bool fails_from_there)
 {
     struct story *story = calloc(1, sizeof *story);
     struct harness *harness = &story->harness;
@@ -92,7 +93,7 @@ static bool tell(enum harness_kind kind, uint32_t sessions, uint64_t fail_at, bo
     harness_init(harness, kind);
     harness->options.sessions = sessions;
     harness->options.shards = 2;
-    harness->fault_key = "4"; /* one fails, with a text to be kept */
+    harness->fault_key = "4"; /* one fails, with a text to be stored */
     harness_fault(harness, BATCH_OK, BATCH_SAVE_FAILED, 9, "the disk is full");
     harness->memory.fail_at = fail_at;
     harness->memory.fails_from_there = fails_from_there;
@@ -122,7 +123,7 @@ static bool tell(enum harness_kind kind, uint32_t sessions, uint64_t fail_at, bo
 static void sweep(enum harness_kind kind, uint32_t sessions, bool fails_from_there)
 {
     uint64_t fail_at = 1;
-    while (!tell(kind, sessions, fail_at, fails_from_there)) {
+    while (!run_scenario(kind, sessions, fail_at, fails_from_there)) {
         fail_at++;
         assert_true(fail_at < TOO_MANY);
     }
@@ -145,7 +146,7 @@ static void all_allocations_from_any_one_on_may_fail(void **state)
     sweep(HARNESS_STORE, 0, true);
 }
 
-static void operation_refused_for_memory_says_so_and_the_next_may_go_well(void **state)
+static void operation_refused_for_memory_fails_and_the_next_may_succeed(void **state)
 {
     (void)state;
     struct harness harness;
@@ -165,7 +166,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_one_allocation_may_fail),
         cmocka_unit_test(all_allocations_from_any_one_on_may_fail),
-        cmocka_unit_test(operation_refused_for_memory_says_so_and_the_next_may_go_well),
+        cmocka_unit_test(operation_refused_for_memory_fails_and_the_next_may_succeed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* options_test.c: what batch_processor_start refuses, and what it says and leaves then. */
+/* options_test.c: what batch_processor_start refuses, and what it reports and leaves then. */
 #include "harness.h"
 
 /* Starting must fail, with this message, and touch nothing else. */

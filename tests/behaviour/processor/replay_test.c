@@ -1,5 +1,5 @@
-/* Replays of conflicts and resources kept between batches, through the whole library: what is
- * stored, what is answered, and what the records and totals say. */
+/* Replays of conflicts and resources cached between batches, through the whole library: what is
+ * stored, how operations complete, and what the records and totals show. */
 #include "harness.h"
 
 #include <sched.h>
@@ -56,7 +56,7 @@ static void a_conflict_is_replayed_on_what_is_stored(void **state)
     harness_end(&harness);
 }
 
-static void a_conflict_that_does_not_end_is_told_with_its_reason(void **state)
+static void a_conflict_that_does_not_end_is_reported_with_its_reason(void **state)
 {
     (void)state;
     struct harness harness;
@@ -71,7 +71,7 @@ static void a_conflict_that_does_not_end_is_told_with_its_reason(void **state)
     assert_int_equal(job.runs, 4);
     assert_int_equal(harness_stored(&harness, "key"), 4 * OTHERS);
     assert_non_null(strstr(job.result.message, "another writer saved meanwhile"));
-    harness_settle(&harness); /* what is answered is counted a moment later */
+    harness_settle(&harness); /* what is complete is counted a moment later */
     assert_int_equal(harness_stats(&harness).replays, 3);
     harness_end(&harness);
 }
@@ -123,7 +123,7 @@ static void the_canceled_leave_a_replay(void **state)
 
 /* ---- Kept resources -------------------------------------------------------------------------- */
 
-static void a_kept_resource_is_not_loaded_again(void **state)
+static void a_cached_resource_is_not_loaded_again(void **state)
 {
     (void)state;
     struct harness harness;
@@ -215,7 +215,7 @@ static void after_a_failure_it_is_loaded_again(void **state)
     }
 }
 
-static void no_more_are_kept_than_asked_for(void **state)
+static void no_more_are_cached_than_asked_for(void **state)
 {
     (void)state;
     struct harness harness;
@@ -229,7 +229,7 @@ static void no_more_are_kept_than_asked_for(void **state)
     harness_end(&harness);
 }
 
-static void nothing_is_kept_where_nobody_checks_versions(void **state)
+static void nothing_is_cached_where_nobody_checks_versions(void **state)
 {
     (void)state;
     struct harness harness;
@@ -245,7 +245,7 @@ static void nothing_is_kept_where_nobody_checks_versions(void **state)
 /* ---- Early refusal --------------------------------------------------------------------------- */
 
 /* A save that takes 200 ms at least. Then, while the next one is held, an operation that has to
- * begin within 100 ms. What it is told. */
+ * begin within 100 ms. How it ends. */
 static int asked_for_too_much(struct harness *harness)
 {
     struct job slow, first, second;
@@ -286,7 +286,7 @@ static void what_cannot_begin_in_time_is_busy_at_once(void **state)
     harness_end(&harness);
 }
 
-static void unless_it_is_told_to_the_library_waits_until_it_expires(void **state)
+static void by_default_the_library_waits_until_it_expires(void **state)
 {
     (void)state;
     struct harness harness;
@@ -299,17 +299,17 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_conflict_is_replayed_on_what_is_stored),
-        cmocka_unit_test(a_conflict_that_does_not_end_is_told_with_its_reason),
+        cmocka_unit_test(a_conflict_that_does_not_end_is_reported_with_its_reason),
         cmocka_unit_test(without_the_option_nothing_runs_again),
         cmocka_unit_test(the_canceled_leave_a_replay),
-        cmocka_unit_test(a_kept_resource_is_not_loaded_again),
+        cmocka_unit_test(a_cached_resource_is_not_loaded_again),
         cmocka_unit_test(what_is_read_is_never_older_than_what_is_stored),
         cmocka_unit_test(a_stale_resource_is_a_conflict_and_then_forgotten),
         cmocka_unit_test(after_a_failure_it_is_loaded_again),
-        cmocka_unit_test(no_more_are_kept_than_asked_for),
-        cmocka_unit_test(nothing_is_kept_where_nobody_checks_versions),
+        cmocka_unit_test(no_more_are_cached_than_asked_for),
+        cmocka_unit_test(nothing_is_cached_where_nobody_checks_versions),
         cmocka_unit_test(what_cannot_begin_in_time_is_busy_at_once),
-        cmocka_unit_test(unless_it_is_told_to_the_library_waits_until_it_expires),
+        cmocka_unit_test(by_default_the_library_waits_until_it_expires),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* saves_test.c: what is saved, who is told how the save went, and what is told of it to
+/* saves_test.c: what is saved, who gets the outcome of the save, and what is reported of it to
  * subscriptions that nobody reads. */
 #include "harness.h"
 
@@ -43,7 +43,7 @@ static void reader_in_a_changed_batch_shares_its_outcome(void **state)
     harness_end(&harness);
 }
 
-static void failed_save_is_told_to_its_batch_and_to_no_other(void **state)
+static void failed_save_fails_its_batch_and_no_other(void **state)
 {
     (void)state;
     struct harness harness;
@@ -102,8 +102,8 @@ static void unread_subscription_drops_and_counts(void **state)
     harness_destroy(&harness);
 }
 
-/* A reader that is slow to come may wait for the answers first. */
-static void full_blocking_subscription_holds_back_no_answer(void **state)
+/* A reader that is slow to come may wait for the completions first. */
+static void full_blocking_subscription_holds_back_no_completion(void **state)
 {
     (void)state;
     enum { KEYS = 8 };
@@ -126,7 +126,7 @@ static void full_blocking_subscription_holds_back_no_answer(void **state)
     assert_int_equal(batch_submit_many(harness.processor, ops, KEYS), BATCH_OK);
     batch_metric metric;
     for (int i = 0; i < KEYS; i++) {
-        /* Which batch is first does not matter: two are answered before the second record waits. */
+        /* Which batch is first does not matter: two complete before the second record waits. */
         pthread_mutex_lock(&harness.lock);
         while (harness.completed < (i + 2 < KEYS ? (uint32_t)i + 2 : KEYS))
             pthread_cond_wait(&harness.changed, &harness.lock);
@@ -143,9 +143,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_changed_nothing_is_not_saved),
         cmocka_unit_test(reader_in_a_changed_batch_shares_its_outcome),
-        cmocka_unit_test(failed_save_is_told_to_its_batch_and_to_no_other),
+        cmocka_unit_test(failed_save_fails_its_batch_and_no_other),
         cmocka_unit_test(unread_subscription_drops_and_counts),
-        cmocka_unit_test(full_blocking_subscription_holds_back_no_answer),
+        cmocka_unit_test(full_blocking_subscription_holds_back_no_completion),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,7 +68,7 @@ static void loads_that_hang_hold_up_no_save(void **state)
     }
 }
 
-/* ---- A store that finishes a group of saves when it is told to ------------------------------- */
+/* ---- A store that finishes a group of saves on demand ---------------------------------------- */
 
 /* Loads go well at once. The first group of saves waits until its deadline has passed, fails, and
  * does not return before what came of it is queued again. */

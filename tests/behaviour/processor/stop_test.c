@@ -1,7 +1,7 @@
 /* stop_test.c: stop with a time limit, free, and closing a store. */
 #include "harness.h"
 
-static void stop_says_how_many_it_left_and_can_be_called_again(void **state)
+static void stop_returns_how_many_it_left_and_can_be_called_again(void **state)
 {
     (void)state;
     struct harness harness;
@@ -28,7 +28,7 @@ static void stop_says_how_many_it_left_and_can_be_called_again(void **state)
     harness_destroy(&harness);
 }
 
-static void operations_that_the_worker_has_not_looked_at_yet_are_answered_too(void **state)
+static void operations_that_the_worker_has_not_taken_yet_complete_too(void **state)
 {
     (void)state;
     struct harness harness;
@@ -78,7 +78,7 @@ static void check_canceled(uint64_t timeout_ns, bool expected)
     harness_destroy(&harness);
 }
 
-static void calls_are_told_to_give_up_once_a_stop_has_run_out_of_time(void **state)
+static void calls_are_canceled_once_a_stop_has_run_out_of_time(void **state)
 {
     (void)state;
     check_canceled(0, false); /* only asked */
@@ -86,7 +86,7 @@ static void calls_are_told_to_give_up_once_a_stop_has_run_out_of_time(void **sta
     check_canceled(BATCH_FOREVER, false);
 }
 
-static void calls_are_told_to_give_up_after_their_deadline(void **state)
+static void calls_are_canceled_after_their_deadline(void **state)
 {
     (void)state;
     struct harness harness;
@@ -195,7 +195,7 @@ static void operations_submitted_while_stopping_are_refused(void **state)
     assert_int_equal(late.runs + late.completions, 0);
 }
 
-static void failing_load_while_stopping_answers_all(void **state)
+static void failing_load_while_stopping_completes_all(void **state)
 {
     (void)state;
     struct harness harness;
@@ -277,7 +277,7 @@ static void store_in_use_cannot_be_closed(void **state)
     assert_int_equal(batch_store_close(store), BATCH_OK);
 }
 
-static void null_is_answered_not_followed(void **state)
+static void null_is_refused_not_followed(void **state)
 {
     (void)state;
     assert_int_equal(batch_processor_stop(NULL, 0), BATCH_INVALID);
@@ -314,20 +314,20 @@ static void null_is_answered_not_followed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(stop_says_how_many_it_left_and_can_be_called_again),
-        cmocka_unit_test(operations_that_the_worker_has_not_looked_at_yet_are_answered_too),
-        cmocka_unit_test(calls_are_told_to_give_up_once_a_stop_has_run_out_of_time),
-        cmocka_unit_test(calls_are_told_to_give_up_after_their_deadline),
+        cmocka_unit_test(stop_returns_how_many_it_left_and_can_be_called_again),
+        cmocka_unit_test(operations_that_the_worker_has_not_taken_yet_complete_too),
+        cmocka_unit_test(calls_are_canceled_once_a_stop_has_run_out_of_time),
+        cmocka_unit_test(calls_are_canceled_after_their_deadline),
         cmocka_unit_test(memory_store_begins_nothing_after_a_stop_has_run_out_of_time),
         cmocka_unit_test(stop_with_time_enough_ends_everything),
         cmocka_unit_test(stop_without_waiting_may_be_asked_until_it_is_over),
         cmocka_unit_test(stop_by_a_new_thread_is_not_taken_for_a_callback),
         cmocka_unit_test(operations_submitted_while_stopping_are_refused),
-        cmocka_unit_test(failing_load_while_stopping_answers_all),
+        cmocka_unit_test(failing_load_while_stopping_completes_all),
         cmocka_unit_test(done_cannot_keep_a_stopping_processor_alive),
         cmocka_unit_test(free_before_stop_is_busy),
         cmocka_unit_test(store_in_use_cannot_be_closed),
-        cmocka_unit_test(null_is_answered_not_followed),
+        cmocka_unit_test(null_is_refused_not_followed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

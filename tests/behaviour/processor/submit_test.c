@@ -98,7 +98,7 @@ static void operation_given_twice_refuses_all_of_many(void **state)
     harness_end(&harness);
 }
 
-static void operation_in_use_refuses_all_of_many_and_is_still_answered(void **state)
+static void operation_in_use_refuses_all_of_many_and_still_completes(void **state)
 {
     (void)state;
     struct harness harness;
@@ -142,7 +142,7 @@ static void operation_that_is_not_valid_is_refused(void **state)
     harness_end(&harness);
 }
 
-static void operation_in_use_is_refused_and_is_still_answered_once(void **state)
+static void operation_in_use_is_refused_and_still_completes_once(void **state)
 {
     (void)state;
     struct harness harness;
@@ -234,7 +234,7 @@ static void operation_may_be_freed_in_its_own_done(void **state)
 
 /* ---- Limits ---------------------------------------------------------------------------------- */
 
-static void full_processor_answers_busy_and_says_so_at_once_later(void **state)
+static void full_processor_refuses_as_busy_and_later_at_once(void **state)
 {
     (void)state;
     struct harness harness;
@@ -286,7 +286,7 @@ static void full_processor_answers_busy_and_says_so_at_once_later(void **state)
     gate_destroy(&gate);
 }
 
-static void full_key_answers_busy_and_leaves_other_keys_alone(void **state)
+static void full_key_refuses_as_busy_and_leaves_other_keys_alone(void **state)
 {
     (void)state;
     struct harness harness;
@@ -311,7 +311,7 @@ static void full_key_answers_busy_and_leaves_other_keys_alone(void **state)
     struct job blocked;
     job_init(&blocked, &harness, "k", 1);
     runner_start(&runner, &blocked);
-    assert_int_equal(runner_join(&runner), BATCH_BUSY); /* batch_run is told in the same way */
+    assert_int_equal(runner_join(&runner), BATCH_BUSY); /* batch_run likewise */
     gate_open(&harness.load_gate);
     assert_int_equal(job_wait(&jobs[0]), BATCH_OK);
     assert_int_equal(job_wait(&jobs[1]), BATCH_OK);
@@ -361,13 +361,13 @@ int main(void)
         cmocka_unit_test(all_of_many_are_run_in_order_over_several_shards),
         cmocka_unit_test(one_invalid_operation_refuses_all_of_many),
         cmocka_unit_test(operation_given_twice_refuses_all_of_many),
-        cmocka_unit_test(operation_in_use_refuses_all_of_many_and_is_still_answered),
+        cmocka_unit_test(operation_in_use_refuses_all_of_many_and_still_completes),
         cmocka_unit_test(operation_that_is_not_valid_is_refused),
-        cmocka_unit_test(operation_in_use_is_refused_and_is_still_answered_once),
+        cmocka_unit_test(operation_in_use_is_refused_and_still_completes_once),
         cmocka_unit_test(operation_may_be_submitted_again_from_its_own_done),
         cmocka_unit_test(operation_may_be_freed_in_its_own_done),
-        cmocka_unit_test(full_processor_answers_busy_and_says_so_at_once_later),
-        cmocka_unit_test(full_key_answers_busy_and_leaves_other_keys_alone),
+        cmocka_unit_test(full_processor_refuses_as_busy_and_later_at_once),
+        cmocka_unit_test(full_key_refuses_as_busy_and_leaves_other_keys_alone),
         cmocka_unit_test(batch_that_has_ops_max_closes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

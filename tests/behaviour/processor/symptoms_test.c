@@ -1,5 +1,5 @@
 /* symptoms_test.c: what other batchers get wrong, each named for the symptom it must not have here:
- * lost and late answers, overtaking, hangs and crashes around stop. */
+ * lost and late completions, overtaking, hangs and crashes around stop. */
 #include "harness.h"
 
 /* ---- Answers and stop ------------------------------------------------------------------------ */
@@ -25,7 +25,7 @@ static void await_stopping(struct harness *harness)
     }
 }
 
-static void operation_waiting_while_its_key_saves_is_answered_before_stop_returns(void **state)
+static void operation_waiting_while_its_key_saves_completes_before_stop_returns(void **state)
 {
     (void)state;
     struct harness harness;
@@ -149,7 +149,7 @@ static void run_after_stop_is_refused(void **state)
     harness_destroy(&harness);
 }
 
-static void second_stop_says_the_same(void **state)
+static void second_stop_returns_the_same(void **state)
 {
     (void)state;
     struct harness harness;
@@ -239,7 +239,7 @@ static void check_inside(const struct inside *inside)
     assert_int_equal(inside->free, BATCH_DEADLOCK);
 }
 
-static void run_inside_an_operation_says_deadlock_and_submit_is_allowed(void **state)
+static void run_inside_an_operation_is_a_deadlock_and_submit_is_allowed(void **state)
 {
     (void)state;
     for (uint32_t sessions = 0; sessions < 2; sessions++) {
@@ -351,7 +351,7 @@ static void operations_waiting_for_a_long_load_all_join_its_batch(void **state)
     harness_end(&harness);
 }
 
-static void failed_load_answers_everyone_who_waits_for_it(void **state)
+static void failed_load_fails_everyone_who_waits_for_it(void **state)
 {
     (void)state;
     struct harness harness;
@@ -504,16 +504,16 @@ static void waiting_operations_do_not_overtake_each_other(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(operation_waiting_while_its_key_saves_is_answered_before_stop_returns),
+        cmocka_unit_test(operation_waiting_while_its_key_saves_completes_before_stop_returns),
         cmocka_unit_test(open_window_is_ended_by_stop),
         cmocka_unit_test(run_racing_stop_is_done_or_refused),
         cmocka_unit_test(run_after_stop_is_refused),
-        cmocka_unit_test(second_stop_says_the_same),
+        cmocka_unit_test(second_stop_returns_the_same),
         cmocka_unit_test(stops_from_many_threads_all_wait_for_the_end),
-        cmocka_unit_test(run_inside_an_operation_says_deadlock_and_submit_is_allowed),
+        cmocka_unit_test(run_inside_an_operation_is_a_deadlock_and_submit_is_allowed),
         cmocka_unit_test(a_thread_must_not_wait_for_its_own_processor_but_may_for_another),
         cmocka_unit_test(operations_waiting_for_a_long_load_all_join_its_batch),
-        cmocka_unit_test(failed_load_answers_everyone_who_waits_for_it),
+        cmocka_unit_test(failed_load_fails_everyone_who_waits_for_it),
         cmocka_unit_test(operation_canceled_before_its_turn_opens_no_batch),
         cmocka_unit_test(operation_that_comes_too_late_opens_no_batch),
         cmocka_unit_test(canceled_operation_does_not_shorten_the_next_ones_window),
