@@ -14,8 +14,8 @@
 
 /* Book until there were `answers_max` answers, and `busy_min` 503 among them, or ten times as many
  * answers. Every booking answered 200 is stored, and nothing else. */
-static struct crowd_counts book_at_several(const char *const *options, uint64_t answers_max,
-                                           uint64_t busy_min)
+static struct clients_counts book_at_several(const char *const *options, uint64_t answers_max,
+                                             uint64_t busy_min)
 {
     struct folder folder;
     struct server servers[SERVERS];
@@ -23,14 +23,14 @@ static struct crowd_counts book_at_several(const char *const *options, uint64_t 
     storage_folder(&folder);
     FILE *answers = fopen(folder.answers, "w");
     assert_non_null(answers);
-    struct crowd *crowd = crowd_make((size_t)SERVERS * CONNECTIONS, answers);
-    crowd_spread(crowd, TRAINS);
+    struct http_clients *clients = clients_make((size_t)SERVERS * CONNECTIONS, answers);
+    clients_spread(clients, TRAINS);
     for (size_t i = 0; i < SERVERS; i++)
         server_start(&servers[i], TRAIN_SERVER, &folder, options);
-    for (int round = 0; round < 10 && (round == 0 || crowd_counts(crowd).busy < busy_min);
+    for (int round = 0; round < 10 && (round == 0 || clients_counts(clients).busy < busy_min);
          round++) {
-        crowd_book_at(crowd, servers, SERVERS, answers_max);
-        crowd_finish(crowd);
+        clients_book_at(clients, servers, SERVERS, answers_max);
+        clients_finish(clients);
     }
     for (size_t i = 0; i < SERVERS; i++) {
         assert_int_equal(server_end(&servers[i], SIGTERM, output, sizeof output), 0);
@@ -41,8 +41,8 @@ static struct crowd_counts book_at_several(const char *const *options, uint64_t 
     int code = program_run(arguments, output, sizeof output);
     print_message("%s", output);
     assert_int_equal(code, 0);
-    struct crowd_counts counts = crowd_counts(crowd);
-    crowd_free(crowd);
+    struct clients_counts counts = clients_counts(clients);
+    clients_free(clients);
     folder_remove(&folder);
     assert_true(counts.refused >= 100); /* clients did compete */
     assert_int_equal(counts.unknown + counts.other + counts.lost, 0);
@@ -52,7 +52,7 @@ static struct crowd_counts book_at_several(const char *const *options, uint64_t 
 TEST(servers_that_share_trains_replay_and_report_nothing)
 {
     static const char *const options[] = {"--window-ms", "20", NULL};
-    struct crowd_counts counts = book_at_several(options, 10000, 0);
+    struct clients_counts counts = book_at_several(options, 10000, 0);
     assert_int_equal(counts.busy, 0);
     assert_true(counts.ok >= 3000);
 }
@@ -60,7 +60,7 @@ TEST(servers_that_share_trains_replay_and_report_nothing)
 TEST(so_do_servers_that_cache_trains)
 {
     static const char *const options[] = {"--window-ms", "20", "--cache", "1000", NULL};
-    struct crowd_counts counts = book_at_several(options, 5000, 0);
+    struct clients_counts counts = book_at_several(options, 5000, 0);
     assert_int_equal(counts.busy, 0);
     assert_true(counts.ok >= 1500);
 }
@@ -69,7 +69,7 @@ TEST(so_do_servers_that_cache_trains)
 TEST(without_replays_the_second_one_must_retry)
 {
     static const char *const options[] = {"--window-ms", "20", "--replays", "0", NULL};
-    struct crowd_counts counts = book_at_several(options, 2000, 1);
+    struct clients_counts counts = book_at_several(options, 2000, 1);
     assert_true(counts.busy >= 1);
     assert_true(counts.ok >= 500);
 }
@@ -84,12 +84,12 @@ TEST(a_server_without_libbatch_may_share_them_too)
     storage_folder(&folder);
     FILE *answers = fopen(folder.answers, "w");
     assert_non_null(answers);
-    struct crowd *crowd = crowd_make(40, answers);
-    crowd_spread(crowd, TRAINS);
+    struct http_clients *clients = clients_make(40, answers);
+    clients_spread(clients, TRAINS);
     server_start(&servers[0], TRAIN_SERVER, &folder, batched);
     server_start(&servers[1], DIRECT_SERVER, &folder, direct);
-    crowd_book_at(crowd, servers, 2, 1000);
-    crowd_finish(crowd);
+    clients_book_at(clients, servers, 2, 1000);
+    clients_finish(clients);
     for (size_t i = 0; i < 2; i++)
         assert_int_equal(server_end(&servers[i], SIGTERM, NULL, 0), 0);
     fclose(answers);
@@ -97,8 +97,8 @@ TEST(a_server_without_libbatch_may_share_them_too)
     int code = program_run(arguments, output, sizeof output);
     print_message("%s", output);
     assert_int_equal(code, 0);
-    struct crowd_counts counts = crowd_counts(crowd);
-    crowd_free(crowd);
+    struct clients_counts counts = clients_counts(clients);
+    clients_free(clients);
     folder_remove(&folder);
     assert_int_equal(counts.unknown + counts.other + counts.lost, 0);
 }

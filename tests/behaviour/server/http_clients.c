@@ -24,7 +24,7 @@ struct member {
 
 /* A booking is a number: two follow each other for each seat; seats that follow each other are in
  * `trains` different trains; and each train has SEATS of them. */
-struct crowd {
+struct http_clients {
     uint64_t trains;
     struct member *members;
     size_t members_size;
@@ -32,7 +32,7 @@ struct crowd {
     uint64_t booking_next;
     uint64_t *again; /* bookings without an outcome; room for one for each member */
     size_t again_size;
-    struct crowd_counts counts;
+    struct clients_counts counts;
     uint64_t answered; /* all answers */
     size_t open;
     size_t waiting; /* members that wait */
@@ -40,46 +40,46 @@ struct crowd {
     int epoll;
 };
 
-struct crowd *crowd_make(size_t connections, FILE *answers)
+struct http_clients *clients_make(size_t connections, FILE *answers)
 {
-    struct crowd *crowd = calloc(1, sizeof *crowd);
-    if (crowd != NULL) {
-        crowd->members = calloc(connections, sizeof *crowd->members);
-        crowd->again = calloc(connections, sizeof *crowd->again);
+    struct http_clients *clients = calloc(1, sizeof *clients);
+    if (clients != NULL) {
+        clients->members = calloc(connections, sizeof *clients->members);
+        clients->again = calloc(connections, sizeof *clients->again);
     }
-    if (crowd == NULL || crowd->members == NULL || crowd->again == NULL)
-        rig_fail("memory");
-    crowd->trains = 1;
-    crowd->members_size = connections;
-    crowd->answers = answers;
-    return crowd;
+    if (clients == NULL || clients->members == NULL || clients->again == NULL)
+        harness_fail("memory");
+    clients->trains = 1;
+    clients->members_size = connections;
+    clients->answers = answers;
+    return clients;
 }
 
-void crowd_free(struct crowd *crowd)
+void clients_free(struct http_clients *clients)
 {
-    free(crowd->members);
-    free(crowd->again);
-    free(crowd);
+    free(clients->members);
+    free(clients->again);
+    free(clients);
 }
 
-void crowd_spread(struct crowd *crowd, uint64_t trains)
+void clients_spread(struct http_clients *clients, uint64_t trains)
 {
-    crowd->trains = trains;
+    clients->trains = trains;
 }
 
-struct crowd_counts crowd_counts(const struct crowd *crowd)
+struct clients_counts clients_counts(const struct http_clients *clients)
 {
-    return crowd->counts;
+    return clients->counts;
 }
 
-static void member_send(struct crowd *crowd, struct member *member)
+static void member_send(struct http_clients *clients, struct member *member)
 {
-    if (crowd->again_size > 0)
-        member->booking = crowd->again[--crowd->again_size];
+    if (clients->again_size > 0)
+        member->booking = clients->again[--clients->again_size];
     else
-        member->booking = crowd->booking_next++;
-    uint64_t round = member->booking / 2 / crowd->trains;
-    uint64_t train = round / SEATS * crowd->trains + member->booking / 2 % crowd->trains;
+        member->booking = clients->booking_next++;
+    uint64_t round = member->booking / 2 / clients->trains;
+    uint64_t train = round / SEATS * clients->trains + member->booking / 2 % clients->trains;
     char request[256];
     int size = snprintf(request, sizeof request,
                         "GET /book?train=t%lu&person=p%lu&seat=%lu HTTP/1.1\r\nHost: test\r\n\r\n",
@@ -87,52 +87,52 @@ static void member_send(struct crowd *crowd, struct member *member)
                         (unsigned long)(1 + round % SEATS));
     member->size = 0;
     member->waits = true;
-    crowd->waiting++;
+    clients->waiting++;
     /* A request is far smaller than an empty socket buffer. An error shows up when reading. */
     if (send(member->connection, request, (size_t)size, MSG_NOSIGNAL | MSG_DONTWAIT) != size &&
         errno == EAGAIN)
-        rig_fail("send");
+        harness_fail("send");
 }
 
-static void member_close(struct crowd *crowd, struct member *member)
+static void member_close(struct http_clients *clients, struct member *member)
 {
     close(member->connection);
     member->connection = -1;
-    crowd->open--;
+    clients->open--;
     if (member->waits) {
         member->waits = false;
-        crowd->waiting--;
-        crowd->counts.lost++;
-        crowd->again[crowd->again_size++] = member->booking;
+        clients->waiting--;
+        clients->counts.lost++;
+        clients->again[clients->again_size++] = member->booking;
     }
 }
 
 /* The member's text holds a whole answer: take it. */
-static void member_take(struct crowd *crowd, struct member *member, int status, const char *body,
-                        size_t body_size)
+static void member_take(struct http_clients *clients, struct member *member, int status,
+                        const char *body, size_t body_size)
 {
     member->waits = false;
-    crowd->waiting--;
-    crowd->answered++;
+    clients->waiting--;
+    clients->answered++;
     if (status == 200) {
-        crowd->counts.ok++;
-        if (fwrite(body, 1, body_size, crowd->answers) != body_size)
-            rig_fail("answers");
+        clients->counts.ok++;
+        if (fwrite(body, 1, body_size, clients->answers) != body_size)
+            harness_fail("answers");
     } else if (status == 400) {
-        crowd->counts.refused++;
+        clients->counts.refused++;
     } else if (status == 503 || status == 504) {
-        *(status == 503 ? &crowd->counts.busy : &crowd->counts.unknown) += 1;
-        crowd->again[crowd->again_size++] = member->booking;
+        *(status == 503 ? &clients->counts.busy : &clients->counts.unknown) += 1;
+        clients->again[clients->again_size++] = member->booking;
     } else {
-        crowd->counts.other++;
-        fprintf(stderr, "rig: %.*s\n", (int)member->size, member->text);
+        clients->counts.other++;
+        fprintf(stderr, "harness: %.*s\n", (int)member->size, member->text);
     }
-    if (crowd->sends)
-        member_send(crowd, member);
+    if (clients->sends)
+        member_send(clients, member);
 }
 
 /* Is the answer whole? Then take it. */
-static void member_look(struct crowd *crowd, struct member *member)
+static void member_look(struct http_clients *clients, struct member *member)
 {
     member->text[member->size] = '\0';
     const char *end = strstr(member->text, "\r\n\r\n");
@@ -145,82 +145,82 @@ static void member_look(struct crowd *crowd, struct member *member)
         return;
     int status = 0;
     sscanf(member->text, "HTTP/1.1 %d ", &status);
-    member_take(crowd, member, status, body, body_size);
+    member_take(clients, member, status, body, body_size);
 }
 
-static void member_read(struct crowd *crowd, struct member *member)
+static void member_read(struct http_clients *clients, struct member *member)
 {
     ssize_t got = recv(member->connection, member->text + member->size,
                        sizeof member->text - 1 - member->size, MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got <= 0) {
-        member_close(crowd, member);
+        member_close(clients, member);
         return;
     }
     member->size += (size_t)got;
     if (member->waits)
-        member_look(crowd, member);
+        member_look(clients, member);
 }
 
-static void crowd_wait(struct crowd *crowd)
+static void clients_wait(struct http_clients *clients)
 {
     struct epoll_event events[EVENTS];
-    int ready = epoll_wait(crowd->epoll, events, EVENTS, 30000);
+    int ready = epoll_wait(clients->epoll, events, EVENTS, 30000);
     if (ready == 0)
         errno = ETIMEDOUT;
     if (ready <= 0)
-        rig_fail("no answer from the server");
+        harness_fail("no answer from the server");
     for (int i = 0; i < ready; i++)
-        member_read(crowd, events[i].data.ptr);
+        member_read(clients, events[i].data.ptr);
 }
 
-void crowd_book(struct crowd *crowd, const struct server *server, uint64_t answers_max)
+void clients_book(struct http_clients *clients, const struct server *server, uint64_t answers_max)
 {
-    crowd_book_at(crowd, server, 1, answers_max);
+    clients_book_at(clients, server, 1, answers_max);
 }
 
-void crowd_book_at(struct crowd *crowd, const struct server *servers, size_t servers_size,
-                   uint64_t answers_max)
+void clients_book_at(struct http_clients *clients, const struct server *servers,
+                     size_t servers_size, uint64_t answers_max)
 {
-    crowd->epoll = epoll_create1(EPOLL_CLOEXEC);
-    crowd->sends = true;
-    crowd->open = crowd->members_size;
-    for (size_t i = 0; i < crowd->members_size; i++) {
-        struct member *member = &crowd->members[i];
+    clients->epoll = epoll_create1(EPOLL_CLOEXEC);
+    clients->sends = true;
+    clients->open = clients->members_size;
+    for (size_t i = 0; i < clients->members_size; i++) {
+        struct member *member = &clients->members[i];
         member->connection = connection_open(&servers[i % servers_size]);
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = member};
-        if (epoll_ctl(crowd->epoll, EPOLL_CTL_ADD, member->connection, &event) != 0)
-            rig_fail("epoll");
+        if (epoll_ctl(clients->epoll, EPOLL_CTL_ADD, member->connection, &event) != 0)
+            harness_fail("epoll");
     }
-    for (size_t i = 0; i < crowd->members_size; i++)
-        member_send(crowd, &crowd->members[i]);
-    uint64_t until = crowd->answered + answers_max;
-    while (crowd->answered < until && crowd->open > 0)
-        crowd_wait(crowd);
-    crowd->sends = false;
+    for (size_t i = 0; i < clients->members_size; i++)
+        member_send(clients, &clients->members[i]);
+    uint64_t until = clients->answered + answers_max;
+    while (clients->answered < until && clients->open > 0)
+        clients_wait(clients);
+    clients->sends = false;
 }
 
-static void crowd_end(struct crowd *crowd)
+static void clients_end(struct http_clients *clients)
 {
-    for (size_t i = 0; i < crowd->members_size; i++) {
-        if (crowd->members[i].connection >= 0)
-            member_close(crowd, &crowd->members[i]);
+    for (size_t i = 0; i < clients->members_size; i++) {
+        if (clients->members[i].connection >= 0)
+            member_close(clients, &clients->members[i]);
     }
-    close(crowd->epoll);
-    fflush(crowd->answers);
+    close(clients->epoll);
+    fflush(clients->answers);
 }
 
-void crowd_drain(struct crowd *crowd)
+void clients_drain(struct http_clients *clients)
 {
-    while (crowd->open > 0)
-        crowd_wait(crowd);
-    crowd_end(crowd);
+    while (clients->open > 0)
+        clients_wait(clients);
+    clients_end(clients);
 }
 
-void crowd_finish(struct crowd *crowd)
+void clients_finish(struct http_clients *clients)
 {
-    while (crowd->waiting > 0)
-        crowd_wait(crowd);
-    crowd_end(crowd);
+    while (clients->waiting > 0)
+        clients_wait(clients);
+    clients_end(clients);
 }

@@ -5,17 +5,17 @@
  * booking, waits for its answer, and sends the next. All answers 200 are written to a file, as
  * train-audit reads it. Bookings whose outcome is not known, or that were not made for now, are
  * made again in the next round, as a careful client would. */
-#ifndef CROWD_H
-#define CROWD_H
+#ifndef HTTP_CLIENTS_H
+#define HTTP_CLIENTS_H
 
 #include "server_harness.h"
 
 #include <stdint.h>
 #include <stdio.h>
 
-struct crowd;
+struct http_clients;
 
-struct crowd_counts {
+struct clients_counts {
     uint64_t ok;      /* answered 200 */
     uint64_t refused; /* answered 400 */
     uint64_t busy;    /* answered 503: nothing was changed */
@@ -25,26 +25,26 @@ struct crowd_counts {
 };
 
 /* `answers` is written to, and stays the caller's. People book in one train after the other. */
-struct crowd *crowd_make(size_t connections, FILE *answers);
-void crowd_free(struct crowd *crowd);
+struct http_clients *clients_make(size_t connections, FILE *answers);
+void clients_free(struct http_clients *clients);
 
 /* From the beginning: book in so many trains at a time. */
-void crowd_spread(struct crowd *crowd, uint64_t trains);
+void clients_spread(struct http_clients *clients, uint64_t trains);
 
 /* Connect, and book until `answers_max` more answers have come. The rest stays open and under way:
- * this is the moment to end the server. Must be followed by crowd_drain or crowd_finish. With
+ * this is the moment to end the server. Must be followed by clients_drain or clients_finish. With
  * several servers, every one has an equal part of the connections. */
-void crowd_book(struct crowd *crowd, const struct server *server, uint64_t answers_max);
-void crowd_book_at(struct crowd *crowd, const struct server *servers, size_t servers_size,
-                   uint64_t answers_max);
+void clients_book(struct http_clients *clients, const struct server *server, uint64_t answers_max);
+void clients_book_at(struct http_clients *clients, const struct server *servers,
+                     size_t servers_size, uint64_t answers_max);
 
 /* Send no more; take the answers that come until the server has closed every connection. */
-void crowd_drain(struct crowd *crowd);
+void clients_drain(struct http_clients *clients);
 
 /* Send no more; take the answers to all that was sent, then close the connections. */
-void crowd_finish(struct crowd *crowd);
+void clients_finish(struct http_clients *clients);
 
 /* Since it was made. */
-struct crowd_counts crowd_counts(const struct crowd *crowd);
+struct clients_counts clients_counts(const struct http_clients *clients);
 
 #endif

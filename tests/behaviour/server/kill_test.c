@@ -15,7 +15,7 @@
 #define CONNECTIONS 200
 
 /* Kill `program` `kills` times under load. Returns what train-audit says at the end. */
-static int kill_often(const char *program, int kills, struct crowd_counts *ret_counts)
+static int kill_often(const char *program, int kills, struct clients_counts *ret_counts)
 {
     static const char *const options[] = {"--window-ms", "10", NULL};
     struct folder folder;
@@ -26,12 +26,12 @@ static int kill_often(const char *program, int kills, struct crowd_counts *ret_c
     storage_folder(&folder);
     FILE *answers = fopen(folder.answers, "w");
     assert_non_null(answers);
-    struct crowd *crowd = crowd_make(CONNECTIONS, answers);
+    struct http_clients *clients = clients_make(CONNECTIONS, answers);
     for (int i = 0; i < kills; i++) {
         server_start(&server, program, &folder, options);
-        crowd_book(crowd, &server, 1 + random_below(&random, 3000));
+        clients_book(clients, &server, 1 + random_below(&random, 3000));
         assert_int_equal(server_end(&server, SIGKILL, NULL, 0), -SIGKILL);
-        crowd_drain(crowd); /* also answers that were sent just before */
+        clients_drain(clients); /* also answers that were sent just before */
     }
     fclose(answers);
 
@@ -43,18 +43,18 @@ static int kill_often(const char *program, int kills, struct crowd_counts *ret_c
 
     const char *arguments[] = {TRAIN_AUDIT, folder.store, folder.answers, NULL};
     int code = program_run(arguments, output, sizeof output);
-    *ret_counts = crowd_counts(crowd);
+    *ret_counts = clients_counts(clients);
     print_message("%d kills: %s", kills, output);
     print_message("%lu refused, %lu unknown when the server was killed\n",
                   (unsigned long)ret_counts->refused, (unsigned long)ret_counts->lost);
-    crowd_free(crowd);
+    clients_free(clients);
     folder_remove(&folder);
     return code;
 }
 
 TEST(every_200_survives_kill_9_and_no_seat_is_sold_twice)
 {
-    struct crowd_counts counts;
+    struct clients_counts counts;
     assert_int_equal(kill_often(TRAIN_SERVER, KILLS, &counts), 0);
     assert_true(counts.ok >= 1000);
     assert_true(counts.refused >= 500); /* people did compete */
@@ -64,7 +64,7 @@ TEST(every_200_survives_kill_9_and_no_seat_is_sold_twice)
 
 TEST(a_server_that_answers_before_it_saves_is_found_out)
 {
-    struct crowd_counts counts;
+    struct clients_counts counts;
     assert_int_equal(kill_often(TRAIN_SERVER_EARLY, KILLS_EARLY, &counts), 1);
 }
 

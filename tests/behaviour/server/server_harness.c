@@ -17,9 +17,9 @@
 #include "process.h"
 #include "temporary_folder.h"
 
-_Noreturn void rig_fail(const char *what)
+_Noreturn void harness_fail(const char *what)
 {
-    fprintf(stderr, "rig: %s: %s\n", what, strerror(errno));
+    fprintf(stderr, "harness: %s: %s\n", what, strerror(errno));
     exit(1);
 }
 
@@ -44,7 +44,7 @@ static pid_t program_start(const char *const *arguments, int *ret_output)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
-        rig_fail("pipe");
+        harness_fail("pipe");
     pid_t pid = process_start(arguments, ends[1]);
     close(ends[1]);
     *ret_output = ends[0];
@@ -94,7 +94,7 @@ void server_start(struct server *server, const char *program, const struct folde
         size++;
     line[size] = '\0';
     if (sscanf(line, "listening on http://127.0.0.1:%u", &server->port) != 1)
-        rig_fail("the server does not start");
+        harness_fail("the server does not start");
 }
 
 int server_end(struct server *server, int signal, char *ret_output, size_t output_size)
@@ -117,7 +117,7 @@ void server_wait_for(const struct server *server, const char *part)
             return;
         size = 0;
     }
-    rig_fail("the server has ended");
+    harness_fail("the server has ended");
 }
 
 /* ---- Requests -------------------------------------------------------------------------------- */
@@ -129,7 +129,7 @@ int connection_open(const struct server *server)
                                   .sin_port = htons((uint16_t)server->port),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     if (connection < 0 || connect(connection, (struct sockaddr *)&address, sizeof address) != 0)
-        rig_fail("connect");
+        harness_fail("connect");
     return connection;
 }
 

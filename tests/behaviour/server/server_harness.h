@@ -2,15 +2,15 @@
  *
  * Servers listen on a free port of 127.0.0.1 and die with the test program, whatever becomes of it.
  * What cannot go on (no folder, no process, no answer) ends the program with a message. */
-#ifndef RIG_H
-#define RIG_H
+#ifndef SERVER_HARNESS_H
+#define SERVER_HARNESS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
 /* Say what cannot go on, and exit 1. */
-_Noreturn void rig_fail(const char *what);
+_Noreturn void harness_fail(const char *what);
 
 /* A temporary folder of its own; and remove it with all that is in it. */
 struct folder {

@@ -31,16 +31,16 @@ static void stop_under_load(const char *program, const char *const *options)
     storage_folder(&folder);
     FILE *answers = fopen(folder.answers, "w");
     assert_non_null(answers);
-    struct crowd *crowd = crowd_make(300, answers);
+    struct http_clients *clients = clients_make(300, answers);
     for (int round = 0; round < 3; round++) {
         server_start(&server, program, &folder, options);
-        crowd_book(crowd, &server, 1000);
+        clients_book(clients, &server, 1000);
         kill(server.pid, SIGTERM);
-        crowd_drain(crowd);
+        clients_drain(clients);
         assert_int_equal(server_end(&server, SIGTERM, output, sizeof output), 0);
         assert_non_null(strstr(output, "stopped: "));
     }
-    struct crowd_counts counts = crowd_counts(crowd);
+    struct clients_counts counts = clients_counts(clients);
     assert_true(counts.ok >= 1000);
     assert_true(counts.refused >= 100);
     assert_int_equal(counts.unknown + counts.other, 0);
@@ -48,7 +48,7 @@ static void stop_under_load(const char *program, const char *const *options)
     int code = audit(&folder, "--all", output, sizeof output);
     print_message("%s", output);
     assert_int_equal(code, 0);
-    crowd_free(crowd);
+    clients_free(clients);
     folder_remove(&folder);
 }
 
@@ -121,19 +121,19 @@ TEST(ten_thousand_connections)
     storage_folder(&folder);
     FILE *answers = fopen(folder.answers, "w");
     assert_non_null(answers);
-    struct crowd *crowd = crowd_make(connections, answers);
+    struct http_clients *clients = clients_make(connections, answers);
     server_start(&server, TRAIN_SERVER, &folder, batched);
-    crowd_book(crowd, &server, 2 * connections);
-    crowd_finish(crowd);
+    clients_book(clients, &server, 2 * connections);
+    clients_finish(clients);
     assert_int_equal(server_end(&server, SIGTERM, output, sizeof output), 0);
-    struct crowd_counts counts = crowd_counts(crowd);
+    struct clients_counts counts = clients_counts(clients);
     assert_int_equal(counts.busy + counts.unknown + counts.other + counts.lost, 0);
     assert_true(counts.ok + counts.refused >= 2 * connections);
     fclose(answers);
     int code = audit(&folder, "--all", output, sizeof output);
     print_message("%zu connections: %s", connections, output);
     assert_int_equal(code, 0);
-    crowd_free(crowd);
+    clients_free(clients);
     folder_remove(&folder);
 }
 

@@ -11,7 +11,7 @@
 
 enum { SQL_SIZE = 4096, TRIES_MAX = 30000 };
 
-int scene_server_set_up(void **state)
+int pg_server_set_up(void **state)
 {
     static struct postgres_server server;
     static const char *const settings[] = {"log_min_messages=fatal", NULL};
@@ -20,29 +20,29 @@ int scene_server_set_up(void **state)
     return 0;
 }
 
-int scene_server_tear_down(void **state)
+int pg_server_tear_down(void **state)
 {
     postgres_server_destroy(*state);
     return 0;
 }
 
-int scene_set_up(void **state)
+int pg_set_up(void **state)
 {
     struct postgres_server *server = *state;
     /* A test that failed may have left a transaction open. */
-    scene_sql(server, "select pg_terminate_backend(pid) from pg_stat_activity "
-                      "where backend_type = 'client backend' and pid <> pg_backend_pid()");
-    scene_sql(server, "alter system reset all");
-    scene_sql(server, "select pg_reload_conf()");
-    scene_wait(server, "the settings of the beginning",
-               "select (current_setting('synchronous_standby_names') = '' and "
-               "current_setting('default_transaction_read_only') = 'off')::int");
-    scene_sql(server, "drop schema public cascade");
-    scene_sql(server, "create schema public");
+    pg_sql(server, "select pg_terminate_backend(pid) from pg_stat_activity "
+                   "where backend_type = 'client backend' and pid <> pg_backend_pid()");
+    pg_sql(server, "alter system reset all");
+    pg_sql(server, "select pg_reload_conf()");
+    pg_wait(server, "the settings of the beginning",
+            "select (current_setting('synchronous_standby_names') = '' and "
+            "current_setting('default_transaction_read_only') = 'off')::int");
+    pg_sql(server, "drop schema public cascade");
+    pg_sql(server, "create schema public");
     return 0;
 }
 
-void scene_rest(void)
+void pg_rest(void)
 {
     nanosleep(&(struct timespec){0, 2000000}, NULL);
 }
@@ -62,25 +62,25 @@ void scene_rest(void)
         }                                                                                          \
     } while (0)
 
-void scene_sql(struct postgres_server *server, const char *format, ...)
+void pg_sql(struct postgres_server *server, const char *format, ...)
 {
     FORMAT_SQL(sql, format);
     postgres_server_execute(server, sql);
 }
 
-int64_t scene_number(struct postgres_server *server, const char *format, ...)
+int64_t pg_number(struct postgres_server *server, const char *format, ...)
 {
     FORMAT_SQL(sql, format);
     return postgres_server_number(server, sql);
 }
 
-char *scene_value(struct postgres_server *server, const char *format, ...)
+char *pg_value(struct postgres_server *server, const char *format, ...)
 {
     FORMAT_SQL(sql, format);
     return postgres_server_value(server, sql);
 }
 
-void scene_expect(struct postgres_server *server, const char *expected, const char *format, ...)
+void pg_expect(struct postgres_server *server, const char *expected, const char *format, ...)
 {
     FORMAT_SQL(sql, format);
     char *value = postgres_server_value(server, sql);
@@ -90,28 +90,28 @@ void scene_expect(struct postgres_server *server, const char *expected, const ch
     free(value);
 }
 
-void scene_wait(struct postgres_server *server, const char *what, const char *format, ...)
+void pg_wait(struct postgres_server *server, const char *what, const char *format, ...)
 {
     FORMAT_SQL(sql, format);
     for (int tries = 0; postgres_server_number(server, sql) == 0; tries++) {
         if (tries == TRIES_MAX)
             fail_msg("waited in vain: %s", what);
-        scene_rest();
+        pg_rest();
     }
 }
 
-void scene_configure(struct postgres_server *server, const char *name, const char *value)
+void pg_configure(struct postgres_server *server, const char *name, const char *value)
 {
-    scene_sql(server, "alter system set %s = '%s'", name, value);
-    scene_sql(server, "select pg_reload_conf()");
+    pg_sql(server, "alter system set %s = '%s'", name, value);
+    pg_sql(server, "select pg_reload_conf()");
     /* The plain connection has it when the postmaster had it before. */
-    scene_wait(server, name, "select (current_setting('%s') = '%s')::int", name, value);
+    pg_wait(server, name, "select (current_setting('%s') = '%s')::int", name, value);
 }
 
 /* ---- Stores --------------------------------------------------------------------------------- */
 
-batch_store *scene_store(struct postgres_server *server, const char *conninfo,
-                         const batch_postgres_options *options)
+batch_store *pg_store(struct postgres_server *server, const char *conninfo,
+                      const batch_postgres_options *options)
 {
     batch_store *store = NULL;
     batch_result error = {0};
@@ -121,8 +121,8 @@ batch_store *scene_store(struct postgres_server *server, const char *conninfo,
     return store;
 }
 
-int scene_refused(const char *conninfo, const batch_postgres_options *options, batch_result *reterr,
-                  char ret_sqlstate[6])
+int pg_refused(const char *conninfo, const batch_postgres_options *options, batch_result *reterr,
+               char ret_sqlstate[6])
 {
     batch_store *store = NULL;
     *reterr = (batch_result){0};
@@ -138,17 +138,16 @@ int scene_refused(const char *conninfo, const batch_postgres_options *options, b
     return status;
 }
 
-void scene_store_end(batch_store *store)
+void pg_store_end(batch_store *store)
 {
     assert_int_equal(batch_store_close(store), BATCH_OK);
 }
 
-batch_postgres_options scene_text_table(struct postgres_server *server, const char *table)
+batch_postgres_options pg_text_table(struct postgres_server *server, const char *table)
 {
-    scene_sql(
-        server,
-        "create table %s (key text primary key, state text not null, version bigint not null)",
-        table);
+    pg_sql(server,
+           "create table %s (key text primary key, state text not null, version bigint not null)",
+           table);
     batch_postgres_options options = BATCH_POSTGRES_OPTIONS_INIT;
     options.table = table;
     return options;
@@ -187,7 +186,7 @@ static int number_encode(void *resource, const void **ret_bytes, size_t *ret_byt
 static const batch_codec number_codec = {sizeof(batch_codec), number_decode, number_encode, NULL,
                                          NULL};
 
-batch_options scene_number_options(batch_store *store, uint32_t sessions)
+batch_options pg_number_options(batch_store *store, uint32_t sessions)
 {
     batch_options options = number_options(store, sessions);
     options.resource_size = sizeof(struct number);
@@ -195,8 +194,7 @@ batch_options scene_number_options(batch_store *store, uint32_t sessions)
     return options;
 }
 
-void scene_texts_run(batch_processor *processor, struct text_request *requests,
-                     size_t requests_size)
+void pg_texts_run(batch_processor *processor, struct text_request *requests, size_t requests_size)
 {
     struct latch latch;
     latch_init(&latch, requests_size);

@@ -25,14 +25,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifdef CUT_CONTROL
+#ifdef CUT_BUG
 /* The linker puts this between the store and libbatch. */
 void __real_batch_call_finish(batch_call *call, int status);
 void __wrap_batch_call_finish(batch_call *call, int status);
 
 void __wrap_batch_call_finish(batch_call *call, int status)
 {
-    __real_batch_call_finish(call, status == BATCH_UNKNOWN ? CUT_CONTROL : status);
+    __real_batch_call_finish(call, status == BATCH_UNKNOWN ? CUT_BUG : status);
 }
 #endif
 
@@ -74,8 +74,8 @@ struct cut {
 
 static void look(struct cut *cut, size_t key, char ret_truth[TRUTH_SIZE])
 {
-    char *truth = scene_value(
-        cut->server, "select state || '/' || version from cuts where key = '%s'", cut->keys[key]);
+    char *truth = pg_value(cut->server, "select state || '/' || version from cuts where key = '%s'",
+                           cut->keys[key]);
     snprintf(ret_truth, TRUTH_SIZE, "%s", truth != NULL ? truth : "");
     free(truth);
 }
@@ -105,7 +105,7 @@ static void meet(struct cut *cut, size_t calls_size)
     if (cut->exchange == CUT_CONNECT_AND_LOAD || cut->exchange == CUT_CONNECT_AND_SAVE) {
         fault_proxy_reset_all(cut->proxy);
         while (is_connected_to(fault_proxy_port(cut->proxy)))
-            scene_rest();
+            pg_rest();
     }
     fault_proxy_arm(cut->proxy, cut->direction, cut->bytes, cut->kind);
 }
@@ -137,9 +137,9 @@ static void before_save(struct cut *cut, size_t calls_size)
         disarm(cut);
     if (is_about_load(cut) || !cut->is_set)
         return;
-    scene_sql(cut->server,
-              "update cuts set state = 'theirs-%05u', version = version + 1 where key = '%s'",
-              cut->round, cut->keys[WRITTEN]);
+    pg_sql(cut->server,
+           "update cuts set state = 'theirs-%05u', version = version + 1 where key = '%s'",
+           cut->round, cut->keys[WRITTEN]);
     look(cut, WRITTEN, cut->before[WRITTEN]);
     meet(cut, calls_size);
 }
@@ -157,9 +157,9 @@ static void before(enum store_step step, size_t calls_size, void *arg)
 /* What was cut off may still be at work: only when it has ended is it known what is stored. */
 static void wait_for_backend(struct cut *cut)
 {
-    scene_wait(cut->server, "the server gives a cut connection up",
-               "select (count(*) = 0)::int from pg_stat_activity where client_port = %u",
-               cut->fired_port);
+    pg_wait(cut->server, "the server gives a cut connection up",
+            "select (count(*) = 0)::int from pg_stat_activity where client_port = %u",
+            cut->fired_port);
 }
 
 /* Hold what was told of one key against what is stored under it. */
@@ -204,7 +204,7 @@ static void set_all(struct cut *cut, struct text_request *requests, char state[N
 {
     for (size_t i = 0; i < KEYS; i++)
         text_request_init(&requests[i], cut->keys[i], strlen(cut->keys[i]), state, strlen(state));
-    scene_texts_run(cut->processor, requests, KEYS);
+    pg_texts_run(cut->processor, requests, KEYS);
 }
 
 /* Everything works again, and begins with what is stored. */
@@ -303,17 +303,17 @@ static void cut_saves(struct cut *cut, enum fault_kind kind)
 static int set_up(void **state)
 {
     static struct cut cut;
-    scene_set_up(state);
+    pg_set_up(state);
     cut = (struct cut){.server = *state};
     char conninfo[POSTGRES_CONNINFO_SIZE];
     cut.proxy = fault_proxy_start(cut.server->port);
     postgres_server_conninfo_at(cut.server, fault_proxy_port(cut.proxy), conninfo);
-    batch_postgres_options table = scene_text_table(cut.server, "cuts");
-    scene_sql(cut.server, "insert into cuts values ('updated', 'first', 100000), "
-                          "('written', 'first', 100000)");
+    batch_postgres_options table = pg_text_table(cut.server, "cuts");
+    pg_sql(cut.server, "insert into cuts values ('updated', 'first', 100000), "
+                       "('written', 'first', 100000)");
     snprintf(cut.keys[UPDATED], NAME_SIZE, "updated");
     snprintf(cut.keys[WRITTEN], NAME_SIZE, "written");
-    cut.store = scene_store(cut.server, conninfo, &table);
+    cut.store = pg_store(cut.server, conninfo, &table);
     store_wrapper_init(&cut.wrapper, cut.store->name, cut.store);
     cut.wrapper.before = before;
     cut.wrapper.arg = &cut;
@@ -328,7 +328,7 @@ static int tear_down(void **state)
 {
     struct cut *cut = *state;
     processor_end(cut->processor);
-    scene_store_end(cut->store);
+    pg_store_end(cut->store);
     fault_proxy_end(cut->proxy);
     *state = cut->server;
     return 0;
@@ -344,7 +344,7 @@ TEST_WITH(test_a_save_is_ended_at_every_byte, set_up, tear_down)
     cut_saves(*state, FAULT_FIN);
 }
 
-#ifndef CUT_CONTROL
+#ifndef CUT_BUG
 TEST_WITH(test_a_load_is_cut_at_every_byte, set_up, tear_down)
 {
     struct cut *cut = *state;
@@ -388,4 +388,4 @@ TEST_WITH(test_everything_comes_byte_by_byte, set_up, tear_down)
 }
 #endif
 
-TEST_GROUP(scene_server_set_up, scene_server_tear_down)
+TEST_GROUP(pg_server_set_up, pg_server_tear_down)

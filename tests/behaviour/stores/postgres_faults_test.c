@@ -18,12 +18,12 @@
  * the time, up to this. */
 enum { DEADLINE_MS = 200, DEADLINE_MAX_MS = 30000 };
 
-struct scene;
-typedef void (*fault_fn)(struct scene *scene);
+struct pg_case;
+typedef void (*fault_fn)(struct pg_case *pg);
 
 /* A table of numbers, and a store on it through a proxy. One processor on it has all the time there
  * is; another one is in a hurry. */
-struct scene {
+struct pg_case {
     struct postgres_server *server;
     struct fault_proxy *proxy;
     batch_store *store;
@@ -38,45 +38,45 @@ struct scene {
 
 static void before(enum store_step step, size_t calls_size, void *arg)
 {
-    struct scene *scene = arg;
+    struct pg_case *pg = arg;
     (void)calls_size;
-    if (scene->meet != NULL && step == scene->met_at)
-        scene->meet(scene);
+    if (pg->meet != NULL && step == pg->met_at)
+        pg->meet(pg);
 }
 
 static int set_up(void **state)
 {
-    static struct scene scene;
+    static struct pg_case pg;
     char conninfo[POSTGRES_CONNINFO_SIZE];
-    scene_set_up(state);
-    scene = (struct scene){.server = *state};
-    scene.proxy = fault_proxy_start(scene.server->port);
-    postgres_server_conninfo_at(scene.server, fault_proxy_port(scene.proxy), conninfo);
-    batch_postgres_options table = scene_text_table(scene.server, "numbers");
-    scene.store = scene_store(scene.server, conninfo, &table);
-    store_wrapper_init(&scene.wrapper, scene.store->name, scene.store);
-    scene.wrapper.before = before;
-    scene.wrapper.arg = &scene;
-    batch_options options = scene_number_options(scene.store, 1);
-    scene.patient = processor_start(&options);
-    *state = &scene;
+    pg_set_up(state);
+    pg = (struct pg_case){.server = *state};
+    pg.proxy = fault_proxy_start(pg.server->port);
+    postgres_server_conninfo_at(pg.server, fault_proxy_port(pg.proxy), conninfo);
+    batch_postgres_options table = pg_text_table(pg.server, "numbers");
+    pg.store = pg_store(pg.server, conninfo, &table);
+    store_wrapper_init(&pg.wrapper, pg.store->name, pg.store);
+    pg.wrapper.before = before;
+    pg.wrapper.arg = &pg;
+    batch_options options = pg_number_options(pg.store, 1);
+    pg.patient = processor_start(&options);
+    *state = &pg;
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    struct scene *scene = *state;
-    processor_end(scene->patient);
-    scene_store_end(scene->store);
-    fault_proxy_end(scene->proxy);
+    struct pg_case *pg = *state;
+    processor_end(pg->patient);
+    pg_store_end(pg->store);
+    fault_proxy_end(pg->proxy);
     return 0;
 }
 
-static void hurried_start(struct scene *scene, uint64_t deadline_ms)
+static void hurried_start(struct pg_case *pg, uint64_t deadline_ms)
 {
-    batch_options options = scene_number_options(&scene->wrapper.store, 1);
+    batch_options options = pg_number_options(&pg->wrapper.store, 1);
     options.deadline_ns = deadline_ms * MS;
-    scene->hurried = processor_start(&options);
+    pg->hurried = processor_start(&options);
 }
 
 /* Add 1 on a processor. */
@@ -86,18 +86,18 @@ static int add(batch_processor *processor, struct request *request)
     return request_run(processor, request);
 }
 
-static int64_t stored(struct scene *scene)
+static int64_t stored(struct pg_case *pg)
 {
-    return scene_number(scene->server, "select coalesce(max(state), '0')::bigint from numbers "
-                                       "where key = 'key'");
+    return pg_number(pg->server, "select coalesce(max(state), '0')::bigint from numbers "
+                                 "where key = 'key'");
 }
 
 /* Add 1 with patience, until it goes well; what is not applied is tried again. The number then. */
-static int64_t add_until_ok(struct scene *scene)
+static int64_t add_until_ok(struct pg_case *pg)
 {
     struct request request;
     do {
-        add(scene->patient, &request);
+        add(pg->patient, &request);
         if (request.result.status == BATCH_UNKNOWN)
             fail_msg("unknown, with nothing wrong: %s", request.result.message);
     } while (request.result.status != BATCH_OK);
@@ -105,11 +105,11 @@ static int64_t add_until_ok(struct scene *scene)
 }
 
 /* No session is at work any more. */
-static void wait_until_idle(struct scene *scene)
+static void wait_until_idle(struct pg_case *pg)
 {
-    scene_wait(scene->server, "sessions end what they do",
-               "select (count(*) = 0)::int from pg_stat_activity where state <> 'idle' "
-               "and backend_type = 'client backend' and pid <> pg_backend_pid()");
+    pg_wait(pg->server, "sessions end what they do",
+            "select (count(*) = 0)::int from pg_stat_activity where state <> 'idle' "
+            "and backend_type = 'client backend' and pid <> pg_backend_pid()");
 }
 
 /* ---- Killed under load ---------------------------------------------------------------------- */
@@ -143,7 +143,7 @@ static void *adder_main(void *arg)
             if (status == BATCH_UNKNOWN)
                 atomic_fetch_add(&load->unknown[number], 1);
             atomic_fetch_add(&load->not_ok, 1);
-            scene_rest();
+            pg_rest();
         }
     }
     return NULL;
@@ -153,17 +153,17 @@ static void wait_for_more(atomic_int *count, int more)
 {
     int wanted = atomic_load(count) + more;
     while (atomic_load(count) < wanted)
-        scene_rest();
+        pg_rest();
 }
 
-static void check_numbers(struct scene *scene, struct load *load)
+static void check_numbers(struct pg_case *pg, struct load *load)
 {
     int unknown = 0;
     for (unsigned i = 0; i < ADDER_KEYS; i++) {
-        int64_t number = scene_number(scene->server,
-                                      "select coalesce(max(state::bigint), 0) from numbers "
-                                      "where key = 'k%u'",
-                                      i);
+        int64_t number = pg_number(pg->server,
+                                   "select coalesce(max(state::bigint), 0) from numbers "
+                                   "where key = 'k%u'",
+                                   i);
         int64_t least = load->ok[i], most = load->ok[i] + load->unknown[i];
         if (number < least || number > most)
             fail_msg("key k%u is %ld: %ld additions were OK, %ld more unknown", i, (long)number,
@@ -175,34 +175,34 @@ static void check_numbers(struct scene *scene, struct load *load)
 }
 
 /* Four callers add, while `disturb` is done again and again. */
-static void add_while(struct scene *scene, void (*disturb)(struct scene *scene), int times)
+static void add_while(struct pg_case *pg, void (*disturb)(struct pg_case *pg), int times)
 {
     static struct load load;
     pthread_t adders[ADDERS];
     memset(&load, 0, sizeof load);
-    batch_options options = scene_number_options(scene->store, 2);
+    batch_options options = pg_number_options(pg->store, 2);
     options.deadline_ns = 2000 * MS;
     load.processor = processor_start(&options);
-    fault_proxy_mark(scene->proxy);
+    fault_proxy_mark(pg->proxy);
     for (size_t i = 0; i < ADDERS; i++)
         assert_int_equal(pthread_create(&adders[i], NULL, adder_main, &load), 0);
     for (int i = 0; i < times; i++) {
         wait_for_more(&load.ok_all, 200);
-        disturb(scene);
+        disturb(pg);
     }
     wait_for_more(&load.ok_all, 200);
     atomic_store(&load.ends, true);
     for (size_t i = 0; i < ADDERS; i++)
         pthread_join(adders[i], NULL);
     processor_end(load.processor);
-    check_numbers(scene, &load);
-    assert_true(fault_proxy_connections(scene->proxy) >= (unsigned)times);
+    check_numbers(pg, &load);
+    assert_true(fault_proxy_connections(pg->proxy) >= (unsigned)times);
 }
 
-static void kill_and_start(struct scene *scene)
+static void kill_and_start(struct pg_case *pg)
 {
-    postgres_server_kill(scene->server);
-    postgres_server_start(scene->server);
+    postgres_server_kill(pg->server);
+    postgres_server_start(pg->server);
 }
 
 TEST_WITH(test_the_server_is_killed_under_load, set_up, tear_down)
@@ -210,10 +210,10 @@ TEST_WITH(test_the_server_is_killed_under_load, set_up, tear_down)
     add_while(*state, kill_and_start, 5);
 }
 
-static void stop_and_start(struct scene *scene)
+static void stop_and_start(struct pg_case *pg)
 {
-    postgres_server_stop(scene->server);
-    postgres_server_start(scene->server);
+    postgres_server_stop(pg->server);
+    postgres_server_start(pg->server);
 }
 
 TEST_WITH(test_the_server_is_stopped_under_load, set_up, tear_down)
@@ -221,10 +221,10 @@ TEST_WITH(test_the_server_is_stopped_under_load, set_up, tear_down)
     add_while(*state, stop_and_start, 3);
 }
 
-static void terminate_all(struct scene *scene)
+static void terminate_all(struct pg_case *pg)
 {
-    scene_sql(scene->server, "select pg_terminate_backend(pid) from pg_stat_activity "
-                             "where backend_type = 'client backend' and pid <> pg_backend_pid()");
+    pg_sql(pg->server, "select pg_terminate_backend(pid) from pg_stat_activity "
+                       "where backend_type = 'client backend' and pid <> pg_backend_pid()");
 }
 
 TEST_WITH(test_sessions_are_terminated_under_load, set_up, tear_down)
@@ -232,9 +232,9 @@ TEST_WITH(test_sessions_are_terminated_under_load, set_up, tear_down)
     add_while(*state, terminate_all, 50);
 }
 
-static void reset_all(struct scene *scene)
+static void reset_all(struct pg_case *pg)
 {
-    fault_proxy_reset_all(scene->proxy);
+    fault_proxy_reset_all(pg->proxy);
 }
 
 TEST_WITH(test_connections_are_reset_under_load, set_up, tear_down)
@@ -245,93 +245,93 @@ TEST_WITH(test_connections_are_reset_under_load, set_up, tear_down)
 /* ---- A server that does not answer ---------------------------------------------------------- */
 
 /* What is met; each does its work once, when it is armed. */
-static bool is_time(struct scene *scene)
+static bool is_time(struct pg_case *pg)
 {
-    return atomic_load(&scene->is_armed) && !atomic_exchange(&scene->is_met, true);
+    return atomic_load(&pg->is_armed) && !atomic_exchange(&pg->is_met, true);
 }
 
-static void pause_before(struct scene *scene)
+static void pause_before(struct pg_case *pg)
 {
-    if (is_time(scene))
-        postgres_server_pause(scene->server);
+    if (is_time(pg))
+        postgres_server_pause(pg->server);
 }
 
-static void hold_before(struct scene *scene)
+static void hold_before(struct pg_case *pg)
 {
-    if (is_time(scene))
-        fault_proxy_hold(scene->proxy, true);
+    if (is_time(pg))
+        fault_proxy_hold(pg->proxy, true);
 }
 
 /* The connection is lost, and a new one meets the black hole. */
-static void reset_and_hold_before(struct scene *scene)
+static void reset_and_hold_before(struct pg_case *pg)
 {
-    if (is_time(scene)) {
-        fault_proxy_reset_all(scene->proxy);
-        fault_proxy_hold(scene->proxy, true);
+    if (is_time(pg)) {
+        fault_proxy_reset_all(pg->proxy);
+        fault_proxy_hold(pg->proxy, true);
     }
 }
 
-static void let_go(struct scene *scene)
+static void let_go(struct pg_case *pg)
 {
-    postgres_server_resume(scene->server);
-    fault_proxy_hold(scene->proxy, false);
-    scene->is_armed = false;
+    postgres_server_resume(pg->server);
+    fault_proxy_hold(pg->proxy, false);
+    pg->is_armed = false;
 }
 
 /* Loads end by their deadline, as not applied, while the server does not answer. */
-static void check_loads(struct scene *scene, fault_fn fault)
+static void check_loads(struct pg_case *pg, fault_fn fault)
 {
-    int64_t before = add_until_ok(scene);
-    scene->met_at = STORE_LOADS;
-    scene->meet = fault;
-    hurried_start(scene, DEADLINE_MS);
-    scene->is_armed = true;
+    int64_t before = add_until_ok(pg);
+    pg->met_at = STORE_LOADS;
+    pg->meet = fault;
+    hurried_start(pg, DEADLINE_MS);
+    pg->is_armed = true;
     for (int i = 0; i < 3; i++) {
         struct request request;
-        assert_int_equal(add(scene->hurried, &request), BATCH_LOAD_FAILED);
+        assert_int_equal(add(pg->hurried, &request), BATCH_LOAD_FAILED);
     }
-    assert_true(scene->is_met);
-    let_go(scene);
-    assert_int_equal(add_until_ok(scene), before + 1);
+    assert_true(pg->is_met);
+    let_go(pg);
+    assert_int_equal(add_until_ok(pg), before + 1);
     struct request request;
-    while (add(scene->hurried, &request) != BATCH_OK)
+    while (add(pg->hurried, &request) != BATCH_OK)
         ;
-    processor_end(scene->hurried);
+    processor_end(pg->hurried);
 }
 
 /* A save ends by its deadline, while the server does not answer: as `wanted`, or, if the deadline
  * came before the save, as not applied, and then there is more time. */
-static void check_saves(struct scene *scene, fault_fn fault, int wanted)
+static void check_saves(struct pg_case *pg, fault_fn fault, int wanted)
 {
     int status = BATCH_OK;
-    scene->met_at = STORE_SAVES;
-    scene->meet = fault;
+    pg->met_at = STORE_SAVES;
+    pg->meet = fault;
     for (uint64_t deadline_ms = DEADLINE_MS; status != wanted; deadline_ms *= 2) {
         if (deadline_ms > DEADLINE_MAX_MS)
             fail_msg("%s is never said", batch_status_name(wanted));
-        hurried_start(scene, deadline_ms);
+        hurried_start(pg, deadline_ms);
         /* It has saved before: its session has sent all that it sends but once. */
         struct request request;
-        while (add(scene->hurried, &request) != BATCH_OK)
+        while (add(pg->hurried, &request) != BATCH_OK)
             ;
-        int64_t before = add_until_ok(scene);
-        scene->is_met = false;
-        scene->is_armed = true;
-        status = add(scene->hurried, &request);
+        int64_t before = add_until_ok(pg);
+        pg->is_met = false;
+        pg->is_armed = true;
+        status = add(pg->hurried, &request);
         if (status == BATCH_OK || (wanted != BATCH_UNKNOWN && status == BATCH_UNKNOWN))
             fail_msg("%s, and the server did not answer", batch_status_name(status));
-        if (!scene->is_met)
+        if (!pg->is_met)
             assert_int_equal(status, BATCH_LOAD_FAILED);
-        let_go(scene);
+        let_go(pg);
         /* What was sent may be done now, but only if that was said; the next addition stands on
          * what is stored, whatever it is. */
-        processor_end(scene->hurried);
-        int64_t after = add_until_ok(scene);
-        wait_until_idle(scene);
+        processor_end(pg->hurried);
+        int64_t after = add_until_ok(pg);
+        wait_until_idle(pg);
         int64_t applied = after - before - 1;
         if (applied < 0 || applied > (status == BATCH_UNKNOWN ? 1 : 0))
             fail_msg("%s, and %ld were applied", batch_status_name(status), (long)applied);
-        assert_int_equal(stored(scene), after);
+        assert_int_equal(stored(pg), after);
     }
 }
 
@@ -363,43 +363,43 @@ TEST_WITH(test_a_save_that_finds_no_connection_is_not_applied, set_up, tear_down
 /* Stopping does not wait for a server that does not answer. */
 TEST_WITH(test_stopping_while_the_server_is_paused, set_up, tear_down)
 {
-    struct scene *scene = *state;
-    add_until_ok(scene);
-    hurried_start(scene, DEADLINE_MS);
-    postgres_server_pause(scene->server);
+    struct pg_case *pg = *state;
+    add_until_ok(pg);
+    hurried_start(pg, DEADLINE_MS);
+    postgres_server_pause(pg->server);
     struct request request;
-    assert_int_equal(add(scene->hurried, &request), BATCH_LOAD_FAILED);
-    processor_end(scene->hurried);
-    postgres_server_resume(scene->server);
-    add_until_ok(scene);
+    assert_int_equal(add(pg->hurried, &request), BATCH_LOAD_FAILED);
+    processor_end(pg->hurried);
+    postgres_server_resume(pg->server);
+    add_until_ok(pg);
 }
 
 /* ---- What the server says ------------------------------------------------------------------- */
 
 /* A trigger on the table; `body` finds in n how often it ran, which no rollback takes back. */
-static void make_trigger(struct scene *scene, const char *body)
+static void make_trigger(struct pg_case *pg, const char *body)
 {
-    scene_sql(scene->server, "drop sequence if exists runs cascade");
-    scene_sql(scene->server, "create sequence runs");
-    scene_sql(scene->server,
-              "create or replace function interfere() returns trigger language plpgsql as $$ "
-              "declare n bigint := nextval('runs'); begin %s return new; end $$",
-              body);
-    scene_sql(scene->server, "drop trigger if exists interferes on numbers");
-    scene_sql(scene->server, "create trigger interferes before insert or update on numbers "
-                             "for each row execute function interfere()");
+    pg_sql(pg->server, "drop sequence if exists runs cascade");
+    pg_sql(pg->server, "create sequence runs");
+    pg_sql(pg->server,
+           "create or replace function interfere() returns trigger language plpgsql as $$ "
+           "declare n bigint := nextval('runs'); begin %s return new; end $$",
+           body);
+    pg_sql(pg->server, "drop trigger if exists interferes on numbers");
+    pg_sql(pg->server, "create trigger interferes before insert or update on numbers "
+                       "for each row execute function interfere()");
 }
 
-static void check_tried_again(struct scene *scene, const char *sqlstate)
+static void check_tried_again(struct pg_case *pg, const char *sqlstate)
 {
     char body[128];
     snprintf(body, sizeof body, "if n <= 5 then raise exception using errcode = '%s'; end if;",
              sqlstate);
-    make_trigger(scene, body);
+    make_trigger(pg, body);
     struct request request;
-    assert_int_equal(add(scene->patient, &request), BATCH_OK);
-    assert_int_equal(stored(scene), 1);
-    assert_int_equal(scene_number(scene->server, "select last_value from runs"), 6);
+    assert_int_equal(add(pg->patient, &request), BATCH_OK);
+    assert_int_equal(stored(pg), 1);
+    assert_int_equal(pg_number(pg->server, "select last_value from runs"), 6);
 }
 
 TEST_WITH(test_a_serialization_failure_is_tried_again, set_up, tear_down)
@@ -413,25 +413,25 @@ TEST_WITH(test_a_deadlock_is_tried_again, set_up, tear_down)
 }
 
 /* Tried again until the deadline, and then the server's reason is told. */
-static void check_given_up(struct scene *scene, const char *sqlstate)
+static void check_given_up(struct pg_case *pg, const char *sqlstate)
 {
     char body[128], found[6] = "";
     snprintf(body, sizeof body, "raise exception using errcode = '%s';", sqlstate);
-    make_trigger(scene, body);
+    make_trigger(pg, body);
     for (uint64_t deadline_ms = DEADLINE_MS; strcmp(found, sqlstate) != 0; deadline_ms *= 2) {
         if (deadline_ms > DEADLINE_MAX_MS)
             fail_msg("the reason is never told, but %s", found);
-        hurried_start(scene, deadline_ms);
+        hurried_start(pg, deadline_ms);
         struct request request;
-        int status = add(scene->hurried, &request);
-        processor_end(scene->hurried);
+        int status = add(pg->hurried, &request);
+        processor_end(pg->hurried);
         assert_int_not_equal(status, BATCH_OK);
         if (status == BATCH_SAVE_FAILED)
             batch_postgres_sqlstate(request.result.store_code, found);
-        wait_until_idle(scene);
-        assert_int_equal(stored(scene), 0);
+        wait_until_idle(pg);
+        assert_int_equal(stored(pg), 0);
     }
-    assert_true(scene_number(scene->server, "select last_value from runs") > 1);
+    assert_true(pg_number(pg->server, "select last_value from runs") > 1);
 }
 
 TEST_WITH(test_a_serialization_failure_that_stays_is_given_up, set_up, tear_down)
@@ -447,15 +447,15 @@ TEST_WITH(test_a_deadlock_that_stays_is_given_up, set_up, tear_down)
 /* The session is thrown out in the middle of the statement. */
 TEST_WITH(test_a_session_is_terminated_during_a_save, set_up, tear_down)
 {
-    struct scene *scene = *state;
-    make_trigger(scene, "if n % 2 = 1 then perform pg_terminate_backend(pg_backend_pid()); "
-                        "perform pg_sleep(600); end if;");
+    struct pg_case *pg = *state;
+    make_trigger(pg, "if n % 2 = 1 then perform pg_terminate_backend(pg_backend_pid()); "
+                     "perform pg_sleep(600); end if;");
     for (int i = 0; i < 5; i++) {
-        int64_t before = stored(scene);
+        int64_t before = stored(pg);
         struct request request;
-        int status = add(scene->patient, &request);
-        wait_until_idle(scene);
-        int64_t after = stored(scene);
+        int status = add(pg->patient, &request);
+        wait_until_idle(pg);
+        int64_t after = stored(pg);
         if (after != before + (status == BATCH_OK ? 1 : 0))
             fail_msg("%s; stored %ld, before %ld", batch_status_name(status), (long)after,
                      (long)before);
@@ -467,17 +467,17 @@ TEST_WITH(test_a_session_is_terminated_during_a_save, set_up, tear_down)
 /* A statement that does not end by itself is ended by the deadline, and is not applied. */
 TEST_WITH(test_a_save_that_hangs_is_canceled, set_up, tear_down)
 {
-    struct scene *scene = *state;
-    make_trigger(scene, "perform pg_sleep(600);");
+    struct pg_case *pg = *state;
+    make_trigger(pg, "perform pg_sleep(600);");
     for (uint64_t deadline_ms = DEADLINE_MS;; deadline_ms *= 2) {
-        hurried_start(scene, deadline_ms);
+        hurried_start(pg, deadline_ms);
         struct request request;
-        int status = add(scene->hurried, &request);
-        processor_end(scene->hurried);
-        wait_until_idle(scene);
-        assert_int_equal(stored(scene), 0);
+        int status = add(pg->hurried, &request);
+        processor_end(pg->hurried);
+        wait_until_idle(pg);
+        assert_int_equal(stored(pg), 0);
         assert_int_not_equal(status, BATCH_OK);
-        if (scene_number(scene->server, "select is_called::int from runs") != 0)
+        if (pg_number(pg->server, "select is_called::int from runs") != 0)
             break;
     }
 }
@@ -485,68 +485,68 @@ TEST_WITH(test_a_save_that_hangs_is_canceled, set_up, tear_down)
 /* Somebody else cancels the statement. */
 TEST_WITH(test_a_save_is_canceled_by_somebody_else, set_up, tear_down)
 {
-    struct scene *scene = *state;
-    make_trigger(scene, "if n = 1 then perform pg_cancel_backend(pg_backend_pid()); "
-                        "perform pg_sleep(600); end if;");
+    struct pg_case *pg = *state;
+    make_trigger(pg, "if n = 1 then perform pg_cancel_backend(pg_backend_pid()); "
+                     "perform pg_sleep(600); end if;");
     struct request request;
-    int status = add(scene->patient, &request);
-    int64_t before = stored(scene);
+    int status = add(pg->patient, &request);
+    int64_t before = stored(pg);
     assert_int_equal(before, status == BATCH_OK ? 1 : 0);
     assert_true(status == BATCH_OK || status == BATCH_SAVE_FAILED);
-    assert_int_equal(add_until_ok(scene), before + 1);
+    assert_int_equal(add_until_ok(pg), before + 1);
 }
 
 /* From here on commits wait for a standby that does not exist. Settings reach the processes of a
  * server one by one: they have, when a commit is seen to wait. It goes on waiting. */
-static PGconn *lose_standby(struct scene *scene)
+static PGconn *lose_standby(struct pg_case *pg)
 {
-    PGconn *probe = postgres_server_connect(scene->server);
+    PGconn *probe = postgres_server_connect(pg->server);
     char wait[128];
     snprintf(wait, sizeof wait,
              "select count(*) from pg_stat_activity where pid = %d and wait_event = 'SyncRep'",
              PQbackendPID(probe));
     PQclear(PQexec(probe, "create table if not exists probe(n int)"));
-    scene_configure(scene->server, "synchronous_standby_names", "nobody");
-    for (int tries = 0; postgres_server_number(scene->server, wait) == 0; tries++) {
+    pg_configure(pg->server, "synchronous_standby_names", "nobody");
+    for (int tries = 0; postgres_server_number(pg->server, wait) == 0; tries++) {
         assert_true(tries < 30000);
         assert_int_equal(PQconsumeInput(probe), 1);
         if (!PQisBusy(probe)) {
             PQclear(PQgetResult(probe));
             PQsendQuery(probe, "insert into probe values (1)"); /* no, if one is on its way */
         }
-        scene_rest();
+        pg_rest();
     }
     return probe;
 }
 
-static void find_standby(struct scene *scene, PGconn *probe)
+static void find_standby(struct pg_case *pg, PGconn *probe)
 {
-    scene_configure(scene->server, "synchronous_standby_names", "");
+    pg_configure(pg->server, "synchronous_standby_names", "");
     for (PGresult *result; (result = PQgetResult(probe)) != NULL;)
         PQclear(result);
     PQfinish(probe);
-    wait_until_idle(scene);
+    wait_until_idle(pg);
 }
 
 /* A commit waits for a standby that is not there. A cancel ends the wait, and then the server says
  * that all went well: it is committed here, but not there, so it may be lost. */
 TEST_WITH(test_a_synchronous_standby_is_not_there, set_up, tear_down)
 {
-    struct scene *scene = *state;
+    struct pg_case *pg = *state;
     int status = BATCH_OK;
     for (uint64_t deadline_ms = DEADLINE_MS; status != BATCH_UNKNOWN; deadline_ms *= 2) {
         if (deadline_ms > DEADLINE_MAX_MS)
             fail_msg("UNKNOWN is never said");
-        hurried_start(scene, deadline_ms);
+        hurried_start(pg, deadline_ms);
         struct request request;
-        while (add(scene->hurried, &request) != BATCH_OK)
+        while (add(pg->hurried, &request) != BATCH_OK)
             ;
-        int64_t before = add_until_ok(scene);
-        PGconn *probe = lose_standby(scene);
-        status = add(scene->hurried, &request);
-        processor_end(scene->hurried);
-        find_standby(scene, probe);
-        int64_t applied = stored(scene) - before;
+        int64_t before = add_until_ok(pg);
+        PGconn *probe = lose_standby(pg);
+        status = add(pg->hurried, &request);
+        processor_end(pg->hurried);
+        find_standby(pg, probe);
+        int64_t applied = stored(pg) - before;
         if (status == BATCH_OK)
             fail_msg("OK, and no standby has it");
         if (applied != (status == BATCH_UNKNOWN ? 1 : 0))
@@ -554,4 +554,4 @@ TEST_WITH(test_a_synchronous_standby_is_not_there, set_up, tear_down)
     }
 }
 
-TEST_GROUP(scene_server_set_up, scene_server_tear_down)
+TEST_GROUP(pg_server_set_up, pg_server_tear_down)

@@ -16,13 +16,13 @@
 /* A store on that, which keeps a number. */
 static void check_it_works(const char *conninfo)
 {
-    batch_store *store = scene_store(NULL, conninfo, NULL);
+    batch_store *store = pg_store(NULL, conninfo, NULL);
     batch_options options = number_options(store, 2);
     batch_processor *processor = processor_start(&options);
     int64_t before = number_add(processor, "key", 3, 0);
     assert_int_equal(number_add(processor, "key", 3, 1), before + 1);
     processor_end(processor);
-    scene_store_end(store);
+    pg_store_end(store);
 }
 
 /* ---- Several hosts -------------------------------------------------------------------------- */
@@ -52,7 +52,7 @@ static void check_two_hosts(unsigned first, unsigned second)
     check_it_works(conninfo);
 }
 
-TEST_WITH(test_a_dead_first_host_is_passed_over, scene_set_up, NULL)
+TEST_WITH(test_a_dead_first_host_is_passed_over, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
     unsigned port;
@@ -61,7 +61,7 @@ TEST_WITH(test_a_dead_first_host_is_passed_over, scene_set_up, NULL)
     close(dead);
 }
 
-TEST_WITH(test_a_black_hole_as_first_host_is_passed_over, scene_set_up, NULL)
+TEST_WITH(test_a_black_hole_as_first_host_is_passed_over, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
     struct fault_proxy *proxy = fault_proxy_start(server->port);
@@ -70,7 +70,7 @@ TEST_WITH(test_a_black_hole_as_first_host_is_passed_over, scene_set_up, NULL)
     fault_proxy_end(proxy);
 }
 
-TEST_WITH(test_a_host_that_takes_no_writes_is_passed_over, scene_set_up, NULL)
+TEST_WITH(test_a_host_that_takes_no_writes_is_passed_over, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
     static const char *const settings[] = {"default_transaction_read_only=on", NULL};
@@ -80,12 +80,12 @@ TEST_WITH(test_a_host_that_takes_no_writes_is_passed_over, scene_set_up, NULL)
 
     batch_result error;
     char sqlstate[6];
-    assert_int_equal(scene_refused(read_only.conninfo, NULL, &error, sqlstate), BATCH_STORE_FAILED);
+    assert_int_equal(pg_refused(read_only.conninfo, NULL, &error, sqlstate), BATCH_STORE_FAILED);
     postgres_server_destroy(&read_only);
 }
 
 /* A session whose server has gone finds the next one by itself. */
-TEST_WITH(test_a_session_moves_to_the_next_host, scene_set_up, NULL)
+TEST_WITH(test_a_session_moves_to_the_next_host, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
     char conninfo[256];
@@ -93,7 +93,7 @@ TEST_WITH(test_a_session_moves_to_the_next_host, scene_set_up, NULL)
     snprintf(conninfo, sizeof conninfo,
              "host=127.0.0.1,127.0.0.1 port=%u,%u user=batch dbname=postgres",
              fault_proxy_port(proxy), server->port);
-    batch_store *store = scene_store(server, conninfo, NULL);
+    batch_store *store = pg_store(server, conninfo, NULL);
     batch_options options = number_options(store, 1);
     batch_processor *processor = processor_start(&options);
     assert_int_equal(number_add(processor, "key", 3, 1), 1);
@@ -106,11 +106,11 @@ TEST_WITH(test_a_session_moves_to_the_next_host, scene_set_up, NULL)
     assert_int_equal(request.result.status, BATCH_OK);
     assert_int_equal(request.seen, 2);
     processor_end(processor);
-    scene_store_end(store);
+    pg_store_end(store);
 }
 
 /* Refused before anybody is asked. */
-TEST_WITH(test_lists_of_hosts_that_do_not_fit_together, scene_set_up, NULL)
+TEST_WITH(test_lists_of_hosts_that_do_not_fit_together, pg_set_up, NULL)
 {
     char many[256] = "host=127.0.0.1", sqlstate[6];
     batch_result error;
@@ -119,19 +119,19 @@ TEST_WITH(test_lists_of_hosts_that_do_not_fit_together, scene_set_up, NULL)
     const char *const conninfos[] = {"host=127.0.0.1,127.0.0.1 hostaddr=127.0.0.1",
                                      "host=127.0.0.1 port=1,2", "host=user@127.0.0.1", many};
     for (size_t i = 0; i < sizeof conninfos / sizeof conninfos[0]; i++)
-        assert_int_equal(scene_refused(conninfos[i], NULL, &error, sqlstate), BATCH_INVALID);
+        assert_int_equal(pg_refused(conninfos[i], NULL, &error, sqlstate), BATCH_INVALID);
 }
 
-TEST_WITH(test_a_service_that_there_is_not, scene_set_up, NULL)
+TEST_WITH(test_a_service_that_there_is_not, pg_set_up, NULL)
 {
     batch_result error;
     char sqlstate[6];
-    assert_int_equal(scene_refused("service=nobody_knows_it", NULL, &error, sqlstate),
+    assert_int_equal(pg_refused("service=nobody_knows_it", NULL, &error, sqlstate),
                      BATCH_STORE_FAILED);
 }
 
 /* Less than two seconds would be none, and more than there are nanoseconds for would wrap. */
-TEST_WITH(test_a_connect_timeout_out_of_all_bounds, scene_set_up, NULL)
+TEST_WITH(test_a_connect_timeout_out_of_all_bounds, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
     static const char *const timeouts[] = {"1", "2000000000"};
@@ -142,19 +142,19 @@ TEST_WITH(test_a_connect_timeout_out_of_all_bounds, scene_set_up, NULL)
     }
 }
 
-TEST_WITH(test_nobody_answers, scene_set_up, NULL)
+TEST_WITH(test_nobody_answers, pg_set_up, NULL)
 {
     char conninfo[256], sqlstate[6];
     unsigned port;
     batch_result error;
     int dead = dead_port(&port);
     snprintf(conninfo, sizeof conninfo, "host=127.0.0.1 port=%u user=batch", port);
-    assert_int_equal(scene_refused(conninfo, NULL, &error, sqlstate), BATCH_STORE_FAILED);
+    assert_int_equal(pg_refused(conninfo, NULL, &error, sqlstate), BATCH_STORE_FAILED);
     assert_string_equal(sqlstate, "");
     close(dead);
 }
 
-TEST_WITH(test_opening_does_not_wait_for_ever, scene_set_up, NULL)
+TEST_WITH(test_opening_does_not_wait_for_ever, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
     char conninfo[POSTGRES_CONNINFO_SIZE + 32], plain[POSTGRES_CONNINFO_SIZE], sqlstate[6];
@@ -163,7 +163,7 @@ TEST_WITH(test_opening_does_not_wait_for_ever, scene_set_up, NULL)
     fault_proxy_hold(proxy, true);
     postgres_server_conninfo_at(server, fault_proxy_port(proxy), plain);
     snprintf(conninfo, sizeof conninfo, "%s connect_timeout=2", plain);
-    assert_int_equal(scene_refused(conninfo, NULL, &error, sqlstate), BATCH_STORE_FAILED);
+    assert_int_equal(pg_refused(conninfo, NULL, &error, sqlstate), BATCH_STORE_FAILED);
     fault_proxy_hold(proxy, false);
     check_it_works(conninfo);
     fault_proxy_end(proxy);
@@ -190,7 +190,7 @@ static void give_back(struct postgres_server *server, PGconn **connections, size
 {
     for (size_t i = 0; i < size; i++)
         PQfinish(connections[i]);
-    for (bool is_free = false; !is_free; scene_rest()) {
+    for (bool is_free = false; !is_free; pg_rest()) {
         PGconn *last[CONNECTIONS_MAX];
         size_t taken = take_all(server, last);
         for (size_t i = 0; i < taken; i++)
@@ -198,10 +198,10 @@ static void give_back(struct postgres_server *server, PGconn **connections, size
         is_free = taken >= size;
     }
     while (PQping(server->conninfo) != PQPING_OK)
-        scene_rest();
+        pg_rest();
 }
 
-TEST_WITH(test_a_server_without_connections_left, scene_set_up, NULL)
+TEST_WITH(test_a_server_without_connections_left, pg_set_up, NULL)
 {
     static const char *const settings[] = {"max_connections=8", "superuser_reserved_connections=0",
                                            NULL};
@@ -211,12 +211,12 @@ TEST_WITH(test_a_server_without_connections_left, scene_set_up, NULL)
     char sqlstate[6];
     postgres_server_init(&server, settings, false);
     size_t taken = take_all(&server, connections);
-    assert_int_equal(scene_refused(server.conninfo, NULL, &error, sqlstate), BATCH_STORE_FAILED);
+    assert_int_equal(pg_refused(server.conninfo, NULL, &error, sqlstate), BATCH_STORE_FAILED);
     assert_non_null(strstr(error.message, "too many clients"));
     give_back(&server, connections, taken);
 
     /* A session that is lost and finds no place. */
-    batch_store *store = scene_store(&server, NULL, NULL);
+    batch_store *store = pg_store(&server, NULL, NULL);
     batch_options options = number_options(store, 1);
     options.deadline_ns = 200000000;
     batch_processor *processor = processor_start(&options);
@@ -224,11 +224,11 @@ TEST_WITH(test_a_server_without_connections_left, scene_set_up, NULL)
     do
         request_init(&request, "key", 3, 1);
     while (request_run(processor, &request) != BATCH_OK);
-    scene_sql(&server, "select pg_terminate_backend(pid) from pg_stat_activity "
-                       "where backend_type = 'client backend' and pid <> pg_backend_pid()");
-    scene_wait(&server, "a terminated session ends",
-               "select (count(*) = 1)::int from pg_stat_activity "
-               "where backend_type = 'client backend'");
+    pg_sql(&server, "select pg_terminate_backend(pid) from pg_stat_activity "
+                    "where backend_type = 'client backend' and pid <> pg_backend_pid()");
+    pg_wait(&server, "a terminated session ends",
+            "select (count(*) = 1)::int from pg_stat_activity "
+            "where backend_type = 'client backend'");
     taken = take_all(&server, connections);
     request_init(&request, "key", 3, 1);
     assert_int_equal(request_run(processor, &request), BATCH_LOAD_FAILED);
@@ -241,7 +241,7 @@ TEST_WITH(test_a_server_without_connections_left, scene_set_up, NULL)
     assert_int_equal(request.result.status, BATCH_OK);
     assert_int_equal(before, 0);
     processor_end(processor);
-    scene_store_end(store);
+    pg_store_end(store);
     postgres_server_destroy(&server);
 }
 
@@ -261,7 +261,7 @@ static void check_no_canary(const char *conninfo, const char *message)
         fail_msg("%s: the password is in the message: %s", conninfo, message);
 }
 
-TEST_WITH(test_the_right_password_and_a_wrong_one, scene_set_up, NULL)
+TEST_WITH(test_the_right_password_and_a_wrong_one, pg_set_up, NULL)
 {
     struct postgres_server server;
     char conninfo[256], sqlstate[6];
@@ -281,33 +281,33 @@ TEST_WITH(test_the_right_password_and_a_wrong_one, scene_set_up, NULL)
         const char *at = strstr(forms[i], "%u");
         snprintf(conninfo, sizeof conninfo, "%.*s%u%s", (int)(at - forms[i]), forms[i], server.port,
                  at + 2);
-        assert_int_equal(scene_refused(conninfo, NULL, &error, sqlstate), BATCH_STORE_FAILED);
+        assert_int_equal(pg_refused(conninfo, NULL, &error, sqlstate), BATCH_STORE_FAILED);
         assert_non_null(strstr(error.message, "password authentication failed"));
         check_no_canary(conninfo, error.message);
     }
     /* None at all. */
     snprintf(conninfo, sizeof conninfo, "host=127.0.0.1 port=%u user=batch", server.port);
-    assert_int_equal(scene_refused(conninfo, NULL, &error, sqlstate), BATCH_STORE_FAILED);
+    assert_int_equal(pg_refused(conninfo, NULL, &error, sqlstate), BATCH_STORE_FAILED);
 
     /* It is changed while a session is there; the session goes on, the next one does not. */
-    batch_store *store = scene_store(&server, NULL, NULL);
+    batch_store *store = pg_store(&server, NULL, NULL);
     batch_options options = number_options(store, 1);
     options.deadline_ns = 200000000;
     batch_processor *processor = processor_start(&options);
-    scene_sql(&server, "alter user batch password '%s'", CANARY);
-    scene_sql(&server, "select pg_terminate_backend(pid) from pg_stat_activity "
-                       "where backend_type = 'client backend' and pid <> pg_backend_pid()");
+    pg_sql(&server, "alter user batch password '%s'", CANARY);
+    pg_sql(&server, "select pg_terminate_backend(pid) from pg_stat_activity "
+                    "where backend_type = 'client backend' and pid <> pg_backend_pid()");
     struct request request;
     request_init(&request, "key", 3, 1);
     assert_int_equal(request_run(processor, &request), BATCH_LOAD_FAILED);
     assert_null(strstr(request.result.message, server.password));
     processor_end(processor);
-    scene_store_end(store);
+    pg_store_end(store);
     postgres_server_destroy(&server);
 }
 
 /* Each must fail, and each would have libpq say a part of it. */
-TEST_WITH(test_no_message_holds_a_password, scene_set_up, NULL)
+TEST_WITH(test_no_message_holds_a_password, pg_set_up, NULL)
 {
     static const char *const conninfos[] = {
         "host=127.0.0.1 port=1 user=batch password=" CANARY,
@@ -341,7 +341,7 @@ TEST_WITH(test_no_message_holds_a_password, scene_set_up, NULL)
     for (size_t i = 0; i < sizeof conninfos / sizeof conninfos[0]; i++) {
         batch_result error;
         char sqlstate[6];
-        int status = scene_refused(conninfos[i], NULL, &error, sqlstate);
+        int status = pg_refused(conninfos[i], NULL, &error, sqlstate);
         if (status != BATCH_STORE_FAILED && status != BATCH_INVALID)
             fail_msg("%s: %s", conninfos[i], batch_status_name(status));
         check_no_canary(conninfos[i], error.message);
@@ -350,7 +350,7 @@ TEST_WITH(test_no_message_holds_a_password, scene_set_up, NULL)
 
 /* A message is one line and not long. What is left there of a longer value, or of one with several
  * blanks, is a part of a password too. */
-TEST_WITH(test_no_message_holds_a_part_of_a_long_password, scene_set_up, NULL)
+TEST_WITH(test_no_message_holds_a_part_of_a_long_password, pg_set_up, NULL)
 {
     static const char *const conninfos[] = {
         "host=127.0.0.1 port=1 sslmode=" CANARY HUNDRED HUNDRED HUNDRED,
@@ -360,9 +360,9 @@ TEST_WITH(test_no_message_holds_a_part_of_a_long_password, scene_set_up, NULL)
     for (size_t i = 0; i < sizeof conninfos / sizeof conninfos[0]; i++) {
         batch_result error;
         char sqlstate[6];
-        assert_int_equal(scene_refused(conninfos[i], NULL, &error, sqlstate), BATCH_STORE_FAILED);
+        assert_int_equal(pg_refused(conninfos[i], NULL, &error, sqlstate), BATCH_STORE_FAILED);
         check_no_canary(conninfos[i], error.message);
     }
 }
 
-TEST_GROUP(scene_server_set_up, scene_server_tear_down)
+TEST_GROUP(pg_server_set_up, pg_server_tear_down)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-TEST_WITH(test_a_store_is_opened_with_all_its_memory_or_not_at_all, scene_set_up, NULL)
+TEST_WITH(test_a_store_is_opened_with_all_its_memory_or_not_at_all, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
     batch_postgres_options options = BATCH_POSTGRES_OPTIONS_INIT;
@@ -29,15 +29,15 @@ TEST_WITH(test_a_store_is_opened_with_all_its_memory_or_not_at_all, scene_set_up
     }
     assert_true(number > 5);
     assert_non_null(store);
-    scene_store_end(store);
+    pg_store_end(store);
 }
 
-TEST_WITH(test_a_batch_without_memory_is_told_so_and_stores_nothing, scene_set_up, NULL)
+TEST_WITH(test_a_batch_without_memory_is_told_so_and_stores_nothing, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
-    batch_store *store = scene_store(server, NULL, NULL);
+    batch_store *store = pg_store(server, NULL, NULL);
     refused_batches(store);
-    scene_store_end(store);
+    pg_store_end(store);
 }
 
-TEST_GROUP(scene_server_set_up, scene_server_tear_down)
+TEST_GROUP(pg_server_set_up, pg_server_tear_down)

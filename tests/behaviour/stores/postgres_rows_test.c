@@ -14,7 +14,7 @@
 enum { KEYS = 1000, ODD = 617, DEADLINE_MS = 200, DEADLINE_MAX_MS = 30000 };
 
 /* A table of such columns. With `sessions` 0 the processor hands over all it has at once. */
-struct scene {
+struct pg_case {
     struct postgres_server *server;
     batch_store *store;
     batch_processor *processor;
@@ -23,72 +23,71 @@ struct scene {
     struct text_request requests[KEYS];
 };
 
-static struct scene *scene_new(struct postgres_server *server, const char *columns,
-                               uint32_t sessions)
+static struct pg_case *pg_new(struct postgres_server *server, const char *columns,
+                              uint32_t sessions)
 {
-    struct scene *scene = calloc(1, sizeof *scene);
-    assert_non_null(scene);
+    struct pg_case *pg = calloc(1, sizeof *pg);
+    assert_non_null(pg);
     batch_postgres_options table = BATCH_POSTGRES_OPTIONS_INIT;
     table.table = "rows";
-    scene_sql(server, "create table rows (%s)", columns);
-    scene->server = server;
-    scene->store = scene_store(server, NULL, &table);
-    batch_options options = text_options(scene->store, sessions);
-    scene->processor = processor_start(&options);
+    pg_sql(server, "create table rows (%s)", columns);
+    pg->server = server;
+    pg->store = pg_store(server, NULL, &table);
+    batch_options options = text_options(pg->store, sessions);
+    pg->processor = processor_start(&options);
     for (size_t i = 0; i < KEYS; i++)
-        scene->key_sizes[i] = (size_t)snprintf(scene->keys[i], sizeof scene->keys[i], "key %zu", i);
-    return scene;
+        pg->key_sizes[i] = (size_t)snprintf(pg->keys[i], sizeof pg->keys[i], "key %zu", i);
+    return pg;
 }
 
 #define TEXT_COLUMNS "key text primary key, state text not null, version bigint not null"
 
-static void scene_free(struct scene *scene)
+static void pg_free(struct pg_case *pg)
 {
-    processor_end(scene->processor);
-    scene_store_end(scene->store);
-    free(scene);
+    processor_end(pg->processor);
+    pg_store_end(pg->store);
+    free(pg);
 }
 
 /* ---- One row is refused --------------------------------------------------------------------- */
 
 /* Give every key the state `text`, the odd one `odd_text`, all at once. */
-static void set_all(struct scene *scene, const char *text, const char *odd_text, size_t odd_size)
+static void set_all(struct pg_case *pg, const char *text, const char *odd_text, size_t odd_size)
 {
     for (size_t i = 0; i < KEYS; i++) {
-        text_request_init(&scene->requests[i], scene->keys[i], scene->key_sizes[i],
+        text_request_init(&pg->requests[i], pg->keys[i], pg->key_sizes[i],
                           i == ODD ? odd_text : text, i == ODD ? odd_size : strlen(text));
     }
-    scene_texts_run(scene->processor, scene->requests, KEYS);
+    pg_texts_run(pg->processor, pg->requests, KEYS);
     for (size_t i = 0; i < KEYS; i++)
-        free(scene->requests[i].seen);
+        free(pg->requests[i].seen);
 }
 
 /* All but the odd one were told OK, and so it is; the odd one is as before. */
-static void check_all(struct scene *scene, const char *text, const char *odd_before)
+static void check_all(struct pg_case *pg, const char *text, const char *odd_before)
 {
     for (size_t i = 0; i < KEYS; i++) {
-        const batch_result *result = &scene->requests[i].request.result;
+        const batch_result *result = &pg->requests[i].request.result;
         if (i != ODD && result->status != BATCH_OK)
             fail_msg("key %zu: %s", i, result->message);
     }
-    assert_int_equal(scene_number(scene->server,
-                                  "select count(*) from rows where state::text = '%s' "
-                                  "and key <> 'key %d'",
-                                  text, ODD),
+    assert_int_equal(pg_number(pg->server,
+                               "select count(*) from rows where state::text = '%s' "
+                               "and key <> 'key %d'",
+                               text, ODD),
                      KEYS - 1);
-    scene_expect(scene->server, odd_before, "select state::text from rows where key = 'key %d'",
-                 ODD);
+    pg_expect(pg->server, odd_before, "select state::text from rows where key = 'key %d'", ODD);
 }
 
 /* What the odd one is told, as new rows and as rows that are there. SQLSTATE NULL: any. */
-static void check_odd(struct scene *scene, const char *odd_text, size_t odd_size, int wanted,
+static void check_odd(struct pg_case *pg, const char *odd_text, size_t odd_size, int wanted,
                       const char *wanted_sqlstate)
 {
     static const char *const texts[] = {"\"one\"", "\"two\""};
     for (size_t turn = 0; turn < 2; turn++) {
         char sqlstate[6];
-        set_all(scene, texts[turn], odd_text, odd_size);
-        const batch_result *result = &scene->requests[ODD].request.result;
+        set_all(pg, texts[turn], odd_text, odd_size);
+        const batch_result *result = &pg->requests[ODD].request.result;
         if (result->status != wanted)
             fail_msg("%s (%s), not %s", batch_status_name(result->status), result->message,
                      batch_status_name(wanted));
@@ -96,188 +95,187 @@ static void check_odd(struct scene *scene, const char *odd_text, size_t odd_size
         batch_postgres_sqlstate(result->store_code, sqlstate);
         if (wanted_sqlstate != NULL)
             assert_string_equal(sqlstate, wanted_sqlstate);
-        check_all(scene, texts[turn], turn == 0 ? NULL : "\"good\"");
+        check_all(pg, texts[turn], turn == 0 ? NULL : "\"good\"");
         if (turn == 0) { /* make it, and have another try */
-            set_all(scene, "\"zero\"", "\"good\"", 6);
-            assert_int_equal(scene->requests[ODD].request.result.status, BATCH_OK);
-            check_all(scene, "\"zero\"", "\"good\"");
+            set_all(pg, "\"zero\"", "\"good\"", 6);
+            assert_int_equal(pg->requests[ODD].request.result.status, BATCH_OK);
+            check_all(pg, "\"zero\"", "\"good\"");
         }
     }
 }
 
-TEST_WITH(test_a_check_constraint_refuses_one, scene_set_up, NULL)
+TEST_WITH(test_a_check_constraint_refuses_one, pg_set_up, NULL)
 {
-    struct scene *scene =
-        scene_new(*state, TEXT_COLUMNS ", constraint no_odd check (state <> 'odd')", 0);
-    check_odd(scene, "odd", 3, BATCH_SAVE_FAILED, "23514");
-    assert_non_null(strstr(scene->requests[ODD].request.result.message, "no_odd"));
-    scene_free(scene);
+    struct pg_case *pg =
+        pg_new(*state, TEXT_COLUMNS ", constraint no_odd check (state <> 'odd')", 0);
+    check_odd(pg, "odd", 3, BATCH_SAVE_FAILED, "23514");
+    assert_non_null(strstr(pg->requests[ODD].request.result.message, "no_odd"));
+    pg_free(pg);
 }
 
 /* "when" is when the function is run, which does `body` to odd rows. */
-static void make_trigger(struct scene *scene, const char *when, const char *body)
+static void make_trigger(struct pg_case *pg, const char *when, const char *body)
 {
-    scene_sql(scene->server,
-              "create function meet() returns trigger language plpgsql as $$ begin "
-              "if new.state = 'odd' then %s end if; return new; end $$",
-              body);
-    scene_sql(scene->server, "create %s for each row execute function meet()", when);
+    pg_sql(pg->server,
+           "create function meet() returns trigger language plpgsql as $$ begin "
+           "if new.state = 'odd' then %s end if; return new; end $$",
+           body);
+    pg_sql(pg->server, "create %s for each row execute function meet()", when);
 }
 
-TEST_WITH(test_a_trigger_refuses_one, scene_set_up, NULL)
+TEST_WITH(test_a_trigger_refuses_one, pg_set_up, NULL)
 {
-    struct scene *scene = scene_new(*state, TEXT_COLUMNS, 0);
-    make_trigger(scene, "trigger meets before insert or update on rows",
+    struct pg_case *pg = pg_new(*state, TEXT_COLUMNS, 0);
+    make_trigger(pg, "trigger meets before insert or update on rows",
                  "raise exception 'not this one';");
-    check_odd(scene, "odd", 3, BATCH_SAVE_FAILED, "P0001");
-    assert_non_null(strstr(scene->requests[ODD].request.result.message, "not this one"));
-    scene_free(scene);
+    check_odd(pg, "odd", 3, BATCH_SAVE_FAILED, "P0001");
+    assert_non_null(strstr(pg->requests[ODD].request.result.message, "not this one"));
+    pg_free(pg);
 }
 
-TEST_WITH(test_a_deferred_trigger_refuses_one_at_commit, scene_set_up, NULL)
+TEST_WITH(test_a_deferred_trigger_refuses_one_at_commit, pg_set_up, NULL)
 {
-    struct scene *scene = scene_new(*state, TEXT_COLUMNS, 0);
-    make_trigger(scene,
+    struct pg_case *pg = pg_new(*state, TEXT_COLUMNS, 0);
+    make_trigger(pg,
                  "constraint trigger meets after insert or update on rows "
                  "deferrable initially deferred",
                  "raise exception 'too late' using errcode = '23514';");
-    check_odd(scene, "odd", 3, BATCH_SAVE_FAILED, "23514");
-    scene_free(scene);
+    check_odd(pg, "odd", 3, BATCH_SAVE_FAILED, "23514");
+    pg_free(pg);
 }
 
-TEST_WITH(test_a_deferred_foreign_key_refuses_one_at_commit, scene_set_up, NULL)
+TEST_WITH(test_a_deferred_foreign_key_refuses_one_at_commit, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
-    scene_sql(server, "create table allowed (state text primary key)");
-    scene_sql(server, "insert into allowed values ('\"zero\"'), ('\"one\"'), ('\"two\"'), "
-                      "('\"good\"')");
-    struct scene *scene =
-        scene_new(server,
-                  "key text primary key, version int not null, "
-                  "state text not null references allowed deferrable initially deferred",
-                  0);
-    check_odd(scene, "odd", 3, BATCH_SAVE_FAILED, "23503");
-    scene_free(scene);
+    pg_sql(server, "create table allowed (state text primary key)");
+    pg_sql(server, "insert into allowed values ('\"zero\"'), ('\"one\"'), ('\"two\"'), "
+                   "('\"good\"')");
+    struct pg_case *pg =
+        pg_new(server,
+               "key text primary key, version int not null, "
+               "state text not null references allowed deferrable initially deferred",
+               0);
+    check_odd(pg, "odd", 3, BATCH_SAVE_FAILED, "23503");
+    pg_free(pg);
 }
 
 /* A trigger that returns null: no error, and no row. */
-TEST_WITH(test_a_trigger_leaves_one_out, scene_set_up, NULL)
+TEST_WITH(test_a_trigger_leaves_one_out, pg_set_up, NULL)
 {
-    struct scene *scene = scene_new(*state, TEXT_COLUMNS, 0);
-    make_trigger(scene, "trigger meets before insert or update on rows", "return null;");
-    set_all(scene, "one", "odd", 3);
-    assert_false(batch_may_be_applied(scene->requests[ODD].request.result.status));
-    check_all(scene, "one", NULL);
-    set_all(scene, "one", "good", 4);
-    set_all(scene, "two", "odd", 3);
-    assert_false(batch_may_be_applied(scene->requests[ODD].request.result.status));
-    check_all(scene, "two", "good");
-    scene_free(scene);
+    struct pg_case *pg = pg_new(*state, TEXT_COLUMNS, 0);
+    make_trigger(pg, "trigger meets before insert or update on rows", "return null;");
+    set_all(pg, "one", "odd", 3);
+    assert_false(batch_may_be_applied(pg->requests[ODD].request.result.status));
+    check_all(pg, "one", NULL);
+    set_all(pg, "one", "good", 4);
+    set_all(pg, "two", "odd", 3);
+    assert_false(batch_may_be_applied(pg->requests[ODD].request.result.status));
+    check_all(pg, "two", "good");
+    pg_free(pg);
 }
 
 /* A trigger that changes what is stored. What is stored is what the next one loads. */
-TEST_WITH(test_a_trigger_changes_one, scene_set_up, NULL)
+TEST_WITH(test_a_trigger_changes_one, pg_set_up, NULL)
 {
-    struct scene *scene = scene_new(*state, TEXT_COLUMNS, 0);
-    make_trigger(scene, "trigger meets before insert or update on rows", "new.state := 'even';");
-    set_all(scene, "one", "odd", 3);
-    check_all(scene, "one", "even");
+    struct pg_case *pg = pg_new(*state, TEXT_COLUMNS, 0);
+    make_trigger(pg, "trigger meets before insert or update on rows", "new.state := 'even';");
+    set_all(pg, "one", "odd", 3);
+    check_all(pg, "one", "even");
     size_t size;
-    char *text = text_get(scene->processor, scene->keys[ODD], scene->key_sizes[ODD], &size);
+    char *text = text_get(pg->processor, pg->keys[ODD], pg->key_sizes[ODD], &size);
     assert_string_equal(text, "even");
     free(text);
-    set_all(scene, "two", "good", 4);
-    assert_int_equal(scene->requests[ODD].request.result.status, BATCH_OK);
-    check_all(scene, "two", "good");
-    scene_free(scene);
+    set_all(pg, "two", "good", 4);
+    assert_int_equal(pg->requests[ODD].request.result.status, BATCH_OK);
+    check_all(pg, "two", "good");
+    pg_free(pg);
 }
 
 /* A warning is no refusal, whenever it comes. */
 static void check_warned(struct postgres_server *server, const char *when)
 {
-    struct scene *scene = scene_new(server, TEXT_COLUMNS, 0);
-    make_trigger(scene, when, "raise warning 'odd, but well'; raise notice 'really';");
+    struct pg_case *pg = pg_new(server, TEXT_COLUMNS, 0);
+    make_trigger(pg, when, "raise warning 'odd, but well'; raise notice 'really';");
     for (int turn = 0; turn < 2; turn++) {
-        set_all(scene, turn == 0 ? "one" : "two", "odd", 3);
-        const batch_result *result = &scene->requests[ODD].request.result;
+        set_all(pg, turn == 0 ? "one" : "two", "odd", 3);
+        const batch_result *result = &pg->requests[ODD].request.result;
         if (result->status != BATCH_OK)
             fail_msg("%s: %s", batch_status_name(result->status), result->message);
-        check_all(scene, turn == 0 ? "one" : "two", "odd");
+        check_all(pg, turn == 0 ? "one" : "two", "odd");
     }
-    scene_free(scene);
+    pg_free(pg);
 }
 
-TEST_WITH(test_a_trigger_warns_of_one, scene_set_up, NULL)
+TEST_WITH(test_a_trigger_warns_of_one, pg_set_up, NULL)
 {
     check_warned(*state, "trigger meets before insert or update on rows");
 }
 
-TEST_WITH(test_a_deferred_trigger_warns_of_one, scene_set_up, NULL)
+TEST_WITH(test_a_deferred_trigger_warns_of_one, pg_set_up, NULL)
 {
     check_warned(*state, "constraint trigger meets after insert or update on rows "
                          "deferrable initially deferred");
 }
 
-TEST_WITH(test_no_json, scene_set_up, NULL)
+TEST_WITH(test_no_json, pg_set_up, NULL)
 {
-    struct scene *scene =
-        scene_new(*state, "key text primary key, state jsonb not null, version int not null", 0);
-    check_odd(scene, "{\"n\": ", 6, BATCH_SAVE_FAILED, NULL);
-    scene_free(scene);
+    struct pg_case *pg =
+        pg_new(*state, "key text primary key, state jsonb not null, version int not null", 0);
+    check_odd(pg, "{\"n\": ", 6, BATCH_SAVE_FAILED, NULL);
+    pg_free(pg);
     postgres_server_execute(*state, "drop table rows");
-    scene =
-        scene_new(*state, "key text primary key, state jsonb not null, version int not null", 0);
-    check_odd(scene, "\"\\u0000\"", 8, BATCH_SAVE_FAILED, NULL); /* JSON, but not for PostgreSQL */
-    scene_free(scene);
+    pg = pg_new(*state, "key text primary key, state jsonb not null, version int not null", 0);
+    check_odd(pg, "\"\\u0000\"", 8, BATCH_SAVE_FAILED, NULL); /* JSON, but not for PostgreSQL */
+    pg_free(pg);
 }
 
-TEST_WITH(test_no_text, scene_set_up, NULL)
+TEST_WITH(test_no_text, pg_set_up, NULL)
 {
     static const struct {
         const char *bytes;
         size_t size;
     } texts[] = {{"a\0b", 3}, {"\xff", 1}, {"\xc3", 1}, {"\xed\xa0\x80", 3}, {"\xc0\x80", 2}};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        scene_set_up(state);
-        struct scene *scene = scene_new(*state, TEXT_COLUMNS, 0);
-        check_odd(scene, texts[i].bytes, texts[i].size, BATCH_SAVE_FAILED, NULL);
-        scene_free(scene);
+        pg_set_up(state);
+        struct pg_case *pg = pg_new(*state, TEXT_COLUMNS, 0);
+        check_odd(pg, texts[i].bytes, texts[i].size, BATCH_SAVE_FAILED, NULL);
+        pg_free(pg);
     }
 }
 
-TEST_WITH(test_a_state_that_is_too_long_for_its_column, scene_set_up, NULL)
+TEST_WITH(test_a_state_that_is_too_long_for_its_column, pg_set_up, NULL)
 {
-    struct scene *scene = scene_new(
-        *state, "key text primary key, state varchar(8) not null, version int not null", 0);
-    check_odd(scene, "123456789", 9, BATCH_SAVE_FAILED, "22001");
-    scene_free(scene);
+    struct pg_case *pg =
+        pg_new(*state, "key text primary key, state varchar(8) not null, version int not null", 0);
+    check_odd(pg, "123456789", 9, BATCH_SAVE_FAILED, "22001");
+    pg_free(pg);
 }
 
 /* Keys that a text column cannot hold: told so, alone. */
-TEST_WITH(test_a_key_that_is_no_text, scene_set_up, NULL)
+TEST_WITH(test_a_key_that_is_no_text, pg_set_up, NULL)
 {
     static const struct {
         const char *bytes;
         size_t size;
     } keys[] = {{"a\0b", 3}, {"\xff", 1}, {"\xed\xa0\x80", 3}};
-    struct scene *scene = scene_new(*state, TEXT_COLUMNS, 0);
+    struct pg_case *pg = pg_new(*state, TEXT_COLUMNS, 0);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         for (size_t j = 0; j < 3; j++) {
-            text_request_init(&scene->requests[j], scene->keys[j], scene->key_sizes[j], "one", 3);
-            scene->requests[j].request.result.status = BATCH_OK;
+            text_request_init(&pg->requests[j], pg->keys[j], pg->key_sizes[j], "one", 3);
+            pg->requests[j].request.result.status = BATCH_OK;
         }
-        scene->requests[1].request.op.key = keys[i].bytes;
-        scene->requests[1].request.op.key_size = keys[i].size;
-        scene_texts_run(scene->processor, scene->requests, 3);
-        assert_int_equal(scene->requests[0].request.result.status, BATCH_OK);
-        assert_false(batch_may_be_applied(scene->requests[1].request.result.status));
-        assert_int_equal(scene->requests[2].request.result.status, BATCH_OK);
-        free(scene->requests[0].seen);
-        free(scene->requests[1].seen);
-        free(scene->requests[2].seen);
-        scene_expect(scene->server, "2", "select count(*) from rows");
+        pg->requests[1].request.op.key = keys[i].bytes;
+        pg->requests[1].request.op.key_size = keys[i].size;
+        pg_texts_run(pg->processor, pg->requests, 3);
+        assert_int_equal(pg->requests[0].request.result.status, BATCH_OK);
+        assert_false(batch_may_be_applied(pg->requests[1].request.result.status));
+        assert_int_equal(pg->requests[2].request.result.status, BATCH_OK);
+        free(pg->requests[0].seen);
+        free(pg->requests[1].seen);
+        free(pg->requests[2].seen);
+        pg_expect(pg->server, "2", "select count(*) from rows");
     }
-    scene_free(scene);
+    pg_free(pg);
 }
 
 /* ---- Others have written meanwhile ---------------------------------------------------------- */
@@ -286,41 +284,40 @@ enum { CHANGED = 10, DELETED = 11, MADE = 12 };
 
 static void interfere(void *arg)
 {
-    struct scene *scene = arg;
-    scene_sql(scene->server,
-              "update rows set state = 'theirs', version = version + 1 where key = 'key %d'",
-              CHANGED);
-    scene_sql(scene->server, "delete from rows where key = 'key %d'", DELETED);
-    scene_sql(scene->server, "insert into rows values ('key %d', 'theirs', 1)", MADE);
+    struct pg_case *pg = arg;
+    pg_sql(pg->server,
+           "update rows set state = 'theirs', version = version + 1 where key = 'key %d'", CHANGED);
+    pg_sql(pg->server, "delete from rows where key = 'key %d'", DELETED);
+    pg_sql(pg->server, "insert into rows values ('key %d', 'theirs', 1)", MADE);
 }
 
-TEST_WITH(test_every_outcome_in_one_group, scene_set_up, NULL)
+TEST_WITH(test_every_outcome_in_one_group, pg_set_up, NULL)
 {
-    struct scene *scene =
-        scene_new(*state, TEXT_COLUMNS ", constraint no_odd check (state <> 'odd')", 0);
-    set_all(scene, "one", "good", 4);
-    scene_sql(scene->server, "delete from rows where key = 'key %d'", MADE);
+    struct pg_case *pg =
+        pg_new(*state, TEXT_COLUMNS ", constraint no_odd check (state <> 'odd')", 0);
+    set_all(pg, "one", "good", 4);
+    pg_sql(pg->server, "delete from rows where key = 'key %d'", MADE);
     for (size_t i = 0; i < KEYS; i++) {
         const char *text = i == ODD ? "odd" : "two";
-        text_request_init(&scene->requests[i], scene->keys[i], scene->key_sizes[i], text, 3);
+        text_request_init(&pg->requests[i], pg->keys[i], pg->key_sizes[i], text, 3);
     }
-    scene->requests[KEYS / 2].request.meddle = interfere;
-    scene->requests[KEYS / 2].request.meddle_arg = scene;
-    scene_texts_run(scene->processor, scene->requests, KEYS);
+    pg->requests[KEYS / 2].request.meddle = interfere;
+    pg->requests[KEYS / 2].request.meddle_arg = pg;
+    pg_texts_run(pg->processor, pg->requests, KEYS);
     for (size_t i = 0; i < KEYS; i++) {
         bool is_conflict = i == CHANGED || i == DELETED || i == MADE;
         int wanted = is_conflict ? BATCH_CONFLICT : i == ODD ? BATCH_SAVE_FAILED : BATCH_OK;
-        if (scene->requests[i].request.result.status != wanted)
-            fail_msg("key %zu: %s", i, scene->requests[i].request.result.message);
-        free(scene->requests[i].seen);
+        if (pg->requests[i].request.result.status != wanted)
+            fail_msg("key %zu: %s", i, pg->requests[i].request.result.message);
+        free(pg->requests[i].seen);
     }
-    assert_int_equal(scene_number(scene->server, "select count(*) from rows where state = 'two'"),
+    assert_int_equal(pg_number(pg->server, "select count(*) from rows where state = 'two'"),
                      KEYS - 4);
-    scene_expect(scene->server, "theirs", "select state from rows where key = 'key %d'", CHANGED);
-    scene_expect(scene->server, NULL, "select state from rows where key = 'key %d'", DELETED);
-    scene_expect(scene->server, "theirs", "select state from rows where key = 'key %d'", MADE);
-    scene_expect(scene->server, "good", "select state from rows where key = 'key %d'", ODD);
-    scene_free(scene);
+    pg_expect(pg->server, "theirs", "select state from rows where key = 'key %d'", CHANGED);
+    pg_expect(pg->server, NULL, "select state from rows where key = 'key %d'", DELETED);
+    pg_expect(pg->server, "theirs", "select state from rows where key = 'key %d'", MADE);
+    pg_expect(pg->server, "good", "select state from rows where key = 'key %d'", ODD);
+    pg_free(pg);
 }
 
 /* ---- Others have a row locked --------------------------------------------------------------- */
@@ -338,64 +335,63 @@ static void execute(PGconn *other, const char *sql)
 static void check_locked(struct postgres_server *server, bool is_there, const char *lock,
                          const char *end, int wanted)
 {
-    struct scene *scene = scene_new(server, TEXT_COLUMNS, 2);
+    struct pg_case *pg = pg_new(server, TEXT_COLUMNS, 2);
     struct latch others, odd;
     batch_op *ops[KEYS];
-    set_all(scene, "one", "good", 4);
+    set_all(pg, "one", "good", 4);
     if (!is_there)
-        scene_sql(server, "delete from rows where key = 'key %d'", ODD);
+        pg_sql(server, "delete from rows where key = 'key %d'", ODD);
     PGconn *other = postgres_server_connect(server);
     execute(other, "begin");
     execute(other, lock);
     latch_init(&others, KEYS - 1);
     latch_init(&odd, 1);
     for (size_t i = 0; i < KEYS; i++) {
-        text_request_init(&scene->requests[i], scene->keys[i], scene->key_sizes[i], "two", 3);
-        scene->requests[i].request.latch = i == ODD ? &odd : &others;
-        scene->requests[i].request.result.status = -1000; /* not answered */
-        ops[i] = &scene->requests[i].request.op;
+        text_request_init(&pg->requests[i], pg->keys[i], pg->key_sizes[i], "two", 3);
+        pg->requests[i].request.latch = i == ODD ? &odd : &others;
+        pg->requests[i].request.result.status = -1000; /* not answered */
+        ops[i] = &pg->requests[i].request.op;
     }
-    assert_int_equal(batch_submit_many(scene->processor, ops, KEYS), BATCH_OK);
+    assert_int_equal(batch_submit_many(pg->processor, ops, KEYS), BATCH_OK);
     latch_wait(&others);
-    assert_int_equal(scene_number(server, "select count(*) from rows where state = 'two'"),
-                     KEYS - 1);
+    assert_int_equal(pg_number(server, "select count(*) from rows where state = 'two'"), KEYS - 1);
     pthread_mutex_lock(&odd.lock);
     assert_int_equal(odd.left, 1); /* it is not answered: its deadline is far away */
     pthread_mutex_unlock(&odd.lock);
     execute(other, end);
     latch_wait(&odd);
-    const batch_result *result = &scene->requests[ODD].request.result;
+    const batch_result *result = &pg->requests[ODD].request.result;
     if (result->status != wanted)
         fail_msg("%s: %s", batch_status_name(result->status), result->message);
-    check_all(scene, "two", wanted == BATCH_OK ? "two" : "theirs");
+    check_all(pg, "two", wanted == BATCH_OK ? "two" : "theirs");
     for (size_t i = 0; i < KEYS; i++)
-        free(scene->requests[i].seen);
+        free(pg->requests[i].seen);
     latch_destroy(&others);
     latch_destroy(&odd);
     PQfinish(other);
-    scene_free(scene);
+    pg_free(pg);
 }
 
 #define LOCK_ODD   "select from rows where key = 'key 617' for update"
 #define UPDATE_ODD "update rows set state = 'theirs', version = version + 1 where key = 'key 617'"
 #define INSERT_ODD "insert into rows values ('key 617', 'theirs', 1)"
 
-TEST_WITH(test_a_locked_row_waits_alone, scene_set_up, NULL)
+TEST_WITH(test_a_locked_row_waits_alone, pg_set_up, NULL)
 {
     check_locked(*state, true, LOCK_ODD, "rollback", BATCH_OK);
 }
 
-TEST_WITH(test_a_row_that_is_being_updated_waits_alone, scene_set_up, NULL)
+TEST_WITH(test_a_row_that_is_being_updated_waits_alone, pg_set_up, NULL)
 {
     check_locked(*state, true, UPDATE_ODD, "commit", BATCH_CONFLICT);
 }
 
-TEST_WITH(test_a_row_that_is_being_made_waits_alone, scene_set_up, NULL)
+TEST_WITH(test_a_row_that_is_being_made_waits_alone, pg_set_up, NULL)
 {
     check_locked(*state, false, INSERT_ODD, "commit", BATCH_CONFLICT);
 }
 
-TEST_WITH(test_a_row_that_was_not_made_after_all, scene_set_up, NULL)
+TEST_WITH(test_a_row_that_was_not_made_after_all, pg_set_up, NULL)
 {
     check_locked(*state, false, INSERT_ODD, "rollback", BATCH_OK);
 }
@@ -403,21 +399,21 @@ TEST_WITH(test_a_row_that_was_not_made_after_all, scene_set_up, NULL)
 /* It is not let go: at the deadline, not applied. */
 static void check_locked_for_ever(struct postgres_server *server, const char *lock)
 {
-    struct scene *scene = scene_new(server, TEXT_COLUMNS, 1);
-    set_all(scene, "one", "good", 4);
+    struct pg_case *pg = pg_new(server, TEXT_COLUMNS, 1);
+    set_all(pg, "one", "good", 4);
     int status = BATCH_OK;
     /* The deadline may come before the save, and then there is more time. */
     for (uint64_t ms = DEADLINE_MS; status != BATCH_SAVE_FAILED; ms *= 2) {
         if (ms > DEADLINE_MAX_MS)
             fail_msg("it never fails, but is %s", batch_status_name(status));
-        batch_options options = text_options(scene->store, 1);
+        batch_options options = text_options(pg->store, 1);
         options.deadline_ns = ms * MS;
         batch_processor *hurried = processor_start(&options);
         PGconn *other = postgres_server_connect(server);
         execute(other, "begin");
         execute(other, lock);
         struct text_request request;
-        text_request_init(&request, scene->keys[ODD], scene->key_sizes[ODD], "two", 3);
+        text_request_init(&request, pg->keys[ODD], pg->key_sizes[ODD], "two", 3);
         status = request_run(hurried, &request.request);
         free(request.seen);
         processor_end(hurried);
@@ -428,23 +424,23 @@ static void check_locked_for_ever(struct postgres_server *server, const char *lo
         if (status == BATCH_LOAD_FAILED && strstr(lock, "exclusive") != NULL)
             break; /* it cannot even be read */
     }
-    scene_expect(server, "good", "select state from rows where key = 'key %d'", ODD);
-    text_set(scene->processor, scene->keys[ODD], scene->key_sizes[ODD], "two", 3);
-    scene_expect(server, "two", "select state from rows where key = 'key %d'", ODD);
-    scene_free(scene);
+    pg_expect(server, "good", "select state from rows where key = 'key %d'", ODD);
+    text_set(pg->processor, pg->keys[ODD], pg->key_sizes[ODD], "two", 3);
+    pg_expect(server, "two", "select state from rows where key = 'key %d'", ODD);
+    pg_free(pg);
 }
 
-TEST_WITH(test_a_row_stays_locked, scene_set_up, NULL)
+TEST_WITH(test_a_row_stays_locked, pg_set_up, NULL)
 {
     check_locked_for_ever(*state, LOCK_ODD);
 }
 
-TEST_WITH(test_a_table_stays_locked_for_writing, scene_set_up, NULL)
+TEST_WITH(test_a_table_stays_locked_for_writing, pg_set_up, NULL)
 {
     check_locked_for_ever(*state, "lock rows in share mode");
 }
 
-TEST_WITH(test_a_table_stays_locked, scene_set_up, NULL)
+TEST_WITH(test_a_table_stays_locked, pg_set_up, NULL)
 {
     check_locked_for_ever(*state, "lock table rows in access exclusive mode");
 }
@@ -454,44 +450,42 @@ TEST_WITH(test_a_table_stays_locked, scene_set_up, NULL)
 enum { LARGE_KEYS = 14, LARGE_SIZE = 8 << 20 };
 
 /* Over 100 MB: more than one statement may hold. */
-TEST_WITH(test_a_large_group, scene_set_up, NULL)
+TEST_WITH(test_a_large_group, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
-    struct scene *scene =
-        scene_new(server, "key text primary key, state bytea not null, version bigint not null", 0);
-    scene_sql(server, "alter table rows alter state set storage external");
+    struct pg_case *pg =
+        pg_new(server, "key text primary key, state bytea not null, version bigint not null", 0);
+    pg_sql(server, "alter table rows alter state set storage external");
     char *bytes = malloc(LARGE_SIZE);
     assert_non_null(bytes);
     for (int turn = 0; turn < 2; turn++) {
         memset(bytes, 'a' + turn, LARGE_SIZE);
         for (size_t i = 0; i < LARGE_KEYS; i++)
-            text_request_init(&scene->requests[i], scene->keys[i], scene->key_sizes[i], bytes,
-                              LARGE_SIZE);
-        scene_texts_run(scene->processor, scene->requests, LARGE_KEYS);
+            text_request_init(&pg->requests[i], pg->keys[i], pg->key_sizes[i], bytes, LARGE_SIZE);
+        pg_texts_run(pg->processor, pg->requests, LARGE_KEYS);
         for (size_t i = 0; i < LARGE_KEYS; i++) {
-            if (scene->requests[i].request.result.status != BATCH_OK)
-                fail_msg("%s", scene->requests[i].request.result.message);
-            assert_int_equal(scene->requests[i].seen_size, turn == 0 ? 0 : LARGE_SIZE);
-            free(scene->requests[i].seen);
+            if (pg->requests[i].request.result.status != BATCH_OK)
+                fail_msg("%s", pg->requests[i].request.result.message);
+            assert_int_equal(pg->requests[i].seen_size, turn == 0 ? 0 : LARGE_SIZE);
+            free(pg->requests[i].seen);
         }
         assert_int_equal(
-            scene_number(server,
-                         "select sum(length(state)) from rows where get_byte(state, 7) = %d",
-                         'a' + turn),
+            pg_number(server, "select sum(length(state)) from rows where get_byte(state, 7) = %d",
+                      'a' + turn),
             (int64_t)LARGE_KEYS * LARGE_SIZE);
     }
     free(bytes);
-    scene_free(scene);
+    pg_free(pg);
 }
 
 /* Keys of the greatest length, which differ in their last byte. */
-TEST_WITH(test_the_longest_keys, scene_set_up, NULL)
+TEST_WITH(test_the_longest_keys, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
     enum { LONG_KEYS = 20 };
     static char keys[LONG_KEYS][BATCH_KEY_SIZE_MAX];
     struct text_request requests[LONG_KEYS];
-    batch_store *store = scene_store(server, NULL, NULL);
+    batch_store *store = pg_store(server, NULL, NULL);
     batch_options options = text_options(store, 0);
     for (int turn = 0; turn < 3; turn++) {
         batch_processor *processor = processor_start(&options);
@@ -500,7 +494,7 @@ TEST_WITH(test_the_longest_keys, scene_set_up, NULL)
             keys[i][sizeof keys[i] - 1] = (char)i;
             text_request_init(&requests[i], keys[i], sizeof keys[i], "state", 5);
         }
-        scene_texts_run(processor, requests, LONG_KEYS);
+        pg_texts_run(processor, requests, LONG_KEYS);
         for (size_t i = 0; i < LONG_KEYS; i++) {
             if (requests[i].request.result.status != BATCH_OK)
                 fail_msg("%s", requests[i].request.result.message);
@@ -508,32 +502,32 @@ TEST_WITH(test_the_longest_keys, scene_set_up, NULL)
             free(requests[i].seen);
         }
         processor_end(processor);
-        assert_int_equal(scene_number(server, "select count(*) from batch"), LONG_KEYS);
+        assert_int_equal(pg_number(server, "select count(*) from batch"), LONG_KEYS);
     }
-    scene_store_end(store);
+    pg_store_end(store);
 }
 
 /* In a table of others, whose index does not take such a key: alone. */
-TEST_WITH(test_a_key_that_is_too_long_for_the_index, scene_set_up, NULL)
+TEST_WITH(test_a_key_that_is_too_long_for_the_index, pg_set_up, NULL)
 {
-    struct scene *scene =
-        scene_new(*state, "key bytea primary key, state text not null, version bigint not null", 0);
+    struct pg_case *pg =
+        pg_new(*state, "key bytea primary key, state text not null, version bigint not null", 0);
     static unsigned char key[BATCH_KEY_SIZE_MAX];
     struct random random = {1}; /* what cannot be compressed */
     for (size_t i = 0; i < sizeof key; i++)
         key[i] = (unsigned char)random_next(&random);
     for (size_t i = 0; i < 3; i++)
-        text_request_init(&scene->requests[i], scene->keys[i], scene->key_sizes[i], "one", 3);
-    scene->requests[1].request.op.key = key;
-    scene->requests[1].request.op.key_size = sizeof key;
-    scene_texts_run(scene->processor, scene->requests, 3);
+        text_request_init(&pg->requests[i], pg->keys[i], pg->key_sizes[i], "one", 3);
+    pg->requests[1].request.op.key = key;
+    pg->requests[1].request.op.key_size = sizeof key;
+    pg_texts_run(pg->processor, pg->requests, 3);
     for (size_t i = 0; i < 3; i++)
-        free(scene->requests[i].seen);
-    assert_int_equal(scene->requests[0].request.result.status, BATCH_OK);
-    assert_false(batch_may_be_applied(scene->requests[1].request.result.status));
-    assert_int_equal(scene->requests[2].request.result.status, BATCH_OK);
-    scene_expect(scene->server, "2", "select count(*) from rows");
-    scene_free(scene);
+        free(pg->requests[i].seen);
+    assert_int_equal(pg->requests[0].request.result.status, BATCH_OK);
+    assert_false(batch_may_be_applied(pg->requests[1].request.result.status));
+    assert_int_equal(pg->requests[2].request.result.status, BATCH_OK);
+    pg_expect(pg->server, "2", "select count(*) from rows");
+    pg_free(pg);
 }
 
-TEST_GROUP(scene_server_set_up, scene_server_tear_down)
+TEST_GROUP(pg_server_set_up, pg_server_tear_down)

@@ -56,9 +56,9 @@ static void check_storm(struct storm *storm)
 static void check_sums(struct postgres_server *server, const char *table, int64_t wanted)
 {
     for (size_t i = 0; i < STORM_KEYS; i++)
-        assert_int_equal(scene_number(server, "select state::bigint from %s where key = '%s'",
-                                      table, storm_key(i)),
-                         wanted);
+        assert_int_equal(
+            pg_number(server, "select state::bigint from %s where key = '%s'", table, storm_key(i)),
+            wanted);
 }
 
 /* ---- Two processors ------------------------------------------------------------------------- */
@@ -68,14 +68,14 @@ static void storm_of_two(struct postgres_server *server, const char *extra)
 {
     char conninfo[POSTGRES_CONNINFO_SIZE + 96];
     snprintf(conninfo, sizeof conninfo, "%s %s", server->conninfo, extra);
-    batch_postgres_options table = scene_text_table(server, "storm");
+    batch_postgres_options table = pg_text_table(server, "storm");
     static struct storm storms[2];
     batch_store *stores[2];
     pthread_t threads[STORM_THREADS];
     memset(storms, 0, sizeof storms);
     for (size_t i = 0; i < 2; i++) {
-        stores[i] = scene_store(server, conninfo, &table);
-        batch_options options = scene_number_options(stores[i], 2);
+        stores[i] = pg_store(server, conninfo, &table);
+        batch_options options = pg_number_options(stores[i], 2);
         storms[i].processor = processor_start(&options);
     }
     for (size_t i = 0; i < STORM_THREADS; i++)
@@ -84,24 +84,24 @@ static void storm_of_two(struct postgres_server *server, const char *extra)
         pthread_join(threads[i], NULL);
     for (size_t i = 0; i < 2; i++) {
         processor_end(storms[i].processor);
-        scene_store_end(stores[i]);
+        pg_store_end(stores[i]);
         check_storm(&storms[i]);
     }
     print_message("%d conflicts\n", storms[0].conflicts + storms[1].conflicts);
     check_sums(server, "storm", STORM_THREADS * STORM_ADDS / STORM_KEYS);
 }
 
-TEST_WITH(test_read_committed, scene_set_up, NULL)
+TEST_WITH(test_read_committed, pg_set_up, NULL)
 {
     storm_of_two(*state, "options='-cdefault_transaction_isolation=read\\\\ committed'");
 }
 
-TEST_WITH(test_repeatable_read, scene_set_up, NULL)
+TEST_WITH(test_repeatable_read, pg_set_up, NULL)
 {
     storm_of_two(*state, "options='-cdefault_transaction_isolation=repeatable\\\\ read'");
 }
 
-TEST_WITH(test_serializable, scene_set_up, NULL)
+TEST_WITH(test_serializable, pg_set_up, NULL)
 {
     storm_of_two(*state, "options='-cdefault_transaction_isolation=serializable'");
 }
@@ -143,7 +143,7 @@ static void *foreign_main(void *arg)
     return NULL;
 }
 
-TEST_WITH(test_beside_another_program, scene_set_up, NULL)
+TEST_WITH(test_beside_another_program, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
     static struct storm ours, theirs;
@@ -151,12 +151,12 @@ TEST_WITH(test_beside_another_program, scene_set_up, NULL)
     batch_postgres_options table = BATCH_POSTGRES_OPTIONS_INIT;
     table.table = "train";
     table.version_column = "ver";
-    scene_sql(server, "create table train (key text primary key, state text not null, "
-                      "ver int not null)");
+    pg_sql(server, "create table train (key text primary key, state text not null, "
+                   "ver int not null)");
     memset(&ours, 0, sizeof ours);
     memset(&theirs, 0, sizeof theirs);
-    batch_store *store = scene_store(server, NULL, &table);
-    batch_options options = scene_number_options(store, 2);
+    batch_store *store = pg_store(server, NULL, &table);
+    batch_options options = pg_number_options(store, 2);
     ours.processor = processor_start(&options);
     theirs.server = server;
     for (size_t i = 0; i < STORM_THREADS; i++)
@@ -166,7 +166,7 @@ TEST_WITH(test_beside_another_program, scene_set_up, NULL)
     for (size_t i = 0; i < STORM_THREADS; i++)
         pthread_join(threads[i], NULL);
     processor_end(ours.processor);
-    scene_store_end(store);
+    pg_store_end(store);
     check_storm(&ours);
     print_message("conflicts: %d of ours, %d of theirs\n", ours.conflicts, theirs.conflicts);
     check_sums(server, "train", STORM_THREADS * STORM_ADDS / STORM_KEYS);
@@ -219,15 +219,15 @@ static void *grouper_main(void *arg)
 
 /* Two processors save groups that have half of their keys in common, in another order each time. If
  * they took their locks in that order, they would soon wait for each other. */
-TEST_WITH(test_groups_that_overlap, scene_set_up, NULL)
+TEST_WITH(test_groups_that_overlap, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
     static struct grouper groupers[2];
     pthread_t threads[2];
-    batch_postgres_options table = scene_text_table(server, "storm");
-    batch_store *store = scene_store(server, NULL, &table);
-    batch_options options = scene_number_options(store, 2);
-    int64_t deadlocks = scene_number(server, "select sum(deadlocks) from pg_stat_database");
+    batch_postgres_options table = pg_text_table(server, "storm");
+    batch_store *store = pg_store(server, NULL, &table);
+    batch_options options = pg_number_options(store, 2);
+    int64_t deadlocks = pg_number(server, "select sum(deadlocks) from pg_stat_database");
     memset(groupers, 0, sizeof groupers);
     for (size_t i = 0; i < 2; i++) {
         groupers[i].processor = processor_start(&options);
@@ -239,22 +239,21 @@ TEST_WITH(test_groups_that_overlap, scene_set_up, NULL)
         pthread_join(threads[i], NULL);
     for (size_t i = 0; i < 2; i++)
         processor_end(groupers[i].processor);
-    scene_store_end(store);
+    pg_store_end(store);
     for (size_t i = 0; i < ALL_KEYS; i++)
-        assert_int_equal(scene_number(server,
-                                      "select coalesce(max(state::bigint), 0) from storm "
-                                      "where key = 'key %zu'",
-                                      i),
+        assert_int_equal(pg_number(server,
+                                   "select coalesce(max(state::bigint), 0) from storm "
+                                   "where key = 'key %zu'",
+                                   i),
                          groupers[0].ok[i] + groupers[1].ok[i]);
     print_message("%d conflicts\n", groupers[0].conflicts + groupers[1].conflicts);
     assert_int_equal(groupers[0].others + groupers[1].others, 0);
     assert_true(groupers[0].conflicts + groupers[1].conflicts < 2 * GROUP * ROUNDS);
     /* Sessions hand in their statistics when they end, at the latest. */
-    scene_wait(server, "sessions end",
-               "select (count(*) = 0)::int from pg_stat_activity "
-               "where backend_type = 'client backend' and pid <> pg_backend_pid()");
-    assert_int_equal(scene_number(server, "select sum(deadlocks) from pg_stat_database"),
-                     deadlocks);
+    pg_wait(server, "sessions end",
+            "select (count(*) = 0)::int from pg_stat_activity "
+            "where backend_type = 'client backend' and pid <> pg_backend_pid()");
+    assert_int_equal(pg_number(server, "select sum(deadlocks) from pg_stat_database"), deadlocks);
 }
 
-TEST_GROUP(scene_server_set_up, scene_server_tear_down)
+TEST_GROUP(pg_server_set_up, pg_server_tear_down)

@@ -24,7 +24,7 @@ static void expect_text(batch_processor *processor, const char *key, const char 
 /* Write, read, write again and read what a new processor finds; with texts that are JSON too. */
 static void check_it_works(struct postgres_server *server, const batch_postgres_options *table)
 {
-    batch_store *store = scene_store(server, NULL, table);
+    batch_store *store = pg_store(server, NULL, table);
     batch_options options = text_options(store, 1);
     batch_processor *processor = processor_start(&options);
     expect_text(processor, "a key", NULL);
@@ -36,7 +36,7 @@ static void check_it_works(struct postgres_server *server, const batch_postgres_
     expect_text(processor, "a key", "{\"n\": 2}");
     expect_text(processor, "another", "[]");
     processor_end(processor);
-    scene_store_end(store);
+    pg_store_end(store);
 }
 
 /* ---- Names ---------------------------------------------------------------------------------- */
@@ -63,16 +63,16 @@ static batch_postgres_options odd_names(void)
 /* SQL in which %1$I ... %5$I stand for the odd names, as the server itself quotes them. */
 static void odd_sql(struct postgres_server *server, const char *format)
 {
-    char *sql = scene_value(server,
-                            "select format($f$%s$f$, $n$%s$n$, $n$%s$n$, $n$%s$n$, "
-                            "$n$%s$n$, $n$%s$n$)",
-                            format, ODD_SCHEMA, ODD_TABLE, ODD_KEY, ODD_VERSION, ODD_STATE);
+    char *sql = pg_value(server,
+                         "select format($f$%s$f$, $n$%s$n$, $n$%s$n$, $n$%s$n$, "
+                         "$n$%s$n$, $n$%s$n$)",
+                         format, ODD_SCHEMA, ODD_TABLE, ODD_KEY, ODD_VERSION, ODD_STATE);
     assert_non_null(sql);
     postgres_server_execute(server, sql);
     free(sql);
 }
 
-TEST_WITH(test_odd_names_of_a_table_that_is_there, scene_set_up, NULL)
+TEST_WITH(test_odd_names_of_a_table_that_is_there, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
     batch_postgres_options table = odd_names();
@@ -82,11 +82,11 @@ TEST_WITH(test_odd_names_of_a_table_that_is_there, scene_set_up, NULL)
                     "%5$I text not null)");
     check_it_works(server, &table);
     odd_sql(server, "create view public.odd as select * from %1$I.%2$I");
-    assert_int_equal(scene_number(server, "select count(*) from odd"), 2);
+    assert_int_equal(pg_number(server, "select count(*) from odd"), 2);
     odd_sql(server, "drop schema %1$I cascade");
 }
 
-TEST_WITH(test_odd_names_of_a_table_that_is_made, scene_set_up, NULL)
+TEST_WITH(test_odd_names_of_a_table_that_is_made, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
     batch_postgres_options table = odd_names();
@@ -94,51 +94,51 @@ TEST_WITH(test_odd_names_of_a_table_that_is_made, scene_set_up, NULL)
     odd_sql(server, "create schema %1$I");
     check_it_works(server, &table);
     odd_sql(server, "create view public.odd as select * from %1$I.%2$I");
-    assert_int_equal(scene_number(server, "select count(*) from odd"), 2);
+    assert_int_equal(pg_number(server, "select count(*) from odd"), 2);
     odd_sql(server, "drop schema %1$I cascade");
 }
 
 /* PostgreSQL would cut it, and two long names might mean one table. */
-TEST_WITH(test_a_name_that_is_too_long_is_refused, scene_set_up, NULL)
+TEST_WITH(test_a_name_that_is_too_long_is_refused, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
     batch_postgres_options table = BATCH_POSTGRES_OPTIONS_INIT;
     batch_result error;
     char sqlstate[6];
     table.table = "a234567890123456789012345678901234567890123456789012345678901234";
-    scene_refused(server->conninfo, &table, &error, sqlstate);
-    scene_expect(server, "0", "select count(*) from pg_tables where schemaname = 'public'");
+    pg_refused(server->conninfo, &table, &error, sqlstate);
+    pg_expect(server, "0", "select count(*) from pg_tables where schemaname = 'public'");
 }
 
-TEST_WITH(test_the_first_of_the_search_path, scene_set_up, NULL)
+TEST_WITH(test_the_first_of_the_search_path, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
     batch_postgres_options table = BATCH_POSTGRES_OPTIONS_INIT;
     char conninfo[POSTGRES_CONNINFO_SIZE + 64];
     table.table = "here";
-    scene_sql(server, "drop schema if exists one cascade");
-    scene_sql(server, "drop schema if exists two cascade");
-    scene_sql(server, "create schema one; create schema two");
-    scene_sql(server, "create table two.here (key text primary key, state text not null, "
-                      "version bigint not null)");
-    scene_sql(server, "create table public.here (key text primary key, state text not null, "
-                      "version bigint not null)");
+    pg_sql(server, "drop schema if exists one cascade");
+    pg_sql(server, "drop schema if exists two cascade");
+    pg_sql(server, "create schema one; create schema two");
+    pg_sql(server, "create table two.here (key text primary key, state text not null, "
+                   "version bigint not null)");
+    pg_sql(server, "create table public.here (key text primary key, state text not null, "
+                   "version bigint not null)");
     snprintf(conninfo, sizeof conninfo, "%s options='-csearch_path=one,two,public'",
              server->conninfo);
-    batch_store *store = scene_store(server, conninfo, &table);
+    batch_store *store = pg_store(server, conninfo, &table);
     batch_options options = text_options(store, 1);
     batch_processor *processor = processor_start(&options);
     text_set(processor, "key", 3, "state", 5);
     processor_end(processor);
-    scene_store_end(store);
-    scene_expect(server, "state", "select state from two.here");
-    scene_expect(server, "0", "select count(*) from public.here");
-    scene_sql(server, "drop schema one cascade; drop schema two cascade");
+    pg_store_end(store);
+    pg_expect(server, "state", "select state from two.here");
+    pg_expect(server, "0", "select count(*) from public.here");
+    pg_sql(server, "drop schema one cascade; drop schema two cascade");
 }
 
 /* ---- Types ---------------------------------------------------------------------------------- */
 
-TEST_WITH(test_every_combination_of_types, scene_set_up, NULL)
+TEST_WITH(test_every_combination_of_types, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
     static const char *const keys[] = {"bytea", "text", "varchar(40)"};
@@ -147,16 +147,16 @@ TEST_WITH(test_every_combination_of_types, scene_set_up, NULL)
     batch_postgres_options table = BATCH_POSTGRES_OPTIONS_INIT;
     table.table = "typed";
     for (size_t i = 0; i < 3 * 4 * 3; i++) {
-        scene_sql(server, "drop table if exists typed");
-        scene_sql(server,
-                  "create table typed (version %s not null, state %s not null, key %s primary key)",
-                  versions[i % 3], states[i / 3 % 4], keys[i / 12]);
+        pg_sql(server, "drop table if exists typed");
+        pg_sql(server,
+               "create table typed (version %s not null, state %s not null, key %s primary key)",
+               versions[i % 3], states[i / 3 % 4], keys[i / 12]);
         check_it_works(server, &table);
-        assert_int_equal(scene_number(server, "select count(distinct key) from typed"), 2);
+        assert_int_equal(pg_number(server, "select count(distinct key) from typed"), 2);
     }
 }
 
-TEST_WITH(test_types_that_were_asked_for, scene_set_up, NULL)
+TEST_WITH(test_types_that_were_asked_for, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
     static const char *const names[] = {NULL, "bytea", "text", "jsonb"};
@@ -164,16 +164,16 @@ TEST_WITH(test_types_that_were_asked_for, scene_set_up, NULL)
     table.table = "made";
     for (int key = BATCH_POSTGRES_BYTEA; key <= BATCH_POSTGRES_TEXT; key++) {
         for (int type = BATCH_POSTGRES_BYTEA; type <= BATCH_POSTGRES_JSONB; type++) {
-            scene_sql(server, "drop table if exists made");
+            pg_sql(server, "drop table if exists made");
             table.key_type = (batch_postgres_type)key;
             table.state_type = (batch_postgres_type)type;
             check_it_works(server, &table);
-            scene_expect(server, names[key],
-                         "select data_type from information_schema.columns "
-                         "where table_name = 'made' and column_name = 'key'");
-            scene_expect(server, names[type],
-                         "select data_type from information_schema.columns "
-                         "where table_name = 'made' and column_name = 'state'");
+            pg_expect(server, names[key],
+                      "select data_type from information_schema.columns "
+                      "where table_name = 'made' and column_name = 'key'");
+            pg_expect(server, names[type],
+                      "select data_type from information_schema.columns "
+                      "where table_name = 'made' and column_name = 'state'");
         }
     }
 }
@@ -186,32 +186,32 @@ static void check_version(struct postgres_server *server, const char *type, cons
 {
     batch_postgres_options table = BATCH_POSTGRES_OPTIONS_INIT;
     table.table = "versioned";
-    scene_sql(server, "drop table if exists versioned");
-    scene_sql(server,
-              "create table versioned (key text primary key, state text not null, "
-              "version %s not null)",
-              type);
-    scene_sql(server, "insert into versioned values ('key', 'first', %s)", version);
-    batch_store *store = scene_store(server, NULL, &table);
+    pg_sql(server, "drop table if exists versioned");
+    pg_sql(server,
+           "create table versioned (key text primary key, state text not null, "
+           "version %s not null)",
+           type);
+    pg_sql(server, "insert into versioned values ('key', 'first', %s)", version);
+    batch_store *store = pg_store(server, NULL, &table);
     batch_options options = text_options(store, 1);
     batch_processor *processor = processor_start(&options);
-    char *before = scene_value(server, "select version from versioned");
+    char *before = pg_value(server, "select version from versioned");
     for (int i = 0; i < 4; i++) {
         char text[16];
         int size = snprintf(text, sizeof text, "state %d", i);
         text_set(processor, "key", 3, text, (size_t)size);
-        char *after = scene_value(server, "select version from versioned");
+        char *after = pg_value(server, "select version from versioned");
         assert_string_not_equal(before, after);
-        scene_expect(server, text, "select state from versioned");
+        pg_expect(server, text, "select state from versioned");
         free(before);
         before = after;
     }
     free(before);
     processor_end(processor);
-    scene_store_end(store);
+    pg_store_end(store);
 }
 
-TEST_WITH(test_versions_at_the_end_of_their_range, scene_set_up, NULL)
+TEST_WITH(test_versions_at_the_end_of_their_range, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
     static const char *const smallints[] = {"32767", "32766", "32764", "0", "-1", "-2", "-32768"};
@@ -227,12 +227,12 @@ TEST_WITH(test_versions_at_the_end_of_their_range, scene_set_up, NULL)
 }
 
 /* There is one number more in a bigint than versions; it is not taken for "nothing stored". */
-TEST_WITH(test_the_least_bigint_is_told_apart, scene_set_up, NULL)
+TEST_WITH(test_the_least_bigint_is_told_apart, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
-    batch_postgres_options table = scene_text_table(server, "versioned");
-    scene_sql(server, "insert into versioned values ('key', 'first', '-9223372036854775808')");
-    batch_store *store = scene_store(server, NULL, &table);
+    batch_postgres_options table = pg_text_table(server, "versioned");
+    pg_sql(server, "insert into versioned values ('key', 'first', '-9223372036854775808')");
+    batch_store *store = pg_store(server, NULL, &table);
     batch_options options = text_options(store, 1);
     batch_processor *processor = processor_start(&options);
     struct text_request request;
@@ -241,9 +241,9 @@ TEST_WITH(test_the_least_bigint_is_told_apart, scene_set_up, NULL)
     assert_true(status == BATCH_OK || status == BATCH_LOAD_FAILED);
     assert_string_equal(status == BATCH_OK ? request.seen : "first", "first");
     free(request.seen);
-    scene_expect(server, status == BATCH_OK ? "ours" : "first", "select state from versioned");
+    pg_expect(server, status == BATCH_OK ? "ours" : "first", "select state from versioned");
     processor_end(processor);
-    scene_store_end(store);
+    pg_store_end(store);
 }
 
 struct foreign {
@@ -258,7 +258,7 @@ static void meddle(void *arg)
 }
 
 /* Somebody else gives it another version, from and to the odd ones. */
-TEST_WITH(test_a_conflict_at_the_end_of_the_range, scene_set_up, NULL)
+TEST_WITH(test_a_conflict_at_the_end_of_the_range, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
     static const struct {
@@ -266,15 +266,15 @@ TEST_WITH(test_a_conflict_at_the_end_of_the_range, scene_set_up, NULL)
     } steps[] = {{"32767", "-32768"}, {"-1", "0"}, {"0", "1"}, {"32766", "32767"}, {"1", "0"}};
     batch_postgres_options table = BATCH_POSTGRES_OPTIONS_INIT;
     table.table = "versioned";
-    scene_sql(server, "create table versioned (key text primary key, state text not null, "
-                      "version smallint not null)");
-    batch_store *store = scene_store(server, NULL, &table);
+    pg_sql(server, "create table versioned (key text primary key, state text not null, "
+                   "version smallint not null)");
+    batch_store *store = pg_store(server, NULL, &table);
     batch_options options = text_options(store, 1);
     batch_processor *processor = processor_start(&options);
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         char sql[128];
-        scene_sql(server, "delete from versioned");
-        scene_sql(server, "insert into versioned values ('key', 'old', %s)", steps[i].from);
+        pg_sql(server, "delete from versioned");
+        pg_sql(server, "insert into versioned values ('key', 'old', %s)", steps[i].from);
         snprintf(sql, sizeof sql, "update versioned set state = 'theirs', version = %s",
                  steps[i].to);
         struct foreign foreign = {server, sql};
@@ -284,10 +284,10 @@ TEST_WITH(test_a_conflict_at_the_end_of_the_range, scene_set_up, NULL)
         request.request.meddle_arg = &foreign;
         assert_int_equal(request_run(processor, &request.request), BATCH_CONFLICT);
         free(request.seen);
-        scene_expect(server, "theirs", "select state from versioned");
+        pg_expect(server, "theirs", "select state from versioned");
     }
     processor_end(processor);
-    scene_store_end(store);
+    pg_store_end(store);
 }
 
 /* ---- Refused -------------------------------------------------------------------------------- */
@@ -299,14 +299,14 @@ static void check_refused(struct postgres_server *server, const char *sql, const
     batch_result error;
     char sqlstate[6];
     table.table = "odd";
-    scene_sql(server, "drop schema public cascade; create schema public");
-    scene_sql(server, "%s", sql);
-    int status = scene_refused(server->conninfo, &table, &error, sqlstate);
+    pg_sql(server, "drop schema public cascade; create schema public");
+    pg_sql(server, "%s", sql);
+    int status = pg_refused(server->conninfo, &table, &error, sqlstate);
     if (status != BATCH_STORE_FAILED || strstr(error.message, named) == NULL)
         fail_msg("%s: %s: %s", sql, batch_status_name(status), error.message);
 }
 
-TEST_WITH(test_tables_that_will_not_do, scene_set_up, NULL)
+TEST_WITH(test_tables_that_will_not_do, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
     static const char *const tables[][2] = {
@@ -351,59 +351,59 @@ TEST_WITH(test_tables_that_will_not_do, scene_set_up, NULL)
         check_refused(server, tables[i][0], tables[i][1]);
 }
 
-TEST_WITH(test_types_other_than_asked_for_are_refused, scene_set_up, NULL)
+TEST_WITH(test_types_other_than_asked_for_are_refused, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
-    batch_postgres_options table = scene_text_table(server, "texts");
+    batch_postgres_options table = pg_text_table(server, "texts");
     batch_result error;
     char sqlstate[6];
     table.key_type = BATCH_POSTGRES_BYTEA;
-    assert_int_equal(scene_refused(server->conninfo, &table, &error, sqlstate), BATCH_STORE_FAILED);
+    assert_int_equal(pg_refused(server->conninfo, &table, &error, sqlstate), BATCH_STORE_FAILED);
     assert_non_null(strstr(error.message, "key"));
     table.key_type = BATCH_POSTGRES_TEXT;
     table.state_type = BATCH_POSTGRES_JSONB;
-    assert_int_equal(scene_refused(server->conninfo, &table, &error, sqlstate), BATCH_STORE_FAILED);
+    assert_int_equal(pg_refused(server->conninfo, &table, &error, sqlstate), BATCH_STORE_FAILED);
     assert_non_null(strstr(error.message, "state"));
     table.state_type = BATCH_POSTGRES_TEXT;
     check_it_works(server, &table);
 }
 
-TEST_WITH(test_arguments_that_are_not_valid, scene_set_up, NULL)
+TEST_WITH(test_arguments_that_are_not_valid, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
     batch_postgres_options table = BATCH_POSTGRES_OPTIONS_INIT;
     batch_result error;
     char sqlstate[6];
     table.key_type = BATCH_POSTGRES_JSONB; /* for the state only */
-    assert_int_equal(scene_refused(server->conninfo, &table, &error, sqlstate), BATCH_INVALID);
+    assert_int_equal(pg_refused(server->conninfo, &table, &error, sqlstate), BATCH_INVALID);
     table.key_type = BATCH_POSTGRES_AUTO;
     table.state_type = (batch_postgres_type)99;
-    assert_int_equal(scene_refused(server->conninfo, &table, &error, sqlstate), BATCH_INVALID);
+    assert_int_equal(pg_refused(server->conninfo, &table, &error, sqlstate), BATCH_INVALID);
     table.state_type = BATCH_POSTGRES_AUTO;
     table.durability = (batch_postgres_durability)99;
-    assert_int_equal(scene_refused(server->conninfo, &table, &error, sqlstate), BATCH_INVALID);
+    assert_int_equal(pg_refused(server->conninfo, &table, &error, sqlstate), BATCH_INVALID);
     table.durability = BATCH_POSTGRES_ON;
     table.table = "";
-    assert_int_equal(scene_refused(server->conninfo, &table, &error, sqlstate), BATCH_INVALID);
+    assert_int_equal(pg_refused(server->conninfo, &table, &error, sqlstate), BATCH_INVALID);
     table.table = NULL;
     table.size = 1;
-    assert_int_equal(scene_refused(server->conninfo, &table, &error, sqlstate), BATCH_INVALID);
+    assert_int_equal(pg_refused(server->conninfo, &table, &error, sqlstate), BATCH_INVALID);
     assert_int_equal(batch_postgres_open(NULL, server->conninfo, NULL, NULL), BATCH_INVALID);
-    scene_expect(server, "0", "select count(*) from pg_tables where schemaname = 'public'");
+    pg_expect(server, "0", "select count(*) from pg_tables where schemaname = 'public'");
 }
 
-TEST_WITH(test_an_unlogged_table_if_commits_may_be_lost, scene_set_up, NULL)
+TEST_WITH(test_an_unlogged_table_if_commits_may_be_lost, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
     batch_postgres_options table = BATCH_POSTGRES_OPTIONS_INIT;
     table.table = "unlogged";
     table.durability = BATCH_POSTGRES_MAY_LOSE_LAST_COMMITS;
-    scene_sql(server, "create unlogged table unlogged (key text primary key, state text not null, "
-                      "version int not null)");
+    pg_sql(server, "create unlogged table unlogged (key text primary key, state text not null, "
+                   "version int not null)");
     check_it_works(server, &table);
 }
 
-TEST_WITH(test_a_server_without_fsync, scene_set_up, NULL)
+TEST_WITH(test_a_server_without_fsync, pg_set_up, NULL)
 {
     static const char *const settings[] = {"fsync=off", NULL};
     struct postgres_server server;
@@ -411,7 +411,7 @@ TEST_WITH(test_a_server_without_fsync, scene_set_up, NULL)
     batch_result error;
     char sqlstate[6];
     postgres_server_init(&server, settings, false);
-    assert_int_equal(scene_refused(server.conninfo, NULL, &error, sqlstate), BATCH_STORE_FAILED);
+    assert_int_equal(pg_refused(server.conninfo, NULL, &error, sqlstate), BATCH_STORE_FAILED);
     assert_non_null(strstr(error.message, "fsync"));
     table.durability = BATCH_POSTGRES_MAY_LOSE_LAST_COMMITS;
     check_it_works(&server, &table);
@@ -419,62 +419,62 @@ TEST_WITH(test_a_server_without_fsync, scene_set_up, NULL)
 }
 
 /* The store sets synchronous_commit itself, whatever is the default there. */
-TEST_WITH(test_synchronous_commit_is_set, scene_set_up, NULL)
+TEST_WITH(test_synchronous_commit_is_set, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
     static const char *const wanted[] = {"on", "remote_apply", "off"};
-    batch_postgres_options table = scene_text_table(server, "synced");
-    scene_sql(server, "create table seen (value text)");
-    scene_sql(server, "create function see() returns trigger language plpgsql as $$ begin "
-                      "insert into seen values (current_setting('synchronous_commit')); "
-                      "return new; end $$");
-    scene_sql(server, "create trigger sees before insert or update on synced "
-                      "for each row execute function see()");
+    batch_postgres_options table = pg_text_table(server, "synced");
+    pg_sql(server, "create table seen (value text)");
+    pg_sql(server, "create function see() returns trigger language plpgsql as $$ begin "
+                   "insert into seen values (current_setting('synchronous_commit')); "
+                   "return new; end $$");
+    pg_sql(server, "create trigger sees before insert or update on synced "
+                   "for each row execute function see()");
     for (int durability = 0; durability < 3; durability++) {
-        scene_configure(server, "synchronous_commit", durability == 2 ? "on" : "off");
-        scene_sql(server, "delete from seen");
+        pg_configure(server, "synchronous_commit", durability == 2 ? "on" : "off");
+        pg_sql(server, "delete from seen");
         table.durability = (batch_postgres_durability)durability;
         check_it_works(server, &table);
-        scene_expect(server, wanted[durability], "select min(value) from seen");
-        scene_expect(server, wanted[durability], "select max(value) from seen");
-        scene_sql(server, "delete from synced");
+        pg_expect(server, wanted[durability], "select min(value) from seen");
+        pg_expect(server, wanted[durability], "select max(value) from seen");
+        pg_sql(server, "delete from synced");
     }
 }
 
 /* ---- A table that changes while it is used -------------------------------------------------- */
 
-TEST_WITH(test_a_table_that_goes_away_and_comes_back, scene_set_up, NULL)
+TEST_WITH(test_a_table_that_goes_away_and_comes_back, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
-    batch_store *store = scene_store(server, NULL, NULL);
+    batch_store *store = pg_store(server, NULL, NULL);
     batch_options options = number_options(store, 1);
     batch_processor *processor = processor_start(&options);
     assert_int_equal(number_add(processor, "key", 3, 1), 1);
-    scene_sql(server, "alter table batch rename to away");
+    pg_sql(server, "alter table batch rename to away");
     struct request request;
     request_init(&request, "key", 3, 1);
     assert_int_equal(request_run(processor, &request), BATCH_LOAD_FAILED);
-    scene_sql(server, "alter table away rename to batch");
+    pg_sql(server, "alter table away rename to batch");
     assert_int_equal(number_add(processor, "key", 3, 1), 2);
     processor_end(processor);
-    scene_store_end(store);
+    pg_store_end(store);
 }
 
 /* The statements that were prepared for the old type are void. */
-TEST_WITH(test_a_column_that_gets_another_type, scene_set_up, NULL)
+TEST_WITH(test_a_column_that_gets_another_type, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
-    batch_postgres_options table = scene_text_table(server, "changing");
-    batch_store *store = scene_store(server, NULL, &table);
+    batch_postgres_options table = pg_text_table(server, "changing");
+    batch_store *store = pg_store(server, NULL, &table);
     batch_options options = text_options(store, 1);
     batch_processor *processor = processor_start(&options);
     text_set(processor, "key", 3, "{\"n\": 1}", 8);
-    scene_sql(server, "alter table changing alter state type jsonb using state::jsonb");
+    pg_sql(server, "alter table changing alter state type jsonb using state::jsonb");
     expect_text(processor, "key", "{\"n\": 1}");
     text_set(processor, "key", 3, "{\"n\": 2}", 8);
     expect_text(processor, "key", "{\"n\": 2}");
     processor_end(processor);
-    scene_store_end(store);
+    pg_store_end(store);
 }
 
-TEST_GROUP(scene_server_set_up, scene_server_tear_down)
+TEST_GROUP(pg_server_set_up, pg_server_tear_down)

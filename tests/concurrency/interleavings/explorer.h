@@ -41,7 +41,7 @@
  * - At most the eight newest stores of a place are remembered. Accesses of different sizes to the
  *   same bytes, fences and signals are not modeled: the library has none.
  * - What is called and was not compiled so (libsodium, libc but for mem*) is not looked at.
- * - It is as good as its scenarios. Each kind of mistake has a control: the real source with one
+ * - It is as good as its scenarios. Each kind of bug is injected once: the real source with one
  *   change, in which the mistake must be found.
  */
 #ifndef EXPLORER_H

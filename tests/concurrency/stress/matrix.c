@@ -428,7 +428,7 @@ static bool is_documented(const struct cell *cell, int64_t seen)
     bool is_other = cell->target == OTHER_PROCESSOR;
     switch (cell->function) {
     case CALL_RUN:
-#ifdef MATRIX_CONTROL /* a rule that is not so: must be found broken */
+#ifdef MATRIX_BUG /* a rule that is not so: must be found broken */
         return seen == BATCH_OK;
 #endif
         return seen == (is_other ? BATCH_OK : BATCH_DEADLOCK);

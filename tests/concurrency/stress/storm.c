@@ -100,7 +100,7 @@ static void stop(struct storm *storm)
         pthread_join(other, NULL);
 }
 
-/* ---- The books ------------------------------------------------------------------------------ */
+/* ---- The totals ------------------------------------------------------------------------------ */
 
 /* Just after stop: the answers of what was accepted must all be there already. The threads may
  * still be finding out, so only what `done` wrote is looked at. */
@@ -132,7 +132,7 @@ static uint64_t count_accepted(struct storm *storm)
     return accepted;
 }
 
-static void check_books(struct storm *storm, uint64_t answers)
+static void check_totals(struct storm *storm, uint64_t answers)
 {
     uint64_t runs = 0, runs_uncertain = 0, answered = 0;
     for (int i = 0; i < THREADS; i++) {
@@ -171,7 +171,7 @@ static void run_cycle(struct storm *storm)
     stop(storm);
     uint64_t answers = count_answers(storm);
     pthread_barrier_wait(&storm->barrier);
-    check_books(storm, answers);
+    check_totals(storm, answers);
     STORM_MUST(storm, batch_processor_free(storm->processor) == BATCH_OK);
     STORM_MUST(storm, storm->memory.live == 0);
     storm->cycles++;

@@ -3,7 +3,7 @@
  * A cycle: a processor is started, with options drawn from the seed; the threads submit one and
  * many, cancel, run, subscribe and read stats, as fast as they can; it is stopped meanwhile, by
  * one thread or two, at once or after a stop with no time; every thread goes on until it is told
- * BATCH_STOPPED; then it is freed, and the books are compared:
+ * BATCH_STOPPED; then it is freed, and the totals are compared:
  *
  *   - every accepted operation was answered exactly once, before stop returned;
  *   - stats: accepted = the sum of answered[] = what the threads counted;
@@ -12,9 +12,9 @@
  *     they add up, and ThreadSanitizer sees no race on them;
  *   - no memory is left.
  *
- * Controls, each the same program with a mistake of its own: STORM_CONTROL_TWICE answers an
- * operation twice, STORM_CONTROL_LOST loses an update, STORM_CONTROL_ORDER submits out of order,
- * STORM_CONTROL_RACE reads a resource's number unprotected (for ThreadSanitizer).
+ * Seeded bugs, each the same program with one injected: STORM_BUG_TWICE answers an
+ * operation twice, STORM_BUG_LOST loses an update, STORM_BUG_ORDER submits out of order,
+ * STORM_BUG_RACE reads a resource's number unprotected (for ThreadSanitizer).
  */
 #ifndef BATCH_TEST_STRESS_STORM_H
 #define BATCH_TEST_STRESS_STORM_H

@@ -75,8 +75,8 @@ static batch_verdict run(void *resource, void *arg)
     return BATCH_CHANGED;
 }
 
-/* The books of a key: kept on its worker, one answer after the other. */
-static void book_answer(struct request *request, const batch_result *result)
+/* The totals of a key: kept on its worker, one answer after the other. */
+static void note_answer(struct request *request, const batch_result *result)
 {
     struct storm *storm = request->storm;
     struct key *key = request->key;
@@ -90,7 +90,7 @@ static void book_answer(struct request *request, const batch_result *result)
     }
     if (result->status == BATCH_OK && result->changed)
         key->expected++;
-#ifdef STORM_CONTROL_LOST
+#ifdef STORM_BUG_LOST
     if (result->status == BATCH_OK && request->number % 50 == 49)
         key->expected++;
 #endif
@@ -106,7 +106,7 @@ static bool submit_again(struct request *request)
 static void done(batch_op *op, const batch_result *result)
 {
     struct request *request = (struct request *)(void *)op;
-    book_answer(request, result);
+    note_answer(request, result);
     atomic_fetch_add(&request->answers, 1);
     if (request->storm->must_resubmit && request->number % 8 == 7) {
         atomic_fetch_add(&request->accepted_again, 1);
@@ -114,7 +114,7 @@ static void done(batch_op *op, const batch_result *result)
             return;
         atomic_fetch_sub(&request->accepted_again, 1);
     }
-#ifdef STORM_CONTROL_TWICE
+#ifdef STORM_BUG_TWICE
     if (request->number % 50 == 49)
         atomic_fetch_add(&request->answers, 1);
 #endif
@@ -228,7 +228,7 @@ static int submit_many(struct worker *worker)
         ops[count] = &requests[count]->op;
         count++;
     }
-#ifdef STORM_CONTROL_ORDER
+#ifdef STORM_BUG_ORDER
     if (count > 4) {
         batch_op *first = ops[0];
         ops[0] = ops[count - 1];
@@ -252,7 +252,7 @@ static int cancel_one(struct worker *worker)
     return BATCH_OK;
 }
 
-/* A run that is answered to this thread keeps no books with its key, so it only reads. */
+/* A run that is answered to this thread notes nothing in its key, so it only reads. */
 static int run_one(struct worker *worker)
 {
     struct storm *storm = worker->storm;
@@ -330,7 +330,7 @@ void storm_run_cycle(struct worker *worker)
             status = subscribe(worker);
         else
             status = read_stats(worker);
-#ifdef STORM_CONTROL_RACE
+#ifdef STORM_BUG_RACE
         if (worker->storm->keys[0].stored < 0)
             status = BATCH_STOPPED;
 #endif

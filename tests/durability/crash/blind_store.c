@@ -1,5 +1,5 @@
-/* blind_store.c: the control: a store that ignores versions. Before a save each call is given the
- * version that is stored just then, whatever its load found, so that nothing is a conflict.
+/* blind_store.c: the injected bug: a store that ignores versions. Before a save each call is given
+ * the version that is stored just then, whatever its load found, so that nothing is a conflict.
  */
 #include "store_target.h"
 

@@ -24,88 +24,91 @@ static _Noreturn void fail(const char *what)
     exit(1);
 }
 
-/* ---- Folder and book ------------------------------------------------------------------------ */
+/* ---- Folder and journal ------------------------------------------------------------------------
+ * */
 
-void crew_make(struct crew *crew)
+void clients_make(struct clients *clients)
 {
     /* In memory if nothing else was chosen: a kill asks nothing of the disk. */
     bool has_shm = getenv("TMPDIR") == NULL && access("/dev/shm", W_OK | X_OK) == 0;
-    temporary_folder_make(crew->folder, sizeof crew->folder, has_shm ? "/dev/shm" : NULL);
-    snprintf(crew->book_path, sizeof crew->book_path, "%s/book", crew->folder);
-    int file = open(crew->book_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (file < 0 || ftruncate(file, sizeof *crew->book) != 0)
-        fail(crew->book_path);
-    void *memory = mmap(NULL, sizeof *crew->book, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    temporary_folder_make(clients->folder, sizeof clients->folder, has_shm ? "/dev/shm" : NULL);
+    snprintf(clients->journal_path, sizeof clients->journal_path, "%s/journal", clients->folder);
+    int file = open(clients->journal_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (file < 0 || ftruncate(file, sizeof *clients->journal) != 0)
+        fail(clients->journal_path);
+    void *memory =
+        mmap(NULL, sizeof *clients->journal, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (memory == MAP_FAILED)
         fail("mmap");
     close(file);
-    crew->book = memory;
+    clients->journal = memory;
 }
 
-void crew_unmake(struct crew *crew)
+void clients_unmake(struct clients *clients)
 {
-    munmap(crew->book, sizeof *crew->book);
-    temporary_folder_remove(crew->folder);
+    munmap(clients->journal, sizeof *clients->journal);
+    temporary_folder_remove(clients->folder);
 }
 
-void crew_begin_round(struct crew *crew)
+void clients_begin_round(struct clients *clients)
 {
-    memset((void *)crew->book, 0, sizeof *crew->book);
-    crew->round++;
-    crew->lives = 0;
+    memset((void *)clients->journal, 0, sizeof *clients->journal);
+    clients->round++;
+    clients->incarnations = 0;
 }
 
 /* ---- Nodes ---------------------------------------------------------------------------------- */
 
-void crew_start(struct crew *crew, unsigned node)
+void clients_start(struct clients *clients, unsigned node)
 {
     char numbers[4][NUMBER_SIZE];
-    unsigned values[4] = {crew->round, crew->lives, crew->replays, crew->kept};
+    unsigned values[4] = {clients->round, clients->incarnations, clients->replays, clients->kept};
     for (int i = 0; i < 4; i++)
         snprintf(numbers[i], sizeof numbers[i], "%u", values[i]);
-    const char *const arguments[] = {CRASH_NODE, crew->target,  crew->book_path,
-                                     numbers[0], numbers[1],    numbers[2],
-                                     numbers[3], crew->mistake, NULL};
-    crew->nodes[node].life = crew->lives++;
-    crew->nodes[node].pid = process_start(arguments, -1);
+    const char *const arguments[] = {CRASH_NODE, clients->target, clients->journal_path,
+                                     numbers[0], numbers[1],      numbers[2],
+                                     numbers[3], clients->bug,    NULL};
+    clients->nodes[node].incarnation = clients->incarnations++;
+    clients->nodes[node].pid = process_start(arguments, -1);
 }
 
-static void node_signal(const struct crew *crew, unsigned node, int number)
+static void node_signal(const struct clients *clients, unsigned node, int number)
 {
-    if (kill(crew->nodes[node].pid, number) != 0)
+    if (kill(clients->nodes[node].pid, number) != 0)
         fail("kill");
 }
 
-void crew_kill(struct crew *crew, unsigned node)
+void clients_kill(struct clients *clients, unsigned node)
 {
-    node_signal(crew, node, SIGKILL);
-    int ended = process_end(crew->nodes[node].pid);
-    crew->nodes[node].pid = 0;
+    node_signal(clients, node, SIGKILL);
+    int ended = process_end(clients->nodes[node].pid);
+    clients->nodes[node].pid = 0;
     if (ended != -SIGKILL) {
         fprintf(stderr, "crash: a node ended by itself: %d\n", ended);
         exit(1);
     }
 }
 
-void crew_pause(struct crew *crew, unsigned node)
+void clients_pause(struct clients *clients, unsigned node)
 {
-    process_pause(crew->nodes[node].pid);
+    process_pause(clients->nodes[node].pid);
 }
 
-void crew_resume(struct crew *crew, unsigned node)
+void clients_resume(struct clients *clients, unsigned node)
 {
-    node_signal(crew, node, SIGCONT);
+    node_signal(clients, node, SIGCONT);
 }
 
-unsigned crew_answered(const struct crew *crew, unsigned node)
+unsigned clients_answered(const struct clients *clients, unsigned node)
 {
-    return atomic_load(&crew->book->lives[crew->nodes[node].life].answered);
+    return atomic_load(&clients->journal->incarnations[clients->nodes[node].incarnation].answered);
 }
 
-bool crew_await(const struct crew *crew, unsigned node, unsigned answered, uint64_t wait_ns)
+bool clients_await(const struct clients *clients, unsigned node, unsigned answered,
+                   uint64_t wait_ns)
 {
     uint64_t end_ns = batch_now_ns() + wait_ns;
-    while (crew_answered(crew, node) < answered) {
+    while (clients_answered(clients, node) < answered) {
         if (batch_now_ns() >= end_ns)
             return false;
         nanosleep(&(struct timespec){0, LOOK_NS}, NULL);

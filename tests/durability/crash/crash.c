@@ -6,7 +6,7 @@
  * gone on without them, and then go on too. A round has KILLS_EACH kills and keys of its own; at
  * its end what is stored is compared with what was answered: see crash_audit.h.
  *
- * Prints one line of JSON. Exit 0: nothing was wrong (with --control: something was).
+ * Prints one line of JSON. Exit 0: nothing was wrong (with --must-find: something was).
  */
 #include <inttypes.h>
 #include <sqlite3.h>
@@ -23,15 +23,15 @@ enum {
 };
 
 static const char help[] =
-    "usage: crash [--kills N] [--seed S] [--replays N] [--kept N] [--mistake early|blind]\n"
-    "             [--control]\n"
+    "usage: crash [--kills N] [--seed S] [--replays N] [--kept N] [--bug early|blind]\n"
+    "             [--must-find]\n"
     "\n"
     "  --kills N    (default: CRASH_KILLS in the environment, or 2000)\n"
     "  --seed S     of the moments and the victims (default: the clock)\n"
     "  --replays N  replays_max of the nodes (default 0)\n"
     "  --kept N     resource_cache_max of the nodes (default 0)\n"
-    "  --mistake    nodes that answer before they save, or ignore versions\n"
-    "  --control    succeed if acknowledged operations were lost, and stop there\n"
+    "  --bug    nodes that answer before they save, or ignore versions\n"
+    "  --must-find    succeed if acknowledged operations were lost, and stop there\n"
     "  --help       print this\n";
 
 struct crash_nodes {
@@ -48,7 +48,7 @@ struct crash_nodes {
 /* Until the node has answered something since it was started. */
 static void await_answers(struct crash *crash, unsigned node)
 {
-    if (crew_answered(&crash->crew, node) == 0)
+    if (clients_answered(&crash->clients, node) == 0)
         crash_await(crash, node, 1);
 }
 
@@ -57,24 +57,24 @@ static void pause_node(struct crash_nodes *nodes, unsigned node)
 {
     struct crash *crash = &nodes->crash;
     unsigned other = 1 - node;
-    unsigned answered = crew_answered(&crash->crew, other);
-    crew_pause(&crash->crew, node);
+    unsigned answered = clients_answered(&crash->clients, other);
+    clients_pause(&crash->clients, node);
     nodes->pauses++;
-    bool is_taken_over =
-        crew_await(&crash->crew, other, answered + 1 + (unsigned)random_below(&crash->random, 32),
-                   PAUSE_MAX_US * UINT64_C(1000));
+    bool is_taken_over = clients_await(&crash->clients, other,
+                                       answered + 1 + (unsigned)random_below(&crash->random, 32),
+                                       PAUSE_MAX_US * UINT64_C(1000));
     nodes->takeovers += is_taken_over;
     if (random_below(&crash->random, 4) == 0) {
         nodes->kills_of_paused++; /* by the caller */
         return;
     }
-    crew_resume(&crash->crew, node);
+    clients_resume(&crash->clients, node);
     crash_rest(crash, LIVE_MAX_US);
 }
 
 static void kill_node(struct crash *crash, unsigned node)
 {
-    crew_kill(&crash->crew, node);
+    clients_kill(&crash->clients, node);
     crash->kills++;
 }
 
@@ -95,11 +95,11 @@ static void event(struct crash_nodes *nodes)
         kill_node(crash, 1 - node);
         nodes->kills_of_both++;
     }
-    nodes->kills_at_start += crew_answered(&crash->crew, node) == 0;
+    nodes->kills_at_start += clients_answered(&crash->clients, node) == 0;
     kill_node(crash, node);
-    crew_start(&crash->crew, node);
+    clients_start(&crash->clients, node);
     if (kind == 11)
-        crew_start(&crash->crew, 1 - node);
+        clients_start(&crash->clients, 1 - node);
 }
 
 static void run_round(struct crash *crash)
@@ -147,7 +147,7 @@ static int verdict(const struct crash_nodes *nodes)
 {
     enum { KILLS_FOR_ALL = 200 };
     const struct crash *crash = &nodes->crash;
-    if (crash->is_control)
+    if (crash->must_find)
         return crash->findings.lost > 0 ? 0 : 1;
     if (audit_wrong(&crash->findings) > 0)
         return 1;
@@ -167,7 +167,7 @@ int main(int argc, char **argv)
     static struct crash_nodes nodes = {.crash = {.kills_wanted = 2000}};
     struct crash *crash = &nodes.crash;
     crash_begin(crash, help, "CRASH_KILLS", argc, argv);
-    snprintf(crash->target, sizeof crash->target, "sqlite:%s/crash.db", crash->crew.folder);
+    snprintf(crash->target, sizeof crash->target, "sqlite:%s/crash.db", crash->clients.folder);
     double seconds = crash_run(crash, run_round);
     crash_print(crash, "sqlite");
     printf("\"kills_at_start\":%" PRIu64 ",\"kills_of_paused\":%" PRIu64
@@ -176,6 +176,6 @@ int main(int argc, char **argv)
            nodes.takeovers);
     crash_print_end(crash, seconds);
     int code = verdict(&nodes);
-    crew_unmake(&crash->crew);
+    clients_unmake(&crash->clients);
     return code;
 }

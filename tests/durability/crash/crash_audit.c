@@ -16,11 +16,12 @@ static _Noreturn void fail(const char *what)
 }
 
 struct audit {
-    struct book *book;
+    struct journal *journal;
     struct findings *findings;
     unsigned char key;
-    bool is_there[LIVES_MAX][SUBMITTERS][OPERATIONS_MAX];
-    unsigned next[LIVES_MAX][SUBMITTERS]; /* on this key: no number below it may come any more */
+    bool is_there[INCARNATIONS_MAX][SUBMITTERS][OPERATIONS_MAX];
+    unsigned next[INCARNATIONS_MAX]
+                 [SUBMITTERS]; /* on this key: no number below it may come any more */
 };
 
 /* ---- What is there -------------------------------------------------------------------------- */
@@ -28,25 +29,26 @@ struct audit {
 static void look_at_id(struct audit *audit, uint32_t id)
 {
     struct findings *findings = audit->findings;
-    unsigned life = life_of(id), submitter = submitter_of(id), number = number_of(id);
-    if (life >= LIVES_MAX || submitter >= SUBMITTERS || number >= OPERATIONS_MAX) {
+    unsigned incarnation = life_of(id), submitter = submitter_of(id), number = number_of(id);
+    if (incarnation >= INCARNATIONS_MAX || submitter >= SUBMITTERS || number >= OPERATIONS_MAX) {
         findings->ghosts++;
         return;
     }
-    const struct entry *entry = &audit->book->lives[life].entries[submitter][number];
+    const struct entry *entry =
+        &audit->journal->incarnations[incarnation].entries[submitter][number];
     unsigned char answer = atomic_load(&entry->answer);
     if (answer == ANSWER_NONE || answer == ANSWER_REFUSED ||
         atomic_load(&entry->key) != audit->key) {
         findings->ghosts++;
         return;
     }
-    if (audit->is_there[life][submitter][number])
+    if (audit->is_there[incarnation][submitter][number])
         findings->twice++;
-    else if (number < audit->next[life][submitter])
+    else if (number < audit->next[incarnation][submitter])
         findings->disordered++;
-    audit->is_there[life][submitter][number] = true;
-    if (number >= audit->next[life][submitter])
-        audit->next[life][submitter] = number + 1;
+    audit->is_there[incarnation][submitter][number] = true;
+    if (number >= audit->next[incarnation][submitter])
+        audit->next[incarnation][submitter] = number + 1;
 }
 
 static batch_verdict look(void *resource, void *arg)
@@ -112,24 +114,25 @@ static void look_at_entry(struct findings *findings, unsigned char answer, bool 
     }
 }
 
-void audit(const char *target, struct book *book, unsigned round, struct findings *findings)
+void audit(const char *target, struct journal *journal, unsigned round, struct findings *findings)
 {
     struct audit *audit = calloc(1, sizeof *audit);
     if (audit == NULL)
         fail("no memory");
-    audit->book = book;
+    audit->journal = journal;
     audit->findings = findings;
     look_at_keys(target, round, audit);
-    for (unsigned life = 0; life < LIVES_MAX; life++) {
+    for (unsigned incarnation = 0; incarnation < INCARNATIONS_MAX; incarnation++) {
         for (unsigned submitter = 0; submitter < SUBMITTERS; submitter++) {
             for (unsigned i = 0; i < OPERATIONS_MAX; i++)
-                look_at_entry(findings,
-                              atomic_load(&book->lives[life].entries[submitter][i].answer),
-                              audit->is_there[life][submitter][i]);
+                look_at_entry(
+                    findings,
+                    atomic_load(&journal->incarnations[incarnation].entries[submitter][i].answer),
+                    audit->is_there[incarnation][submitter][i]);
         }
     }
-    findings->reads += atomic_load(&book->reads);
-    findings->stale += atomic_load(&book->stale);
+    findings->reads += atomic_load(&journal->reads);
+    findings->stale += atomic_load(&journal->stale);
     free(audit);
 }
 

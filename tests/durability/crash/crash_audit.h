@@ -1,5 +1,5 @@
-/* crash_audit.h: compares what is stored with the book: acknowledged operations are there; what is
- * there was acknowledged, or nobody knows; once each; and those of one submitter in the order in
+/* crash_audit.h: compares what is stored with the journal: acknowledged operations are there; what
+ * is there was acknowledged, or nobody knows; once each; and those of one submitter in the order in
  * which it submitted them.
  */
 #ifndef BATCH_TEST_CRASH_AUDIT_H
@@ -27,7 +27,7 @@ struct findings {
 
 /* Read the keys of the round, with a processor on the store, and add to the findings. No node runs.
  * Ends the program if the store cannot be read. */
-void audit(const char *target, struct book *book, unsigned round, struct findings *findings);
+void audit(const char *target, struct journal *journal, unsigned round, struct findings *findings);
 
 uint64_t audit_wrong(const struct findings *findings);
 void audit_print(const struct findings *findings, FILE *file);

@@ -27,7 +27,7 @@ void crash_begin(struct crash *crash, const char *help, const char *kills_variab
     static const struct option options[] = {
         {"kills", required_argument, NULL, 'k'},   {"seed", required_argument, NULL, 's'},
         {"replays", required_argument, NULL, 'r'}, {"kept", required_argument, NULL, 'c'},
-        {"mistake", required_argument, NULL, 'm'}, {"control", no_argument, NULL, 'x'},
+        {"bug", required_argument, NULL, 'm'},     {"must-find", no_argument, NULL, 'x'},
         {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
     };
     const char *kills = getenv(kills_variable);
@@ -44,16 +44,16 @@ void crash_begin(struct crash *crash, const char *help, const char *kills_variab
             crash->seed = number(optarg);
             break;
         case 'r':
-            crash->crew.replays = (unsigned)number(optarg);
+            crash->clients.replays = (unsigned)number(optarg);
             break;
         case 'c':
-            crash->crew.kept = (unsigned)number(optarg);
+            crash->clients.kept = (unsigned)number(optarg);
             break;
         case 'm':
-            crash->crew.mistake = optarg;
+            crash->clients.bug = optarg;
             break;
         case 'x':
-            crash->is_control = true;
+            crash->must_find = true;
             break;
         default:
             fputs(help, option == 'h' ? stdout : stderr);
@@ -61,8 +61,8 @@ void crash_begin(struct crash *crash, const char *help, const char *kills_variab
         }
     }
     crash->random.state = crash->seed;
-    crash->crew.target = crash->target;
-    crew_make(&crash->crew);
+    crash->clients.target = crash->target;
+    clients_make(&crash->clients);
 }
 
 double crash_run(struct crash *crash, void (*run_round)(struct crash *crash))
@@ -80,10 +80,10 @@ double crash_run(struct crash *crash, void (*run_round)(struct crash *crash))
 
 void crash_print(const struct crash *crash, const char *store)
 {
-    printf("{\"rig\":\"crash\",\"store\":\"%s\",\"replays\":%u,\"kept\":%u,\"mistake\":\"%s\""
+    printf("{\"harness\":\"crash\",\"store\":\"%s\",\"replays\":%u,\"kept\":%u,\"bug\":\"%s\""
            ",\"seed\":%" PRIu64 ",\"kills\":%" PRIu64 ",",
-           store, crash->crew.replays, crash->crew.kept,
-           crash->crew.mistake != NULL ? crash->crew.mistake : "none", crash->seed, crash->kills);
+           store, crash->clients.replays, crash->clients.kept,
+           crash->clients.bug != NULL ? crash->clients.bug : "none", crash->seed, crash->kills);
 }
 
 void crash_print_end(const struct crash *crash, double seconds)
@@ -94,20 +94,20 @@ void crash_print_end(const struct crash *crash, double seconds)
 
 void crash_begin_round(struct crash *crash)
 {
-    crew_begin_round(&crash->crew);
+    clients_begin_round(&crash->clients);
     for (unsigned node = 0; node < NODES; node++)
-        crew_start(&crash->crew, node);
+        clients_start(&crash->clients, node);
 }
 
 void crash_end_round(struct crash *crash)
 {
-    audit(crash->target, crash->crew.book, crash->crew.round, &crash->findings);
+    audit(crash->target, crash->clients.journal, crash->clients.round, &crash->findings);
 }
 
 void crash_await(struct crash *crash, unsigned node, unsigned more)
 {
-    unsigned answered = crew_answered(&crash->crew, node);
-    if (crew_await(&crash->crew, node, answered + more, HANG_SECONDS * UINT64_C(1000000000)))
+    unsigned answered = clients_answered(&crash->clients, node);
+    if (clients_await(&crash->clients, node, answered + more, HANG_SECONDS * UINT64_C(1000000000)))
         return;
     fprintf(stderr, "crash: a node has answered nothing for %d s\n", HANG_SECONDS);
     exit(1);

@@ -13,16 +13,16 @@ enum { TARGET_SIZE = 320, HANG_SECONDS = 60 };
 struct crash {
     uint64_t kills_wanted;
     uint64_t seed;
-    bool is_control;
-    struct crew crew;
-    char target[TARGET_SIZE]; /* of the crew */
+    bool must_find;
+    struct clients clients;
+    char target[TARGET_SIZE]; /* of the clients */
     struct random random;
     struct findings findings;
     uint64_t kills;
 };
 
 /* Read the arguments; `crash` has the defaults, and `kills_variable` of the environment may have
- * another one for kills. Make the folder of the crew. */
+ * another one for kills. Make the folder of the clients. */
 void crash_begin(struct crash *crash, const char *help, const char *kills_variable, int argc,
                  char **argv);
 

@@ -1,8 +1,9 @@
-/* node.c STORE BOOK ROUND LIFE REPLAYS KEPT [early|blind]: a server without a network: threads that
- * submit operations to a processor as fast as they are answered, until somebody kills it.
+/* node.c STORE JOURNAL ROUND LIFE REPLAYS KEPT [early|blind]: a server without a network: threads
+ * that submit operations to a processor as fast as they are answered, until somebody kills it.
  *
- * Writes what was sent and what was answered into the book; see journal.h. Mistakes to switch on:
- * "early" answers when an operation has run, before it is saved; "blind" ignores versions.
+ * Writes what was sent and what was answered into the journal; see journal.h. Injected bugs to
+ * switch on: "early" answers when an operation has run, before it is saved; "blind" ignores
+ * versions.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -25,8 +26,8 @@ enum {
 };
 
 static struct {
-    struct book *book;
-    unsigned life;
+    struct journal *journal;
+    unsigned incarnation;
     bool is_early;
     char keys[KEYS][KEY_SIZE];
     atomic_uint seen[KEYS]; /* the most that an answer of this node has seen in the state */
@@ -69,7 +70,7 @@ static void answer(struct request *request, enum answer given)
 {
     atomic_store(&request->entry->answer, (unsigned char)given);
     if (given == ANSWER_OK)
-        atomic_fetch_add(&node.book->in_state[request->key], 1);
+        atomic_fetch_add(&node.journal->in_state[request->key], 1);
 }
 
 static batch_verdict append(void *resource, void *arg)
@@ -92,9 +93,9 @@ static batch_verdict count(void *resource, void *arg)
 /* Answers come on one thread. */
 static void look_at_seen(struct request *request)
 {
-    atomic_fetch_add(&node.book->reads, request->entry == NULL);
+    atomic_fetch_add(&node.journal->reads, request->entry == NULL);
     if (request->seen < request->at_least)
-        atomic_fetch_add(&node.book->stale, 1);
+        atomic_fetch_add(&node.journal->stale, 1);
     if (request->seen > atomic_load(&node.seen[request->key]))
         atomic_store(&node.seen[request->key], request->seen);
 }
@@ -108,7 +109,8 @@ static void done(batch_op *op, const batch_result *result)
         answer(request, result->status == BATCH_OK        ? ANSWER_OK
                         : result->status == BATCH_UNKNOWN ? ANSWER_UNKNOWN
                                                           : ANSWER_REFUSED);
-    atomic_fetch_add(&node.book->lives[node.life].answered, result->status == BATCH_OK);
+    atomic_fetch_add(&node.journal->incarnations[node.incarnation].answered,
+                     result->status == BATCH_OK);
     struct submitter *submitter = request->submitter;
     pthread_mutex_lock(&submitter->lock);
     submitter->has_no_store = submitter->has_no_store || result->status == BATCH_LOAD_FAILED;
@@ -138,9 +140,10 @@ static void request_fill(struct submitter *submitter, struct request *request)
     }
     unsigned number = submitter->number++;
     request->op.run = append;
-    request->at_least = atomic_load(&node.book->in_state[request->key]);
-    request->id = id_of(node.life, submitter->index, number);
-    request->entry = &node.book->lives[node.life].entries[submitter->index][number];
+    request->at_least = atomic_load(&node.journal->in_state[request->key]);
+    request->id = id_of(node.incarnation, submitter->index, number);
+    request->entry =
+        &node.journal->incarnations[node.incarnation].entries[submitter->index][number];
     atomic_store(&request->entry->key, (unsigned char)request->key);
     atomic_store(&request->entry->answer, ANSWER_SENT);
 }
@@ -180,14 +183,14 @@ static void submitter_start(struct submitter *submitter, unsigned index)
 
 /* ---- The node ------------------------------------------------------------------------------- */
 
-static struct book *book_open(const char *path)
+static struct journal *book_open(const char *path)
 {
     int file = open(path, O_RDWR | O_CLOEXEC);
     void *memory = MAP_FAILED;
     if (file >= 0)
-        memory = mmap(NULL, sizeof(struct book), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+        memory = mmap(NULL, sizeof(struct journal), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (memory == MAP_FAILED)
-        fail("cannot open the book");
+        fail("cannot open the journal");
     close(file);
     return memory;
 }
@@ -197,18 +200,18 @@ static void node_start(char **argv)
     batch_result error;
     batch_store *store;
     batch_options options = BATCH_OPTIONS_INIT;
-    node.book = book_open(argv[2]);
-    node.life = (unsigned)strtoul(argv[4], NULL, 10);
+    node.journal = book_open(argv[2]);
+    node.incarnation = (unsigned)strtoul(argv[4], NULL, 10);
     for (unsigned key = 0; key < KEYS; key++)
         snprintf(node.keys[key], KEY_SIZE, "%s/%u", argv[3], key);
-    const char *mistake = argv[7] != NULL ? argv[7] : "";
-    node.is_early = strcmp(mistake, "early") == 0;
+    const char *bug = argv[7] != NULL ? argv[7] : "";
+    node.is_early = strcmp(bug, "early") == 0;
     if (target_open(&store, argv[1], &error) != BATCH_OK)
         fail(error.message);
-    options.store = strcmp(mistake, "blind") == 0 ? blind_store_over(store, argv[1]) : store;
+    options.store = strcmp(bug, "blind") == 0 ? blind_store_over(store, argv[1]) : store;
     options.resource_size = sizeof(struct log);
     options.codec = &log_codec;
-    options.window_ns = node.life % 3 == 0 ? 1000000 : BATCH_WINDOW_NONE;
+    options.window_ns = node.incarnation % 3 == 0 ? 1000000 : BATCH_WINDOW_NONE;
     options.deadline_ns = 1000000000;
     options.replays_max = (uint32_t)strtoul(argv[5], NULL, 10);
     options.resource_cache_max = strtoull(argv[6], NULL, 10);
@@ -220,7 +223,7 @@ int main(int argc, char **argv)
 {
     static struct submitter submitters[SUBMITTERS];
     if (argc < 7)
-        fail("usage: crash-node STORE BOOK ROUND LIFE REPLAYS KEPT [early|blind]");
+        fail("usage: crash-node STORE JOURNAL ROUND LIFE REPLAYS KEPT [early|blind]");
     node_start(argv);
     for (unsigned i = 0; i < SUBMITTERS; i++)
         submitter_start(&submitters[i], i);

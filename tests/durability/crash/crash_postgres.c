@@ -8,7 +8,7 @@
  * The server has `fsync` on; a killed server loses nothing that the system has taken, so this is
  * about what a COMMIT says whose answer never comes.
  *
- * Prints one line of JSON. Exit 0: nothing was wrong (with --control: something was).
+ * Prints one line of JSON. Exit 0: nothing was wrong (with --must-find: something was).
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,15 +22,15 @@ enum {
 };
 
 static const char help[] =
-    "usage: crash-postgres [--kills N] [--seed S] [--replays N] [--kept N] [--mistake early]\n"
-    "                      [--control]\n"
+    "usage: crash-postgres [--kills N] [--seed S] [--replays N] [--kept N] [--bug early]\n"
+    "                      [--must-find]\n"
     "\n"
     "  --kills N    of the server (default: CRASH_SERVER_KILLS in the environment, or 30)\n"
     "  --seed S     of the moments (default: the clock)\n"
     "  --replays N  replays_max of the nodes (default 3)\n"
     "  --kept N     resource_cache_max of the nodes (default 1000)\n"
-    "  --mistake    nodes that answer before they save\n"
-    "  --control    succeed if acknowledged operations were lost, and stop there\n"
+    "  --bug    nodes that answer before they save\n"
+    "  --must-find    succeed if acknowledged operations were lost, and stop there\n"
     "  --help       print this\n";
 
 struct crash_server {
@@ -57,9 +57,9 @@ static void kill_server(struct crash_server *killed)
     await_answers(crash);
     unsigned node = (unsigned)random_below(&crash->random, NODES * 2);
     if (node < NODES) {
-        crew_kill(&crash->crew, node);
+        clients_kill(&crash->clients, node);
         killed->node_kills++;
-        crew_start(&crash->crew, node);
+        clients_start(&crash->clients, node);
     }
 }
 
@@ -70,7 +70,7 @@ static void run_round(struct crash *crash)
         kill_server((struct crash_server *)crash);
     await_answers(crash);
     for (unsigned node = 0; node < NODES; node++)
-        crew_kill(&crash->crew, node);
+        clients_kill(&crash->clients, node);
     crash_end_round(crash);
 }
 
@@ -78,7 +78,7 @@ static int verdict(const struct crash *crash)
 {
     enum { KILLS_FOR_ALL = 15 };
     const struct findings *findings = &crash->findings;
-    if (crash->is_control)
+    if (crash->must_find)
         return findings->lost > 0 ? 0 : 1;
     if (audit_wrong(findings) > 0)
         return 1;
@@ -94,7 +94,7 @@ static int verdict(const struct crash *crash)
 int main(int argc, char **argv)
 {
     static struct crash_server killed = {
-        .crash = {.kills_wanted = 30, .crew = {.replays = 3, .kept = 1000}}};
+        .crash = {.kills_wanted = 30, .clients = {.replays = 3, .kept = 1000}}};
     struct crash *crash = &killed.crash;
     crash_begin(crash, help, "CRASH_SERVER_KILLS", argc, argv);
     postgres_server_init(&killed.server, NULL, false);
@@ -105,6 +105,6 @@ int main(int argc, char **argv)
     crash_print_end(crash, seconds);
     int code = verdict(crash);
     postgres_server_destroy(&killed.server);
-    crew_unmake(&crash->crew);
+    clients_unmake(&crash->clients);
     return code;
 }

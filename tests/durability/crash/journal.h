@@ -5,17 +5,17 @@
  * is the answer, for this is where the driver reads it. So what is OK here has been answered, and
  * what is SENT at the end nobody knows.
  *
- * A life is a node from its start to its end. In a life each submitter numbers its operations, and
- * an operation is in the state of its key as life, submitter and number. A round has keys of its
- * own, so that states stay short.
+ * An incarnation is a node from its start to its end. In an incarnation each submitter numbers its
+ * operations, and an operation is in the state of its key as incarnation, submitter and number. A
+ * round has keys of its own, so that states stay short.
  */
-#ifndef BATCH_TEST_CRASH_BOOK_H
-#define BATCH_TEST_CRASH_BOOK_H
+#ifndef BATCH_TEST_CRASH_JOURNAL_H
+#define BATCH_TEST_CRASH_JOURNAL_H
 
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum { KEYS = 6, LIVES_MAX = 64, SUBMITTERS = 4, OPERATIONS_MAX = 4096, KEY_SIZE = 32 };
+enum { KEYS = 6, INCARNATIONS_MAX = 64, SUBMITTERS = 4, OPERATIONS_MAX = 4096, KEY_SIZE = 32 };
 
 enum answer { ANSWER_NONE = 0, ANSWER_SENT, ANSWER_OK, ANSWER_REFUSED, ANSWER_UNKNOWN };
 
@@ -24,21 +24,21 @@ struct entry {
     atomic_uchar key;
 };
 
-struct life {
+struct incarnation {
     atomic_uint answered; /* operations and reads */
     struct entry entries[SUBMITTERS][OPERATIONS_MAX];
 };
 
-struct book {
+struct journal {
     atomic_uint in_state[KEYS]; /* at least so many operations are in the state */
     atomic_uint reads;          /* answered BATCH_OK */
     atomic_uint stale;          /* answers that had not seen what they must have seen */
-    struct life lives[LIVES_MAX];
+    struct incarnation incarnations[INCARNATIONS_MAX];
 };
 
-static inline uint32_t id_of(unsigned life, unsigned submitter, unsigned number)
+static inline uint32_t id_of(unsigned incarnation, unsigned submitter, unsigned number)
 {
-    return life << 20 | submitter << 16 | number;
+    return incarnation << 20 | submitter << 16 | number;
 }
 
 static inline unsigned life_of(uint32_t id)

@@ -20,7 +20,7 @@ struct row {
 };
 
 struct rows {
-    struct ground ground; /* first */
+    struct backend backend; /* first */
     pthread_mutex_t lock;
     struct row rows[ROWS_MAX];
     unsigned failures; /* of save so far: each kind in turn */
@@ -65,8 +65,8 @@ static int rows_save(batch_call *call, void *resource, void *arg)
     struct row *row = row_of(rows, key, key_size);
     int status = row->version == batch_call_version(call) ? BATCH_OK : BATCH_CONFLICT;
     unsigned failure = does_fail ? rows->failures++ : 0;
-    bool is_doubtful = failure % 4 >= 2;
-    bool writes = status == BATCH_OK && (!does_fail || (is_doubtful && failure % 8 >= 4));
+    bool may_be_unknown = failure % 4 >= 2;
+    bool writes = status == BATCH_OK && (!does_fail || (may_be_unknown && failure % 8 >= 4));
     if (writes) {
         row->number = *(int64_t *)resource;
         batch_call_set_version(call, ++row->version);
@@ -79,29 +79,29 @@ static int rows_save(batch_call *call, void *resource, void *arg)
     return status;
 }
 
-static void rows_clear(struct ground *ground)
+static void rows_clear(struct backend *backend)
 {
-    struct rows *rows = (struct rows *)ground;
+    struct rows *rows = (struct rows *)backend;
     memset(rows->rows, 0, sizeof rows->rows);
 }
 
-static int rows_open(struct ground *ground, batch_options *options, batch_result *reterr)
+static int rows_open(struct backend *backend, batch_options *options, batch_result *reterr)
 {
     (void)reterr;
     options->load = rows_load;
     options->save = rows_save;
-    options->arg = ground;
+    options->arg = backend;
     return BATCH_OK;
 }
 
-static void rows_close(struct ground *ground)
+static void rows_close(struct backend *backend)
 {
-    (void)ground;
+    (void)backend;
 }
 
-static int64_t rows_read(struct ground *ground, const void *key, size_t key_size)
+static int64_t rows_read(struct backend *backend, const void *key, size_t key_size)
 {
-    struct rows *rows = (struct rows *)ground;
+    struct rows *rows = (struct rows *)backend;
     pthread_mutex_lock(&rows->lock);
     const struct row *row = row_of(rows, key, key_size);
     int64_t number = row->version != 0 ? row->number : 0;
@@ -109,9 +109,9 @@ static int64_t rows_read(struct ground *ground, const void *key, size_t key_size
     return number;
 }
 
-static void rows_write(struct ground *ground, const void *key, size_t key_size, int64_t number)
+static void rows_write(struct backend *backend, const void *key, size_t key_size, int64_t number)
 {
-    struct rows *rows = (struct rows *)ground;
+    struct rows *rows = (struct rows *)backend;
     pthread_mutex_lock(&rows->lock);
     struct row *row = row_of(rows, key, key_size);
     row->number = number;
@@ -128,8 +128,8 @@ static bool is_by_save(const batch_result *result)
 /* ---- The memory store, and one around it that fails ----------------------------------------- */
 
 struct kept {
-    struct ground ground; /* first */
-    batch_store *store;   /* until it is cleared: so that it can be read */
+    struct backend backend; /* first */
+    batch_store *store;     /* until it is cleared: so that it can be read */
     struct store_wrapper around;
     bool is_around;
     unsigned failures; /* of `around` so far: each kind in turn */
@@ -203,22 +203,22 @@ static void around_save(batch_store *around, void *session, batch_call *const *c
     kept->store->save(kept->store, session, others, size);
 }
 
-/* ---- The grounds ---------------------------------------------------------------------------- */
+/* ---- The backends ---------------------------------------------------------------------------- */
 
-static void kept_clear(struct ground *ground)
+static void kept_clear(struct backend *backend)
 {
-    struct kept *kept = (struct kept *)ground;
+    struct kept *kept = (struct kept *)backend;
     if (batch_store_close(kept->store) != BATCH_OK) {
-        fprintf(stderr, "%s: the store is in use\n", ground->name);
+        fprintf(stderr, "%s: the store is in use\n", backend->name);
         exit(1);
     }
     kept->store = NULL;
 }
 
-static int kept_open(struct ground *ground, batch_options *options, batch_result *reterr)
+static int kept_open(struct backend *backend, batch_options *options, batch_result *reterr)
 {
-    struct kept *kept = (struct kept *)ground;
-    kept_clear(ground);
+    struct kept *kept = (struct kept *)backend;
+    kept_clear(backend);
     int status = batch_memory_open(&kept->store);
     if (status != BATCH_OK) { /* it has no words for it */
         reterr->status = status;
@@ -237,28 +237,28 @@ static int kept_open(struct ground *ground, batch_options *options, batch_result
     return BATCH_OK;
 }
 
-static void kept_close(struct ground *ground)
+static void kept_close(struct backend *backend)
 {
-    (void)ground;
+    (void)backend;
 }
 
-static int64_t kept_read(struct ground *ground, const void *key, size_t key_size)
+static int64_t kept_read(struct backend *backend, const void *key, size_t key_size)
 {
-    const struct kept *kept = (struct kept *)ground;
+    const struct kept *kept = (struct kept *)backend;
     int64_t number = 0;
     if (!batch_memory_read(kept->store, key, key_size, &number, sizeof number, NULL, NULL))
         return 0;
     return number;
 }
 
-static void kept_write(struct ground *ground, const void *key, size_t key_size, int64_t number)
+static void kept_write(struct backend *backend, const void *key, size_t key_size, int64_t number)
 {
-    const struct kept *kept = (struct kept *)ground;
+    const struct kept *kept = (struct kept *)backend;
     if (batch_memory_write(kept->store, key, key_size, &number, sizeof number) != BATCH_OK)
         abort();
 }
 
-#define KEPT_GROUND(shown)                                                                         \
+#define KEPT_BACKEND(shown)                                                                        \
     {                                                                                              \
         .name = (shown), .clear = kept_clear, .open = kept_open, .close = kept_close,              \
         .read = kept_read, .write = kept_write                                                     \
@@ -293,45 +293,45 @@ static void sweep_behind(void)
 
 int main(int argc, char **argv)
 {
-    static struct rows rows = {.ground = {.name = "functions",
-                                          .clear = rows_clear,
-                                          .open = rows_open,
-                                          .close = rows_close,
-                                          .read = rows_read,
-                                          .write = rows_write,
-                                          .is_doubtful = is_by_save},
+    static struct rows rows = {.backend = {.name = "functions",
+                                           .clear = rows_clear,
+                                           .open = rows_open,
+                                           .close = rows_close,
+                                           .read = rows_read,
+                                           .write = rows_write,
+                                           .may_be_unknown = is_by_save},
                                .lock = PTHREAD_MUTEX_INITIALIZER};
-    static struct kept memory = {.ground = KEPT_GROUND("memory"),
+    static struct kept memory = {.backend = KEPT_BACKEND("memory"),
                                  .lock = PTHREAD_MUTEX_INITIALIZER};
     static struct kept around = {
-        .ground = KEPT_GROUND("around"), .is_around = true, .lock = PTHREAD_MUTEX_INITIALIZER};
-    around.ground.is_doubtful = is_by_save;
-    struct scene scenes[] = {
+        .backend = KEPT_BACKEND("around"), .is_around = true, .lock = PTHREAD_MUTEX_INITIALIZER};
+    around.backend.may_be_unknown = is_by_save;
+    struct fault_case cases[] = {
         {.name = "functions",
-         .ground = &rows.ground,
+         .backend = &rows.backend,
          .keys = 9,
          .sessions = 1,
          .shards = 1,
          .window_ns = 1000000},
         {.name = "memory store",
-         .ground = &memory.ground,
+         .backend = &memory.backend,
          .keys = 9,
          .shards = 2,
          .cache_max = 4,
          .has_codec = true},
         {.name = "memory store, many keys",
-         .ground = &memory.ground,
+         .backend = &memory.backend,
          .keys = 70,
          .sessions = 2,
          .shards = 1},
         {.name = "a store that fails, with a codec",
-         .ground = &around.ground,
+         .backend = &around.backend,
          .keys = 9,
          .sessions = 1,
          .shards = 1,
          .has_codec = true},
         {.name = "a store that fails, resources kept",
-         .ground = &around.ground,
+         .backend = &around.backend,
          .keys = 9,
          .sessions = 3,
          .shards = 2,
@@ -340,15 +340,15 @@ int main(int argc, char **argv)
     };
     (void)argc;
     faults_init();
-    size_t scenes_size = sizeof scenes / sizeof scenes[0];
-    story_sweep(scenes, scenes_size);
+    size_t scenes_size = sizeof cases / sizeof cases[0];
+    scenario_sweep(cases, scenes_size);
     /* The number of a call depends on which thread comes first, so one may be passed over. */
     for (size_t i = 0; i < scenes_size; i++)
-        scenes[i].by_path = true;
-    story_sweep(scenes, scenes_size);
+        cases[i].by_path = true;
+    scenario_sweep(cases, scenes_size);
     sweep_behind();
-    kept_clear(&memory.ground);
-    kept_clear(&around.ground);
-    story_report(argv[0]);
+    kept_clear(&memory.backend);
+    kept_clear(&around.backend);
+    scenario_report(argv[0]);
     return 0;
 }

@@ -15,7 +15,7 @@
 #include <string.h>
 
 struct table {
-    struct ground ground; /* first */
+    struct backend backend; /* first */
     struct postgres_server server;
     batch_store *store;
     PGconn *locker;    /* has locks that are in the way */
@@ -31,18 +31,18 @@ static void must(bool is_so, const char *what)
     exit(1);
 }
 
-static void table_clear(struct ground *ground)
+static void table_clear(struct backend *backend)
 {
-    struct table *table = (struct table *)ground;
+    struct table *table = (struct table *)backend;
     if (table->is_made_anew)
         postgres_server_execute(&table->server, "drop table if exists batch");
     else
         postgres_server_execute(&table->server, "delete from batch");
 }
 
-static int table_open(struct ground *ground, batch_options *options, batch_result *reterr)
+static int table_open(struct backend *backend, batch_options *options, batch_result *reterr)
 {
-    struct table *table = (struct table *)ground;
+    struct table *table = (struct table *)backend;
     batch_postgres_options known = BATCH_POSTGRES_OPTIONS_INIT;
     known.schema = table->has_schema ? "public" : NULL;
     int status = batch_postgres_open(&options->store, table->server.conninfo, &known, reterr);
@@ -50,9 +50,9 @@ static int table_open(struct ground *ground, batch_options *options, batch_resul
     return status;
 }
 
-static void table_close(struct ground *ground)
+static void table_close(struct backend *backend)
 {
-    struct table *table = (struct table *)ground;
+    struct table *table = (struct table *)backend;
     must(batch_store_close(table->store) == BATCH_OK, "the store cannot be closed");
 }
 
@@ -71,9 +71,9 @@ static char *hex_of(const void *bytes, size_t size)
     return hex;
 }
 
-static int64_t table_read(struct ground *ground, const void *key, size_t key_size)
+static int64_t table_read(struct backend *backend, const void *key, size_t key_size)
 {
-    struct table *table = (struct table *)ground;
+    struct table *table = (struct table *)backend;
     char sql[8192];
     int64_t number = 0;
     if (table->is_made_anew &&
@@ -94,9 +94,9 @@ static int64_t table_read(struct ground *ground, const void *key, size_t key_siz
     return number;
 }
 
-static void table_write(struct ground *ground, const void *key, size_t key_size, int64_t number)
+static void table_write(struct backend *backend, const void *key, size_t key_size, int64_t number)
 {
-    struct table *table = (struct table *)ground;
+    struct table *table = (struct table *)backend;
     char sql[16384];
     const char *key_hex = hex_of(key, key_size);
     snprintf(sql, sizeof sql,
@@ -104,7 +104,7 @@ static void table_write(struct ground *ground, const void *key, size_t key_size,
              ", 4711, '\\x%s'::bytea || decode(repeat('00', %zu), 'hex') from (select "
              "'\\x%s'::bytea as k) i "
              "on conflict (key) do update set version = batch.version + 1, state = excluded.state",
-             hex_of(&number, sizeof number), ground->state_size - sizeof number, key_hex);
+             hex_of(&number, sizeof number), backend->state_size - sizeof number, key_hex);
     postgres_server_execute(&table->server, sql);
 }
 
@@ -117,9 +117,9 @@ static bool is_by_connection(const batch_result *result)
 }
 
 /* The server has ended the connections that wait for work. */
-static void table_end_idle(struct ground *ground)
+static void table_end_idle(struct backend *backend)
 {
-    struct table *table = (struct table *)ground;
+    struct table *table = (struct table *)backend;
     postgres_server_execute(&table->server, "select pg_terminate_backend(pid) from "
                                             "pg_stat_activity where application_name = 'libbatch'");
     while (postgres_server_number(&table->server, "select count(*) from pg_stat_activity "
@@ -128,65 +128,65 @@ static void table_end_idle(struct ground *ground)
 }
 
 /* Nobody else gets at the table. */
-static void table_hinder(struct ground *ground)
+static void table_hinder(struct backend *backend)
 {
-    struct table *table = (struct table *)ground;
+    struct table *table = (struct table *)backend;
     PGresult *result = PQexec(table->locker, "begin; lock table batch");
     must(PQresultStatus(result) == PGRES_COMMAND_OK, PQerrorMessage(table->locker));
     PQclear(result);
 }
 
 /* And those who waited have lost their connection. */
-static void table_let(struct ground *ground)
+static void table_let(struct backend *backend)
 {
-    struct table *table = (struct table *)ground;
+    struct table *table = (struct table *)backend;
     PQclear(PQexec(table->locker, "rollback"));
-    table_end_idle(ground);
+    table_end_idle(backend);
 }
 
-static void prepare_new(struct ground *ground)
+static void prepare_new(struct backend *backend)
 {
-    struct table *table = (struct table *)ground;
+    struct table *table = (struct table *)backend;
     table->is_made_anew = table->has_schema = true;
 }
 
-static void prepare_slow(struct ground *ground)
+static void prepare_slow(struct backend *backend)
 {
-    prepare_new(ground);
+    prepare_new(backend);
     faults_slow_down(true);
 }
 
-static void prepare_idle(struct ground *ground)
+static void prepare_idle(struct backend *backend)
 {
-    struct table *table = (struct table *)ground;
+    struct table *table = (struct table *)backend;
     faults_slow_down(false);
     table->is_made_anew = table->has_schema = false;
-    ground->let = table_end_idle;
+    backend->let = table_end_idle;
 }
 
-static void prepare_locked(struct ground *ground)
+static void prepare_locked(struct backend *backend)
 {
-    struct table *table = (struct table *)ground;
+    struct table *table = (struct table *)backend;
     faults_slow_down(true);
     table->locker = postgres_server_connect(&table->server);
-    ground->hinder = table_hinder;
-    ground->let = table_let;
+    backend->hinder = table_hinder;
+    backend->let = table_let;
 }
 
 int main(int argc, char **argv)
 {
-    static struct table table = {.ground = {.name = "postgres",
-                                            .tolerates_no_random = true,
-                                            .clear = table_clear,
-                                            .open = table_open,
-                                            .close = table_close,
-                                            .read = table_read,
-                                            .write = table_write,
-                                            .is_doubtful = is_by_connection}};
-    const struct scene scenes[] = {
+    static struct table table = {.backend = {.name = "postgres",
+                                             .tolerates_no_random = true,
+                                             .clear = table_clear,
+                                             .open = table_open,
+                                             .close = table_close,
+                                             .read = table_read,
+                                             .write = table_write,
+                                             .may_be_unknown = is_by_connection}};
+    const struct fault_case cases[] = {
         {.name = "PostgreSQL",
          .prepare = prepare_new,
-         .ground = &table.ground,
+         .backend = &table.backend,
          .keys = 5,
          .sessions = 1,
          .shards = 1,
@@ -194,7 +194,7 @@ int main(int argc, char **argv)
          .by_path = true},
         {.name = "PostgreSQL, large states, a slow network",
          .prepare = prepare_slow,
-         .ground = &table.ground,
+         .backend = &table.backend,
          .keys = 4,
          .sessions = 2,
          .shards = 1,
@@ -202,7 +202,7 @@ int main(int argc, char **argv)
          .by_path = true},
         {.name = "PostgreSQL, a table that is there",
          .prepare = prepare_idle,
-         .ground = &table.ground,
+         .backend = &table.backend,
          .keys = 4,
          .sessions = 1,
          .shards = 1,
@@ -210,7 +210,7 @@ int main(int argc, char **argv)
          .by_path = true},
         {.name = "PostgreSQL, a table that is locked",
          .prepare = prepare_locked,
-         .ground = &table.ground,
+         .backend = &table.backend,
          .keys = 4,
          .sessions = 1,
          .shards = 1,
@@ -223,9 +223,9 @@ int main(int argc, char **argv)
     faults_init();
     postgres_server_init(&table.server, settings, false);
     must(faults_hook("libpq"), "it calls nothing of the system");
-    story_sweep(scenes, sizeof scenes / sizeof scenes[0]);
+    scenario_sweep(cases, sizeof cases / sizeof cases[0]);
     PQfinish(table.locker);
     postgres_server_destroy(&table.server);
-    story_report(argv[0]);
+    scenario_report(argv[0]);
     return 0;
 }

@@ -28,7 +28,7 @@ enum {
 
 struct job {
     batch_op op; /* first */
-    struct story *story;
+    struct scenario *scenario;
     unsigned key;
     int bit;
     bool meddles;
@@ -43,8 +43,8 @@ struct key {
     int bits; /* given out */
 };
 
-struct story {
-    const struct scene *scene;
+struct scenario {
+    const struct fault_case *tried;
     struct faults_plan plan;
     batch_processor *processor;
     batch_subscription *subscription;
@@ -58,7 +58,7 @@ struct story {
 };
 
 /* The one that is being told, for messages; there is one at a time. */
-static struct story *told;
+static struct scenario *told;
 static uint64_t passes;
 
 /* ---- What must be --------------------------------------------------------------------------- */
@@ -68,7 +68,7 @@ static void show_where(void)
     static const char *const modes[] = {"once", "from then on", "interrupted"};
     char text[160];
     int size =
-        snprintf(text, sizeof text, "%s, %s, number %lu, pass %lu\n", told->scene->name,
+        snprintf(text, sizeof text, "%s, %s, number %lu, pass %lu\n", told->tried->name,
                  modes[told->plan.mode], (unsigned long)told->plan.number, (unsigned long)passes);
     (void)!write(STDERR_FILENO, text, (size_t)size);
     faults_describe();
@@ -130,15 +130,15 @@ static unsigned entries_of(const char *folder)
 
 static void meddle(struct job *job)
 {
-    struct story *story = job->story;
-    struct ground *ground = story->scene->ground;
-    const struct key *key = &story->keys[job->key];
-    if (story->is_meddled != 0)
+    struct scenario *scenario = job->scenario;
+    struct backend *backend = scenario->tried->backend;
+    const struct key *key = &scenario->keys[job->key];
+    if (scenario->is_meddled != 0)
         return;
     faults_exempt_begin();
-    int64_t number = ground->read(ground, key->bytes, key->size);
-    ground->write(ground, key->bytes, key->size, number | INT64_C(1) << BIT_MEDDLED);
-    story->is_meddled = 1;
+    int64_t number = backend->read(backend, key->bytes, key->size);
+    backend->write(backend, key->bytes, key->size, number | INT64_C(1) << BIT_MEDDLED);
+    scenario->is_meddled = 1;
     faults_exempt_end();
 }
 
@@ -156,24 +156,24 @@ static batch_verdict run(void *resource, void *arg)
 static void done(batch_op *op, const batch_result *result)
 {
     struct job *job = (struct job *)(void *)op;
-    struct story *story = job->story;
-    pthread_mutex_lock(&story->lock);
+    struct scenario *scenario = job->scenario;
+    pthread_mutex_lock(&scenario->lock);
     job->result = *result;
     job->answers++;
-    story->left--;
-    pthread_cond_signal(&story->changed);
-    pthread_mutex_unlock(&story->lock);
+    scenario->left--;
+    pthread_cond_signal(&scenario->changed);
+    pthread_mutex_unlock(&scenario->lock);
 }
 
-static struct job *job_new(struct story *story, unsigned key)
+static struct job *job_new(struct scenario *scenario, unsigned key)
 {
-    MUST(story->jobs_size < OPS_MAX, "too many operations");
-    MUST(story->keys[key].bits < BITS_MAX, "too many operations on one key");
-    struct job *job = &story->jobs[story->jobs_size++];
-    *job = (struct job){.op = BATCH_OP_INIT, .story = story, .key = key};
-    job->bit = story->keys[key].bits++;
-    job->op.key = story->keys[key].bytes;
-    job->op.key_size = story->keys[key].size;
+    MUST(scenario->jobs_size < OPS_MAX, "too many operations");
+    MUST(scenario->keys[key].bits < BITS_MAX, "too many operations on one key");
+    struct job *job = &scenario->jobs[scenario->jobs_size++];
+    *job = (struct job){.op = BATCH_OP_INIT, .scenario = scenario, .key = key};
+    job->bit = scenario->keys[key].bits++;
+    job->op.key = scenario->keys[key].bytes;
+    job->op.key_size = scenario->keys[key].size;
     job->op.run = run;
     job->op.done = done;
     job->op.arg = job;
@@ -181,22 +181,23 @@ static struct job *job_new(struct story *story, unsigned key)
 }
 
 /* Keys that are kept in a batch, and that are not; in a metric, and not; in an index, and not. */
-static void make_keys(struct story *story)
+static void make_keys(struct scenario *scenario)
 {
     static const int widths[] = {1, 40, 100, 2200};
-    for (unsigned i = 0; i < story->scene->keys; i++) {
-        struct key *key = &story->keys[i];
+    for (unsigned i = 0; i < scenario->tried->keys; i++) {
+        struct key *key = &scenario->keys[i];
         int width = i < 8 ? widths[i % 4] : widths[i % 2];
         key->size = (size_t)snprintf(key->bytes, sizeof key->bytes, "%0*u", width, i);
     }
 }
 
-/* ---- The parts of a story ------------------------------------------------------------------- */
+/* ---- The parts of a scenario -------------------------------------------------------------------
+ * */
 
 /* `was_hit`: before the call. A call that needs memory, a lock or a thread, and did not get it, may
  * not say that all is well; but there are other sources of randomness, for some. */
-static void check_refusal(const struct story *story, const char *what, int status, bool was_hit,
-                          bool needs_random, const batch_result *error)
+static void check_refusal(const struct scenario *scenario, const char *what, int status,
+                          bool was_hit, bool needs_random, const batch_result *error)
 {
     enum faults_kind kind = faults_first_kind();
     bool is_hit = faults_is_hit();
@@ -204,117 +205,117 @@ static void check_refusal(const struct story *story, const char *what, int statu
                     (kind == FAULTS_RANDOM && needs_random);
     if (status == BATCH_OK) {
         MUST(was_hit || !is_hit || !faults_is_direct() || !needs_it ||
-                 story->plan.mode == FAULTS_INTERRUPT,
+                 scenario->plan.mode == FAULTS_INTERRUPT,
              "%s went well in spite of it", what);
         return;
     }
     MUST(is_hit, "%s: %s: %s", what, batch_status_name(status), error->message);
-    MUST(story->plan.mode != FAULTS_INTERRUPT, "%s: %s", what, error->message);
+    MUST(scenario->plan.mode != FAULTS_INTERRUPT, "%s: %s", what, error->message);
     MUST(status == BATCH_NO_MEMORY || status == BATCH_SYSTEM || status == BATCH_STORE_FAILED,
          "%s: %s: %s", what, batch_status_name(status), error->message);
     MUST(error->status == status, "%s: %d, but in the result %d", what, status, error->status);
     MUST(strlen(error->message) >= 10, "%s: the message says nothing: '%s'", what, error->message);
 }
 
-static bool start(struct story *story)
+static bool start(struct scenario *scenario)
 {
-    const struct scene *scene = story->scene;
+    const struct fault_case *tried = scenario->tried;
     batch_options options = BATCH_OPTIONS_INIT;
     batch_result error = {0};
-    options.sessions = scene->sessions;
-    options.shards = scene->shards;
+    options.sessions = tried->sessions;
+    options.shards = tried->shards;
     options.resource_size = sizeof(int64_t);
-    options.resource_cache_max = scene->cache_max;
+    options.resource_cache_max = tried->cache_max;
     options.replays_max = 1;
-    options.window_ns = scene->window_ns != 0 ? scene->window_ns : BATCH_WINDOW_NONE;
-    options.deadline_ns = scene->deadline_ns != 0 ? scene->deadline_ns : UINT64_C(600000000000);
-    if (story->plan.mode != FAULTS_FROM_THEN_ON && scene->deadline_once_ns != 0)
-        options.deadline_ns = scene->deadline_once_ns;
-    if (scene->has_codec) {
+    options.window_ns = tried->window_ns != 0 ? tried->window_ns : BATCH_WINDOW_NONE;
+    options.deadline_ns = tried->deadline_ns != 0 ? tried->deadline_ns : UINT64_C(600000000000);
+    if (scenario->plan.mode != FAULTS_FROM_THEN_ON && tried->deadline_once_ns != 0)
+        options.deadline_ns = tried->deadline_once_ns;
+    if (tried->has_codec) {
         options.resource_size = CODEC_RESOURCE_SIZE;
         options.codec = &codec;
-    } else if (scene->resource_size != 0) {
-        options.resource_size = scene->resource_size;
+    } else if (tried->resource_size != 0) {
+        options.resource_size = tried->resource_size;
     }
     bool was_hit = faults_is_hit();
-    int status = scene->ground->open(scene->ground, &options, &error);
-    check_refusal(story, "opening the store", status, was_hit, false, &error);
+    int status = tried->backend->open(tried->backend, &options, &error);
+    check_refusal(scenario, "opening the store", status, was_hit, false, &error);
     if (status != BATCH_OK)
         return false;
     error = (batch_result){0};
     was_hit = faults_is_hit();
-    status = batch_processor_start(&story->processor, &options, &error);
-    check_refusal(story, "batch_processor_start", status, was_hit,
-                  !scene->ground->tolerates_no_random, &error);
+    status = batch_processor_start(&scenario->processor, &options, &error);
+    check_refusal(scenario, "batch_processor_start", status, was_hit,
+                  !tried->backend->tolerates_no_random, &error);
     if (status == BATCH_OK)
         return true;
-    MUST(story->processor == NULL, "a processor that did not start");
-    scene->ground->close(scene->ground);
+    MUST(scenario->processor == NULL, "a processor that did not start");
+    tried->backend->close(tried->backend);
     return false;
 }
 
 /* With a queue that takes more than a huge page. */
-static void subscribe(struct story *story)
+static void subscribe(struct scenario *scenario)
 {
     batch_subscription_options options = BATCH_SUBSCRIPTION_OPTIONS_INIT;
     options.queue_max = 4096;
     bool was_hit = faults_is_hit();
-    int status = batch_metrics_subscribe(story->processor, &options, &story->subscription);
+    int status = batch_metrics_subscribe(scenario->processor, &options, &scenario->subscription);
     MUST(status == BATCH_OK || status == BATCH_NO_MEMORY, "%s", batch_status_name(status));
     MUST(status == BATCH_OK || faults_is_hit(), "no memory, and no fault");
-    MUST((status == BATCH_OK) == (story->subscription != NULL), "a subscription, or none");
+    MUST((status == BATCH_OK) == (scenario->subscription != NULL), "a subscription, or none");
     MUST(status != BATCH_OK || was_hit || !faults_is_hit() || !faults_is_direct() ||
-             faults_first_kind() != FAULTS_MEMORY || story->scene->sessions > 0,
+             faults_first_kind() != FAULTS_MEMORY || scenario->tried->sessions > 0,
          "subscribed in spite of it");
 }
 
 /* Two operations on each key; half of them handed over alone, half together; one canceled. */
-static void submit_round(struct story *story)
+static void submit_round(struct scenario *scenario)
 {
-    unsigned first = story->jobs_size;
-    unsigned count = 2 * story->scene->keys;
+    unsigned first = scenario->jobs_size;
+    unsigned count = 2 * scenario->tried->keys;
     batch_op *ops[2 * KEYS_MAX];
     for (unsigned i = 0; i < count; i++) {
-        struct job *job = job_new(story, i % story->scene->keys);
+        struct job *job = job_new(scenario, i % scenario->tried->keys);
         job->meddles = job->key == 1;
         ops[i] = &job->op;
     }
-    pthread_mutex_lock(&story->lock);
-    story->left += count;
-    pthread_mutex_unlock(&story->lock);
+    pthread_mutex_lock(&scenario->lock);
+    scenario->left += count;
+    pthread_mutex_unlock(&scenario->lock);
     for (unsigned i = 0; i < count / 2; i++) /* submit itself allocates nothing, so: */
-        MUST(batch_submit(story->processor, ops[i]) == BATCH_OK, "submit");
-    MUST(batch_submit_many(story->processor, ops + count / 2, count - count / 2) == BATCH_OK,
+        MUST(batch_submit(scenario->processor, ops[i]) == BATCH_OK, "submit");
+    MUST(batch_submit_many(scenario->processor, ops + count / 2, count - count / 2) == BATCH_OK,
          "submit_many");
-    batch_cancel(story->processor, &story->jobs[first + count - 1].op);
+    batch_cancel(scenario->processor, &scenario->jobs[first + count - 1].op);
 }
 
-static void wait_for_all(struct story *story)
+static void wait_for_all(struct scenario *scenario)
 {
     faults_exempt_begin();
-    pthread_mutex_lock(&story->lock);
-    while (story->left > 0)
-        pthread_cond_wait(&story->changed, &story->lock);
-    pthread_mutex_unlock(&story->lock);
+    pthread_mutex_lock(&scenario->lock);
+    while (scenario->left > 0)
+        pthread_cond_wait(&scenario->changed, &scenario->lock);
+    pthread_mutex_unlock(&scenario->lock);
     faults_exempt_end();
 }
 
-static void run_one(struct story *story, unsigned key)
+static void run_one(struct scenario *scenario, unsigned key)
 {
-    struct job *job = job_new(story, key);
-    int status = batch_run(story->processor, &job->op, &job->result);
+    struct job *job = job_new(scenario, key);
+    int status = batch_run(scenario->processor, &job->op, &job->result);
     MUST(job->result.status == status, "%d, but in the result %d", status, job->result.status);
     job->answers++;
 }
 
-static void read_metrics(struct story *story)
+static void read_metrics(struct scenario *scenario)
 {
     batch_metric metric;
     int status = BATCH_OK;
-    if (story->subscription == NULL)
+    if (scenario->subscription == NULL)
         return;
     while (status == BATCH_OK) {
-        status = batch_metrics_next(story->subscription, 0, &metric);
+        status = batch_metrics_next(scenario->subscription, 0, &metric);
         MUST(status != BATCH_OK || metric.status == BATCH_OK || metric.error[0] != '\0',
              "a metric without words");
     }
@@ -324,12 +325,12 @@ static void read_metrics(struct story *story)
 /* ---- Afterwards ----------------------------------------------------------------------------- */
 
 /* One that was answered: with a status that is documented for what happened, in words. */
-static void check_answer(const struct story *story, const struct job *job)
+static void check_answer(const struct scenario *scenario, const struct job *job)
 {
     const batch_result *result = &job->result;
-    const struct ground *ground = story->scene->ground;
+    const struct backend *backend = scenario->tried->backend;
     int status = result->status;
-    bool may_fail = faults_is_hit() || ground->hinder != NULL;
+    bool may_fail = faults_is_hit() || backend->hinder != NULL;
     MUST(job->answers == 1, "answered %u times", job->answers);
     MUST(result->message[0] != '\0', "%s without a word", batch_status_name(status));
     switch (status) {
@@ -348,43 +349,43 @@ static void check_answer(const struct story *story, const struct job *job)
         break;
     case BATCH_UNKNOWN:
         MUST(strstr(result->message, "key '") != NULL, "which key? '%s'", result->message);
-        MUST(ground->is_doubtful != NULL && ground->is_doubtful(result), "needless doubt: '%s'",
-             result->message);
+        MUST(backend->may_be_unknown != NULL && backend->may_be_unknown(result),
+             "needless doubt: '%s'", result->message);
         break;
     default:
         wrong("an operation was told %s: %s", batch_status_name(status), result->message);
     }
     MUST(may_fail, "%s, and no fault: %s", batch_status_name(status), result->message);
-    MUST(story->plan.mode != FAULTS_INTERRUPT || ground->hinder != NULL,
+    MUST(scenario->plan.mode != FAULTS_INTERRUPT || backend->hinder != NULL,
          "it was interrupted, no more: %s: %s", batch_status_name(status), result->message);
 }
 
-static void check_answers(const struct story *story)
+static void check_answers(const struct scenario *scenario)
 {
-    for (unsigned i = 0; i < story->jobs_size; i++)
-        check_answer(story, &story->jobs[i]);
+    for (unsigned i = 0; i < scenario->jobs_size; i++)
+        check_answer(scenario, &scenario->jobs[i]);
 }
 
 /* What is stored is what was told. Exempt. */
-static void check_stored(struct story *story)
+static void check_stored(struct scenario *scenario)
 {
-    struct ground *ground = story->scene->ground;
+    struct backend *backend = scenario->tried->backend;
     int64_t must[KEYS_MAX] = {0};
     int64_t may[KEYS_MAX] = {0};
-    for (unsigned i = 0; i < story->jobs_size; i++) {
-        const struct job *job = &story->jobs[i];
+    for (unsigned i = 0; i < scenario->jobs_size; i++) {
+        const struct job *job = &scenario->jobs[i];
         int64_t bit = INT64_C(1) << job->bit;
         if (job->result.status == BATCH_OK)
             must[job->key] |= bit;
         if (batch_may_be_applied(job->result.status))
             may[job->key] |= bit;
     }
-    if (story->is_meddled != 0) {
+    if (scenario->is_meddled != 0) {
         must[1] |= INT64_C(1) << BIT_MEDDLED;
         may[1] |= INT64_C(1) << BIT_MEDDLED;
     }
-    for (unsigned i = 0; i < story->scene->keys; i++) {
-        int64_t number = ground->read(ground, story->keys[i].bytes, story->keys[i].size);
+    for (unsigned i = 0; i < scenario->tried->keys; i++) {
+        int64_t number = backend->read(backend, scenario->keys[i].bytes, scenario->keys[i].size);
         MUST((number & must[i]) == must[i], "key %u: told OK, and not stored: %lx of %lx", i,
              (unsigned long)number, (unsigned long)must[i]);
         MUST((number & ~may[i]) == 0, "key %u: told that it was not, and stored: %lx, not %lx", i,
@@ -394,13 +395,13 @@ static void check_stored(struct story *story)
 
 /* Nothing fails any more. Each key takes an operation again, if not at once: a connection may have
  * to be opened first. */
-static void work_again(struct story *story)
+static void work_again(struct scenario *scenario)
 {
-    for (unsigned i = 0; i < story->scene->keys; i++) {
+    for (unsigned i = 0; i < scenario->tried->keys; i++) {
         int tries = 0;
-        run_one(story, i);
+        run_one(scenario, i);
         for (;;) {
-            struct job *job = &story->jobs[story->jobs_size - 1];
+            struct job *job = &scenario->jobs[scenario->jobs_size - 1];
             int status = job->result.status;
             if (status == BATCH_OK)
                 break;
@@ -409,59 +410,59 @@ static void work_again(struct story *story)
                  batch_status_name(status), job->result.message);
             nanosleep(&(struct timespec){0, 2000000}, NULL);
             if (status != BATCH_UNKNOWN) { /* not applied: its bit is free */
-                story->jobs_size--;
-                story->keys[i].bits--;
+                scenario->jobs_size--;
+                scenario->keys[i].bits--;
             }
-            run_one(story, i);
+            run_one(scenario, i);
         }
     }
 }
 
-static void end(struct story *story)
+static void end(struct scenario *scenario)
 {
-    struct ground *ground = story->scene->ground;
-    MUST(batch_processor_stop(story->processor, BATCH_FOREVER) == 0, "stop");
-    read_metrics(story);
-    batch_metrics_unsubscribe(story->subscription);
-    MUST(batch_processor_free(story->processor) == BATCH_OK, "free");
-    story->processor = NULL;
-    ground->close(ground);
+    struct backend *backend = scenario->tried->backend;
+    MUST(batch_processor_stop(scenario->processor, BATCH_FOREVER) == 0, "stop");
+    read_metrics(scenario);
+    batch_metrics_unsubscribe(scenario->subscription);
+    MUST(batch_processor_free(scenario->processor) == BATCH_OK, "free");
+    scenario->processor = NULL;
+    backend->close(backend);
 }
 
-/* A whole story without a fault. Exempt are only what it stands on. */
-static void tell_plain(struct story *story)
+/* A whole scenario without a fault. Exempt are only what it stands on. */
+static void tell_plain(struct scenario *scenario)
 {
-    MUST(start(story), "it does not start again");
-    work_again(story);
-    end(story);
+    MUST(start(scenario), "it does not start again");
+    work_again(scenario);
+    end(scenario);
 }
 
-static void tell_to_the_end(struct story *story)
+static void tell_to_the_end(struct scenario *scenario)
 {
-    struct ground *ground = story->scene->ground;
-    subscribe(story);
+    struct backend *backend = scenario->tried->backend;
+    subscribe(scenario);
     for (int round = 0; round < ROUNDS; round++) {
-        if (ground->hinder != NULL) {
+        if (backend->hinder != NULL) {
             faults_exempt_begin();
-            ground->hinder(ground);
+            backend->hinder(backend);
             faults_exempt_end();
         }
-        submit_round(story);
-        wait_for_all(story);
-        if (ground->let != NULL) {
+        submit_round(scenario);
+        wait_for_all(scenario);
+        if (backend->let != NULL) {
             faults_exempt_begin();
-            ground->let(ground);
+            backend->let(backend);
             faults_exempt_end();
         }
-        read_metrics(story);
+        read_metrics(scenario);
     }
-    run_one(story, 0);
-    check_answers(story);
+    run_one(scenario, 0);
+    check_answers(scenario);
     if (faults_is_hit()) {
         faults_disarm(); /* else also stopping is part of it */
-        work_again(story);
+        work_again(scenario);
     }
-    end(story);
+    end(scenario);
 }
 
 /* ---- Passes --------------------------------------------------------------------------------- */
@@ -479,34 +480,34 @@ static struct footprint footprint_now(void)
 }
 
 /* One pass; true if nothing failed. */
-static bool tell(const struct scene *scene, const struct faults_plan *plan,
+static bool tell(const struct fault_case *tried, const struct faults_plan *plan,
                  const struct footprint *before)
 {
-    static struct story story;
-    struct ground *ground = scene->ground;
-    story = (struct story){.scene = scene,
-                           .plan = *plan,
-                           .lock = PTHREAD_MUTEX_INITIALIZER,
-                           .changed = PTHREAD_COND_INITIALIZER};
-    told = &story;
+    static struct scenario scenario;
+    struct backend *backend = tried->backend;
+    scenario = (struct scenario){.tried = tried,
+                                 .plan = *plan,
+                                 .lock = PTHREAD_MUTEX_INITIALIZER,
+                                 .changed = PTHREAD_COND_INITIALIZER};
+    told = &scenario;
     passes++;
     alarm(HANG_S);
-    make_keys(&story);
-    ground->state_size = scene->resource_size != 0 ? scene->resource_size : sizeof(int64_t);
+    make_keys(&scenario);
+    backend->state_size = tried->resource_size != 0 ? tried->resource_size : sizeof(int64_t);
     faults_exempt_begin();
-    ground->clear(ground);
+    backend->clear(backend);
     faults_exempt_end();
 
     faults_arm(plan);
-    bool has_started = start(&story);
+    bool has_started = start(&scenario);
     if (has_started)
-        tell_to_the_end(&story);
+        tell_to_the_end(&scenario);
     bool is_hit = faults_disarm();
     if (!has_started)
-        tell_plain(&story);
+        tell_plain(&scenario);
     faults_exempt_begin();
-    check_answers(&story);
-    check_stored(&story);
+    check_answers(&scenario);
+    check_stored(&scenario);
     faults_exempt_end();
     struct footprint after = footprint_now();
     /* One that was joined may be on its way out of the list. */
@@ -524,7 +525,7 @@ static bool tell(const struct scene *scene, const struct faults_plan *plan,
     return !is_hit;
 }
 
-static void sweep(const struct scene *scene)
+static void sweep(const struct fault_case *tried)
 {
     enum { NUMBER_MAX = 100000 };
     struct faults_plan none = {.mode = FAULTS_ONCE, .number = UINT64_MAX};
@@ -532,34 +533,34 @@ static void sweep(const struct scene *scene)
     uint64_t passes_before = passes;
     clock_gettime(CLOCK_MONOTONIC, &from);
     watch();
-    if (scene->prepare != NULL)
-        scene->prepare(scene->ground);
-    tell(scene, &none, NULL); /* what libraries keep for themselves */
+    if (tried->prepare != NULL)
+        tried->prepare(tried->backend);
+    tell(tried, &none, NULL); /* what libraries keep for themselves */
     struct footprint before = footprint_now();
-    MUST(tell(scene, &none, &before), "a fault where there is none");
+    MUST(tell(tried, &none, &before), "a fault where there is none");
     for (int mode = 0; mode < FAULTS_MODES; mode++) {
         struct faults_plan plan = {.mode = (enum faults_mode)mode};
-        plan.number = scene->by_path ? 0 : 1;
+        plan.number = tried->by_path ? 0 : 1;
         uint64_t first = passes;
-        while (!tell(scene, &plan, &before)) {
-            plan.number += scene->by_path ? 0 : 1;
+        while (!tell(tried, &plan, &before)) {
+            plan.number += tried->by_path ? 0 : 1;
             MUST(passes - first < NUMBER_MAX, "no end of faults");
         }
     }
     alarm(0);
     clock_gettime(CLOCK_MONOTONIC, &to);
-    printf("%s: %lu passes, %.1f s\n", scene->name, (unsigned long)(passes - passes_before),
+    printf("%s: %lu passes, %.1f s\n", tried->name, (unsigned long)(passes - passes_before),
            (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9);
     fflush(stdout);
 }
 
-void story_sweep(const struct scene *scenes, size_t scenes_size)
+void scenario_sweep(const struct fault_case *cases, size_t scenes_size)
 {
     for (size_t i = 0; i < scenes_size; i++)
-        sweep(&scenes[i]);
+        sweep(&cases[i]);
 }
 
-void story_report(const char *program)
+void scenario_report(const char *program)
 {
     static const char *const names[FAULTS_KINDS] = {"memory", "threads", "locks", "random",
                                                     "polls",  "sockets", "files", "callbacks",

@@ -13,58 +13,58 @@
 
 #include "faults.h"
 
-/* What a story is told on. All functions but `open`, `close` and `is_doubtful` are called by a
- * thread that is exempt. */
-struct ground {
+/* What a scenario is told on. All functions but `open`, `close` and `may_be_unknown` are called by
+ * a thread that is exempt. */
+struct backend {
     const char *name;
     bool tolerates_no_random; /* its sessions have another source */
 
-    size_t state_size; /* of what is written: a number, and zeros; the scene's */
+    size_t state_size; /* of what is written: a number, and zeros; the tried's */
 
     /* Nothing is stored any more. */
-    void (*clear)(struct ground *ground);
+    void (*clear)(struct backend *backend);
 
     /* Set options->store, or its functions. As public functions say: BATCH_OK, or a status and
      * *reterr. And the end of it, which cannot fail. */
-    int (*open)(struct ground *ground, batch_options *options, batch_result *reterr);
-    void (*close)(struct ground *ground);
+    int (*open)(struct backend *backend, batch_options *options, batch_result *reterr);
+    void (*close)(struct backend *backend);
 
     /* As another process would. 0 if nothing is stored. */
-    int64_t (*read)(struct ground *ground, const void *key, size_t key_size);
-    void (*write)(struct ground *ground, const void *key, size_t key_size, int64_t number);
+    int64_t (*read)(struct backend *backend, const void *key, size_t key_size);
+    void (*write)(struct backend *backend, const void *key, size_t key_size, int64_t number);
 
     /* May an operation have been told BATCH_UNKNOWN like this? NULL: never. */
-    bool (*is_doubtful)(const batch_result *result);
+    bool (*may_be_unknown)(const batch_result *result);
 
     /* Called while operations wait: keep the store from answering in time, and let it. Or NULL: it
      * always answers, and without a fault every operation goes well. `let` may also be there alone,
      * for what happens between rounds. */
-    void (*hinder)(struct ground *ground);
-    void (*let)(struct ground *ground);
+    void (*hinder)(struct backend *backend);
+    void (*let)(struct backend *backend);
 };
 
-struct scene {
+struct fault_case {
     const char *name;
-    struct ground *ground;
+    struct backend *backend;
     unsigned keys;
     uint32_t sessions;
     uint32_t shards;
     uint64_t cache_max;
-    uint64_t window_ns;                     /* 0: none */
-    bool has_codec;                         /* which fails, too */
-    size_t resource_size;                   /* without one; 0: just the number */
-    uint64_t deadline_ns;                   /* 0: none that is ever reached */
-    uint64_t deadline_once_ns;              /* the same, if calls do not fail from then on */
-    bool by_path;                           /* and not each call by its number */
-    void (*prepare)(struct ground *ground); /* once, before it; or NULL */
+    uint64_t window_ns;                       /* 0: none */
+    bool has_codec;                           /* which fails, too */
+    size_t resource_size;                     /* without one; 0: just the number */
+    uint64_t deadline_ns;                     /* 0: none that is ever reached */
+    uint64_t deadline_once_ns;                /* the same, if calls do not fail from then on */
+    bool by_path;                             /* and not each call by its number */
+    void (*prepare)(struct backend *backend); /* once, before it; or NULL */
 };
 
-/* Tell the story of each scene over and over, in each mode with each fault in turn, until nothing
- * is left to fail. What is not as it must be is said, and ends the program with exit 1. */
-void story_sweep(const struct scene *scenes, size_t scenes_size);
+/* Tell the scenario of each tried over and over, in each mode with each fault in turn, until
+ * nothing is left to fail. What is not as it must be is said, and ends the program with exit 1. */
+void scenario_sweep(const struct fault_case *cases, size_t scenes_size);
 
 /* A sum of all, in a line; and the places of faults, if the environment names a file for them
  * (FAULT_PLACES). */
-void story_report(const char *program);
+void scenario_report(const char *program);
 
 #endif

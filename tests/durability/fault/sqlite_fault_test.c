@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 struct file {
-    struct ground ground; /* first */
+    struct backend backend; /* first */
     char folder[64];
     char path[96];
     batch_store *store;
@@ -35,10 +35,10 @@ static void must(bool is_so, const char *what)
     exit(1);
 }
 
-static void file_clear(struct ground *ground)
+static void file_clear(struct backend *backend)
 {
     static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
-    const struct file *file = (const struct file *)ground;
+    const struct file *file = (const struct file *)backend;
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
         char path[128];
         snprintf(path, sizeof path, "%s%s", file->path, suffixes[i]);
@@ -46,9 +46,9 @@ static void file_clear(struct ground *ground)
     }
 }
 
-static int file_open(struct ground *ground, batch_options *options, batch_result *reterr)
+static int file_open(struct backend *backend, batch_options *options, batch_result *reterr)
 {
-    struct file *file = (struct file *)ground;
+    struct file *file = (struct file *)backend;
     batch_sqlite_options store_options = BATCH_SQLITE_OPTIONS_INIT;
     store_options.durability = file->durability;
     int status = batch_sqlite_open(&options->store, file->path, &store_options, reterr);
@@ -56,9 +56,9 @@ static int file_open(struct ground *ground, batch_options *options, batch_result
     return status;
 }
 
-static void file_close(struct ground *ground)
+static void file_close(struct backend *backend)
 {
-    struct file *file = (struct file *)ground;
+    struct file *file = (struct file *)backend;
     if (file->has_holder)
         pthread_join(file->holder, NULL);
     file->has_holder = false;
@@ -74,9 +74,9 @@ static sqlite3 *connect_to(const struct file *file)
     return db;
 }
 
-static int64_t file_read(struct ground *ground, const void *key, size_t key_size)
+static int64_t file_read(struct backend *backend, const void *key, size_t key_size)
 {
-    sqlite3 *db = connect_to((const struct file *)ground);
+    sqlite3 *db = connect_to((const struct file *)backend);
     sqlite3_stmt *select = NULL;
     int64_t number = 0;
     /* Perhaps there is no table yet. */
@@ -114,15 +114,15 @@ static void hold_up(struct file *file)
     file->has_holder = true;
 }
 
-static void set_held_up(struct ground *ground)
+static void set_held_up(struct backend *backend)
 {
-    struct file *file = (struct file *)ground;
+    struct file *file = (struct file *)backend;
     file->is_held_up = !file->is_held_up;
 }
 
-static void file_write(struct ground *ground, const void *key, size_t key_size, int64_t number)
+static void file_write(struct backend *backend, const void *key, size_t key_size, int64_t number)
 {
-    sqlite3 *db = connect_to((const struct file *)ground);
+    sqlite3 *db = connect_to((const struct file *)backend);
     sqlite3_stmt *insert = NULL;
     must(sqlite3_prepare_v2(db,
                             "INSERT INTO batch (key, version, state) "
@@ -134,17 +134,17 @@ static void file_write(struct ground *ground, const void *key, size_t key_size, 
          sqlite3_errmsg(db));
     sqlite3_bind_blob64(insert, 1, key, key_size, SQLITE_STATIC);
     sqlite3_bind_blob64(insert, 2, &number, sizeof number, SQLITE_STATIC);
-    sqlite3_bind_int64(insert, 3, (sqlite3_int64)(ground->state_size - sizeof number));
+    sqlite3_bind_int64(insert, 3, (sqlite3_int64)(backend->state_size - sizeof number));
     must(sqlite3_step(insert) == SQLITE_DONE, sqlite3_errmsg(db));
     sqlite3_finalize(insert);
     must(sqlite3_close(db) == SQLITE_OK, "a plain connection cannot be closed");
-    if (((struct file *)ground)->is_held_up)
-        hold_up((struct file *)ground);
+    if (((struct file *)backend)->is_held_up)
+        hold_up((struct file *)backend);
 }
 
-static void set_careless(struct ground *ground)
+static void set_careless(struct backend *backend)
 {
-    ((struct file *)ground)->durability = BATCH_SQLITE_MAY_LOSE_LAST_COMMITS;
+    ((struct file *)backend)->durability = BATCH_SQLITE_MAY_LOSE_LAST_COMMITS;
 }
 
 /* Only a COMMIT that fails leaves a doubt. (Without memory for a text there is the code alone.) */
@@ -156,22 +156,22 @@ static bool is_by_commit(const batch_result *result)
 
 int main(int argc, char **argv)
 {
-    static struct file file = {.ground = {.name = "sqlite",
-                                          .clear = file_clear,
-                                          .open = file_open,
-                                          .close = file_close,
-                                          .read = file_read,
-                                          .write = file_write,
-                                          .is_doubtful = is_by_commit}};
-    const struct scene scenes[] = {
+    static struct file file = {.backend = {.name = "sqlite",
+                                           .clear = file_clear,
+                                           .open = file_open,
+                                           .close = file_close,
+                                           .read = file_read,
+                                           .write = file_write,
+                                           .may_be_unknown = is_by_commit}};
+    const struct fault_case cases[] = {
         {.name = "SQLite",
-         .ground = &file.ground,
+         .backend = &file.backend,
          .keys = 5,
          .shards = 1,
          .cache_max = 2,
          .by_path = true},
         {.name = "SQLite, two sessions",
-         .ground = &file.ground,
+         .backend = &file.backend,
          .keys = 5,
          .sessions = 2,
          .shards = 1,
@@ -180,14 +180,14 @@ int main(int argc, char **argv)
          .by_path = true},
         {.name = "SQLite, a long log",
          .prepare = set_held_up,
-         .ground = &file.ground,
+         .backend = &file.backend,
          .keys = 5,
          .shards = 1,
          .resource_size = 1200000,
          .by_path = true},
         {.name = "SQLite, which may lose the last commits",
          .prepare = set_careless,
-         .ground = &file.ground,
+         .backend = &file.backend,
          .keys = 2,
          .shards = 1,
          .by_path = true},
@@ -200,9 +200,9 @@ int main(int argc, char **argv)
     bool is_in_memory = access("/dev/shm", W_OK) == 0;
     temporary_folder_make(file.folder, sizeof file.folder, is_in_memory ? "/dev/shm" : "/tmp");
     snprintf(file.path, sizeof file.path, "%s/batch.db", file.folder);
-    story_sweep(scenes, sizeof scenes / sizeof scenes[0]);
-    file_clear(&file.ground);
+    scenario_sweep(cases, sizeof cases / sizeof cases[0]);
+    file_clear(&file.backend);
     temporary_folder_remove(file.folder);
-    story_report(argv[0]);
+    scenario_report(argv[0]);
     return 0;
 }

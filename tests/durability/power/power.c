@@ -1,6 +1,6 @@
 /* power.c: power cuts under the SQLite store of libbatch, on a disk in memory: schedule.h says what
  * is done, ledger.h what must hold. Prints one line of JSON. Exit 0: nothing was wrong (with
- * --control: something was).
+ * --must-find: something was).
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -14,22 +14,22 @@
 #include "schedule.h"
 
 static const char help[] =
-    "usage: power-cuts [--cuts N] [--seed S] [--normal] [--lying] [--control]\n"
+    "usage: power-cuts [--cuts N] [--seed S] [--normal] [--lying] [--must-find]\n"
     "\n"
     "  --cuts N   power cuts (default: POWER_CUTS in the environment, or 200000)\n"
-    "  --seed S   of the first history; later ones have S + 1, S + 2, ...\n"
+    "  --seed S   of the first schedule; later ones have S + 1, S + 2, ...\n"
     "             (default: the clock). What is found wrong is found again with the seed and\n"
     "             the number of cuts printed with it\n"
     "  --normal   open the store with BATCH_SQLITE_MAY_LOSE_LAST_COMMITS\n"
     "  --lying    a disk that says of every sync that it was done, and does nothing\n"
-    "  --control  go on after what is wrong and count it; succeed if operations were lost\n"
+    "  --must-find  go on after what is wrong and count it; succeed if operations were lost\n"
     "  --help     print this\n";
 
 struct arguments {
     uint64_t cuts;
     uint64_t seed;
-    bool is_control;
-    struct history_rules rules;
+    bool must_find;
+    struct schedule_rules rules;
 };
 
 static uint64_t default_cuts(void)
@@ -56,7 +56,7 @@ static struct arguments arguments_of(int argc, char **argv)
         {"seed", required_argument, NULL, 's'},
         {"normal", no_argument, NULL, 'n'},
         {"lying", no_argument, NULL, 'l'},
-        {"control", no_argument, NULL, 'x'},
+        {"must-find", no_argument, NULL, 'x'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -78,7 +78,7 @@ static struct arguments arguments_of(int argc, char **argv)
             arguments.rules.lies = true;
             break;
         case 'x':
-            arguments.is_control = arguments.rules.goes_on = true;
+            arguments.must_find = arguments.rules.goes_on = true;
             break;
         case 'h':
             fputs(help, stdout);
@@ -104,13 +104,13 @@ static void print_findings(const struct arguments *arguments, const struct findi
     static const char *const places[DISK_PLACES] = {"log_write", "log_sync", "main_write",
                                                     "main_sync", "other",    "idle"};
     const struct verdicts *verdicts = &findings->verdicts;
-    printf("{\"rig\":\"power-cuts\",\"durability\":\"%s\",\"lying\":%s,\"seed\":%" PRIu64
-           ",\"cuts\":%" PRIu64 ",\"histories\":%" PRIu64 ",\"operations\":%" PRIu64
+    printf("{\"harness\":\"power-cuts\",\"durability\":\"%s\",\"lying\":%s,\"seed\":%" PRIu64
+           ",\"cuts\":%" PRIu64 ",\"schedules\":%" PRIu64 ",\"operations\":%" PRIu64
            ",\"acknowledged\":%" PRIu64 ",\"unknown\":%" PRIu64 ",\"unknown_applied\":%" PRIu64
            ",\"lost\":%" PRIu64 ",\"ghosts\":%" PRIu64 ",\"broken\":%" PRIu64,
            arguments->rules.durability == BATCH_SQLITE_FULL ? "full" : "normal",
            arguments->rules.lies ? "true" : "false", arguments->seed, findings->cuts,
-           findings->histories, findings->operations, verdicts->acknowledged, verdicts->unknown,
+           findings->schedules, findings->operations, verdicts->acknowledged, verdicts->unknown,
            verdicts->unknown_applied, verdicts->lost, verdicts->ghosts, findings->broken);
     for (int i = 0; i < DISK_PLACES; i++)
         printf(",\"at_%s\":%" PRIu64, places[i], findings->places[i]);
@@ -145,10 +145,10 @@ int main(int argc, char **argv)
     for (uint64_t seed = arguments.seed; findings.cuts < arguments.cuts; seed++) {
         char text[256] = "";
         uint64_t before = findings.cuts;
-        bool was_right = history_run(seed, arguments.cuts - before, &arguments.rules, &findings,
-                                     text, sizeof text);
+        bool was_right = schedule_run(seed, arguments.cuts - before, &arguments.rules, &findings,
+                                      text, sizeof text);
         is_right = is_right && was_right;
-        if (!was_right && !arguments.is_control) {
+        if (!was_right && !arguments.must_find) {
             fprintf(stderr,
                     "power-cuts: wrong: %s\nagain with --seed %" PRIu64 " --cuts %" PRIu64 "\n",
                     text, seed, findings.cuts - before);
@@ -160,7 +160,7 @@ int main(int argc, char **argv)
     if (isatty(STDERR_FILENO))
         fputc('\n', stderr);
     print_findings(&arguments, &findings, seconds_of(CLOCK_MONOTONIC) - began);
-    if (arguments.is_control)
+    if (arguments.must_find)
         return findings.verdicts.lost > 0 ? 0 : 1;
     if (is_right && arguments.cuts >= CUTS_FOR_ALL && !is_all_seen(&findings)) {
         fputs("power-cuts: some kinds of cut or outcome never occurred\n", stderr);

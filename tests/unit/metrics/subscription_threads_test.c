@@ -488,7 +488,7 @@ TEST(test_a_storm_of_workers_readers_and_passers_by)
 
 /* A life: two workers publish to a blocking subscription that is soon full and never read to the
  * end; who ends it first, its owner or the hub, and who is last, is left to chance. */
-struct life {
+struct short_life {
     struct world world;
     batch_subscription *subscriptions[2];
     uint64_t random;
@@ -496,35 +496,35 @@ struct life {
 
 static void unsubscriber_main(void *arg)
 {
-    struct life *life = arg;
+    struct short_life *lived = arg;
     batch_metric metric;
-    for (uint64_t i = 0; i < life->random % 3; i++) {
+    for (uint64_t i = 0; i < lived->random % 3; i++) {
         /* Not for ever: the workers may both wait at the other one. */
-        int status = batch_metrics_next(life->subscriptions[0], 50000, &metric);
+        int status = batch_metrics_next(lived->subscriptions[0], 50000, &metric);
         MUST(status == BATCH_OK || status == BATCH_ENDED || status == BATCH_TIMED_OUT);
     }
-    batch_metrics_unsubscribe(life->subscriptions[life->random / 3 % 2]);
-    batch_metrics_unsubscribe(life->subscriptions[1 - life->random / 3 % 2]);
+    batch_metrics_unsubscribe(lived->subscriptions[lived->random / 3 % 2]);
+    batch_metrics_unsubscribe(lived->subscriptions[1 - lived->random / 3 % 2]);
 }
 
 static void live_once(uint64_t random)
 {
-    struct life life = {.random = random >> 8};
-    world_begin(&life.world);
-    life.subscriptions[0] = subscribe(&life.world, 1, true);
-    life.subscriptions[1] = subscribe(&life.world, 1 + (uint32_t)(random % 2), (random & 2) != 0);
+    struct short_life lived = {.random = random >> 8};
+    world_begin(&lived.world);
+    lived.subscriptions[0] = subscribe(&lived.world, 1, true);
+    lived.subscriptions[1] = subscribe(&lived.world, 1 + (uint32_t)(random % 2), (random & 2) != 0);
     struct worker workers[2];
     for (uint32_t i = 0; i < 2; i++)
-        worker_start(&workers[i], &life.world, i, 5, 8);
+        worker_start(&workers[i], &lived.world, i, 5, 8);
     struct batch__thread unsubscriber;
-    start(&unsubscriber, unsubscriber_main, &life);
+    start(&unsubscriber, unsubscriber_main, &lived);
     if ((random & 4) != 0)
-        batch__hub_end(&life.world.hub); /* while they are at it */
+        batch__hub_end(&lived.world.hub); /* while they are at it */
     for (uint32_t i = 0; i < 2; i++)
         batch__thread_join(&workers[i].thread);
-    batch__hub_destroy(&life.world.hub); /* maybe before the last unsubscribe, maybe after */
+    batch__hub_destroy(&lived.world.hub); /* maybe before the last unsubscribe, maybe after */
     batch__thread_join(&unsubscriber);
-    MUST(life.world.memory.live == 0);
+    MUST(lived.world.memory.live == 0);
 }
 
 TEST(test_many_lives_end_in_every_order)
