@@ -146,9 +146,8 @@ static void count_allocations(enum harness_kind kind, uint32_t sessions, uint32_
     harness_end(&harness);
 }
 
-static void no_allocation_for_each_operation(void **state)
+TEST(no_allocation_for_each_operation)
 {
-    (void)state;
     count_allocations(HARNESS_STORE, 0, 1, BATCH_WINDOW_NONE, 1000); /* a million operations */
     count_allocations(HARNESS_STORE, 2, 2, BATCH_WINDOW_NONE, 100);
     count_allocations(HARNESS_FUNCTIONS, 1, 1, BATCH_WINDOW_NONE, 50);
@@ -165,9 +164,8 @@ static batch_verdict add_and_allocate(void *resource, void *arg)
     return add(resource, arg);
 }
 
-static void counters_see_an_allocation_in_an_operation(void **state)
+TEST(counters_see_an_allocation_in_an_operation)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_STORE);
     struct wheel *wheel = malloc(sizeof *wheel);
@@ -185,9 +183,8 @@ static void counters_see_an_allocation_in_an_operation(void **state)
 }
 
 /* A key longer than what a batch has room for is copied: once for a batch, not for an operation. */
-static void long_key_costs_one_allocation_for_each_batch(void **state)
+TEST(long_key_costs_one_allocation_for_each_batch)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_STORE);
     struct wheel *wheel = malloc(sizeof *wheel);
@@ -205,14 +202,4 @@ static void long_key_costs_one_allocation_for_each_batch(void **state)
     free(wheel);
     harness_free(&harness);
     harness_destroy(&harness);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(no_allocation_for_each_operation),
-        cmocka_unit_test(counters_see_an_allocation_in_an_operation),
-        cmocka_unit_test(long_key_costs_one_allocation_for_each_batch),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,8 @@
 /* cancel_test.c: batch_cancel and start_by_ns, at every point of an operation's life. */
 #include "harness.h"
 
-static void cancel_before_submit_has_no_effect(void **state)
+TEST(cancel_before_submit_has_no_effect)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     struct job job;
@@ -14,9 +13,8 @@ static void cancel_before_submit_has_no_effect(void **state)
     harness_end(&harness);
 }
 
-static void cancel_while_waiting_for_the_load_completes_before_it_ends(void **state)
+TEST(cancel_while_waiting_for_the_load_completes_before_it_ends)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     gate_close(&harness.load_gate);
@@ -43,9 +41,8 @@ static void cancel_while_waiting_for_the_load_completes_before_it_ends(void **st
     harness_destroy(&harness);
 }
 
-static void cancel_while_waiting_for_the_save_before_it_completes_at_once(void **state)
+TEST(cancel_while_waiting_for_the_save_before_it_completes_at_once)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     gate_close(&harness.save_gate);
@@ -67,9 +64,8 @@ static void cancel_while_waiting_for_the_save_before_it_completes_at_once(void *
     harness_destroy(&harness);
 }
 
-static void cancel_while_running_comes_too_late(void **state)
+TEST(cancel_while_running_comes_too_late)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     struct gate gate;
@@ -88,9 +84,8 @@ static void cancel_while_running_comes_too_late(void **state)
     gate_destroy(&gate);
 }
 
-static void cancel_after_completion_has_no_effect(void **state)
+TEST(cancel_after_completion_has_no_effect)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     struct job job;
@@ -103,9 +98,8 @@ static void cancel_after_completion_has_no_effect(void **state)
     harness_end(&harness);
 }
 
-static void cancel_ends_a_blocking_run(void **state)
+TEST(cancel_ends_a_blocking_run)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     gate_close(&harness.load_gate);
@@ -128,9 +122,8 @@ static void cancel_another(struct job *job)
     MUST(batch_cancel(job->harness->processor, &other->op) == BATCH_OK);
 }
 
-static void operation_can_cancel_the_one_behind_it(void **state)
+TEST(operation_can_cancel_the_one_behind_it)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     gate_close(&harness.load_gate);
@@ -150,9 +143,8 @@ static void operation_can_cancel_the_one_behind_it(void **state)
     harness_end(&harness);
 }
 
-static void many_canceled_among_many_are_all_found(void **state)
+TEST(many_canceled_among_many_are_all_found)
 {
-    (void)state;
     enum { JOBS = 20000 };
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
@@ -181,9 +173,8 @@ static void many_canceled_among_many_are_all_found(void **state)
 
 /* ---- start_by_ns ----------------------------------------------------------------------------- */
 
-static void operation_expires_while_it_waits(void **state)
+TEST(operation_expires_while_it_waits)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     gate_close(&harness.save_gate);
@@ -207,9 +198,8 @@ static void operation_expires_while_it_waits(void **state)
     assert_int_equal(waiting[0].runs, 0);
 }
 
-static void operation_that_began_in_time_is_not_expired_by_a_long_save(void **state)
+TEST(operation_that_began_in_time_is_not_expired_by_a_long_save)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     gate_close(&harness.save_gate);
@@ -230,9 +220,8 @@ static void operation_that_began_in_time_is_not_expired_by_a_long_save(void **st
     harness_end(&harness);
 }
 
-static void blocking_run_expires(void **state)
+TEST(blocking_run_expires)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     gate_close(&harness.load_gate);
@@ -243,22 +232,4 @@ static void blocking_run_expires(void **state)
     gate_open(&harness.load_gate);
     harness_end(&harness);
     assert_int_equal(job.runs, 0);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cancel_before_submit_has_no_effect),
-        cmocka_unit_test(cancel_while_waiting_for_the_load_completes_before_it_ends),
-        cmocka_unit_test(cancel_while_waiting_for_the_save_before_it_completes_at_once),
-        cmocka_unit_test(cancel_while_running_comes_too_late),
-        cmocka_unit_test(cancel_after_completion_has_no_effect),
-        cmocka_unit_test(cancel_ends_a_blocking_run),
-        cmocka_unit_test(operation_can_cancel_the_one_behind_it),
-        cmocka_unit_test(many_canceled_among_many_are_all_found),
-        cmocka_unit_test(operation_expires_while_it_waits),
-        cmocka_unit_test(operation_that_began_in_time_is_not_expired_by_a_long_save),
-        cmocka_unit_test(blocking_run_expires),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

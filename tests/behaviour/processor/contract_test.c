@@ -6,9 +6,8 @@
 
 /* ---- Resources ------------------------------------------------------------------------------- */
 
-static void resource_is_zeroed_when_there_is_no_load(void **state)
+TEST(resource_is_zeroed_when_there_is_no_load)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_BARE);
     for (int i = 0; i < 3; i++) {
@@ -35,17 +34,15 @@ static void check_null_resource(enum harness_kind kind)
     harness_end(&harness);
 }
 
-static void resource_is_null_when_its_size_is_0(void **state)
+TEST(resource_is_null_when_its_size_is_0)
 {
-    (void)state;
     check_null_resource(HARNESS_BARE);
     check_null_resource(HARNESS_FUNCTIONS);
     check_null_resource(HARNESS_STORE);
 }
 
-static void save_is_optional(void **state)
+TEST(save_is_optional)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
     harness.options.save = NULL;
@@ -63,9 +60,8 @@ static void save_is_optional(void **state)
     harness_end(&harness);
 }
 
-static void load_is_optional(void **state)
+TEST(load_is_optional)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
     harness.options.load = NULL;
@@ -77,9 +73,8 @@ static void load_is_optional(void **state)
     harness_end(&harness);
 }
 
-static void what_load_sets_in_the_call_save_finds(void **state)
+TEST(what_load_sets_in_the_call_save_finds)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
     assert_int_equal(batch_memory_write(harness.wrapper.inner, "k", 1, &(int64_t){1}, 8), BATCH_OK);
@@ -93,9 +88,8 @@ static void what_load_sets_in_the_call_save_finds(void **state)
     harness_end(&harness);
 }
 
-static void release_comes_once_for_each_loaded_resource(void **state)
+TEST(release_comes_once_for_each_loaded_resource)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     harness_add(&harness, "k", 1);
@@ -151,9 +145,8 @@ static void *run_many(void *arg)
     return NULL;
 }
 
-static void operations_of_a_key_never_overlap(void **state)
+TEST(operations_of_a_key_never_overlap)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
     harness.options.shards = 2;
@@ -170,9 +163,8 @@ static void operations_of_a_key_never_overlap(void **state)
     harness_end(&harness);
 }
 
-static void each_operation_sees_the_one_before_it(void **state)
+TEST(each_operation_sees_the_one_before_it)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     gate_close(&harness.load_gate);
@@ -191,9 +183,8 @@ static void each_operation_sees_the_one_before_it(void **state)
     harness_end(&harness);
 }
 
-static void keys_are_bytes_of_any_kind_and_length(void **state)
+TEST(keys_are_bytes_of_any_kind_and_length)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_STORE);
     char *longest = calloc(1, BATCH_KEY_SIZE_MAX + 1);
@@ -257,9 +248,8 @@ static int load_blocked(batch_call *call, void *resource, void *arg)
     return BATCH_OK;
 }
 
-static void signals_are_blocked_in_the_librarys_threads_and_no_others(void **state)
+TEST(signals_are_blocked_in_the_librarys_threads_and_no_others)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
     harness.options.load = load_blocked;
@@ -282,9 +272,8 @@ static batch_subscription *subscribe(struct harness *harness)
     return subscription;
 }
 
-static void window_is_100_ms_and_deadline_twice_that_by_default(void **state)
+TEST(window_is_100_ms_and_deadline_twice_that_by_default)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
     harness.options.window_ns = 0;
@@ -303,9 +292,8 @@ static void window_is_100_ms_and_deadline_twice_that_by_default(void **state)
     harness_end(&harness);
 }
 
-static void window_without_end_is_ended_by_stop(void **state)
+TEST(window_without_end_is_ended_by_stop)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
     harness.options.window_ns = BATCH_WINDOW_NONE - 1;
@@ -321,9 +309,8 @@ static void window_without_end_is_ended_by_stop(void **state)
     harness_destroy(&harness);
 }
 
-static void batch_takes_operations_for_at_least_the_window(void **state)
+TEST(batch_takes_operations_for_at_least_the_window)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
     harness.options.window_ns = 10 * MS;
@@ -349,9 +336,8 @@ static void run_past_the_window(struct job *job)
         continue;
 }
 
-static void operation_that_runs_past_the_window_ends_its_batch(void **state)
+TEST(operation_that_runs_past_the_window_ends_its_batch)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
     harness.options.window_ns = 20 * MS;
@@ -389,9 +375,8 @@ static void take_a_millisecond(struct job *job)
         continue;
 }
 
-static void short_operations_that_together_run_past_the_window_end_their_batch(void **state)
+TEST(short_operations_that_together_run_past_the_window_end_their_batch)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
     harness.options.window_ns = 20 * MS;
@@ -417,9 +402,8 @@ static void short_operations_that_together_run_past_the_window_end_their_batch(v
     gate_destroy(&gate);
 }
 
-static void operations_expire_behind_short_ones_that_together_take_long(void **state)
+TEST(operations_expire_behind_short_ones_that_together_take_long)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     struct job jobs[SHORT_OPS];
@@ -438,9 +422,8 @@ static void operations_expire_behind_short_ones_that_together_take_long(void **s
 
 /* ---- Subscriptions --------------------------------------------------------------------------- */
 
-static void every_subscriber_sees_every_batch(void **state)
+TEST(every_subscriber_sees_every_batch)
 {
-    (void)state;
     enum { SUBSCRIBERS = 3, BATCHES = 20 };
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
@@ -475,9 +458,8 @@ static void *read_until_the_end(void *arg)
     return NULL;
 }
 
-static void stop_ends_subscriptions_whose_readers_wait(void **state)
+TEST(stop_ends_subscriptions_whose_readers_wait)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     batch_subscription *subscription = subscribe(&harness);
@@ -490,9 +472,8 @@ static void stop_ends_subscriptions_whose_readers_wait(void **state)
     harness_destroy(&harness);
 }
 
-static void subscribing_after_stop_gives_an_ended_subscription(void **state)
+TEST(subscribing_after_stop_gives_an_ended_subscription)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     harness_add(&harness, "k", 1);
@@ -506,9 +487,8 @@ static void subscribing_after_stop_gives_an_ended_subscription(void **state)
     harness_destroy(&harness);
 }
 
-static void stats_add_up(void **state)
+TEST(stats_add_up)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     harness_add(&harness, "a", 1);
@@ -533,31 +513,4 @@ static void stats_add_up(void **state)
     assert_int_equal(stats.save_group.sum, 3);
     harness_free(&harness);
     harness_destroy(&harness);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(resource_is_zeroed_when_there_is_no_load),
-        cmocka_unit_test(resource_is_null_when_its_size_is_0),
-        cmocka_unit_test(save_is_optional),
-        cmocka_unit_test(load_is_optional),
-        cmocka_unit_test(what_load_sets_in_the_call_save_finds),
-        cmocka_unit_test(release_comes_once_for_each_loaded_resource),
-        cmocka_unit_test(operations_of_a_key_never_overlap),
-        cmocka_unit_test(each_operation_sees_the_one_before_it),
-        cmocka_unit_test(keys_are_bytes_of_any_kind_and_length),
-        cmocka_unit_test(signals_are_blocked_in_the_librarys_threads_and_no_others),
-        cmocka_unit_test(window_is_100_ms_and_deadline_twice_that_by_default),
-        cmocka_unit_test(window_without_end_is_ended_by_stop),
-        cmocka_unit_test(batch_takes_operations_for_at_least_the_window),
-        cmocka_unit_test(operation_that_runs_past_the_window_ends_its_batch),
-        cmocka_unit_test(short_operations_that_together_run_past_the_window_end_their_batch),
-        cmocka_unit_test(operations_expire_behind_short_ones_that_together_take_long),
-        cmocka_unit_test(every_subscriber_sees_every_batch),
-        cmocka_unit_test(stop_ends_subscriptions_whose_readers_wait),
-        cmocka_unit_test(subscribing_after_stop_gives_an_ended_subscription),
-        cmocka_unit_test(stats_add_up),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

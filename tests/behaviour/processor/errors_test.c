@@ -5,6 +5,53 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* ---- Misuse ---------------------------------------------------------------------------------- */
+
+/* First, while there is only one thread: a child is made. */
+
+static int finish_early(batch_call *call, void *resource, void *arg)
+{
+    (void)resource;
+    (void)arg;
+    batch_call_finish(call, BATCH_OK);
+    return BATCH_OK; /* and it is finished again with this */
+}
+
+static batch_verdict do_nothing(void *resource, void *arg)
+{
+    (void)resource;
+    (void)arg;
+    return BATCH_UNCHANGED;
+}
+
+static void misuse(void)
+{
+    batch_options options = BATCH_OPTIONS_INIT;
+    options.load = finish_early;
+    options.sessions = 0;
+    options.window_ns = BATCH_WINDOW_NONE;
+    batch_processor *processor = NULL;
+    MUST(batch_processor_start(&processor, &options, NULL) == BATCH_OK);
+    batch_op op = BATCH_OP_INIT;
+    op.run = do_nothing;
+    batch_run(processor, &op, NULL);
+}
+
+TEST(call_finished_twice_aborts)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        signal(SIGABRT, SIG_DFL); /* cmocka's handler would take it for a failed test */
+        misuse();
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+}
+
 /* ---- Outcomes -------------------------------------------------------------------------------- */
 
 /* What a function or store may return, and how the batch ends. */
@@ -56,9 +103,8 @@ static void check_outcomes(enum harness_kind kind, uint32_t sessions)
     harness_end(&harness);
 }
 
-static void whatever_a_store_returns_becomes_one_of_four_outcomes(void **state)
+TEST(whatever_a_store_returns_becomes_one_of_four_outcomes)
 {
-    (void)state;
     check_outcomes(HARNESS_FUNCTIONS, 0);
     check_outcomes(HARNESS_FUNCTIONS, 1);
     check_outcomes(HARNESS_STORE, 0);
@@ -90,9 +136,8 @@ static void expect_message(int load_status, int save_status, const char *message
     harness_end(&harness);
 }
 
-static void messages_have_stage_key_and_the_stores_code_and_text(void **state)
+TEST(messages_have_stage_key_and_the_stores_code_and_text)
 {
-    (void)state;
     expect_message(BATCH_LOAD_FAILED, BATCH_OK, "could not load key 'account-7': the reason");
     expect_message(BATCH_OK, BATCH_SAVE_FAILED, "could not save key 'account-7': the reason");
     expect_message(BATCH_OK, BATCH_CONFLICT,
@@ -101,9 +146,8 @@ static void messages_have_stage_key_and_the_stores_code_and_text(void **state)
                    "outcome unknown, may or may not have saved key 'account-7': the reason");
 }
 
-static void failure_without_a_text_still_has_a_message(void **state)
+TEST(failure_without_a_text_still_has_a_message)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
     harness_fault(&harness, BATCH_OK, BATCH_SAVE_FAILED, 0, NULL);
@@ -121,9 +165,8 @@ static void failure_without_a_text_still_has_a_message(void **state)
     harness_end(&harness);
 }
 
-static void long_text_is_cut(void **state)
+TEST(long_text_is_cut)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
     char text[5000];
@@ -151,9 +194,8 @@ static void expect_key_shown(struct harness *harness, const void *key, size_t ke
     assert_string_equal(job.result.message, message);
 }
 
-static void keys_are_shown_readably(void **state)
+TEST(keys_are_shown_readably)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
     harness_fault(&harness, BATCH_OK, BATCH_SAVE_FAILED, 0, NULL);
@@ -201,9 +243,8 @@ static int refuse_to_save(batch_call *call, void *resource, void *arg)
     return BATCH_SAVE_FAILED;
 }
 
-static void error_of_a_load_that_went_well_is_not_reported_for_the_save(void **state)
+TEST(error_of_a_load_that_went_well_is_not_reported_for_the_save)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
     harness.options.load = load_with_a_warning;
@@ -218,9 +259,8 @@ static void error_of_a_load_that_went_well_is_not_reported_for_the_save(void **s
     harness_end(&harness);
 }
 
-static void error_of_a_load_that_nobody_waits_for_is_freed(void **state)
+TEST(error_of_a_load_that_nobody_waits_for_is_freed)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
     harness_fault(&harness, BATCH_LOAD_FAILED, BATCH_OK, 1, "nobody hears this");
@@ -288,9 +328,8 @@ static void check_codec(int decode_status, int encode_status, int expected, int 
     harness_destroy(&harness);
 }
 
-static void codec_that_fails_fails_the_load_or_the_save(void **state)
+TEST(codec_that_fails_fails_the_load_or_the_save)
 {
-    (void)state;
     check_codec(BATCH_OK, BATCH_OK, BATCH_OK, 0, "done", 1);
     check_codec(-71, BATCH_OK, BATCH_LOAD_FAILED, -71,
                 "could not load key 'k': the codec could not decode the stored state", 0);
@@ -298,9 +337,8 @@ static void codec_that_fails_fails_the_load_or_the_save(void **state)
                 "could not save key 'k': the codec could not encode the resource", 1);
 }
 
-static void stored_state_of_another_size_cannot_be_loaded_without_a_codec(void **state)
+TEST(stored_state_of_another_size_cannot_be_loaded_without_a_codec)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_STORE);
     assert_int_equal(batch_memory_write(harness.wrapper.inner, "k", 1, "abc", 3), BATCH_OK);
@@ -310,67 +348,4 @@ static void stored_state_of_another_size_cannot_be_loaded_without_a_codec(void *
     assert_int_equal(job_run(&job), BATCH_LOAD_FAILED);
     assert_non_null(strstr(job.result.message, "has 3 bytes, but resource_size is 8"));
     harness_end(&harness);
-}
-
-/* ---- Misuse ---------------------------------------------------------------------------------- */
-
-static int finish_early(batch_call *call, void *resource, void *arg)
-{
-    (void)resource;
-    (void)arg;
-    batch_call_finish(call, BATCH_OK);
-    return BATCH_OK; /* and it is finished again with this */
-}
-
-static batch_verdict do_nothing(void *resource, void *arg)
-{
-    (void)resource;
-    (void)arg;
-    return BATCH_UNCHANGED;
-}
-
-static void misuse(void)
-{
-    batch_options options = BATCH_OPTIONS_INIT;
-    options.load = finish_early;
-    options.sessions = 0;
-    options.window_ns = BATCH_WINDOW_NONE;
-    batch_processor *processor = NULL;
-    MUST(batch_processor_start(&processor, &options, NULL) == BATCH_OK);
-    batch_op op = BATCH_OP_INIT;
-    op.run = do_nothing;
-    batch_run(processor, &op, NULL);
-}
-
-static void call_finished_twice_aborts(void **state)
-{
-    (void)state;
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        signal(SIGABRT, SIG_DFL); /* cmocka's handler would take it for a failed test */
-        misuse();
-        _exit(0);
-    }
-    int status = 0;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status));
-    assert_int_equal(WTERMSIG(status), SIGABRT);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(call_finished_twice_aborts), /* first: it forks */
-        cmocka_unit_test(whatever_a_store_returns_becomes_one_of_four_outcomes),
-        cmocka_unit_test(messages_have_stage_key_and_the_stores_code_and_text),
-        cmocka_unit_test(failure_without_a_text_still_has_a_message),
-        cmocka_unit_test(long_text_is_cut),
-        cmocka_unit_test(keys_are_shown_readably),
-        cmocka_unit_test(error_of_a_load_that_went_well_is_not_reported_for_the_save),
-        cmocka_unit_test(error_of_a_load_that_nobody_waits_for_is_freed),
-        cmocka_unit_test(codec_that_fails_fails_the_load_or_the_save),
-        cmocka_unit_test(stored_state_of_another_size_cannot_be_loaded_without_a_codec),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,9 +4,8 @@
 
 /* ---- Natural batching ------------------------------------------------------------------------ */
 
-static void lone_operation_does_not_wait_for_others(void **state)
+TEST(lone_operation_does_not_wait_for_others)
 {
-    (void)state;
     for (uint32_t sessions = 0; sessions < 3; sessions++) {
         struct harness harness;
         harness_init(&harness, HARNESS_STORE);
@@ -27,9 +26,8 @@ static void lone_operation_does_not_wait_for_others(void **state)
     }
 }
 
-static void operations_gather_while_their_key_is_saved(void **state)
+TEST(operations_gather_while_their_key_is_saved)
 {
-    (void)state;
     enum { JOBS = 50 };
     for (uint32_t sessions = 1; sessions < 3; sessions++) {
         struct harness harness;
@@ -59,9 +57,8 @@ static void operations_gather_while_their_key_is_saved(void **state)
 }
 
 /* With one session, even other keys wait: for the session. */
-static void batch_stays_open_while_the_only_session_is_busy(void **state)
+TEST(batch_stays_open_while_the_only_session_is_busy)
 {
-    (void)state;
     enum { JOBS = 20 };
     struct harness harness;
     harness_begin(&harness, HARNESS_STORE);
@@ -91,9 +88,8 @@ static void batch_stays_open_while_the_only_session_is_busy(void **state)
     harness_end(&harness);
 }
 
-static void worker_that_calls_the_store_itself_gathers_meanwhile(void **state)
+TEST(worker_that_calls_the_store_itself_gathers_meanwhile)
 {
-    (void)state;
     enum { JOBS = 50 };
     struct harness harness;
     harness_init(&harness, HARNESS_STORE);
@@ -117,9 +113,8 @@ static void worker_that_calls_the_store_itself_gathers_meanwhile(void **state)
 }
 
 /* Batches that need no save close without the store's saying so. */
-static void batches_that_change_nothing_all_end(void **state)
+TEST(batches_that_change_nothing_all_end)
 {
-    (void)state;
     enum { JOBS = 100 };
     enum harness_kind kinds[] = {HARNESS_STORE, HARNESS_FUNCTIONS, HARNESS_BARE};
     for (size_t kind = 0; kind < 3; kind++) {
@@ -178,9 +173,8 @@ static void await_all(struct crowd *crowd)
     free(crowd);
 }
 
-static void held_save_gathers_the_calls_of_many_keys_into_few_groups(void **state)
+TEST(held_save_gathers_the_calls_of_many_keys_into_few_groups)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_STORE);
     struct job first;
@@ -200,9 +194,8 @@ static void held_save_gathers_the_calls_of_many_keys_into_few_groups(void **stat
     harness_end(&harness);
 }
 
-static void windows_that_end_together_are_saved_together(void **state)
+TEST(windows_that_end_together_are_saved_together)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_STORE);
     harness.options.window_ns = LONG_NS;
@@ -225,9 +218,8 @@ static void windows_that_end_together_are_saved_together(void **state)
     harness_destroy(&harness);
 }
 
-static void group_max_is_respected(void **state)
+TEST(group_max_is_respected)
 {
-    (void)state;
     for (uint32_t sessions = 0; sessions < 3; sessions++) {
         struct harness harness;
         harness_init(&harness, HARNESS_STORE);
@@ -257,9 +249,8 @@ static void group_max_is_respected(void **state)
     }
 }
 
-static void sessions_are_the_limit_on_calls_at_a_time(void **state)
+TEST(sessions_are_the_limit_on_calls_at_a_time)
 {
-    (void)state;
     enum { SESSIONS = 3, JOBS = 30 };
     struct harness harness;
     harness_init(&harness, HARNESS_STORE);
@@ -286,9 +277,8 @@ static void sessions_are_the_limit_on_calls_at_a_time(void **state)
     harness_end(&harness);
 }
 
-static void one_failed_call_of_a_group_decides_for_no_other(void **state)
+TEST(one_failed_call_of_a_group_decides_for_no_other)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_STORE);
     struct job first;
@@ -306,21 +296,4 @@ static void one_failed_call_of_a_group_decides_for_no_other(void **state)
     }
     harness_end(&harness);
     free(crowd);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lone_operation_does_not_wait_for_others),
-        cmocka_unit_test(operations_gather_while_their_key_is_saved),
-        cmocka_unit_test(batch_stays_open_while_the_only_session_is_busy),
-        cmocka_unit_test(worker_that_calls_the_store_itself_gathers_meanwhile),
-        cmocka_unit_test(batches_that_change_nothing_all_end),
-        cmocka_unit_test(held_save_gathers_the_calls_of_many_keys_into_few_groups),
-        cmocka_unit_test(windows_that_end_together_are_saved_together),
-        cmocka_unit_test(group_max_is_respected),
-        cmocka_unit_test(sessions_are_the_limit_on_calls_at_a_time),
-        cmocka_unit_test(one_failed_call_of_a_group_decides_for_no_other),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

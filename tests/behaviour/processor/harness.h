@@ -20,20 +20,15 @@
 #include <batch/store.h>
 
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "allocator.h"
 #include "gate.h"
 #include "must.h"
 #include "store_wrapper.h"
+#include "test.h"
 
 #define MS 1000000u
 

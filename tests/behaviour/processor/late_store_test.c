@@ -36,9 +36,8 @@ static void late_close(struct late_memory *memory)
 
 /* ---- Tests ----------------------------------------------------------------------------------- */
 
-static void calls_may_be_finished_later_from_another_thread(void **state)
+TEST(calls_may_be_finished_later_from_another_thread)
 {
-    (void)state;
     enum { JOBS = 400 };
     for (uint32_t sessions = 0; sessions < 3; sessions++) {
         for (uint32_t shards = 1; shards < 4; shards += 2) {
@@ -69,9 +68,8 @@ static void calls_may_be_finished_later_from_another_thread(void **state)
     }
 }
 
-static void worker_goes_on_while_a_late_store_has_its_calls(void **state)
+TEST(worker_goes_on_while_a_late_store_has_its_calls)
 {
-    (void)state;
     struct late_memory memory;
     late_open(&memory);
     late_store_hold(&memory.late, true);
@@ -95,9 +93,8 @@ static void worker_goes_on_while_a_late_store_has_its_calls(void **state)
     late_close(&memory);
 }
 
-static void stop_waits_for_a_late_store(void **state)
+TEST(stop_waits_for_a_late_store)
 {
-    (void)state;
     for (uint32_t sessions = 0; sessions < 2; sessions++) {
         struct late_memory memory;
         late_open(&memory);
@@ -123,9 +120,8 @@ static void stop_waits_for_a_late_store(void **state)
 }
 
 /* The thread that finishes the last call may still be in batch_call_finish when stop returns. */
-static void processor_may_be_freed_as_soon_as_a_late_store_has_finished(void **state)
+TEST(processor_may_be_freed_as_soon_as_a_late_store_has_finished)
 {
-    (void)state;
     struct late_memory memory;
     late_open(&memory);
     for (int i = 0; i < 1500; i++) {
@@ -141,15 +137,4 @@ static void processor_may_be_freed_as_soon_as_a_late_store_has_finished(void **s
         assert_int_equal(job.result.status, BATCH_OK);
     }
     late_close(&memory);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(calls_may_be_finished_later_from_another_thread),
-        cmocka_unit_test(worker_goes_on_while_a_late_store_has_its_calls),
-        cmocka_unit_test(stop_waits_for_a_late_store),
-        cmocka_unit_test(processor_may_be_freed_as_soon_as_a_late_store_has_finished),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -130,25 +130,22 @@ static void sweep(enum harness_kind kind, uint32_t sessions, bool fails_from_the
     assert_true(fail_at > 10); /* it did fail many times */
 }
 
-static void any_one_allocation_may_fail(void **state)
+TEST(any_one_allocation_may_fail)
 {
-    (void)state;
     sweep(HARNESS_FUNCTIONS, 1, false);
     sweep(HARNESS_STORE, 2, false);
     sweep(HARNESS_STORE, 0, false);
 }
 
-static void all_allocations_from_any_one_on_may_fail(void **state)
+TEST(all_allocations_from_any_one_on_may_fail)
 {
-    (void)state;
     sweep(HARNESS_FUNCTIONS, 1, true);
     sweep(HARNESS_STORE, 2, true);
     sweep(HARNESS_STORE, 0, true);
 }
 
-static void operation_refused_for_memory_fails_and_the_next_may_succeed(void **state)
+TEST(operation_refused_for_memory_fails_and_the_next_may_succeed)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     harness.memory.fail_at = harness.memory.taken + 1;
@@ -159,14 +156,4 @@ static void operation_refused_for_memory_fails_and_the_next_may_succeed(void **s
     assert_int_equal(harness_loads(&harness), 0);
     assert_int_equal(job_run(&job), BATCH_OK);
     harness_end(&harness);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(any_one_allocation_may_fail),
-        cmocka_unit_test(all_allocations_from_any_one_on_may_fail),
-        cmocka_unit_test(operation_refused_for_memory_fails_and_the_next_may_succeed),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

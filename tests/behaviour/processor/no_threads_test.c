@@ -54,18 +54,16 @@ static void check_refused_thread(uint32_t sessions, unsigned number)
     harness_end(&harness);
 }
 
-static void refused_thread_fails_the_start_and_undoes_it(void **state)
+TEST(refused_thread_fails_the_start_and_undoes_it)
 {
-    (void)state;
     for (unsigned number = 1; number <= SESSIONS + SHARDS; number++)
         check_refused_thread(SESSIONS, number);
     for (unsigned number = 1; number <= SHARDS; number++)
         check_refused_thread(0, number);
 }
 
-static void refused_lock_fails_the_start_and_undoes_it(void **state)
+TEST(refused_lock_fails_the_start_and_undoes_it)
 {
-    (void)state;
     bool has_started = false;
     for (unsigned number = 1; !has_started; number++) {
         struct harness harness;
@@ -89,9 +87,8 @@ static void refused_lock_fails_the_start_and_undoes_it(void **state)
     }
 }
 
-static void blocking_run_that_cannot_make_its_lock_is_refused(void **state)
+TEST(blocking_run_that_cannot_make_its_lock_is_refused)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_STORE);
     struct job job;
@@ -102,14 +99,4 @@ static void blocking_run_that_cannot_make_its_lock_is_refused(void **state)
     assert_true(status == BATCH_NO_MEMORY || status == BATCH_SYSTEM);
     assert_int_equal(job_run(&job), BATCH_OK);
     harness_end(&harness);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(refused_thread_fails_the_start_and_undoes_it),
-        cmocka_unit_test(refused_lock_fails_the_start_and_undoes_it),
-        cmocka_unit_test(blocking_run_that_cannot_make_its_lock_is_refused),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,9 +18,8 @@ static void expect_invalid(const batch_options *options, const char *message)
     assert_int_equal(batch_processor_start(&processor, options, NULL), BATCH_INVALID);
 }
 
-static void numbers_out_of_range_are_refused(void **state)
+TEST(numbers_out_of_range_are_refused)
 {
-    (void)state;
     batch_options options = BATCH_OPTIONS_INIT;
     options.sessions = 1025;
     expect_invalid(&options, "options: sessions exceeds 1,024");
@@ -35,9 +34,8 @@ static void numbers_out_of_range_are_refused(void **state)
     expect_invalid(&options, "options: group_max exceeds 65,536");
 }
 
-static void deadline_shorter_than_the_window_is_refused(void **state)
+TEST(deadline_shorter_than_the_window_is_refused)
 {
-    (void)state;
     batch_options options = BATCH_OPTIONS_INIT;
     options.window_ns = 10 * MS;
     options.deadline_ns = 10 * MS - 1;
@@ -48,9 +46,8 @@ static void deadline_shorter_than_the_window_is_refused(void **state)
                    "options: deadline_ns is shorter than window_ns: every save would miss it");
 }
 
-static void size_and_pointers_are_looked_at(void **state)
+TEST(size_and_pointers_are_looked_at)
 {
-    (void)state;
     batch_processor *processor = NULL;
     batch_options options = BATCH_OPTIONS_INIT;
     batch_result error;
@@ -77,9 +74,8 @@ static void give(void *memory, void *arg)
     free(memory);
 }
 
-static void half_an_allocator_is_refused(void **state)
+TEST(half_an_allocator_is_refused)
 {
-    (void)state;
     batch_options options = BATCH_OPTIONS_INIT;
     options.allocator.allocate = take;
     expect_invalid(&options, "options: allocator needs both functions or neither");
@@ -103,9 +99,8 @@ static void release_nothing(void *resource, void *arg)
     (void)arg;
 }
 
-static void store_and_functions_exclude_each_other(void **state)
+TEST(store_and_functions_exclude_each_other)
 {
-    (void)state;
     const char *message = "options: load, save and release replace a store: set one or the other";
     batch_options options = BATCH_OPTIONS_INIT;
     assert_int_equal(batch_memory_open(&options.store), BATCH_OK);
@@ -120,9 +115,8 @@ static void store_and_functions_exclude_each_other(void **state)
     assert_int_equal(batch_store_close(options.store), BATCH_OK); /* refused: not in use */
 }
 
-static void store_that_lacks_something_is_refused(void **state)
+TEST(store_that_lacks_something_is_refused)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_STORE);
     const char *message =
@@ -162,9 +156,8 @@ static int encode(void *resource, const void **ret_bytes, size_t *ret_bytes_size
     return BATCH_OK;
 }
 
-static void codec_is_for_a_store_and_needs_both_ways(void **state)
+TEST(codec_is_for_a_store_and_needs_both_ways)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_STORE);
     batch_codec codec = {sizeof codec, decode, encode, NULL, NULL};
@@ -188,9 +181,8 @@ static void codec_is_for_a_store_and_needs_both_ways(void **state)
 
 /* ---- Sessions -------------------------------------------------------------------------------- */
 
-static void session_that_cannot_be_opened_fails_the_start_and_closes_the_others(void **state)
+TEST(session_that_cannot_be_opened_fails_the_start_and_closes_the_others)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_STORE);
     harness.options.sessions = 3;
@@ -221,9 +213,8 @@ static void session_that_cannot_be_opened_fails_the_start_and_closes_the_others(
     harness_destroy(&harness);
 }
 
-static void each_session_thread_has_a_session_and_each_worker_without_them(void **state)
+TEST(each_session_thread_has_a_session_and_each_worker_without_them)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_STORE);
     harness.options.sessions = 5;
@@ -242,9 +233,8 @@ static void each_session_thread_has_a_session_and_each_worker_without_them(void 
     harness_end(&harness);
 }
 
-static void the_most_shards_work(void **state)
+TEST(the_most_shards_work)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
     harness.options.sessions = 0;
@@ -265,9 +255,8 @@ static void the_most_shards_work(void **state)
     free(jobs);
 }
 
-static void options_may_be_gone_after_the_start(void **state)
+TEST(options_may_be_gone_after_the_start)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_STORE);
     batch_codec codec = {sizeof codec, decode, encode, NULL, NULL};
@@ -277,22 +266,4 @@ static void options_may_be_gone_after_the_start(void **state)
     memset(&codec, 0xff, sizeof codec);
     harness_add(&harness, "k", 1);
     harness_end(&harness);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers_out_of_range_are_refused),
-        cmocka_unit_test(deadline_shorter_than_the_window_is_refused),
-        cmocka_unit_test(size_and_pointers_are_looked_at),
-        cmocka_unit_test(half_an_allocator_is_refused),
-        cmocka_unit_test(store_and_functions_exclude_each_other),
-        cmocka_unit_test(store_that_lacks_something_is_refused),
-        cmocka_unit_test(codec_is_for_a_store_and_needs_both_ways),
-        cmocka_unit_test(session_that_cannot_be_opened_fails_the_start_and_closes_the_others),
-        cmocka_unit_test(each_session_thread_has_a_session_and_each_worker_without_them),
-        cmocka_unit_test(the_most_shards_work),
-        cmocka_unit_test(options_may_be_gone_after_the_start),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

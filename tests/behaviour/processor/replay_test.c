@@ -24,9 +24,8 @@ static void somebody_else_adds_once(struct job *job)
         somebody_else_adds(job);
 }
 
-static void a_conflict_is_replayed_on_what_is_stored(void **state)
+TEST(a_conflict_is_replayed_on_what_is_stored)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_STORE);
     harness.options.replays_max = 2;
@@ -56,9 +55,8 @@ static void a_conflict_is_replayed_on_what_is_stored(void **state)
     harness_end(&harness);
 }
 
-static void a_conflict_that_does_not_end_is_reported_with_its_reason(void **state)
+TEST(a_conflict_that_does_not_end_is_reported_with_its_reason)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_STORE);
     harness.options.replays_max = 3;
@@ -76,9 +74,8 @@ static void a_conflict_that_does_not_end_is_reported_with_its_reason(void **stat
     harness_end(&harness);
 }
 
-static void without_the_option_nothing_runs_again(void **state)
+TEST(without_the_option_nothing_runs_again)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_STORE);
     struct job job;
@@ -97,9 +94,8 @@ static void cancel_itself(struct job *job)
     batch_cancel(job->harness->processor, &job->op);
 }
 
-static void the_canceled_leave_a_replay(void **state)
+TEST(the_canceled_leave_a_replay)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_STORE);
     harness.options.replays_max = 2;
@@ -123,9 +119,8 @@ static void the_canceled_leave_a_replay(void **state)
 
 /* ---- Kept resources -------------------------------------------------------------------------- */
 
-static void a_cached_resource_is_not_loaded_again(void **state)
+TEST(a_cached_resource_is_not_loaded_again)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_STORE);
     harness.options.resource_cache_max = 10;
@@ -149,9 +144,8 @@ static void a_cached_resource_is_not_loaded_again(void **state)
     harness_end(&harness);
 }
 
-static void what_is_read_is_never_older_than_what_is_stored(void **state)
+TEST(what_is_read_is_never_older_than_what_is_stored)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_STORE);
     harness.options.resource_cache_max = 10;
@@ -169,9 +163,8 @@ static void what_is_read_is_never_older_than_what_is_stored(void **state)
     harness_end(&harness);
 }
 
-static void a_stale_resource_is_a_conflict_and_then_forgotten(void **state)
+TEST(a_stale_resource_is_a_conflict_and_then_forgotten)
 {
-    (void)state;
     for (uint32_t replays_max = 0; replays_max < 2; replays_max++) {
         struct harness harness;
         harness_init(&harness, HARNESS_STORE);
@@ -192,9 +185,8 @@ static void a_stale_resource_is_a_conflict_and_then_forgotten(void **state)
     }
 }
 
-static void after_a_failure_it_is_loaded_again(void **state)
+TEST(after_a_failure_it_is_loaded_again)
 {
-    (void)state;
     static const int outcomes[] = {BATCH_SAVE_FAILED, BATCH_UNKNOWN};
     for (size_t i = 0; i < 2; i++) {
         struct harness harness;
@@ -215,9 +207,8 @@ static void after_a_failure_it_is_loaded_again(void **state)
     }
 }
 
-static void no_more_are_cached_than_asked_for(void **state)
+TEST(no_more_are_cached_than_asked_for)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_STORE);
     harness.options.resource_cache_max = 2;
@@ -229,9 +220,8 @@ static void no_more_are_cached_than_asked_for(void **state)
     harness_end(&harness);
 }
 
-static void nothing_is_cached_where_nobody_checks_versions(void **state)
+TEST(nothing_is_cached_where_nobody_checks_versions)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_BARE);
     harness.options.resource_cache_max = 2;
@@ -271,9 +261,8 @@ static int asked_for_too_much(struct harness *harness)
     return status;
 }
 
-static void what_cannot_begin_in_time_is_busy_at_once(void **state)
+TEST(what_cannot_begin_in_time_is_busy_at_once)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_STORE);
     harness.options.refuse_early = true;
@@ -286,30 +275,10 @@ static void what_cannot_begin_in_time_is_busy_at_once(void **state)
     harness_end(&harness);
 }
 
-static void by_default_the_library_waits_until_it_expires(void **state)
+TEST(by_default_the_library_waits_until_it_expires)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_STORE);
     assert_int_equal(asked_for_too_much(&harness), BATCH_EXPIRED);
     harness_end(&harness);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_conflict_is_replayed_on_what_is_stored),
-        cmocka_unit_test(a_conflict_that_does_not_end_is_reported_with_its_reason),
-        cmocka_unit_test(without_the_option_nothing_runs_again),
-        cmocka_unit_test(the_canceled_leave_a_replay),
-        cmocka_unit_test(a_cached_resource_is_not_loaded_again),
-        cmocka_unit_test(what_is_read_is_never_older_than_what_is_stored),
-        cmocka_unit_test(a_stale_resource_is_a_conflict_and_then_forgotten),
-        cmocka_unit_test(after_a_failure_it_is_loaded_again),
-        cmocka_unit_test(no_more_are_cached_than_asked_for),
-        cmocka_unit_test(nothing_is_cached_where_nobody_checks_versions),
-        cmocka_unit_test(what_cannot_begin_in_time_is_busy_at_once),
-        cmocka_unit_test(by_default_the_library_waits_until_it_expires),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

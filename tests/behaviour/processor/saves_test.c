@@ -4,9 +4,8 @@
 
 /* ---- Saves ----------------------------------------------------------------------------------- */
 
-static void what_changed_nothing_is_not_saved(void **state)
+TEST(what_changed_nothing_is_not_saved)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     struct job job;
@@ -22,9 +21,8 @@ static void what_changed_nothing_is_not_saved(void **state)
     harness_end(&harness);
 }
 
-static void reader_in_a_changed_batch_shares_its_outcome(void **state)
+TEST(reader_in_a_changed_batch_shares_its_outcome)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     struct job jobs[2];
@@ -43,9 +41,8 @@ static void reader_in_a_changed_batch_shares_its_outcome(void **state)
     harness_end(&harness);
 }
 
-static void failed_save_fails_its_batch_and_no_other(void **state)
+TEST(failed_save_fails_its_batch_and_no_other)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
     harness_fault(&harness, BATCH_OK, BATCH_SAVE_FAILED, 13, "disk full");
@@ -83,9 +80,8 @@ static void failed_save_fails_its_batch_and_no_other(void **state)
 
 /* ---- Subscriptions that nobody reads --------------------------------------------------------- */
 
-static void unread_subscription_drops_and_counts(void **state)
+TEST(unread_subscription_drops_and_counts)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     batch_subscription_options options = BATCH_SUBSCRIPTION_OPTIONS_INIT;
@@ -103,9 +99,8 @@ static void unread_subscription_drops_and_counts(void **state)
 }
 
 /* A reader that is slow to come may wait for the completions first. */
-static void full_blocking_subscription_holds_back_no_completion(void **state)
+TEST(full_blocking_subscription_holds_back_no_completion)
 {
-    (void)state;
     enum { KEYS = 8 };
     struct harness harness;
     harness_init(&harness, HARNESS_STORE);
@@ -136,16 +131,4 @@ static void full_blocking_subscription_holds_back_no_completion(void **state)
     assert_int_equal(batch_metrics_dropped(subscription), 0);
     batch_metrics_unsubscribe(subscription);
     harness_end(&harness);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_changed_nothing_is_not_saved),
-        cmocka_unit_test(reader_in_a_changed_batch_shares_its_outcome),
-        cmocka_unit_test(failed_save_fails_its_batch_and_no_other),
-        cmocka_unit_test(unread_subscription_drops_and_counts),
-        cmocka_unit_test(full_blocking_subscription_holds_back_no_completion),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

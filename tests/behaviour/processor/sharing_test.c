@@ -22,9 +22,8 @@ static void many_submit(struct many *many, struct harness *harness, int count)
     }
 }
 
-static void loads_that_hang_hold_up_no_save(void **state)
+TEST(loads_that_hang_hold_up_no_save)
 {
-    (void)state;
     for (uint32_t sessions = 2; sessions <= 4; sessions++) {
         struct harness harness;
         harness_init(&harness, HARNESS_STORE);
@@ -172,9 +171,8 @@ static int simple_wait(struct simple *simple)
 
 /* Eight keys hang in one group: any of them may be the one to blame, so the next time they go in
  * groups of four at the most, though all eight wait together. */
-static void a_group_that_hung_is_divided(void **state)
+TEST(a_group_that_hung_is_divided)
 {
-    (void)state;
     enum { HUNG = 8 };
     struct slow_store store;
     slow_store_init(&store);
@@ -205,9 +203,8 @@ static void a_group_that_hung_is_divided(void **state)
 
 /* ---- A hot key ------------------------------------------------------------------------------- */
 
-static void a_key_that_is_stuck_leaves_room_to_the_others(void **state)
+TEST(a_key_that_is_stuck_leaves_room_to_the_others)
 {
-    (void)state;
     enum { ROOM = 100 };
     struct harness harness;
     harness_init(&harness, HARNESS_STORE);
@@ -233,14 +230,4 @@ static void a_key_that_is_stuck_leaves_room_to_the_others(void **state)
         busy += job_wait(&stuck[i]) == BATCH_BUSY;
     assert_int_equal(busy, ROOM - (ROOM / 2 + 1));
     harness_end(&harness);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(loads_that_hang_hold_up_no_save),
-        cmocka_unit_test(a_group_that_hung_is_divided),
-        cmocka_unit_test(a_key_that_is_stuck_leaves_room_to_the_others),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

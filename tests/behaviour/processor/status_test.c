@@ -43,9 +43,8 @@ static const struct known all[] = {
 };
 _Static_assert(sizeof all / sizeof all[0] == BATCH_STATUS_COUNT, "every status is here");
 
-static void every_status_has_its_number_name_and_text(void **state)
+TEST(every_status_has_its_number_name_and_text)
 {
-    (void)state;
     for (int i = 0; i < BATCH_STATUS_COUNT; i++) {
         assert_int_equal(all[i].status, all[i].number);
         assert_int_equal(all[i].number, -i);
@@ -55,9 +54,8 @@ static void every_status_has_its_number_name_and_text(void **state)
     }
 }
 
-static void predicates_follow_the_table(void **state)
+TEST(predicates_follow_the_table)
 {
-    (void)state;
     for (int i = 0; i < BATCH_STATUS_COUNT; i++) {
         assert_int_equal(batch_may_be_applied(all[i].status), all[i].may_be_applied);
         assert_int_equal(batch_is_retryable(all[i].status), all[i].is_retryable);
@@ -65,9 +63,8 @@ static void predicates_follow_the_table(void **state)
     }
 }
 
-static void number_that_is_no_status_is_named_too(void **state)
+TEST(number_that_is_no_status_is_named_too)
 {
-    (void)state;
     int numbers[] = {1, 2, -BATCH_STATUS_COUNT, 1000, -1000, INT32_MAX, INT32_MIN};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         assert_non_null(batch_status_name(numbers[i]));
@@ -78,9 +75,8 @@ static void number_that_is_no_status_is_named_too(void **state)
     }
 }
 
-static void close_reasons_have_names(void **state)
+TEST(close_reasons_have_names)
 {
-    (void)state;
     const char *names[BATCH_CLOSE_REASON_COUNT] = {"window", "store", "size", "stop", "error"};
     for (int i = 0; i < BATCH_CLOSE_REASON_COUNT; i++)
         assert_string_equal(batch_close_reason_name(i), names[i]);
@@ -88,18 +84,16 @@ static void close_reasons_have_names(void **state)
     assert_non_null(batch_close_reason_name(BATCH_CLOSE_REASON_COUNT));
 }
 
-static void version_is_that_of_the_header(void **state)
+TEST(version_is_that_of_the_header)
 {
-    (void)state;
     char version[32];
     snprintf(version, sizeof version, "%d.%d.%d", BATCH_VERSION_MAJOR, BATCH_VERSION_MINOR,
              BATCH_VERSION_PATCH);
     assert_string_equal(batch_version(), version);
 }
 
-static void clock_does_not_run_backwards(void **state)
+TEST(clock_does_not_run_backwards)
 {
-    (void)state;
     uint64_t before_ns = batch_now_ns();
     assert_true(before_ns > 0);
     for (int i = 0; i < 1000; i++) {
@@ -107,17 +101,4 @@ static void clock_does_not_run_backwards(void **state)
         assert_true(now_ns >= before_ns);
         before_ns = now_ns;
     }
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_status_has_its_number_name_and_text),
-        cmocka_unit_test(predicates_follow_the_table),
-        cmocka_unit_test(number_that_is_no_status_is_named_too),
-        cmocka_unit_test(close_reasons_have_names),
-        cmocka_unit_test(version_is_that_of_the_header),
-        cmocka_unit_test(clock_does_not_run_backwards),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

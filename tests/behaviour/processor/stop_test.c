@@ -1,9 +1,8 @@
 /* stop_test.c: stop with a time limit, free, and closing a store. */
 #include "harness.h"
 
-static void stop_returns_how_many_it_left_and_can_be_called_again(void **state)
+TEST(stop_returns_how_many_it_left_and_can_be_called_again)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     gate_close(&harness.save_gate);
@@ -28,9 +27,8 @@ static void stop_returns_how_many_it_left_and_can_be_called_again(void **state)
     harness_destroy(&harness);
 }
 
-static void operations_that_the_worker_has_not_taken_yet_complete_too(void **state)
+TEST(operations_that_the_worker_has_not_taken_yet_complete_too)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     struct gate gate;
@@ -78,17 +76,15 @@ static void check_canceled(uint64_t timeout_ns, bool expected)
     harness_destroy(&harness);
 }
 
-static void calls_are_canceled_once_a_stop_has_run_out_of_time(void **state)
+TEST(calls_are_canceled_once_a_stop_has_run_out_of_time)
 {
-    (void)state;
     check_canceled(0, false); /* only asked */
     check_canceled(1 * MS, true);
     check_canceled(BATCH_FOREVER, false);
 }
 
-static void calls_are_canceled_after_their_deadline(void **state)
+TEST(calls_are_canceled_after_their_deadline)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
     harness.options.deadline_ns = 1; /* passed when the store gets the call */
@@ -98,9 +94,8 @@ static void calls_are_canceled_after_their_deadline(void **state)
     harness_end(&harness);
 }
 
-static void memory_store_begins_nothing_after_a_stop_has_run_out_of_time(void **state)
+TEST(memory_store_begins_nothing_after_a_stop_has_run_out_of_time)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_STORE);
     gate_close(&harness.save_gate);
@@ -117,9 +112,8 @@ static void memory_store_begins_nothing_after_a_stop_has_run_out_of_time(void **
     harness_destroy(&harness);
 }
 
-static void stop_with_time_enough_ends_everything(void **state)
+TEST(stop_with_time_enough_ends_everything)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     struct job job;
@@ -130,9 +124,8 @@ static void stop_with_time_enough_ends_everything(void **state)
     harness_end(&harness);
 }
 
-static void stop_without_waiting_may_be_asked_until_it_is_over(void **state)
+TEST(stop_without_waiting_may_be_asked_until_it_is_over)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     int64_t left;
@@ -155,9 +148,8 @@ static void *stop_as_told(void *arg)
 }
 
 /* The system may give a new thread the name of a worker that has just been joined. */
-static void stop_by_a_new_thread_is_not_taken_for_a_callback(void **state)
+TEST(stop_by_a_new_thread_is_not_taken_for_a_callback)
 {
-    (void)state;
     for (int round = 0; round < 20; round++) {
         struct harness harness;
         harness_init(&harness, HARNESS_FUNCTIONS);
@@ -176,9 +168,8 @@ static void stop_by_a_new_thread_is_not_taken_for_a_callback(void **state)
     }
 }
 
-static void operations_submitted_while_stopping_are_refused(void **state)
+TEST(operations_submitted_while_stopping_are_refused)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     gate_close(&harness.save_gate);
@@ -195,9 +186,8 @@ static void operations_submitted_while_stopping_are_refused(void **state)
     assert_int_equal(late.runs + late.completions, 0);
 }
 
-static void failing_load_while_stopping_completes_all(void **state)
+TEST(failing_load_while_stopping_completes_all)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     gate_close(&harness.load_gate);
@@ -225,9 +215,8 @@ static void submit_again(struct job *job, const batch_result *result)
     *status = batch_submit(job->harness->processor, &job->op);
 }
 
-static void done_cannot_keep_a_stopping_processor_alive(void **state)
+TEST(done_cannot_keep_a_stopping_processor_alive)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     gate_close(&harness.save_gate);
@@ -247,9 +236,8 @@ static void done_cannot_keep_a_stopping_processor_alive(void **state)
     harness_destroy(&harness);
 }
 
-static void free_before_stop_is_busy(void **state)
+TEST(free_before_stop_is_busy)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     assert_int_equal(batch_processor_free(harness.processor), BATCH_BUSY);
@@ -257,9 +245,8 @@ static void free_before_stop_is_busy(void **state)
     harness_end(&harness);
 }
 
-static void store_in_use_cannot_be_closed(void **state)
+TEST(store_in_use_cannot_be_closed)
 {
-    (void)state;
     batch_store *store = NULL;
     assert_int_equal(batch_memory_open(&store), BATCH_OK);
     batch_options options = BATCH_OPTIONS_INIT;
@@ -277,9 +264,8 @@ static void store_in_use_cannot_be_closed(void **state)
     assert_int_equal(batch_store_close(store), BATCH_OK);
 }
 
-static void null_is_refused_not_followed(void **state)
+TEST(null_is_refused_not_followed)
 {
-    (void)state;
     assert_int_equal(batch_processor_stop(NULL, 0), BATCH_INVALID);
     assert_int_equal(batch_processor_free(NULL), BATCH_OK);
     assert_int_equal(batch_store_close(NULL), BATCH_OK);
@@ -309,25 +295,4 @@ static void null_is_refused_not_followed(void **state)
     assert_int_equal(batch_processor_stats(harness.processor, NULL), BATCH_INVALID);
     assert_int_equal(batch_metrics_subscribe(harness.processor, NULL, NULL), BATCH_INVALID);
     harness_end(&harness);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(stop_returns_how_many_it_left_and_can_be_called_again),
-        cmocka_unit_test(operations_that_the_worker_has_not_taken_yet_complete_too),
-        cmocka_unit_test(calls_are_canceled_once_a_stop_has_run_out_of_time),
-        cmocka_unit_test(calls_are_canceled_after_their_deadline),
-        cmocka_unit_test(memory_store_begins_nothing_after_a_stop_has_run_out_of_time),
-        cmocka_unit_test(stop_with_time_enough_ends_everything),
-        cmocka_unit_test(stop_without_waiting_may_be_asked_until_it_is_over),
-        cmocka_unit_test(stop_by_a_new_thread_is_not_taken_for_a_callback),
-        cmocka_unit_test(operations_submitted_while_stopping_are_refused),
-        cmocka_unit_test(failing_load_while_stopping_completes_all),
-        cmocka_unit_test(done_cannot_keep_a_stopping_processor_alive),
-        cmocka_unit_test(free_before_stop_is_busy),
-        cmocka_unit_test(store_in_use_cannot_be_closed),
-        cmocka_unit_test(null_is_refused_not_followed),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,9 +3,8 @@
 
 /* ---- submit_many ----------------------------------------------------------------------------- */
 
-static void all_of_many_are_run_in_order_over_several_shards(void **state)
+TEST(all_of_many_are_run_in_order_over_several_shards)
 {
-    (void)state;
     enum { JOBS = 500, KEYS = 7 };
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
@@ -56,9 +55,8 @@ static void start_group(struct harness *harness, struct job *jobs, batch_op **op
     }
 }
 
-static void one_invalid_operation_refuses_all_of_many(void **state)
+TEST(one_invalid_operation_refuses_all_of_many)
 {
-    (void)state;
     struct harness harness;
     struct job jobs[GROUP];
     batch_op *ops[GROUP];
@@ -82,9 +80,8 @@ static void one_invalid_operation_refuses_all_of_many(void **state)
     harness_end(&harness);
 }
 
-static void operation_given_twice_refuses_all_of_many(void **state)
+TEST(operation_given_twice_refuses_all_of_many)
 {
-    (void)state;
     struct harness harness;
     struct job jobs[GROUP];
     batch_op *ops[GROUP];
@@ -98,9 +95,8 @@ static void operation_given_twice_refuses_all_of_many(void **state)
     harness_end(&harness);
 }
 
-static void operation_in_use_refuses_all_of_many_and_still_completes(void **state)
+TEST(operation_in_use_refuses_all_of_many_and_still_completes)
 {
-    (void)state;
     struct harness harness;
     struct job jobs[GROUP];
     batch_op *ops[GROUP];
@@ -117,9 +113,8 @@ static void operation_in_use_refuses_all_of_many_and_still_completes(void **stat
 
 /* ---- Operations that are refused ------------------------------------------------------------- */
 
-static void operation_that_is_not_valid_is_refused(void **state)
+TEST(operation_that_is_not_valid_is_refused)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     struct job job;
@@ -142,9 +137,8 @@ static void operation_that_is_not_valid_is_refused(void **state)
     harness_end(&harness);
 }
 
-static void operation_in_use_is_refused_and_still_completes_once(void **state)
+TEST(operation_in_use_is_refused_and_still_completes_once)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     gate_close(&harness.load_gate);
@@ -170,9 +164,8 @@ static void submit_once_more(struct job *job, const batch_result *result)
         MUST(batch_submit(job->harness->processor, &job->op) == BATCH_OK);
 }
 
-static void operation_may_be_submitted_again_from_its_own_done(void **state)
+TEST(operation_may_be_submitted_again_from_its_own_done)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     struct job job;
@@ -209,9 +202,8 @@ static void free_itself(batch_op *op, const batch_result *result)
     gate_pass(gate);
 }
 
-static void operation_may_be_freed_in_its_own_done(void **state)
+TEST(operation_may_be_freed_in_its_own_done)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     struct gate gate;
@@ -234,9 +226,8 @@ static void operation_may_be_freed_in_its_own_done(void **state)
 
 /* ---- Limits ---------------------------------------------------------------------------------- */
 
-static void full_processor_refuses_as_busy_and_later_at_once(void **state)
+TEST(full_processor_refuses_as_busy_and_later_at_once)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
     harness.options.ops_waiting_max = 3;
@@ -286,9 +277,8 @@ static void full_processor_refuses_as_busy_and_later_at_once(void **state)
     gate_destroy(&gate);
 }
 
-static void full_key_refuses_as_busy_and_leaves_other_keys_alone(void **state)
+TEST(full_key_refuses_as_busy_and_leaves_other_keys_alone)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
     harness.options.key_ops_waiting_max = 2;
@@ -321,9 +311,8 @@ static void full_key_refuses_as_busy_and_leaves_other_keys_alone(void **state)
     harness_end(&harness);
 }
 
-static void batch_that_has_ops_max_closes(void **state)
+TEST(batch_that_has_ops_max_closes)
 {
-    (void)state;
     enum { JOBS = 25 };
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
@@ -353,22 +342,4 @@ static void batch_that_has_ops_max_closes(void **state)
     batch_metrics_unsubscribe(subscription);
     harness_free(&harness);
     harness_destroy(&harness);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_of_many_are_run_in_order_over_several_shards),
-        cmocka_unit_test(one_invalid_operation_refuses_all_of_many),
-        cmocka_unit_test(operation_given_twice_refuses_all_of_many),
-        cmocka_unit_test(operation_in_use_refuses_all_of_many_and_still_completes),
-        cmocka_unit_test(operation_that_is_not_valid_is_refused),
-        cmocka_unit_test(operation_in_use_is_refused_and_still_completes_once),
-        cmocka_unit_test(operation_may_be_submitted_again_from_its_own_done),
-        cmocka_unit_test(operation_may_be_freed_in_its_own_done),
-        cmocka_unit_test(full_processor_refuses_as_busy_and_later_at_once),
-        cmocka_unit_test(full_key_refuses_as_busy_and_leaves_other_keys_alone),
-        cmocka_unit_test(batch_that_has_ops_max_closes),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

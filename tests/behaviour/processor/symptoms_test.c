@@ -25,9 +25,8 @@ static void await_stopping(struct harness *harness)
     }
 }
 
-static void operation_waiting_while_its_key_saves_completes_before_stop_returns(void **state)
+TEST(operation_waiting_while_its_key_saves_completes_before_stop_returns)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     gate_close(&harness.save_gate);
@@ -55,9 +54,8 @@ static void operation_waiting_while_its_key_saves_completes_before_stop_returns(
     harness_destroy(&harness);
 }
 
-static void open_window_is_ended_by_stop(void **state)
+TEST(open_window_is_ended_by_stop)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
     harness.options.window_ns = LONG_NS;
@@ -103,9 +101,8 @@ static void *run_until_stopped(void *arg)
     }
 }
 
-static void run_racing_stop_is_done_or_refused(void **state)
+TEST(run_racing_stop_is_done_or_refused)
 {
-    (void)state;
     for (int round = 0; round < 30; round++) {
         struct harness harness;
         harness_init(&harness, HARNESS_FUNCTIONS);
@@ -129,9 +126,8 @@ static void run_racing_stop_is_done_or_refused(void **state)
     }
 }
 
-static void run_after_stop_is_refused(void **state)
+TEST(run_after_stop_is_refused)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     harness_stop(&harness);
@@ -149,9 +145,8 @@ static void run_after_stop_is_refused(void **state)
     harness_destroy(&harness);
 }
 
-static void second_stop_returns_the_same(void **state)
+TEST(second_stop_returns_the_same)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     harness_add(&harness, "k", 1);
@@ -161,9 +156,8 @@ static void second_stop_returns_the_same(void **state)
     harness_end(&harness);
 }
 
-static void stops_from_many_threads_all_wait_for_the_end(void **state)
+TEST(stops_from_many_threads_all_wait_for_the_end)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     gate_close(&harness.save_gate);
@@ -239,9 +233,8 @@ static void check_inside(const struct inside *inside)
     assert_int_equal(inside->free, BATCH_DEADLOCK);
 }
 
-static void run_inside_an_operation_is_a_deadlock_and_submit_is_allowed(void **state)
+TEST(run_inside_an_operation_is_a_deadlock_and_submit_is_allowed)
 {
-    (void)state;
     for (uint32_t sessions = 0; sessions < 2; sessions++) {
         struct harness harness;
         harness_init(&harness, HARNESS_FUNCTIONS);
@@ -292,9 +285,8 @@ static int load_from_inside(batch_call *call, void *resource, void *arg)
     return BATCH_OK;
 }
 
-static void a_thread_must_not_wait_for_its_own_processor_but_may_for_another(void **state)
+TEST(a_thread_must_not_wait_for_its_own_processor_but_may_for_another)
 {
-    (void)state;
     for (uint32_t sessions = 0; sessions < 3; sessions++) {
         struct harness harness, another;
         harness_begin(&another, HARNESS_BARE);
@@ -328,9 +320,8 @@ static void submit_behind_a_load(struct harness *harness, struct job *jobs, size
     harness_settle(harness);
 }
 
-static void operations_waiting_for_a_long_load_all_join_its_batch(void **state)
+TEST(operations_waiting_for_a_long_load_all_join_its_batch)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
     harness.options.window_ns = 1 * MS;
@@ -351,9 +342,8 @@ static void operations_waiting_for_a_long_load_all_join_its_batch(void **state)
     harness_end(&harness);
 }
 
-static void failed_load_fails_everyone_who_waits_for_it(void **state)
+TEST(failed_load_fails_everyone_who_waits_for_it)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
     harness_fault(&harness, BATCH_LOAD_FAILED, BATCH_OK, 7, "no route");
@@ -378,9 +368,8 @@ static void failed_load_fails_everyone_who_waits_for_it(void **state)
 
 /* ---- Canceled and expired -------------------------------------------------------------------- */
 
-static void operation_canceled_before_its_turn_opens_no_batch(void **state)
+TEST(operation_canceled_before_its_turn_opens_no_batch)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     struct gate gate;
@@ -406,9 +395,8 @@ static void operation_canceled_before_its_turn_opens_no_batch(void **state)
     gate_destroy(&gate);
 }
 
-static void operation_that_comes_too_late_opens_no_batch(void **state)
+TEST(operation_that_comes_too_late_opens_no_batch)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     struct job job;
@@ -422,9 +410,8 @@ static void operation_that_comes_too_late_opens_no_batch(void **state)
     harness_end(&harness);
 }
 
-static void canceled_operation_does_not_shorten_the_next_ones_window(void **state)
+TEST(canceled_operation_does_not_shorten_the_next_ones_window)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
     harness.options.window_ns = 30 * MS;
@@ -452,9 +439,8 @@ static void canceled_operation_does_not_shorten_the_next_ones_window(void **stat
     harness_end(&harness);
 }
 
-static void batch_that_all_have_left_runs_saves_and_reports_nothing(void **state)
+TEST(batch_that_all_have_left_runs_saves_and_reports_nothing)
 {
-    (void)state;
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     struct job jobs[3];
@@ -474,9 +460,8 @@ static void batch_that_all_have_left_runs_saves_and_reports_nothing(void **state
 
 /* ---- Order ----------------------------------------------------------------------------------- */
 
-static void waiting_operations_do_not_overtake_each_other(void **state)
+TEST(waiting_operations_do_not_overtake_each_other)
 {
-    (void)state;
     struct harness harness;
     harness_init(&harness, HARNESS_FUNCTIONS);
     harness.options.ops_max = 3;
@@ -499,26 +484,4 @@ static void waiting_operations_do_not_overtake_each_other(void **state)
         assert_int_equal(jobs[i].seen, i + 1);
     }
     harness_end(&harness);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(operation_waiting_while_its_key_saves_completes_before_stop_returns),
-        cmocka_unit_test(open_window_is_ended_by_stop),
-        cmocka_unit_test(run_racing_stop_is_done_or_refused),
-        cmocka_unit_test(run_after_stop_is_refused),
-        cmocka_unit_test(second_stop_returns_the_same),
-        cmocka_unit_test(stops_from_many_threads_all_wait_for_the_end),
-        cmocka_unit_test(run_inside_an_operation_is_a_deadlock_and_submit_is_allowed),
-        cmocka_unit_test(a_thread_must_not_wait_for_its_own_processor_but_may_for_another),
-        cmocka_unit_test(operations_waiting_for_a_long_load_all_join_its_batch),
-        cmocka_unit_test(failed_load_fails_everyone_who_waits_for_it),
-        cmocka_unit_test(operation_canceled_before_its_turn_opens_no_batch),
-        cmocka_unit_test(operation_that_comes_too_late_opens_no_batch),
-        cmocka_unit_test(canceled_operation_does_not_shorten_the_next_ones_window),
-        cmocka_unit_test(batch_that_all_have_left_runs_saves_and_reports_nothing),
-        cmocka_unit_test(waiting_operations_do_not_overtake_each_other),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,19 +1,13 @@
 /* error_test.c: what an error of the server means, and how its text becomes one line. */
 #include "stores/postgres/error.h"
+#include "test.h"
 
 #include <batch/postgres.h>
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-static void test_every_sqlstate_has_a_class(void **state)
+TEST(test_every_sqlstate_has_a_class)
 {
-    (void)state;
     static const struct {
         const char *sqlstate; /* "": an error without one */
         bool has_context;
@@ -44,9 +38,8 @@ static void test_every_sqlstate_has_a_class(void **state)
     }
 }
 
-static void test_codes_are_sqlstates(void **state)
+TEST(test_codes_are_sqlstates)
 {
-    (void)state;
     static const char *const none[] = {"", "4000", "400011", "4000a", "40 01", "4000_"};
     char sqlstate[6];
     for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
@@ -58,9 +51,8 @@ static void test_codes_are_sqlstates(void **state)
     assert_string_equal(sqlstate, "");
 }
 
-static void test_texts_become_one_line(void **state)
+TEST(test_texts_become_one_line)
 {
-    (void)state;
     static const char *const cases[][2] = {
         {"", ""},
         {" \n\t", ""},
@@ -75,14 +67,4 @@ static void test_texts_become_one_line(void **state)
         batch__postgres_one_line(line, sizeof line, cases[i][0]);
         assert_string_equal(line, cases[i][1]);
     }
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_sqlstate_has_a_class),
-        cmocka_unit_test(test_codes_are_sqlstates),
-        cmocka_unit_test(test_texts_become_one_line),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,12 +1,6 @@
 /* hosts_test.c: which host is next, and the pauses between rounds. */
 #include "stores/postgres/hosts.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "test.h"
 
 #define MS UINT64_C(1000000)
 
@@ -18,9 +12,8 @@ static uint64_t fail_round(struct batch__postgres_hosts *hosts, uint64_t now_ns)
     return hosts->not_before_ns - now_ns;
 }
 
-static void test_hosts_are_tried_in_turn(void **state)
+TEST(test_hosts_are_tried_in_turn)
 {
-    (void)state;
     struct batch__postgres_hosts hosts;
     batch__postgres_hosts_init(&hosts, 3);
     for (size_t i = 0; i < 7; i++) {
@@ -30,9 +23,8 @@ static void test_hosts_are_tried_in_turn(void **state)
     }
 }
 
-static void test_the_good_host_is_tried_first(void **state)
+TEST(test_the_good_host_is_tried_first)
 {
-    (void)state;
     struct batch__postgres_hosts hosts;
     batch__postgres_hosts_init(&hosts, 3);
     batch__postgres_hosts_failed(&hosts, 1);
@@ -47,9 +39,8 @@ static void test_the_good_host_is_tried_first(void **state)
     assert_true(batch__postgres_hosts_all_failed(&hosts));
 }
 
-static void test_pauses_double_up_to_two_seconds(void **state)
+TEST(test_pauses_double_up_to_two_seconds)
 {
-    (void)state;
     static const uint64_t maxima_ms[] = {50, 100, 200, 400, 800, 1600, 2000, 2000, 2000};
     struct batch__postgres_hosts hosts;
     batch__postgres_hosts_init(&hosts, 2);
@@ -65,9 +56,8 @@ static void test_pauses_double_up_to_two_seconds(void **state)
     }
 }
 
-static void test_sessions_do_not_come_back_at_once(void **state)
+TEST(test_sessions_do_not_come_back_at_once)
 {
-    (void)state;
     struct batch__postgres_hosts hosts[2];
     bool is_different = false;
     batch__postgres_hosts_init(&hosts[0], 1);
@@ -75,15 +65,4 @@ static void test_sessions_do_not_come_back_at_once(void **state)
     for (int i = 0; i < 4; i++)
         is_different |= fail_round(&hosts[0], 1) != fail_round(&hosts[1], 1);
     assert_true(is_different);
-}
-
-int main(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hosts_are_tried_in_turn),
-        cmocka_unit_test(test_the_good_host_is_tried_first),
-        cmocka_unit_test(test_pauses_double_up_to_two_seconds),
-        cmocka_unit_test(test_sessions_do_not_come_back_at_once),
-    };
-    return cmocka_run_group_tests(tests, NULL, NULL);
 }
