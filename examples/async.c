@@ -1,7 +1,7 @@
-/* async.c: a thousand transfers between ten accounts' books, submitted at once from one thread.
+/* async.c: a thousand deposits and withdrawals on ten accounts, submitted at once by one thread.
  *
  * No thread waits for any of them. The operation is embedded in the request; `on_done` is called
- * on the worker, exactly once for each request that was accepted, when its outcome is certain.
+ * on the worker, exactly once for each accepted request, when its outcome is final.
  */
 #include <batch/sqlite.h>
 
@@ -24,15 +24,15 @@ struct totals {
 };
 
 struct request {
-    batch_op op; /* first, so that a request and its operation have one address */
+    batch_op op; /* first, so that an operation is a request */
     char account[16];
-    long long amount;
+    long long amount; /* to deposit; negative: to withdraw */
     int is_refused;
-    struct totals *totals;
+    struct totals *totals; /* touched by the one worker only, until stop returns */
 };
 
-/* Runs alone on the account, in memory. A refusal leaves the account as it found it. */
-static batch_verdict move(void *resource, void *arg)
+/* Runs alone on the account, in memory. A refusal leaves the account unchanged. */
+static batch_verdict book(void *resource, void *arg)
 {
     struct account *account = resource;
     struct request *request = arg;
@@ -44,12 +44,12 @@ static batch_verdict move(void *resource, void *arg)
     return BATCH_CHANGED;
 }
 
-/* Only now may anybody be told, also of a refusal: until the save it was judged on unsaved data. */
+/* Only now may the outcome be used, also that of a refusal: it was decided on a balance that was not
+ * saved yet. */
 static void on_done(batch_op *op, const batch_result *result)
 {
     struct request *request = (struct request *)op;
-    struct totals *totals =
-        request->totals; /* touched by the one worker only, until stop returns */
+    struct totals *totals = request->totals;
     if (result->status != BATCH_OK) {
         fprintf(stderr, "%s: %s%s\n", request->account, result->message,
                 batch_may_be_applied(result->status) ? " (look before you try again)" : "");
@@ -71,7 +71,7 @@ static void fill(struct request *request, int number, struct totals *totals)
     request->amount = number % 3 == 0 ? -50 : 30;
     request->op.key = request->account;
     request->op.key_size = strlen(request->account);
-    request->op.run = move;
+    request->op.run = book;
     request->op.done = on_done;
     request->op.arg = request;
 }
@@ -105,7 +105,7 @@ int main(int argc, char **argv)
             not_accepted++; /* `done` will not be called for this one */
     }
 
-    batch_processor_stop(processor, BATCH_FOREVER); /* returns when all are answered */
+    batch_processor_stop(processor, BATCH_FOREVER); /* returns when all are complete */
     printf("%d booked, %d refused, %d failed, %d not accepted; largest batch: %u operations\n",
            totals.booked, totals.refused, totals.failed, not_accepted, totals.largest_batch);
     batch_processor_free(processor);

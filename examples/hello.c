@@ -20,7 +20,7 @@ int main(void)
     batch_store *store = NULL;
     batch_processor *processor = NULL;
     batch_options options = BATCH_OPTIONS_INIT;
-    options.resource_size = sizeof(struct counter); /* kept as plain bytes: no codec needed */
+    options.resource_size = sizeof(struct counter); /* stored as plain bytes: no codec needed */
     if (batch_sqlite_open(&store, "counters.db", NULL, &result) == BATCH_OK) {
         options.store = store;
         batch_processor_start(&processor, &options, &result);
