@@ -44,8 +44,8 @@ static batch_verdict book(void *resource, void *arg)
     return BATCH_CHANGED;
 }
 
-/* Only now may the outcome be used, also that of a refusal: it was decided on a balance that was not
- * saved yet. */
+/* Only now may the outcome be used, also that of a refusal: it was decided on a balance that was
+ * not saved yet. */
 static void on_done(batch_op *op, const batch_result *result)
 {
     struct request *request = (struct request *)op;

@@ -8,7 +8,7 @@
 struct fixture {
     struct folder folder;
     struct server server;
-    struct answered answered;
+    struct response response;
 };
 
 /* A server on an empty store, with these options, ended by NULL; *state is a fixture. However badly

@@ -1,4 +1,4 @@
-/* What a client is told when its train cannot be loaded or saved: the truth, also if its booking
+/* The response when a train cannot be loaded or saved: the truth, also if the booking
  * was refused in a batch that failed. The file fails by a trigger, or by what is stored in it. */
 #include <signal.h>
 #include <stdio.h>
@@ -29,10 +29,10 @@ static void send_booking(int connection, const char *train, const char *person)
 
 static void assert_answer(int connection, int status, const char *part)
 {
-    struct answered answered;
-    connection_read(connection, &answered);
-    assert_int_equal(answered.status, status);
-    assert_non_null(strstr(answered.body, part));
+    struct response response;
+    connection_read(connection, &response);
+    assert_int_equal(response.status, status);
+    assert_non_null(strstr(response.body, part));
 }
 
 /* Of three bookings at once, two for a train that cannot be saved and one for another, the first
@@ -41,7 +41,7 @@ static void a_failed_save(const char *program, const char *const *options)
 {
     struct folder folder;
     struct server server;
-    struct answered answered;
+    struct response response;
     folder_make(&folder);
     server_start(&server, program, &folder, options);
     execute(&folder,
@@ -56,9 +56,9 @@ static void a_failed_save(const char *program, const char *const *options)
     assert_answer(ann, 500, "Nothing was changed");
     assert_answer(bob, 500, "the disk is on fire");
     assert_answer(cid, 200, "good 1 cid");
-    assert_int_equal(ask(&server, "/trains/bad", &answered), 200);
-    assert_null(strstr(answered.body, "ann"));
-    assert_null(strstr(answered.body, "bob"));
+    assert_int_equal(ask(&server, "/trains/bad", &response), 200);
+    assert_null(strstr(response.body, "ann"));
+    assert_null(strstr(response.body, "bob"));
 
     /* And when the disk is well again, all goes on. */
     execute(&folder, "DROP TRIGGER refuse");
@@ -75,21 +75,21 @@ static void damaged_trains(const char *program, const char *const *options)
 {
     struct folder folder;
     struct server server;
-    struct answered answered;
+    struct response response;
     folder_make(&folder);
     server_start(&server, program, &folder, options);
     execute(&folder, "INSERT INTO batch VALUES (CAST('text' AS BLOB), 1, CAST('no JSON' AS BLOB)),"
                      " (CAST('empty' AS BLOB), 1, x''),"
                      " (CAST('more' AS BLOB), 1,"
                      "  CAST('{\"Name\":\"x\",\"Seats\":[\"\",\"bob\"]}' AS BLOB))");
-    assert_int_equal(ask(&server, "/book?train=text&person=ann&seat=1", &answered), 500);
-    assert_non_null(strstr(answered.body, "Nothing was changed"));
-    assert_int_equal(ask(&server, "/trains/text", &answered), 500);
-    assert_int_equal(ask(&server, "/book?train=empty&person=ann&seat=1", &answered), 500);
-    assert_int_equal(ask(&server, "/book?train=more&person=ann&seat=2", &answered), 400);
-    assert_int_equal(ask(&server, "/book?train=more&person=ann&seat=1", &answered), 200);
-    assert_int_equal(ask(&server, "/trains/more", &answered), 200);
-    assert_string_equal(answered.body, "{\"Seats\":[\"ann\",\"bob\"]}\n");
+    assert_int_equal(ask(&server, "/book?train=text&person=ann&seat=1", &response), 500);
+    assert_non_null(strstr(response.body, "Nothing was changed"));
+    assert_int_equal(ask(&server, "/trains/text", &response), 500);
+    assert_int_equal(ask(&server, "/book?train=empty&person=ann&seat=1", &response), 500);
+    assert_int_equal(ask(&server, "/book?train=more&person=ann&seat=2", &response), 400);
+    assert_int_equal(ask(&server, "/book?train=more&person=ann&seat=1", &response), 200);
+    assert_int_equal(ask(&server, "/trains/more", &response), 200);
+    assert_string_equal(response.body, "{\"Seats\":[\"ann\",\"bob\"]}\n");
     assert_int_equal(server_end(&server, SIGTERM, NULL, 0), 0);
     folder_remove(&folder);
 }

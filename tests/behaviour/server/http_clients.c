@@ -13,10 +13,10 @@
 #define SEATS  30
 #define EVENTS 256
 
-/* One of the people. Its answer is collected until it is whole; answers are shorter than this. */
-struct member {
+/* Its response is collected until it is whole; responses are shorter than `text`. */
+struct client {
     int connection; /* -1: closed */
-    bool waits;     /* a booking was sent, and its answer is not here yet */
+    bool waits;     /* a booking was sent, and its response is not here yet */
     uint64_t booking;
     size_t size;
     char text[1500];
@@ -26,17 +26,17 @@ struct member {
  * `trains` different trains; and each train has SEATS of them. */
 struct http_clients {
     uint64_t trains;
-    struct member *members;
-    size_t members_size;
+    struct client *at;
+    size_t size;
     FILE *answers;
     uint64_t booking_next;
-    uint64_t *again; /* bookings without an outcome; room for one for each member */
-    size_t again_size;
+    uint64_t *retries; /* bookings without an outcome; room for one for each client */
+    size_t retries_size;
     struct clients_counts counts;
-    uint64_t answered; /* all answers */
+    uint64_t answered; /* all responses */
     size_t open;
-    size_t waiting; /* members that wait */
-    bool sends;     /* a member that was answered sends the next booking */
+    size_t waiting; /* clients that wait */
+    bool sends;     /* a client that has its response sends the next booking */
     int epoll;
 };
 
@@ -44,21 +44,21 @@ struct http_clients *clients_make(size_t connections, FILE *answers)
 {
     struct http_clients *clients = calloc(1, sizeof *clients);
     if (clients != NULL) {
-        clients->members = calloc(connections, sizeof *clients->members);
-        clients->again = calloc(connections, sizeof *clients->again);
+        clients->at = calloc(connections, sizeof *clients->at);
+        clients->retries = calloc(connections, sizeof *clients->retries);
     }
-    if (clients == NULL || clients->members == NULL || clients->again == NULL)
+    if (clients == NULL || clients->at == NULL || clients->retries == NULL)
         harness_fail("memory");
     clients->trains = 1;
-    clients->members_size = connections;
+    clients->size = connections;
     clients->answers = answers;
     return clients;
 }
 
 void clients_free(struct http_clients *clients)
 {
-    free(clients->members);
-    free(clients->again);
+    free(clients->at);
+    free(clients->retries);
     free(clients);
 }
 
@@ -72,46 +72,46 @@ struct clients_counts clients_counts(const struct http_clients *clients)
     return clients->counts;
 }
 
-static void member_send(struct http_clients *clients, struct member *member)
+static void client_send(struct http_clients *clients, struct client *client)
 {
-    if (clients->again_size > 0)
-        member->booking = clients->again[--clients->again_size];
+    if (clients->retries_size > 0)
+        client->booking = clients->retries[--clients->retries_size];
     else
-        member->booking = clients->booking_next++;
-    uint64_t round = member->booking / 2 / clients->trains;
-    uint64_t train = round / SEATS * clients->trains + member->booking / 2 % clients->trains;
+        client->booking = clients->booking_next++;
+    uint64_t round = client->booking / 2 / clients->trains;
+    uint64_t train = round / SEATS * clients->trains + client->booking / 2 % clients->trains;
     char request[256];
     int size = snprintf(request, sizeof request,
                         "GET /book?train=t%lu&person=p%lu&seat=%lu HTTP/1.1\r\nHost: test\r\n\r\n",
-                        (unsigned long)train, (unsigned long)member->booking,
+                        (unsigned long)train, (unsigned long)client->booking,
                         (unsigned long)(1 + round % SEATS));
-    member->size = 0;
-    member->waits = true;
+    client->size = 0;
+    client->waits = true;
     clients->waiting++;
     /* A request is far smaller than an empty socket buffer. An error shows up when reading. */
-    if (send(member->connection, request, (size_t)size, MSG_NOSIGNAL | MSG_DONTWAIT) != size &&
+    if (send(client->connection, request, (size_t)size, MSG_NOSIGNAL | MSG_DONTWAIT) != size &&
         errno == EAGAIN)
         harness_fail("send");
 }
 
-static void member_close(struct http_clients *clients, struct member *member)
+static void client_close(struct http_clients *clients, struct client *client)
 {
-    close(member->connection);
-    member->connection = -1;
+    close(client->connection);
+    client->connection = -1;
     clients->open--;
-    if (member->waits) {
-        member->waits = false;
+    if (client->waits) {
+        client->waits = false;
         clients->waiting--;
         clients->counts.lost++;
-        clients->again[clients->again_size++] = member->booking;
+        clients->retries[clients->retries_size++] = client->booking;
     }
 }
 
-/* The member's text holds a whole answer: take it. */
-static void member_take(struct http_clients *clients, struct member *member, int status,
+/* The client's text holds a whole response: take it. */
+static void client_take(struct http_clients *clients, struct client *client, int status,
                         const char *body, size_t body_size)
 {
-    member->waits = false;
+    client->waits = false;
     clients->waiting--;
     clients->answered++;
     if (status == 200) {
@@ -122,45 +122,45 @@ static void member_take(struct http_clients *clients, struct member *member, int
         clients->counts.refused++;
     } else if (status == 503 || status == 504) {
         *(status == 503 ? &clients->counts.busy : &clients->counts.unknown) += 1;
-        clients->again[clients->again_size++] = member->booking;
+        clients->retries[clients->retries_size++] = client->booking;
     } else {
         clients->counts.other++;
-        fprintf(stderr, "harness: %.*s\n", (int)member->size, member->text);
+        fprintf(stderr, "clients: %.*s\n", (int)client->size, client->text);
     }
     if (clients->sends)
-        member_send(clients, member);
+        client_send(clients, client);
 }
 
-/* Is the answer whole? Then take it. */
-static void member_look(struct http_clients *clients, struct member *member)
+/* Is the response whole? Then take it. */
+static void client_check(struct http_clients *clients, struct client *client)
 {
-    member->text[member->size] = '\0';
-    const char *end = strstr(member->text, "\r\n\r\n");
-    const char *length = strstr(member->text, "\r\nContent-Length: ");
+    client->text[client->size] = '\0';
+    const char *end = strstr(client->text, "\r\n\r\n");
+    const char *length = strstr(client->text, "\r\nContent-Length: ");
     if (end == NULL || length == NULL || length > end)
         return;
     size_t body_size = strtoul(length + 18, NULL, 10);
     const char *body = end + 4;
-    if ((size_t)(body - member->text) + body_size > member->size)
+    if ((size_t)(body - client->text) + body_size > client->size)
         return;
     int status = 0;
-    sscanf(member->text, "HTTP/1.1 %d ", &status);
-    member_take(clients, member, status, body, body_size);
+    sscanf(client->text, "HTTP/1.1 %d ", &status);
+    client_take(clients, client, status, body, body_size);
 }
 
-static void member_read(struct http_clients *clients, struct member *member)
+static void client_read(struct http_clients *clients, struct client *client)
 {
-    ssize_t got = recv(member->connection, member->text + member->size,
-                       sizeof member->text - 1 - member->size, MSG_DONTWAIT);
+    ssize_t got = recv(client->connection, client->text + client->size,
+                       sizeof client->text - 1 - client->size, MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got <= 0) {
-        member_close(clients, member);
+        client_close(clients, client);
         return;
     }
-    member->size += (size_t)got;
-    if (member->waits)
-        member_look(clients, member);
+    client->size += (size_t)got;
+    if (client->waits)
+        client_check(clients, client);
 }
 
 static void clients_wait(struct http_clients *clients)
@@ -172,7 +172,7 @@ static void clients_wait(struct http_clients *clients)
     if (ready <= 0)
         harness_fail("no answer from the server");
     for (int i = 0; i < ready; i++)
-        member_read(clients, events[i].data.ptr);
+        client_read(clients, events[i].data.ptr);
 }
 
 void clients_book(struct http_clients *clients, const struct server *server, uint64_t answers_max)
@@ -185,16 +185,16 @@ void clients_book_at(struct http_clients *clients, const struct server *servers,
 {
     clients->epoll = epoll_create1(EPOLL_CLOEXEC);
     clients->sends = true;
-    clients->open = clients->members_size;
-    for (size_t i = 0; i < clients->members_size; i++) {
-        struct member *member = &clients->members[i];
-        member->connection = connection_open(&servers[i % servers_size]);
-        struct epoll_event event = {.events = EPOLLIN, .data.ptr = member};
-        if (epoll_ctl(clients->epoll, EPOLL_CTL_ADD, member->connection, &event) != 0)
+    clients->open = clients->size;
+    for (size_t i = 0; i < clients->size; i++) {
+        struct client *client = &clients->at[i];
+        client->connection = connection_open(&servers[i % servers_size]);
+        struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
+        if (epoll_ctl(clients->epoll, EPOLL_CTL_ADD, client->connection, &event) != 0)
             harness_fail("epoll");
     }
-    for (size_t i = 0; i < clients->members_size; i++)
-        member_send(clients, &clients->members[i]);
+    for (size_t i = 0; i < clients->size; i++)
+        client_send(clients, &clients->at[i]);
     uint64_t until = clients->answered + answers_max;
     while (clients->answered < until && clients->open > 0)
         clients_wait(clients);
@@ -203,9 +203,9 @@ void clients_book_at(struct http_clients *clients, const struct server *servers,
 
 static void clients_end(struct http_clients *clients)
 {
-    for (size_t i = 0; i < clients->members_size; i++) {
-        if (clients->members[i].connection >= 0)
-            member_close(clients, &clients->members[i]);
+    for (size_t i = 0; i < clients->size; i++) {
+        if (clients->at[i].connection >= 0)
+            client_close(clients, &clients->at[i]);
     }
     close(clients->epoll);
     fflush(clients->answers);

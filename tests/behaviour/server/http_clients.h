@@ -1,10 +1,9 @@
-/* http_clients.h: many people who book seats at once, on as many connections as asked, from one
- * thread.
+/* http_clients.h: many clients that book seats at once, on a connection each, from one thread.
  *
- * For each seat two persons compete: whoever is answered 200 has it. Each connection sends a
- * booking, waits for its answer, and sends the next. All answers 200 are written to a file, as
- * train-audit reads it. Bookings whose outcome is not known, or that were not made for now, are
- * made again in the next round, as a careful client would. */
+ * For each seat two persons compete: whoever is answered 200 has it. Each client sends a booking,
+ * waits for its response, and sends the next. The bodies of all responses 200 are written to a
+ * file, as train-audit reads it. Bookings whose outcome is not known, or that failed for now, are
+ * retried in the next round, as a careful client would do. */
 #ifndef HTTP_CLIENTS_H
 #define HTTP_CLIENTS_H
 
@@ -21,30 +20,30 @@ struct clients_counts {
     uint64_t busy;    /* answered 503: nothing was changed */
     uint64_t unknown; /* answered 504: may or may not be saved */
     uint64_t other;   /* answered anything else */
-    uint64_t lost;    /* the connection ended before the answer */
+    uint64_t lost;    /* the connection ended before the response */
 };
 
-/* `answers` is written to, and stays the caller's. People book in one train after the other. */
+/* `answers` is written to, and stays the caller's. They book in one train after the other. */
 struct http_clients *clients_make(size_t connections, FILE *answers);
 void clients_free(struct http_clients *clients);
 
 /* From the beginning: book in so many trains at a time. */
 void clients_spread(struct http_clients *clients, uint64_t trains);
 
-/* Connect, and book until `answers_max` more answers have come. The rest stays open and under way:
- * this is the moment to end the server. Must be followed by clients_drain or clients_finish. With
+/* Connect, and book until `answers_max` more responses have come. The rest stays in flight: this is
+ * the moment to end the server. Must be followed by clients_drain or clients_finish. With
  * several servers, every one has an equal part of the connections. */
 void clients_book(struct http_clients *clients, const struct server *server, uint64_t answers_max);
 void clients_book_at(struct http_clients *clients, const struct server *servers,
                      size_t servers_size, uint64_t answers_max);
 
-/* Send no more; take the answers that come until the server has closed every connection. */
+/* Send no more; take the responses that come until the server has closed every connection. */
 void clients_drain(struct http_clients *clients);
 
-/* Send no more; take the answers to all that was sent, then close the connections. */
+/* Send no more; take the responses to all that was sent, then close the connections. */
 void clients_finish(struct http_clients *clients);
 
-/* Since it was made. */
+/* Since they were made. */
 struct clients_counts clients_counts(const struct http_clients *clients);
 
 #endif

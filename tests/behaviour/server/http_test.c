@@ -23,17 +23,17 @@ static int start_direct(void **state)
 
 static void assert_asked(struct fixture *fixture, const char *target, int status, const char *body)
 {
-    struct answered *answered = &fixture->answered;
-    assert_int_equal(ask(&fixture->server, target, answered), status);
-    if (strstr(answered->body, body) == NULL)
-        fail_msg("%s: \"%s\" is not in \"%s\"", target, body, answered->body);
+    struct response *response = &fixture->response;
+    assert_int_equal(ask(&fixture->server, target, response), status);
+    if (strstr(response->body, body) == NULL)
+        fail_msg("%s: \"%s\" is not in \"%s\"", target, body, response->body);
 }
 
 static void assert_asked_raw(struct fixture *fixture, const char *request, int status)
 {
-    ask_raw(&fixture->server, request, strlen(request), &fixture->answered);
-    if (fixture->answered.status != status)
-        fail_msg("%d instead of %d for: %s", fixture->answered.status, status, request);
+    ask_raw(&fixture->server, request, strlen(request), &fixture->response);
+    if (fixture->response.status != status)
+        fail_msg("%d instead of %d for: %s", fixture->response.status, status, request);
 }
 
 static void assert_alive(struct fixture *fixture)
@@ -43,13 +43,13 @@ static void assert_alive(struct fixture *fixture)
 
 /* ---- Booking --------------------------------------------------------------------------------- */
 
-TEST_ON_BOTH(a_booking_is_answered_and_kept)
+TEST_ON_BOTH(a_booking_is_answered_and_stored)
 {
     struct fixture *fixture = *state;
     assert_asked(fixture, "/book?train=berlin&person=ann&seat=1", 200, "berlin 1 ann\n");
-    assert_non_null(strstr(fixture->answered.head, "Content-Type: text/plain"));
+    assert_non_null(strstr(fixture->response.head, "Content-Type: text/plain"));
     assert_asked(fixture, "/trains/berlin", 200, "{\"Seats\":[\"ann\",\"\",\"\",\"\"]}\n");
-    assert_non_null(strstr(fixture->answered.head, "Content-Type: application/json"));
+    assert_non_null(strstr(fixture->response.head, "Content-Type: application/json"));
 }
 
 TEST_ON_BOTH(the_rules_of_booking)
@@ -120,7 +120,7 @@ TEST_ON_BOTH(names_may_hold_what_the_store_can_keep)
         assert_names_are_any_bytes(*state);
 }
 
-/* Two people, one seat, at once: one of them gets it. */
+/* Two persons, one seat, at once: one of them gets it. */
 TEST_ON_BOTH(a_contested_seat_goes_to_one)
 {
     struct fixture *fixture = *state;
@@ -133,12 +133,12 @@ TEST_ON_BOTH(a_contested_seat_goes_to_one)
         connection_send(ann, request, (size_t)size);
         memcpy(strstr(request, "ann"), "bob", 3);
         connection_send(bob, request, (size_t)size);
-        struct answered *answered = &fixture->answered;
-        connection_read(ann, answered);
-        bool ann_has = answered->status == 200;
-        assert_true(ann_has || answered->status == 400);
-        connection_read(bob, answered);
-        assert_int_equal(answered->status, ann_has ? 400 : 200);
+        struct response *response = &fixture->response;
+        connection_read(ann, response);
+        bool ann_has = response->status == 200;
+        assert_true(ann_has || response->status == 400);
+        connection_read(bob, response);
+        assert_int_equal(response->status, ann_has ? 400 : 200);
         char target[32];
         snprintf(target, sizeof target, "/trains/c%d", i);
         assert_asked(fixture, target, 200, ann_has ? "[\"ann\",\"\"," : "[\"bob\",\"\",");
@@ -172,20 +172,20 @@ TEST_ON_BOTH(what_is_booked_is_there_after_a_restart)
 /* ---- Health ---------------------------------------------------------------------------------- */
 
 /* As balancers ask: GET or HEAD, by HTTP 1.0 or 1.1, with a Host or without. */
-TEST_ON_BOTH(health_is_told_to_balancers)
+TEST_ON_BOTH(health_is_reported_to_balancers)
 {
     struct fixture *fixture = *state;
     assert_asked(fixture, "/health", 200, "ok\n");
     assert_asked_raw(fixture, "GET /health HTTP/1.0\r\n\r\n", 200);
-    assert_string_equal(fixture->answered.body, "ok\n");
+    assert_string_equal(fixture->response.body, "ok\n");
     assert_asked_raw(fixture, "GET /health?x=1 HTTP/1.1\r\nHost: t\r\nUser-Agent: u\r\n\r\n", 200);
-    /* An answer to HEAD has no body, so the rig does not find the answer whole. */
+    /* A response to HEAD has no body, so the harness does not find it whole. */
     assert_asked_raw(fixture, "HEAD /health HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n", 0);
-    assert_memory_equal(fixture->answered.head, "HTTP/1.1 200 ", 13);
-    assert_non_null(strstr(fixture->answered.head, "\r\nContent-Length: 3\r\n"));
-    assert_int_equal(fixture->answered.body_size, 0);
+    assert_memory_equal(fixture->response.head, "HTTP/1.1 200 ", 13);
+    assert_non_null(strstr(fixture->response.head, "\r\nContent-Length: 3\r\n"));
+    assert_int_equal(fixture->response.body_size, 0);
     assert_asked_raw(fixture, "POST /health HTTP/1.1\r\nHost: t\r\n\r\n", 405);
-    assert_non_null(strstr(fixture->answered.head, "Allow: GET, HEAD\r\n"));
+    assert_non_null(strstr(fixture->response.head, "Allow: GET, HEAD\r\n"));
     assert_asked(fixture, "/health/", 404, "/health");
 }
 
@@ -211,7 +211,7 @@ TEST_ON_BOTH(other_methods_are_405)
         snprintf(request, sizeof request,
                  "%s /book?train=m&person=p&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n", methods[i]);
         assert_asked_raw(fixture, request, 405);
-        assert_non_null(strstr(fixture->answered.head, "\r\nAllow: GET\r\n"));
+        assert_non_null(strstr(fixture->response.head, "\r\nAllow: GET\r\n"));
     }
     assert_asked_raw(fixture, "POST /book HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\n\r\nabc",
                      405);
@@ -245,12 +245,12 @@ TEST_ON_BOTH(what_is_too_large_is_4xx)
     struct fixture *fixture = *state;
     static char request[40000];
     int size = snprintf(request, sizeof request, "GET /trains/%020000d HTTP/1.1\r\n\r\n", 0);
-    ask_raw(&fixture->server, request, (size_t)size, &fixture->answered);
-    assert_int_equal(fixture->answered.status, 414);
+    ask_raw(&fixture->server, request, (size_t)size, &fixture->response);
+    assert_int_equal(fixture->response.status, 414);
     size = snprintf(request, sizeof request,
                     "GET /trains/x HTTP/1.1\r\nHost: t\r\nX: %020000d\r\n\r\n", 0);
-    ask_raw(&fixture->server, request, (size_t)size, &fixture->answered);
-    assert_int_equal(fixture->answered.status, 431);
+    ask_raw(&fixture->server, request, (size_t)size, &fixture->response);
+    assert_int_equal(fixture->response.status, 431);
     assert_alive(fixture);
 }
 
@@ -267,8 +267,8 @@ TEST_ON_BOTH(one_connection_serves_many_requests)
         int size =
             snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: t\r\n\r\n", targets[i % 5]);
         connection_send(connection, request, (size_t)size);
-        connection_read(connection, &fixture->answered);
-        assert_int_equal(fixture->answered.status, statuses[i % 5]);
+        connection_read(connection, &fixture->response);
+        assert_int_equal(fixture->response.status, statuses[i % 5]);
     }
     close(connection);
 }
@@ -284,8 +284,8 @@ TEST_ON_BOTH(requests_sent_ahead_are_answered_in_order)
     connection_send(connection, requests, strlen(requests));
     static const int statuses[] = {200, 400, 200, 404};
     for (size_t i = 0; i < 4; i++) {
-        connection_read(connection, &fixture->answered);
-        assert_int_equal(fixture->answered.status, statuses[i]);
+        connection_read(connection, &fixture->response);
+        assert_int_equal(fixture->response.status, statuses[i]);
     }
     close(connection);
 }
@@ -297,8 +297,8 @@ TEST_ON_BOTH(a_client_that_sends_no_more_is_answered)
     static const char request[] = "GET /book?train=h&person=a&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n";
     connection_send(connection, request, strlen(request));
     shutdown(connection, SHUT_WR);
-    connection_read(connection, &fixture->answered);
-    assert_int_equal(fixture->answered.status, 200);
+    connection_read(connection, &fixture->response);
+    assert_int_equal(fixture->response.status, 200);
     close(connection);
 }
 
@@ -308,10 +308,10 @@ TEST_ON_BOTH(http_1_0_is_answered_and_closed)
     int connection = connection_open(&fixture->server);
     static const char request[] = "GET /trains/x HTTP/1.0\r\n\r\n";
     connection_send(connection, request, strlen(request));
-    connection_read(connection, &fixture->answered);
-    assert_int_equal(fixture->answered.status, 200);
-    connection_read(connection, &fixture->answered);
-    assert_int_equal(fixture->answered.status, 0);
+    connection_read(connection, &fixture->response);
+    assert_int_equal(fixture->response.status, 200);
+    connection_read(connection, &fixture->response);
+    assert_int_equal(fixture->response.status, 0);
     close(connection);
 }
 
@@ -322,8 +322,8 @@ TEST_ON_BOTH(a_request_may_come_in_pieces)
     static const char request[] = "GET /book?train=q&person=a&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n";
     for (size_t i = 0; request[i] != '\0'; i++)
         connection_send(connection, request + i, 1);
-    connection_read(connection, &fixture->answered);
-    assert_int_equal(fixture->answered.status, 200);
+    connection_read(connection, &fixture->response);
+    assert_int_equal(fixture->response.status, 200);
     close(connection);
 }
 
@@ -345,8 +345,8 @@ TEST_ON_BOTH(nonsense_does_no_harm)
     for (size_t i = 0; i < sizeof nonsense / sizeof nonsense[0]; i++) {
         int connection = connection_open(&fixture->server);
         connection_send(connection, nonsense[i], strlen(nonsense[i]));
-        connection_read(connection, &fixture->answered);
-        int status = fixture->answered.status;
+        connection_read(connection, &fixture->response);
+        int status = fixture->response.status;
         if (status != 0 && (status < 400 || status > 505))
             fail_msg("%d for: %s", status, nonsense[i]);
         close(connection);
@@ -354,7 +354,7 @@ TEST_ON_BOTH(nonsense_does_no_harm)
     assert_alive(fixture);
 }
 
-/* Nobody reads the answers: some of these are not whole, and the server waits for the rest. */
+/* The responses are not read: some requests are not whole, and the server waits for the rest. */
 TEST_ON_BOTH(changed_bytes_do_no_harm)
 {
     struct fixture *fixture = *state;
@@ -458,7 +458,7 @@ TEST(wrong_command_lines_are_refused)
     assert_int_equal(run_server(DIRECT_SERVER, good, NULL, 0), 1);
 }
 
-TEST_ON_BOTH(a_port_in_use_is_said)
+TEST_ON_BOTH(a_port_in_use_is_reported)
 {
     struct fixture *fixture = *state;
     char listen[32];

@@ -1,5 +1,5 @@
 /* kill -9 of the server under load, again and again on one file: every booking that was answered
- * 200 is there afterwards, and no seat is sold twice. The same rig must find out a server that
+ * 200 is there afterwards, and no seat is sold twice. The same test must find out a server that
  * answers before it saves. */
 #include <signal.h>
 #include <stdlib.h>
@@ -36,9 +36,9 @@ static int kill_often(const char *program, int kills, struct clients_counts *ret
     fclose(answers);
 
     /* The server too must find its file in order. */
-    struct answered answered;
+    struct response response;
     server_start(&server, program, &folder, options);
-    assert_int_equal(ask(&server, "/book?train=after&person=all&seat=1", &answered), 200);
+    assert_int_equal(ask(&server, "/book?train=after&person=all&seat=1", &response), 200);
     assert_int_equal(server_end(&server, SIGTERM, NULL, 0), 0);
 
     const char *arguments[] = {TRAIN_AUDIT, folder.store, folder.answers, NULL};
@@ -57,7 +57,7 @@ TEST(every_200_survives_kill_9_and_no_seat_is_sold_twice)
     struct clients_counts counts;
     assert_int_equal(kill_often(TRAIN_SERVER, KILLS, &counts), 0);
     assert_true(counts.ok >= 1000);
-    assert_true(counts.refused >= 500); /* people did compete */
+    assert_true(counts.refused >= 500); /* clients did compete */
     assert_true(counts.lost >= KILLS);  /* and were under way when it was killed */
     assert_int_equal(counts.other + counts.busy + counts.unknown, 0);
 }

@@ -19,7 +19,7 @@
 
 _Noreturn void harness_fail(const char *what)
 {
-    fprintf(stderr, "harness: %s: %s\n", what, strerror(errno));
+    fprintf(stderr, "server harness: %s: %s\n", what, strerror(errno));
     exit(1);
 }
 
@@ -139,7 +139,7 @@ void connection_send(int connection, const void *bytes, size_t size)
     while (size > 0) {
         ssize_t sent = send(connection, at, size, MSG_NOSIGNAL);
         if (sent <= 0)
-            return; /* the server has hung up: the answer will tell */
+            return; /* the server has hung up: there will be no response */
         at += sent;
         size -= (size_t)sent;
     }
@@ -153,52 +153,52 @@ static int read_byte(int connection)
 }
 
 /* Read up to and with the empty line. False: the connection ended before. */
-static bool read_head(int connection, struct answered *answered)
+static bool read_head(int connection, struct response *response)
 {
     size_t size = 0;
     int byte;
-    while (size < sizeof answered->head - 1 && (byte = read_byte(connection)) >= 0) {
-        answered->head[size++] = (char)byte;
-        answered->head[size] = '\0';
-        if (size >= 4 && memcmp(answered->head + size - 4, "\r\n\r\n", 4) == 0)
+    while (size < sizeof response->head - 1 && (byte = read_byte(connection)) >= 0) {
+        response->head[size++] = (char)byte;
+        response->head[size] = '\0';
+        if (size >= 4 && memcmp(response->head + size - 4, "\r\n\r\n", 4) == 0)
             return true;
     }
     return false;
 }
 
-void connection_read(int connection, struct answered *answered)
+void connection_read(int connection, struct response *response)
 {
-    answered->status = 0;
-    answered->body_size = 0;
-    answered->head[0] = '\0';
-    answered->body[0] = '\0';
+    response->status = 0;
+    response->body_size = 0;
+    response->head[0] = '\0';
+    response->body[0] = '\0';
     int status;
-    if (!read_head(connection, answered) || sscanf(answered->head, "HTTP/1.1 %d ", &status) != 1)
+    if (!read_head(connection, response) || sscanf(response->head, "HTTP/1.1 %d ", &status) != 1)
         return;
-    const char *length = strcasestr(answered->head, "\r\nContent-Length: ");
+    const char *length = strcasestr(response->head, "\r\nContent-Length: ");
     size_t size = length != NULL ? strtoul(length + 18, NULL, 10) : 0;
-    for (; answered->body_size < size && size < sizeof answered->body; answered->body_size++) {
+    for (; response->body_size < size && size < sizeof response->body; response->body_size++) {
         int byte = read_byte(connection);
         if (byte < 0)
             return;
-        answered->body[answered->body_size] = (char)byte;
+        response->body[response->body_size] = (char)byte;
     }
-    answered->body[answered->body_size] = '\0';
-    answered->status = status;
+    response->body[response->body_size] = '\0';
+    response->status = status;
 }
 
-void ask_raw(const struct server *server, const void *bytes, size_t size, struct answered *answered)
+void ask_raw(const struct server *server, const void *bytes, size_t size, struct response *response)
 {
     int connection = connection_open(server);
     connection_send(connection, bytes, size);
-    connection_read(connection, answered);
+    connection_read(connection, response);
     close(connection);
 }
 
-int ask(const struct server *server, const char *target, struct answered *answered)
+int ask(const struct server *server, const char *target, struct response *response)
 {
     char request[4096];
     int size = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: test\r\n\r\n", target);
-    ask_raw(server, request, (size_t)size, answered);
-    return answered->status;
+    ask_raw(server, request, (size_t)size, response);
+    return response->status;
 }

@@ -41,8 +41,8 @@ int server_end(struct server *server, int signal, char *ret_output, size_t outpu
 /* Run a program with arguments, ended by NULL, to its end. As server_end. */
 int program_run(const char *const *arguments, char *ret_output, size_t output_size);
 
-/* An answer: status 0 if the connection was closed before there was a whole one. */
-struct answered {
+/* A response: status 0 if the connection was closed before there was a whole one. */
+struct response {
     int status;
     size_t body_size;
     char head[2048];
@@ -52,13 +52,13 @@ struct answered {
 /* A connection to the server, blocking. */
 int connection_open(const struct server *server);
 void connection_send(int connection, const void *bytes, size_t size);
-void connection_read(int connection, struct answered *answered);
+void connection_read(int connection, struct response *response);
 
 /* Send any bytes on a connection of their own and read the answer. */
 void ask_raw(const struct server *server, const void *bytes, size_t size,
-             struct answered *answered);
+             struct response *response);
 
 /* GET a target. Returns the status. */
-int ask(const struct server *server, const char *target, struct answered *answered);
+int ask(const struct server *server, const char *target, struct response *response);
 
 #endif

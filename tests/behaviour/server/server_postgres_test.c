@@ -27,10 +27,10 @@ static void assert_value(const char *sql, const char *expected)
 static void assert_asked(const struct server *server, const char *target, int status,
                          const char *part)
 {
-    struct answered answered;
-    assert_int_equal(ask(server, target, &answered), status);
-    if (strstr(answered.body, part) == NULL)
-        fail_msg("%s: \"%s\" is not in \"%s\"", target, part, answered.body);
+    struct response response;
+    assert_int_equal(ask(server, target, &response), status);
+    if (strstr(response.body, part) == NULL)
+        fail_msg("%s: \"%s\" is not in \"%s\"", target, part, response.body);
 }
 
 /* ---- The table ------------------------------------------------------------------------------- */
@@ -203,23 +203,23 @@ static void beside_another_program(const char *program, const char *const *optio
     int connection = connection_open(&server);
     for (int seat = 3; seat <= 29; seat += 2) {
         char request[128];
-        struct answered answered;
+        struct response response;
         int size = snprintf(request, sizeof request, form, seat, seat);
         connection_send(connection, request, (size_t)size);
         int tries = 0;
         while (!book_as_another_program(seat - 1)) /* while the server books too */
             assert_true(tries++ < 1000);
-        connection_read(connection, &answered);
-        assert_int_equal(answered.status, 200);
+        connection_read(connection, &response);
+        assert_int_equal(response.status, 200);
     }
     close(connection);
-    struct answered answered;
-    assert_int_equal(ask(&server, "/trains/both", &answered), 200);
+    struct response response;
+    assert_int_equal(ask(&server, "/trains/both", &response), 200);
     for (int seat = 1; seat <= 29; seat++) {
         char person[16];
         snprintf(person, sizeof person, "\"%c%d\"", seat % 2 == 1 ? 's' : 'o', seat);
-        if (strstr(answered.body, person) == NULL)
-            fail_msg("%s is lost: %s", person, answered.body);
+        if (strstr(response.body, person) == NULL)
+            fail_msg("%s is lost: %s", person, response.body);
     }
     assert_int_equal(server_end(&server, SIGTERM, NULL, 0), 0);
     folder_remove(&folder);

@@ -68,7 +68,7 @@ TEST(a_booking_that_waits_for_its_window_is_answered_when_the_server_stops)
     static const char request[] = "GET /book?train=t&person=p&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n";
     struct folder folder;
     struct server server;
-    struct answered answered;
+    struct response response;
     storage_folder(&folder);
     server_start(&server, TRAIN_SERVER, &folder, long_window);
     int idle = connection_open(&server);
@@ -76,11 +76,11 @@ TEST(a_booking_that_waits_for_its_window_is_answered_when_the_server_stops)
     connection_send(connection, request, strlen(request));
     server_wait_for(&server, " 1 waiting");
     assert_int_equal(server_end(&server, SIGTERM, NULL, 0), 0);
-    connection_read(connection, &answered);
-    assert_int_equal(answered.status, 200);
-    assert_non_null(strstr(answered.head, "Connection: close"));
-    connection_read(idle, &answered);
-    assert_int_equal(answered.status, 0);
+    connection_read(connection, &response);
+    assert_int_equal(response.status, 200);
+    assert_non_null(strstr(response.head, "Connection: close"));
+    connection_read(idle, &response);
+    assert_int_equal(response.status, 0);
     close(connection);
     close(idle);
     folder_remove(&folder);
@@ -92,22 +92,22 @@ TEST(a_server_that_drains_says_so_at_health_and_books_on)
     static const char *const drains[] = {"--window-ms", "0", "--drain-ms", "60000", NULL};
     struct folder folder;
     struct server server;
-    struct answered answered;
+    struct response response;
     folder_make(&folder);
     server_start(&server, TRAIN_SERVER, &folder, drains);
-    assert_int_equal(ask(&server, "/health", &answered), 200);
+    assert_int_equal(ask(&server, "/health", &response), 200);
     kill(server.pid, SIGTERM);
-    while (ask(&server, "/health", &answered) == 200) {
+    while (ask(&server, "/health", &response) == 200) {
     }
-    assert_int_equal(answered.status, 503);
-    assert_non_null(strstr(answered.body, "stopping"));
-    assert_int_equal(ask(&server, "/book?train=t&person=p&seat=1", &answered), 200);
-    assert_non_null(strstr(answered.head, "Connection: close"));
+    assert_int_equal(response.status, 503);
+    assert_non_null(strstr(response.body, "stopping"));
+    assert_int_equal(ask(&server, "/book?train=t&person=p&seat=1", &response), 200);
+    assert_non_null(strstr(response.head, "Connection: close"));
     assert_int_equal(server_end(&server, SIGTERM, NULL, 0), 0); /* a second one: no longer */
     folder_remove(&folder);
 }
 
-/* Ten thousand people at once, if this process may have so many files. */
+/* Ten thousand clients at once, if this process may have so many files. */
 TEST(ten_thousand_connections)
 {
     struct rlimit limit;
@@ -142,11 +142,11 @@ TEST(ten_thousand_connections)
 static void book_two_seats(struct folder *folder)
 {
     struct server server;
-    struct answered answered;
+    struct response response;
     storage_folder(folder);
     server_start(&server, TRAIN_SERVER, folder, batched);
-    assert_int_equal(ask(&server, "/book?train=a%20b&person=ann&seat=1", &answered), 200);
-    assert_int_equal(ask(&server, "/book?train=a%20b&person=bob&seat=2", &answered), 200);
+    assert_int_equal(ask(&server, "/book?train=a%20b&person=ann&seat=1", &response), 200);
+    assert_int_equal(ask(&server, "/book?train=a%20b&person=bob&seat=2", &response), 200);
     assert_int_equal(server_end(&server, SIGTERM, NULL, 0), 0);
 }
 
@@ -169,7 +169,7 @@ TEST(the_audit_finds_what_is_wrong)
         const char *option;
         const char *answers;
         int code;
-        const char *said;
+        const char *printed;
     } cases[] = {
         {NULL, "a%20b 1 ann\na%20b 2 bob\n", 0, "2 bookings answered 200: all in the "},
         {"--all", "a%20b 1 ann\na%20b 2 bob\n", 0, "seats sold twice: 0"},
@@ -185,7 +185,7 @@ TEST(the_audit_finds_what_is_wrong)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int code = audit_of(&folder, cases[i].option, cases[i].answers, output, sizeof output);
         assert_int_equal(code, cases[i].code);
-        assert_non_null(strstr(output, cases[i].said));
+        assert_non_null(strstr(output, cases[i].printed));
     }
     folder_remove(&folder);
 }
@@ -201,7 +201,7 @@ TEST(the_audit_finds_what_is_wrong_in_a_record)
     static const struct {
         const char *answers;
         int code;
-        const char *said;
+        const char *printed;
     } cases[] = {
         {ANN BOB, 0, "2 ok, 0 refused, 0 failed, 0 unknown (0 of them stored), 0 lost (0)"},
         {ANN BOB "refused 400 0 9 a%20b 1 cid\nfailed 503 0 9 a%20b 3 cid\n", 0, "2 ok, 1 refused"},
@@ -223,7 +223,7 @@ TEST(the_audit_finds_what_is_wrong_in_a_record)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int code = audit_of(&folder, "--record", cases[i].answers, output, sizeof output);
         assert_int_equal(code, cases[i].code);
-        assert_non_null(strstr(output, cases[i].said));
+        assert_non_null(strstr(output, cases[i].printed));
     }
     folder_remove(&folder);
 }

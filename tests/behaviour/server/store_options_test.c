@@ -42,9 +42,9 @@ TEST(what_is_wrong_is_said_without_a_password)
                                         "SQLITE:x"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct store_options options = {.kind = STORE_NONE};
-        const char *said = store_options_read(&options, wrong[i]);
-        assert_non_null(said);
-        assert_null(strstr(said, "secret"));
+        const char *wrong_because = store_options_read(&options, wrong[i]);
+        assert_non_null(wrong_because);
+        assert_null(strstr(wrong_because, "secret"));
     }
 }
 

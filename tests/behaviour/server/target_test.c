@@ -1,4 +1,4 @@
-/* What a request asks for, and what a client is told. */
+/* What a request asks for, and the response to it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

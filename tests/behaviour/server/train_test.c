@@ -97,7 +97,7 @@ TEST(a_stored_train_is_read_back)
     static const char json[] = "{\"Seats\":[\"\",\"a\\\"b\\\\\\u0001\",\"\xc3\xbc\"]}";
     struct train train;
     assert_null(train_decode(&train, json, strlen(json), 30));
-    assert_int_equal(train.seats_size, 3); /* as stored, not as the server was told */
+    assert_int_equal(train.seats_size, 3); /* as stored, not as the server would make it */
     assert_int_equal(book(&train, 2, "a\"b\\\001"), TRAIN_YOURS);
     assert_json(&train, json);
     train_release(&train);
