@@ -46,7 +46,6 @@ void batch__completions_flush(struct batch__shard *shard)
         for (uint32_t i = 0; i < completions->chains_size; i++) {
             struct batch__chain *chain = &completions->chains[i];
             batch_op *op = chain->op;
-            batch__check(op != NULL);
             chain->op = op->private_next;
             __builtin_prefetch(chain->op);
             completions->result.batch_operations = chain->batch_operations;

@@ -40,7 +40,6 @@ static void wake_if(struct batch__inbox *inbox, enum batch__rest least)
 
 bool batch__inbox_push_ops_mp(struct batch__inbox *inbox, batch_op *newest, batch_op *oldest)
 {
-    batch__check(newest != NULL && oldest != NULL);
     batch_op *head = batch__load_relaxed(&inbox->xops);
     do {
         if (head == closed_mark(inbox))

@@ -20,7 +20,6 @@ static batch_call *call_of(struct batch__batch *batch)
 static void run(struct batch__shard *shard, const struct batch__action *action)
 {
     batch_op *op = action->op;
-    batch__check(op->private_state == BATCH__OP_ACCEPTED);
     void *resource = shard->has_resource ? batch__call_memory(call_of(action->batch)) : NULL;
     batch_verdict verdict = op->run(resource, op->arg);
     /* Have the operations so far run past the window? Time goes on with the kernel's ticks, some
