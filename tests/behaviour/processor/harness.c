@@ -344,6 +344,12 @@ void job_submit(struct job *job)
     assert_int_equal(batch_submit(job->harness->processor, &job->op), BATCH_OK);
 }
 
+void job_send(struct job *job, struct harness *harness, const char *key, int64_t add)
+{
+    job_init(job, harness, key, add);
+    job_submit(job);
+}
+
 int job_wait(struct job *job)
 {
     struct harness *harness = job->harness;

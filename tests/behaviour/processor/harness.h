@@ -128,8 +128,9 @@ void job_init(struct job *job, struct harness *harness, const char *key, int64_t
 void job_init_bytes(struct job *job, struct harness *harness, const void *key, size_t key_size,
                     int64_t add);
 void job_submit(struct job *job); /* must be accepted */
-int job_wait(struct job *job);    /* until it is complete; its status */
-int job_run(struct job *job);     /* batch_run; its status */
+void job_send(struct job *job, struct harness *harness, const char *key, int64_t add); /* both */
+int job_wait(struct job *job); /* until it is complete; its status */
+int job_run(struct job *job);  /* batch_run; its status */
 bool job_is_complete(struct job *job);
 
 /* Submit and wait for one that adds; must go well. */
