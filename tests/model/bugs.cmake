@@ -1,5 +1,5 @@
 # The injected bugs of the core, all in one copy of it, each behind a switch of its own: what they are
-# is said in bugs.h.
+# is written in bugs.h.
 set(mutated actions admission cache events pool replay sweep table window)
 foreach(file IN LISTS mutated)
     batch_mutant_read(text_${file} src/core/${file}.c)

@@ -1,4 +1,4 @@
-/* bugs.h: injected bugs, which each driver must find, or it shows nothing.
+/* bugs.h: injected bugs. Each driver has to find all of them, or its silence means nothing.
  *
  * They are there in the program simulate-bugs alone, and one of them is switched on when it runs.
  * Those around the core stand in the sources here. Those of the core itself are put into a copy of
@@ -10,7 +10,7 @@
 
 #define BUG_MAP(X)                                                                                 \
     X(version_not_checked, "the store saves whatever the version is")                              \
-    X(version_used_again, "a row that is deleted and made again has its old version again")        \
+    X(version_used_again, "a row that is deleted and created again reuses its old version")        \
     X(applied_reported_as_conflict, "a save that was applied is reported as a conflict")           \
     X(failed_save_reported_ok, "a save that failed is reported as OK")                             \
     X(failed_save_applied, "a save that is reported as failed is applied")                         \
@@ -25,14 +25,14 @@
     X(completed_twice, "operations are completed twice")                                           \
     X(cancel_flag_late, "a canceled operation is seen to be canceled only after it ran")           \
     X(cancel_withdrawn, "an operation that was canceled before submit is not marked so")           \
-    X(wake_lost, "the worker sleeps through what is due")                                          \
+    X(wake_lost, "the worker does not wake for what is due")                                       \
     X(run_twice, "an operation is run twice")                                                      \
     X(replay_forgets, "an operation that is replayed changes nothing")                             \
     X(canceled_completed_twice, "core: a canceled operation is completed, and waits on")           \
     X(canceled_after_run, "core: an operation that ran is completed with CANCELED")                \
     X(canceled_replayed, "core: a canceled operation is replayed after a conflict")                \
-    X(canceled_not_noticed, "core: nobody looks for the canceled among those who wait")            \
-    X(canceled_and_forgotten, "core: not for one who then finds no place in his batch either")     \
+    X(canceled_not_noticed, "core: waiting operations are not swept for canceled ones")            \
+    X(canceled_and_forgotten, "core: nor is one that then finds no place in its batch")            \
     X(unknown_reported_as_failed, "core: UNKNOWN is reported as SAVE_FAILED")                      \
     X(failed_reported_as_ok, "core: SAVE_FAILED is reported as OK")                                \
     X(conflict_reported_as_failed, "core: CONFLICT is reported as SAVE_FAILED")                    \
@@ -45,8 +45,8 @@
     X(replay_without_limit, "core: a conflict is replayed once too often")                         \
     X(replay_after_deadline, "core: a conflict is replayed after the deadline of its batch")       \
     X(replay_out_of_order, "core: a replay begins with the last operation")                        \
-    X(load_error_completes_one, "core: a load that failed completes one of those who waited")      \
-    X(stop_forgets_waiting, "core: stop forgets who waits for the next batch")                     \
+    X(load_error_completes_one, "core: a load that failed completes one waiting operation only")   \
+    X(stop_forgets_waiting, "core: stop forgets operations that wait for the next batch")          \
     X(window_never_closes, "core: a window does not ask to be ended")                              \
     X(window_too_long, "core: a window is twice as long")                                          \
     X(window_closes_early, "core: a window is half as long")                                       \
@@ -56,17 +56,17 @@
     X(save_without_change, "core: a batch is saved though nothing changed")                        \
     X(no_save_after_change, "core: a batch of which only some changed is not saved")               \
     X(expired_runs, "core: an operation begins after its start_by_ns")                             \
-    X(no_memory_not_reported, "core: what finds no memory is not completed")                       \
+    X(no_memory_not_reported, "core: an operation that finds no memory is not completed")          \
     X(key_memory_lost, "core: the memory of a long key is not given back")                         \
     X(limit_ignored, "core: one more operation is taken than may wait")                            \
     X(keys_mixed_up, "core: a key is taken for another with the same hash and size")               \
     X(time_runs_back, "core: time runs backwards with an event that does")                         \
-    X(loaded_not_noticed, "core: a batch is not looked at when its load has ended")                \
-    X(waiting_not_joining, "core: what waited for the load finds the window closed")               \
-    X(loaded_for_nobody, "core: a batch is loaded though all have left")                           \
+    X(loaded_not_noticed, "core: a batch does nothing when its load has ended")                    \
+    X(waiting_not_joining, "core: operations that waited for the load find the window closed")     \
+    X(loaded_for_nobody, "core: a batch is loaded though all its operations have left")            \
     X(refused_at_rest, "core: a key at rest is refused by how long saves take")                    \
-    X(save_time_forgotten, "core: nobody learns how long saves take")                              \
-    X(last_wait_recorded, "core: a record has the wait of the last operation")                     \
+    X(save_time_forgotten, "core: the mean of saves is not updated")                               \
+    X(last_wait_recorded, "core: a record shows the wait of the last operation")                   \
     X(deadline_of_another, "core: the deadline is counted from the batch before")
 
 enum bug {

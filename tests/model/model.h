@@ -50,7 +50,7 @@ struct model_op {
     bool has_run;
     bool has_left;   /* it ran, and was canceled before its replay */
     bool is_changed; /* by its last run */
-    uint32_t floor;  /* what it must see at the least: somebody was told before it was submitted */
+    uint32_t floor;  /* it must see so much: that was acknowledged when it was submitted */
     uint32_t seen_base, seen_size, seen_hash; /* the log after its last run */
 };
 
@@ -74,12 +74,12 @@ struct model {
     struct model_op ops[MODEL_OPS];
 
     jmp_buf on_wrong;
-    const char *format; /* of what is wrong: the same place says the same; NULL: nothing is */
+    const char *format; /* of `wrong`, and the same for the same check; NULL: nothing is wrong */
     char wrong[256];
 };
 
-/* Let `drive` do with the model, as it is at the beginning of this schedule. True if nothing was
- * wrong; else model->wrong says what. */
+/* Put the model into its initial state, and call `drive`. True if nothing was wrong; else
+ * model->wrong has what. */
 bool model_run(struct model *model, const struct schedule *schedule, struct tally *tally,
                void (*drive)(struct model *model, void *arg), void *arg);
 

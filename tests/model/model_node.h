@@ -1,6 +1,6 @@
 /* model_node.h: what surrounds a core: its memory, its clock, its inbox and its signals. Performs
- * the core's actions and puts events into it, one at a time, and tells the oracle of each. When
- * they come is for others to say: worker.c does as the runtime does, orderings.c anything. */
+ * the core's actions and puts events into it, one at a time, and reports each to the oracle. Others
+ * decide when: worker.c does as the runtime does, orderings.c anything. */
 #ifndef BATCH_TESTS_MODEL_NODE_H
 #define BATCH_TESTS_MODEL_NODE_H
 

@@ -20,15 +20,15 @@ enum { LOG_OTHERS = 255, LOG_FREED = 0x7FFFFFFF };
 struct model_log {
     uint32_t version;
     uint32_t base; /* of those before the row was last deleted */
-    uint32_t size; /* LOG_FREED: there is none */
+    uint32_t size; /* LOG_FREED: it was released */
     uint32_t hash; /* of all in it */
     uint8_t ops[MODEL_LOG];
 };
 
 struct model_row {
     struct model_log log;
-    uint32_t versions;              /* used so far */
-    uint32_t acknowledged;          /* somebody has been told what is in the log up to here */
+    uint32_t versions;     /* used so far */
+    uint32_t acknowledged; /* the log up to here has been seen, or was reported as stored */
     uint32_t hashes[MODEL_LOG + 1]; /* of the first so many */
 };
 

@@ -15,7 +15,7 @@ static uint32_t to_replay(const struct oracle_key *key)
     return (uint32_t)(key->replay_size - key->replay_at);
 }
 
-/* May it wait no more, and be completed after its batch? */
+/* May it have stopped waiting, though it is completed later? */
 static bool has_left(const struct model_op *op)
 {
     return op->is_canceled || op->op.start_by_ns != 0 || op->may_be_full || op->may_lack_memory;
@@ -171,7 +171,7 @@ void oracle_loaded(struct model *model, struct model_node *node, uint32_t number
 
 /* ---- Run ------------------------------------------------------------------------------------ */
 
-void oracle_others_leave(struct model *model, struct oracle_key *key, const struct model_op *until)
+void oracle_pass_canceled(struct model *model, struct oracle_key *key, const struct model_op *until)
 {
     for (; key->replay_at < key->replay_size; key->replay_at++) {
         struct model_op *op = &model->ops[key->replay[key->replay_at]];
@@ -212,7 +212,7 @@ void oracle_run(struct model *model, struct model_node *node, struct batch__batc
     must(model, (node->oracle.taken & bit) != 0, "%c runs, but is nobody's", letter_of(op));
     must(model, !op->is_canceled, "%c runs, but was canceled", letter_of(op));
     if (key->stage == STAGE_REPLAYING) {
-        oracle_others_leave(model, key, op);
+        oracle_pass_canceled(model, key, op);
         key->replay_at++;
         runs(key, op);
         return;
@@ -287,7 +287,7 @@ void oracle_save(struct model *model, struct model_node *node, struct batch__bat
     struct oracle_key *key = oracle_key_of(node, batch);
     const char *name = key_name(key_number(batch));
     if (key->stage == STAGE_REPLAYING)
-        oracle_others_leave(model, key, NULL);
+        oracle_pass_canceled(model, key, NULL);
     must(model, key->stage == STAGE_OPEN || key->stage == STAGE_REPLAYING,
          "%s is saved while it is %s", name, stage_name(key));
     must(model, key->changed > 0, "%s is saved, but not changed", name);

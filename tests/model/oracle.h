@@ -8,19 +8,19 @@
  *     in the order of submission; never when canceled, late, refused, or after its load failed
  *   - an operation that ran is never completed with CANCELED, EXPIRED, STOPPED, BUSY or NO_MEMORY,
  *     unless it was canceled before its replay
- *   - a batch is loaded for somebody, saved if and only if something changed, and completed with
- *     what its save returned: all of it, in order, and nobody else
+ *   - a batch is loaded for some operation, saved if and only if something changed, and completed
+ *     with what its save returned: all of it, in order, and no other operation
  *   - with OK it is stored; with an error it is not stored, then or later
  *   - a save adds to what is stored, and takes nothing away
- *   - nobody sees less than others had been told before
+ *   - no operation sees less than what was acknowledged before it
  *   - a conflict is replayed as often as is allowed; only what ended well is cached, no more than
  *     may be; what changed nothing on a cached resource is rechecked on one that was loaded
  *   - a window is as long as it should be; without one no more batches close than the store can
  *     take; a deadline counts from the beginning of its own batch
  *   - in a calm schedule every operation is OK within max(window, load) + save of when its key was
  *     free, or window + load + save if resources are cached
- *   - when nothing is left to happen nobody waits; when all have stopped no key and no memory is
- *     left
+ *   - when nothing is left to happen no operation waits; when all nodes have stopped no key and no
+ *     memory is left
  */
 #ifndef BATCH_TESTS_MODEL_ORACLE_H
 #define BATCH_TESTS_MODEL_ORACLE_H
@@ -46,7 +46,7 @@ enum oracle_stage {
 
 struct oracle_key {
     uint8_t stage;   /* enum oracle_stage */
-    int8_t reported; /* what the core was told of the save … */
+    int8_t reported; /* the status of the save that the core got … */
     bool is_loaded;
     bool is_cached; /* not loaded for this batch */
     uint8_t replays;
@@ -57,7 +57,7 @@ struct oracle_key {
     uint64_t load_ns, loaded_ns, save_ns, first_wait_ns; /* as its record must have them */
     uint64_t joining;     /* the set of those that waited when it was loaded */
     uint32_t flushes;     /* of its node, when it was opened */
-    uint32_t load_floor;  /* somebody had been told so much when its load began */
+    uint32_t load_floor;  /* so much was acknowledged when its load began */
     uint64_t waiting;     /* the set of those that are accepted and have not begun */
     uint64_t load_failed; /* the set of those that waited for a load that failed */
     uint8_t ran[MODEL_OPS];
@@ -98,9 +98,11 @@ void oracle_applied(struct model *model, const struct model_call *call); /* befo
 
 /* Shared with oracle_outcome.c. */
 void oracle_close(struct model *model, struct model_node *node, const struct batch__batch *batch);
-/* Those who are to be replayed and were canceled leave, up to this one, or all that are left. */
-void oracle_others_leave(struct model *model, struct oracle_key *key, const struct model_op *until);
-/* Of those who waited for a load that failed, one who has to be told so; NULL: none. */
+/* Operations that were canceled are not replayed: pass over those before `until`, or NULL: all. */
+void oracle_pass_canceled(struct model *model, struct oracle_key *key,
+                          const struct model_op *until);
+/* Of the operations that waited for a load that failed, the next that has to be completed with it;
+ * NULL: none. */
 const struct model_op *oracle_load_failed(const struct model *model, const struct oracle_key *key);
 
 #endif

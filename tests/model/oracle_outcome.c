@@ -7,8 +7,8 @@
 
 /* ---- Operations ----------------------------------------------------------------------------- */
 
-/* What it saw is stored, and is not older than what somebody had been told: before it was
- * submitted, if its batch was saved; before its batch was loaded, if nothing had to be. */
+/* What it saw is stored, and is not older than what was acknowledged: before it was submitted if
+ * its batch was saved, before its batch was loaded if nothing had to be. */
 static void must_have_seen_what_is_stored(struct model *model, struct oracle_key *key,
                                           struct model_op *op)
 {
@@ -17,8 +17,7 @@ static void must_have_seen_what_is_stored(struct model *model, struct oracle_key
     uint32_t floor = key->changed > 0 ? op->floor : key->load_floor;
     must(model, !op->is_changed || (model->oracle.stored & op_bit(op->number)) != 0,
          "%c is completed with OK, but is not stored", letter_of(op));
-    must(model, seen >= floor + op->is_changed, "%c saw less than others had been told",
-         letter_of(op));
+    must(model, seen >= floor + op->is_changed, "%c saw less than was acknowledged", letter_of(op));
     if (row->log.base != op->seen_base)
         return; /* deleted meanwhile */
     must(model, op->seen_size <= row->log.size && row->hashes[op->seen_size] == op->seen_hash,
@@ -159,7 +158,7 @@ static void complete_batch(struct model *model, struct model_node *node,
     const struct batch__batch *batch = action->batch;
     struct oracle_key *key = oracle_key_of(node, batch);
     if (key->stage == STAGE_REPLAYING)
-        oracle_others_leave(model, key, NULL);
+        oracle_pass_canceled(model, key, NULL);
     int status = outcome_of_batch(model, node, key, batch);
     bool is_failed = status == BATCH_LOAD_FAILED;
     bool is_first_failed = is_failed && key->replay_size == 0;
@@ -279,7 +278,7 @@ void oracle_released(struct model *model, struct model_node *node, struct batch_
     bool is_left =
         (key->stage == STAGE_OPEN || key->stage == STAGE_REPLAYING) && key->ran_size == 0;
     if (is_left)
-        oracle_others_leave(model, key, NULL);
+        oracle_pass_canceled(model, key, NULL);
     must(model, is_left || key->stage == STAGE_CACHED, "a release of one that is %s",
          stage_name(key));
     if (is_left) {

@@ -22,7 +22,7 @@ static void finish(struct ordering *o, uint32_t at)
 {
     struct model *model = o->model;
     struct model_call *call = &model->calls[at];
-    if (call->finish_ns == MODEL_NEVER) { /* a save of which the node has been told UNKNOWN */
+    if (call->finish_ns == MODEL_NEVER) { /* a save that was reported as UNKNOWN */
         model_store_apply(model, call);
         model_store_end(model, at);
         return;
@@ -68,7 +68,8 @@ static void submit(struct ordering *o)
     struct schedule_item item = submit_item(o);
     model_submit(o->model, &item);
     if (item.start_by_ns != 0)
-        o->model->now_ns += draw_below(o->draw, 10) * MODEL_US; /* may be over before it begins */
+        o->model->now_ns +=
+            draw_below(o->draw, 10) * MODEL_US; /* it may expire before it is accepted */
     model_node_accept(o->model, o->node, o->node->inbox[0]);
     o->node->inbox_size = 0;
 }

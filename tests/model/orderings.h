@@ -10,7 +10,7 @@
 #include "model.h"
 
 /* One ordering, as `draw` has it. If that has bytes, it ends when they are used up. True if nothing
- * was wrong; else model->wrong says what. */
+ * was wrong; else model->wrong has what. */
 bool orderings_run(struct model *model, struct draw *draw, struct tally *tally);
 
 #endif

@@ -1,7 +1,7 @@
 /* shrink.h: from a failing schedule to a short one that fails in the same place.
  *
  * Leave out items, in runs that get shorter until each has been tried alone; then simplify the
- * configuration: fewer nodes, no options, no draws; and begin again, until nothing helps any more.
+ * configuration: fewer nodes, no options, no draws; and repeat that until nothing helps any more.
  * A schedule takes some ten microseconds, so there is no need to be clever. */
 #ifndef BATCH_TESTS_MODEL_SHRINK_H
 #define BATCH_TESTS_MODEL_SHRINK_H

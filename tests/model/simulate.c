@@ -101,7 +101,7 @@ static void catch_signals(void)
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_NODEFER | SA_RESTART};
     sigaction(SIGVTALRM, &action, NULL);
 #if !defined(BATCH_DEBUG_CHECKS) || defined(MODEL_BUGS)
-    sigaction(SIGSEGV, &action, NULL); /* elsewhere a sanitizer has more to say */
+    sigaction(SIGSEGV, &action, NULL); /* elsewhere a sanitizer reports more */
     sigaction(SIGBUS, &action, NULL);
 #endif
 }

@@ -7,7 +7,7 @@
 
 #include "model.h"
 
-/* Carry out a schedule. True if nothing was wrong; else model->wrong says what. */
+/* Carry out a schedule. True if nothing was wrong; else model->wrong has what. */
 bool simulation_run(struct model *model, const struct schedule *schedule, struct tally *tally);
 
 /* What is due first, if it is by then. False: nothing is. */
