@@ -1,9 +1,10 @@
 #include "faulty_disk.h"
 
-#include <sqlite3.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
+
+#include "vfs.h"
 
 enum {
     FRAME_HEADER_SIZE = 24, /* of a page in the log */
@@ -13,6 +14,7 @@ enum {
 static struct {
     sqlite3_vfs vfs;
     sqlite3_vfs *real;
+    sqlite3_io_methods methods;
     sqlite3_io_methods methods_without_wal;
     atomic_int fault;
     atomic_uint count; /* of what the fault is about, since it was armed */
@@ -29,14 +31,14 @@ static struct {
 } disk;
 
 struct disk_file {
-    sqlite3_file base;    /* first */
-    int kind;             /* SQLITE_OPEN_WAL: the log, … */
-    sqlite3_int64 real[]; /* SQLite's own file, aligned as SQLite does it */
+    struct vfs_file file;    /* first */
+    int kind;                /* SQLITE_OPEN_WAL: the log, … */
+    sqlite3_int64 storage[]; /* of SQLite's own file, aligned as SQLite does it */
 };
 
 static sqlite3_file *real_of(sqlite3_file *file)
 {
-    return (sqlite3_file *)((struct disk_file *)file)->real;
+    return ((struct vfs_file *)(void *)file)->real;
 }
 
 static bool fails(enum fault fault)
@@ -52,11 +54,6 @@ static bool fails(enum fault fault)
 }
 
 /* ---- A file --------------------------------------------------------------------------------- */
-
-static int disk_close(sqlite3_file *file)
-{
-    return real_of(file)->pMethods->xClose(real_of(file));
-}
 
 static int disk_read(sqlite3_file *file, void *bytes, int size, sqlite3_int64 at)
 {
@@ -84,11 +81,6 @@ static int disk_write(sqlite3_file *file, const void *bytes, int size, sqlite3_i
     return fails(FAULT_LOG_WRITE_ALL) ? SQLITE_IOERR_WRITE : code;
 }
 
-static int disk_truncate(sqlite3_file *file, sqlite3_int64 size)
-{
-    return real_of(file)->pMethods->xTruncate(real_of(file), size);
-}
-
 static int disk_sync(sqlite3_file *file, int flags)
 {
     int kind = ((struct disk_file *)file)->kind;
@@ -102,93 +94,19 @@ static int disk_sync(sqlite3_file *file, int flags)
     return real_of(file)->pMethods->xSync(real_of(file), flags);
 }
 
-static int disk_file_size(sqlite3_file *file, sqlite3_int64 *ret_size)
-{
-    return real_of(file)->pMethods->xFileSize(real_of(file), ret_size);
-}
-
-static int disk_lock(sqlite3_file *file, int level)
-{
-    return real_of(file)->pMethods->xLock(real_of(file), level);
-}
-
-static int disk_unlock(sqlite3_file *file, int level)
-{
-    return real_of(file)->pMethods->xUnlock(real_of(file), level);
-}
-
-static int disk_check_reserved_lock(sqlite3_file *file, int *ret_is_locked)
-{
-    return real_of(file)->pMethods->xCheckReservedLock(real_of(file), ret_is_locked);
-}
-
-static int disk_file_control(sqlite3_file *file, int op, void *arg)
-{
-    return real_of(file)->pMethods->xFileControl(real_of(file), op, arg);
-}
-
-static int disk_sector_size(sqlite3_file *file)
-{
-    return real_of(file)->pMethods->xSectorSize(real_of(file));
-}
-
-static int disk_characteristics(sqlite3_file *file)
-{
-    return real_of(file)->pMethods->xDeviceCharacteristics(real_of(file));
-}
-
-static int disk_shm_map(sqlite3_file *file, int page, int page_size, int extend,
-                        void volatile **ret_map)
-{
-    return real_of(file)->pMethods->xShmMap(real_of(file), page, page_size, extend, ret_map);
-}
-
-static int disk_shm_lock(sqlite3_file *file, int offset, int count, int flags)
-{
-    return real_of(file)->pMethods->xShmLock(real_of(file), offset, count, flags);
-}
-
-static void disk_shm_barrier(sqlite3_file *file)
-{
-    real_of(file)->pMethods->xShmBarrier(real_of(file));
-}
-
-static int disk_shm_unmap(sqlite3_file *file, int is_deleted)
-{
-    return real_of(file)->pMethods->xShmUnmap(real_of(file), is_deleted);
-}
-
-static const sqlite3_io_methods disk_methods = {
-    .iVersion = 2, /* no memory mapping: every read is seen */
-    .xClose = disk_close,
-    .xRead = disk_read,
-    .xWrite = disk_write,
-    .xTruncate = disk_truncate,
-    .xSync = disk_sync,
-    .xFileSize = disk_file_size,
-    .xLock = disk_lock,
-    .xUnlock = disk_unlock,
-    .xCheckReservedLock = disk_check_reserved_lock,
-    .xFileControl = disk_file_control,
-    .xSectorSize = disk_sector_size,
-    .xDeviceCharacteristics = disk_characteristics,
-    .xShmMap = disk_shm_map,
-    .xShmLock = disk_shm_lock,
-    .xShmBarrier = disk_shm_barrier,
-    .xShmUnmap = disk_shm_unmap,
-};
-
 /* ---- The disk ------------------------------------------------------------------------------- */
 
 static int disk_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
                      int *ret_flags)
 {
     (void)vfs;
-    ((struct disk_file *)file)->kind = flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_DB);
+    struct disk_file *own = (struct disk_file *)(void *)file;
+    own->kind = flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_DB);
+    own->file.real = (sqlite3_file *)(void *)own->storage;
     int code = disk.real->xOpen(disk.real, name, real_of(file), flags, ret_flags);
     file->pMethods = NULL;
     if (code == SQLITE_OK)
-        file->pMethods = disk.is_wal_allowed ? &disk_methods : &disk.methods_without_wal;
+        file->pMethods = disk.is_wal_allowed ? &disk.methods : &disk.methods_without_wal;
     return code;
 }
 
@@ -204,18 +122,19 @@ static int disk_delete(sqlite3_vfs *vfs, const char *name, int is_folder_synced)
 
 void faulty_disk_install(void)
 {
-    disk.real = sqlite3_vfs_find(NULL);
-    disk.vfs = *disk.real;
-    disk.vfs.pNext = NULL;
-    disk.vfs.zName = "faulty";
-    disk.vfs.szOsFile = (int)sizeof(struct disk_file) + disk.real->szOsFile;
-    disk.vfs.xOpen = disk_open;
-    disk.vfs.xDelete = disk_delete;
+    size_t own_size = sizeof(struct disk_file);
     disk.fault = FAULT_NONE;
     disk.is_wal_allowed = true;
-    disk.methods_without_wal = disk_methods;
+    disk.methods = vfs_methods();
+    disk.methods.xRead = disk_read;
+    disk.methods.xWrite = disk_write;
+    disk.methods.xSync = disk_sync;
+    disk.methods_without_wal = disk.methods;
     disk.methods_without_wal.iVersion = 1; /* no shared memory */
-    sqlite3_vfs_register(&disk.vfs, 1);
+    disk.real =
+        vfs_install(&disk.vfs, "faulty", own_size + (size_t)sqlite3_vfs_find(NULL)->szOsFile);
+    disk.vfs.xOpen = disk_open;
+    disk.vfs.xDelete = disk_delete;
 }
 
 void faulty_disk_arm(enum fault fault, unsigned n, bool goes_on)

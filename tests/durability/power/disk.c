@@ -2,11 +2,11 @@
 #include "disk.h"
 
 #include <assert.h>
-#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "image.h"
+#include "vfs.h"
 
 enum {
     NAMES_MAX = 8,
@@ -28,7 +28,7 @@ struct name {
 };
 
 struct handle {
-    sqlite3_file base; /* first */
+    struct vfs_file vfs; /* first; there is no other file behind */
     struct file *file;
     struct name *name; /* NULL: a file without one */
     int flags;
@@ -36,6 +36,7 @@ struct handle {
 
 static struct {
     sqlite3_vfs vfs;
+    sqlite3_io_methods methods;
     struct name names[NAMES_MAX];
     struct random random;      /* of the disk */
     struct random random_said; /* what SQLite gets */
@@ -259,28 +260,6 @@ static int disk_file_size(sqlite3_file *file, sqlite3_int64 *ret_size)
     return SQLITE_OK;
 }
 
-static int disk_lock(sqlite3_file *file, int level)
-{
-    (void)file;
-    (void)level;
-    return SQLITE_OK;
-}
-
-static int disk_check_reserved_lock(sqlite3_file *file, int *ret_is_locked)
-{
-    (void)file;
-    *ret_is_locked = 0;
-    return SQLITE_OK;
-}
-
-static int disk_file_control(sqlite3_file *file, int op, void *arg)
-{
-    (void)file;
-    (void)op;
-    (void)arg;
-    return SQLITE_NOTFOUND;
-}
-
 static int disk_sector_size(sqlite3_file *file)
 {
     (void)file;
@@ -309,20 +288,6 @@ static int disk_shm_map(sqlite3_file *file, int piece, int piece_size, int exten
     return SQLITE_OK;
 }
 
-static int disk_shm_lock(sqlite3_file *file, int offset, int count, int flags)
-{
-    (void)file;
-    (void)offset;
-    (void)count;
-    (void)flags;
-    return SQLITE_OK;
-}
-
-static void disk_shm_barrier(sqlite3_file *file)
-{
-    (void)file;
-}
-
 static int disk_shm_unmap(sqlite3_file *file, int is_deleted)
 {
     (void)file;
@@ -334,26 +299,6 @@ static int disk_shm_unmap(sqlite3_file *file, int is_deleted)
     return SQLITE_OK;
 }
 
-static const sqlite3_io_methods disk_methods = {
-    .iVersion = 2, /* no memory mapping */
-    .xClose = disk_close,
-    .xRead = disk_read,
-    .xWrite = disk_write,
-    .xTruncate = disk_truncate,
-    .xSync = disk_sync,
-    .xFileSize = disk_file_size,
-    .xLock = disk_lock,
-    .xUnlock = disk_lock,
-    .xCheckReservedLock = disk_check_reserved_lock,
-    .xFileControl = disk_file_control,
-    .xSectorSize = disk_sector_size,
-    .xDeviceCharacteristics = disk_characteristics,
-    .xShmMap = disk_shm_map,
-    .xShmLock = disk_shm_lock,
-    .xShmBarrier = disk_shm_barrier,
-    .xShmUnmap = disk_shm_unmap,
-};
-
 /* ---- The disk ------------------------------------------------------------------------------- */
 
 static int disk_open(sqlite3_vfs *vfs, const char *text, sqlite3_file *base, int flags,
@@ -364,6 +309,7 @@ static int disk_open(sqlite3_vfs *vfs, const char *text, sqlite3_file *base, int
     base->pMethods = NULL;
     if (disk.is_off)
         return SQLITE_CANTOPEN;
+    handle->vfs.real = NULL;
     handle->flags = flags;
     handle->name = text != NULL ? name_find(text) : NULL;
     handle->file = handle->name != NULL ? file_use(handle->name->now) : file_new();
@@ -377,7 +323,7 @@ static int disk_open(sqlite3_vfs *vfs, const char *text, sqlite3_file *base, int
             return SQLITE_CANTOPEN;
         }
     }
-    base->pMethods = &disk_methods;
+    base->pMethods = &disk.methods;
     disk.handles++;
     disk.mains += (flags & SQLITE_OPEN_MAIN_DB) != 0;
     assert(disk.mains <= 1);
@@ -430,15 +376,21 @@ static int disk_randomness(sqlite3_vfs *vfs, int size, char *ret_bytes)
 
 void disk_install(void)
 {
-    disk.vfs = *sqlite3_vfs_find(NULL);
-    disk.vfs.pNext = NULL;
-    disk.vfs.zName = "power";
-    disk.vfs.szOsFile = (int)sizeof(struct handle);
+    disk.methods = vfs_methods();
+    disk.methods.xClose = disk_close;
+    disk.methods.xRead = disk_read;
+    disk.methods.xWrite = disk_write;
+    disk.methods.xTruncate = disk_truncate;
+    disk.methods.xSync = disk_sync;
+    disk.methods.xFileSize = disk_file_size;
+    disk.methods.xSectorSize = disk_sector_size;
+    disk.methods.xDeviceCharacteristics = disk_characteristics;
+    disk.methods.xShmMap = disk_shm_map;
+    disk.methods.xShmUnmap = disk_shm_unmap;
+    vfs_install(&disk.vfs, "power", sizeof(struct handle));
     disk.vfs.xOpen = disk_open;
     disk.vfs.xDelete = disk_delete;
     disk.vfs.xAccess = disk_access;
     disk.vfs.xFullPathname = disk_full_pathname;
     disk.vfs.xRandomness = disk_randomness;
-    if (sqlite3_vfs_register(&disk.vfs, 1) != SQLITE_OK)
-        abort();
 }
