@@ -1,41 +1,20 @@
 /* The memory store while there is no memory: it says so, and what is stored stays. The linker puts
- * the functions of this file between the store and the system; the processor has memory of its
- * own. */
+ * functions of this file and of refused.c between the store and the system; the processor has
+ * memory of its own. */
 #include "driver.h"
+#include "refused.h"
 #include "test.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
 int __real_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes);
 int __wrap_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes);
 ssize_t __real_getrandom(void *bytes, size_t size, unsigned flags);
 ssize_t __wrap_getrandom(void *bytes, size_t size, unsigned flags);
 
-/* Of the requests from here on, which one is refused, from 1; all: every one. 0: none. */
-static int refused_one, is_all_refused, is_mutex_refused;
-
-static bool is_refused(void)
-{
-    if (__atomic_load_n(&is_all_refused, __ATOMIC_SEQ_CST))
-        return true;
-    return refused_one > 0 && --refused_one == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return is_refused() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return is_refused() ? NULL : __real_calloc(count, size);
-}
+static bool is_mutex_refused;
 
 int __wrap_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes)
 {
@@ -48,33 +27,16 @@ ssize_t __wrap_getrandom(void *bytes, size_t size, unsigned flags)
     return (flags & GRND_NONBLOCK) != 0 ? -1 : __real_getrandom(bytes, size, flags);
 }
 
-static void *own_allocate(size_t size, void *arg)
-{
-    (void)arg;
-    return __real_malloc(size);
-}
-
-static void own_release(void *memory, void *arg)
-{
-    (void)arg;
-    free(memory);
-}
-
-static void refuse_all(int refused)
-{
-    __atomic_store_n(&is_all_refused, refused, __ATOMIC_SEQ_CST);
-}
-
 TEST(test_a_store_without_memory_is_not_opened)
 {
     batch_store *store = NULL;
     for (int i = 1; i <= 2; i++) {
-        refused_one = i;
+        refuse(i);
         assert_int_equal(batch_memory_open(&store), BATCH_NO_MEMORY);
     }
-    is_mutex_refused = 1;
+    is_mutex_refused = true;
     assert_int_equal(batch_memory_open(&store), BATCH_NO_MEMORY);
-    is_mutex_refused = 0;
+    is_mutex_refused = false;
     assert_null(store);
 }
 
@@ -84,7 +46,7 @@ TEST(test_a_session_without_memory_is_not_opened)
     batch_result error = {0};
     void *session = NULL;
     assert_int_equal(batch_memory_open(&store), BATCH_OK);
-    refused_one = 1;
+    refuse(1);
     assert_int_equal(store->session_open(store, &session, &error), BATCH_NO_MEMORY);
     assert_string_equal(error.message, "no memory for a session");
     assert_int_equal(batch_store_close(store), BATCH_OK);
@@ -98,11 +60,11 @@ TEST(test_what_is_stored_stays_while_there_is_no_memory)
     int64_t seven = 7;
     assert_int_equal(batch_memory_write(store, "old", 3, &seven, sizeof seven), BATCH_OK);
     batch_options options = number_options(store, 1);
-    options.allocator = (batch_allocator){own_allocate, own_release, NULL};
+    options.allocator = refused_nothing();
     batch_processor *processor = processor_start(&options);
     struct request request;
 
-    refuse_all(1);
+    refuse_all(true);
     request_init(&request, "old", 3, 1);
     assert_int_equal(request_run(processor, &request), BATCH_LOAD_FAILED);
     assert_non_null(strstr(request.result.message, "no memory to copy the state"));
@@ -111,7 +73,7 @@ TEST(test_what_is_stored_stays_while_there_is_no_memory)
     assert_non_null(strstr(request.result.message, "no memory to store the state"));
     assert_int_equal(batch_memory_write(store, "other", 5, &seven, sizeof seven), BATCH_NO_MEMORY);
     assert_int_equal(batch_memory_write(store, "old", 3, &seven, SIZE_MAX), BATCH_NO_MEMORY);
-    refuse_all(0);
+    refuse_all(false);
 
     assert_int_equal(number_add(processor, "new", 3, 0), 0);
     assert_int_equal(number_add(processor, "old", 3, 1), 8);
@@ -126,10 +88,10 @@ TEST(test_a_table_that_cannot_grow_still_finds_everything)
     batch_store *store = NULL;
     assert_int_equal(batch_memory_open(&store), BATCH_OK);
     for (int i = 0; i < COUNT; i++) {
-        refused_one = i % 2 == 0 ? 2 : 0; /* the entry is the first */
+        refuse(i % 2 == 0 ? 2 : 0); /* the entry is the first */
         assert_int_equal(batch_memory_write(store, &i, sizeof i, &i, sizeof i), BATCH_OK);
     }
-    refused_one = 0;
+    refuse(0);
     for (int i = 0; i < COUNT; i++) {
         int found = -1;
         assert_true(batch_memory_read(store, &i, sizeof i, &found, sizeof found, NULL, NULL));

@@ -19,15 +19,23 @@ char *__wrap_strndup(const char *text, size_t size);
 
 /* Which of the requests from here on is refused, from 1; 0 or less: none. Any thread. */
 static int refused_one;
+static bool is_all_refused;
 
 static bool is_refused(void)
 {
+    if (__atomic_load_n(&is_all_refused, __ATOMIC_SEQ_CST))
+        return true;
     return __atomic_fetch_sub(&refused_one, 1, __ATOMIC_SEQ_CST) == 1;
 }
 
 bool refuse(int number)
 {
     return __atomic_exchange_n(&refused_one, number, __ATOMIC_SEQ_CST) <= 0;
+}
+
+void refuse_all(bool refused)
+{
+    __atomic_store_n(&is_all_refused, refused, __ATOMIC_SEQ_CST);
 }
 
 void *__wrap_malloc(size_t size)
@@ -67,6 +75,11 @@ static void own_release(void *memory, void *arg)
     free(memory);
 }
 
+batch_allocator refused_nothing(void)
+{
+    return (batch_allocator){own_allocate, own_release, NULL};
+}
+
 void refused_batches(batch_store *store)
 {
     char key[1000];
@@ -77,7 +90,7 @@ void refused_batches(batch_store *store)
     while (was_reached) {
         batch_options options = number_options(store, 1);
         /* The processor itself is refused nothing. */
-        options.allocator = (batch_allocator){own_allocate, own_release, NULL};
+        options.allocator = refused_nothing();
         batch_processor *processor = processor_start(&options);
         struct request request;
         request_init(&request, key, sizeof key, 1);

@@ -10,6 +10,12 @@
  * the one before was reached. */
 bool refuse(int number);
 
+/* Refuse every one from here on, or none. */
+void refuse_all(bool refused);
+
+/* An allocator that is refused nothing: for the processor. */
+batch_allocator refused_nothing(void);
+
 /* Each request for memory that the first batch of a session makes, refused in turn: a batch is told
  * so and stores nothing, and the next one goes well. */
 void refused_batches(batch_store *store);
