@@ -161,7 +161,7 @@ static enum next change(struct database *database, PGconn *connection, struct bo
     return next;
 }
 
-/* What the server rejects is not committed; without its response nobody knows. */
+/* What the server rejects is not committed; without a response the outcome is unknown. */
 static void commit(struct database *database, PGconn *connection, struct booking *booking)
 {
     uint64_t begin_ns = batch_now_ns();

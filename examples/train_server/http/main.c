@@ -53,7 +53,7 @@ static const char help[] =
     "                                      or for 3 s the store could not be read (tried once a\n"
     "                                      second), or no booking could be saved. HEAD too\n"
     "  503: nothing was changed, send it again (a limit, a stop, or other servers won each time).\n"
-    "  504: nobody knows if the booking was saved; view the train. 500: nothing was changed.\n"
+    "  504: it is unknown whether the booking was saved; view the train. 500: nothing changed.\n"
     "\n"
     "try:  train-server --store sqlite:trains.db --listen 127.0.0.1:8080\n"
     "      curl 'http://127.0.0.1:8080/book?train=berlin&person=ann&seat=1'\n"

@@ -18,8 +18,8 @@ struct response {
  * balancers and audits to go by:
  *   503  nothing was changed, and the same request may be sent again: a limit was reached, the
  *        server is stopping, or other servers won every time on this train (BATCH_CONFLICT)
- *   504  nobody knows if the booking was saved (BATCH_UNKNOWN)
- *   500  nothing was changed, and the same request would fail again as far as anybody knows
+ *   504  it is unknown whether the booking was saved (BATCH_UNKNOWN)
+ *   500  nothing was changed, and the same request would probably fail again
  * A booking with status 200 has the body "TRAIN SEAT PERSON\n", the names as target_escape writes
  * them. May use request->body. */
 struct response response_make(struct request *request);

@@ -24,7 +24,7 @@ static bool is_understood(const char *conninfo)
 
 PGconn *postgres_connect(const struct store_options *options, char *reterr)
 {
-    /* What the conninfo says comes later, and so wins. */
+    /* The conninfo comes later, and so has precedence. */
     static const char *const keywords[] = {"fallback_application_name",
                                            "target_session_attrs",
                                            "connect_timeout",

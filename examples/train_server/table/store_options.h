@@ -10,7 +10,7 @@ enum store_kind { STORE_NONE, STORE_SQLITE, STORE_POSTGRES };
 /* The strings are those of the command line, or static. */
 struct store_options {
     enum store_kind kind;
-    const char *where; /* the path of the file; or a conninfo, to be shown to nobody */
+    const char *where; /* the path of the file; or a conninfo, never to be shown */
     const char *table; /* NULL: the default; none are after store_options_complete */
     const char *key_column;
     const char *version_column;

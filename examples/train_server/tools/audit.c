@@ -33,9 +33,8 @@ static const char help[] =
     "  --record  FILE is a record of train-load: no booking that was refused or failed may be\n"
     "            stored, and no seat of the record's trains that it did not ask for\n"
     "\n"
-    "Exit 0: every booking answered 200 is stored, and no seat is sold twice. 1: not so. 2: "
-    "cannot\n"
-    "tell.\n";
+    "Exit 0: every booking answered 200 is stored, and no seat is sold twice. 1: not so. 2: this\n"
+    "could not be checked.\n";
 
 struct audit {
     struct store_options store;
@@ -207,7 +206,7 @@ static size_t count_twice(const struct seats *seats,
     return count;
 }
 
-/* What only a record can tell. */
+/* What only a record shows. */
 static size_t check_record(const struct audit *audit)
 {
     const struct seats *stored = &audit->stored;
