@@ -1,4 +1,4 @@
-/* test.h: cmocka, and tests that are written once.
+/* test.h: cmocka, what nearly every test needs of C, and tests that are written once.
  *
  *     TEST(what_it_shows)
  *     {
@@ -15,6 +15,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 

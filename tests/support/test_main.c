@@ -1,8 +1,6 @@
 /* test_main.c: see test.h. */
 #include "test.h"
 
-#include <stdlib.h>
-
 enum { TESTS_MAX = 128 };
 
 static struct CMUnitTest tests[TESTS_MAX];

@@ -25,10 +25,6 @@
 #include "core/core.h"
 #include "test.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #define TRACE_NO_WINDOW UINT64_MAX        /* for window_ms: natural batching */
 #define TRACE_MS        UINT64_C(1000000) /* in ns */
 

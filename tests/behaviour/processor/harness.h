@@ -20,9 +20,6 @@
 #include <batch/store.h>
 
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "allocator.h"
 #include "gate.h"

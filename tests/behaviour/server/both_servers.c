@@ -2,7 +2,6 @@
 #include "both_servers.h"
 
 #include <signal.h>
-#include <stdlib.h>
 
 int fixture_start(void **state, const char *program, const char *const *options)
 {

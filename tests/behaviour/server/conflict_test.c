@@ -2,7 +2,6 @@
  * one of them: what one saves makes the others load and book again, no client notices, nothing is
  * lost and no seat is sold twice. Without replays, clients must retry. */
 #include <signal.h>
-#include <string.h>
 
 #include "http_clients.h"
 #include "storage.h"

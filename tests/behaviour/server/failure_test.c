@@ -1,8 +1,6 @@
 /* The response when a train cannot be loaded or saved: the truth, also if the booking
  * was refused in a batch that failed. The file fails by a trigger, or by what is stored in it. */
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <sqlite3.h>

@@ -1,9 +1,6 @@
 /* /health, and the responses to clients, while the PostgreSQL server behind it is away, is
  * suspended or takes no writes, and afterwards. */
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 

@@ -1,8 +1,5 @@
 /* The HTTP surface of train-server and direct-server: each test on both. */
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 

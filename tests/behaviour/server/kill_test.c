@@ -2,8 +2,6 @@
  * 200 is there afterwards, and no seat is sold twice. The same test must find out a server that
  * answers before it saves. */
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "http_clients.h"
 #include "random.h"

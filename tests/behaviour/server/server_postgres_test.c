@@ -1,8 +1,5 @@
 /* train-server on tables of PostgreSQL that others have made, and write to. */
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "storage_database.h"

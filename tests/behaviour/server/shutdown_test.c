@@ -1,6 +1,5 @@
 /* SIGTERM under load, many connections, and that train-audit finds what is wrong. */
 #include <signal.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 

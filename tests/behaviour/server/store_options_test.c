@@ -1,6 +1,4 @@
 /* What --store and the names of table and columns mean, and the SQL that is made of them. */
-#include <stdlib.h>
-#include <string.h>
 
 #include "table/store_options.h"
 #include "test.h"

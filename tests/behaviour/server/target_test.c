@@ -1,7 +1,4 @@
 /* What a request asks for, and the response to it. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "http/response.h"
 #include "random.h"

@@ -1,6 +1,4 @@
 /* The booking rule and the JSON of a train. */
-#include <stdlib.h>
-#include <string.h>
 
 #include "booking/train_codec.h"
 #include "test.h"

@@ -1,9 +1,6 @@
 #include "driver.h"
 #include "test.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 /* ---- Processors ----------------------------------------------------------------------------- */
 
 batch_options number_options(batch_store *store, uint32_t sessions)
@@ -24,6 +21,18 @@ batch_processor *processor_start(const batch_options *options)
     if (batch_processor_start(&processor, options, &error) != BATCH_OK)
         fail_msg("cannot start: %s", error.message);
     return processor;
+}
+
+batch_processor *number_processor(batch_store *store, uint32_t sessions)
+{
+    batch_options options = number_options(store, sessions);
+    return processor_start(&options);
+}
+
+batch_processor *text_processor(batch_store *store, uint32_t sessions)
+{
+    batch_options options = text_options(store, sessions);
+    return processor_start(&options);
 }
 
 void processor_end(batch_processor *processor)

@@ -20,7 +20,9 @@
  * states of one int64_t. */
 batch_options number_options(batch_store *store, uint32_t sessions);
 batch_processor *processor_start(const batch_options *options);
-void processor_end(batch_processor *processor); /* stop and free */
+batch_processor *number_processor(batch_store *store, uint32_t sessions); /* of number_options */
+batch_processor *text_processor(batch_store *store, uint32_t sessions);   /* of text_options */
+void processor_end(batch_processor *processor);                           /* stop and free */
 
 /* ---- Operations ----------------------------------------------------------------------------- */
 

@@ -5,8 +5,6 @@
 #include "refused.h"
 #include "test.h"
 
-#include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
 
 int __real_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes);

@@ -2,9 +2,6 @@
 #include "suite.h"
 #include "test.h"
 
-#include <stdio.h>
-#include <string.h>
-
 static void fixture_open(struct store_fixture *fixture)
 {
     assert_int_equal(batch_memory_open(&fixture->store), BATCH_OK);

@@ -4,9 +4,6 @@
 #include "postgres_case.h"
 #include "test.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 enum { SQL_SIZE = 4096, TRIES_MAX = 30000 };
@@ -141,6 +138,12 @@ int pg_refused(const char *conninfo, const batch_postgres_options *options, batc
 void pg_store_end(batch_store *store)
 {
     assert_int_equal(batch_store_close(store), BATCH_OK);
+}
+
+void pg_end(batch_processor *processor, batch_store *store)
+{
+    processor_end(processor);
+    pg_store_end(store);
 }
 
 batch_postgres_options pg_text_table(struct postgres_server *server, const char *table)

@@ -40,6 +40,7 @@ batch_store *pg_store(struct postgres_server *server, const char *conninfo,
 int pg_refused(const char *conninfo, const batch_postgres_options *options, batch_result *reterr,
                char ret_sqlstate[6]);
 void pg_store_end(batch_store *store);
+void pg_end(batch_processor *processor, batch_store *store); /* both */
 
 /* A table of texts: its options for a store, and SQL to make it. */
 batch_postgres_options pg_text_table(struct postgres_server *server, const char *table);

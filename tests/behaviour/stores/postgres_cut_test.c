@@ -21,10 +21,6 @@
 #include "postgres_case.h"
 #include "test.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #ifdef CUT_BUG
 /* The linker puts this between the store and libbatch. */
 void __real_batch_call_finish(batch_call *call, int status);

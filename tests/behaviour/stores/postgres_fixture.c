@@ -1,9 +1,6 @@
 #include "postgres_fixture.h"
 #include "test.h"
 
-#include <stdio.h>
-#include <string.h>
-
 /* How a key is stored in a table that the store has made. */
 #define STORED_KEY(key)                                                                            \
     "(CASE WHEN octet_length(" key "::bytea) > 2000 "                                              \

@@ -7,9 +7,6 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,12 +14,10 @@
 static void check_it_works(const char *conninfo)
 {
     batch_store *store = pg_store(NULL, conninfo, NULL);
-    batch_options options = number_options(store, 2);
-    batch_processor *processor = processor_start(&options);
+    batch_processor *processor = number_processor(store, 2);
     int64_t before = number_add(processor, "key", 3, 0);
     assert_int_equal(number_add(processor, "key", 3, 1), before + 1);
-    processor_end(processor);
-    pg_store_end(store);
+    pg_end(processor, store);
 }
 
 /* ---- Several hosts -------------------------------------------------------------------------- */
@@ -94,8 +89,7 @@ TEST_WITH(test_a_session_moves_to_the_next_host, pg_set_up, NULL)
              "host=127.0.0.1,127.0.0.1 port=%u,%u user=batch dbname=postgres",
              fault_proxy_port(proxy), server->port);
     batch_store *store = pg_store(server, conninfo, NULL);
-    batch_options options = number_options(store, 1);
-    batch_processor *processor = processor_start(&options);
+    batch_processor *processor = number_processor(store, 1);
     assert_int_equal(number_add(processor, "key", 3, 1), 1);
     assert_true(fault_proxy_connections(proxy) > 0);
     fault_proxy_end(proxy);
@@ -105,8 +99,7 @@ TEST_WITH(test_a_session_moves_to_the_next_host, pg_set_up, NULL)
     while (request_run(processor, &request) == BATCH_LOAD_FAILED);
     assert_int_equal(request.result.status, BATCH_OK);
     assert_int_equal(request.seen, 2);
-    processor_end(processor);
-    pg_store_end(store);
+    pg_end(processor, store);
 }
 
 /* Refused before anybody is asked. */
@@ -240,8 +233,7 @@ TEST_WITH(test_a_server_without_connections_left, pg_set_up, NULL)
     while (request_run(processor, &request) == BATCH_LOAD_FAILED);
     assert_int_equal(request.result.status, BATCH_OK);
     assert_int_equal(before, 0);
-    processor_end(processor);
-    pg_store_end(store);
+    pg_end(processor, store);
     postgres_server_destroy(&server);
 }
 
@@ -301,8 +293,7 @@ TEST_WITH(test_the_right_password_and_a_wrong_one, pg_set_up, NULL)
     request_init(&request, "key", 3, 1);
     assert_int_equal(request_run(processor, &request), BATCH_LOAD_FAILED);
     assert_null(strstr(request.result.message, server.password));
-    processor_end(processor);
-    pg_store_end(store);
+    pg_end(processor, store);
     postgres_server_destroy(&server);
 }
 

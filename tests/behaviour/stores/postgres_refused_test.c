@@ -5,9 +5,6 @@
 #include "refused.h"
 #include "test.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 TEST_WITH(test_a_store_is_opened_with_all_its_memory_or_not_at_all, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;

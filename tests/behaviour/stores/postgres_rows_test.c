@@ -5,10 +5,6 @@
 #include "random.h"
 #include "test.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #define MS 1000000u
 
 enum { KEYS = 1000, ODD = 617, DEADLINE_MS = 200, DEADLINE_MAX_MS = 30000 };

@@ -6,9 +6,6 @@
 #include "test.h"
 
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { STORM_KEYS = 5, STORM_ADDS = 200, STORM_THREADS = 4 };
 

@@ -4,10 +4,6 @@
 #include "postgres_case.h"
 #include "test.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 static void expect_text(batch_processor *processor, const char *key, const char *expected)
 {
     size_t size;
@@ -35,8 +31,7 @@ static void check_it_works(struct postgres_server *server, const batch_postgres_
     processor = processor_start(&options);
     expect_text(processor, "a key", "{\"n\": 2}");
     expect_text(processor, "another", "[]");
-    processor_end(processor);
-    pg_store_end(store);
+    pg_end(processor, store);
 }
 
 /* ---- Names ---------------------------------------------------------------------------------- */
@@ -129,8 +124,7 @@ TEST_WITH(test_the_first_of_the_search_path, pg_set_up, NULL)
     batch_options options = text_options(store, 1);
     batch_processor *processor = processor_start(&options);
     text_set(processor, "key", 3, "state", 5);
-    processor_end(processor);
-    pg_store_end(store);
+    pg_end(processor, store);
     pg_expect(server, "state", "select state from two.here");
     pg_expect(server, "0", "select count(*) from public.here");
     pg_sql(server, "drop schema one cascade; drop schema two cascade");
@@ -207,8 +201,7 @@ static void check_version(struct postgres_server *server, const char *type, cons
         before = after;
     }
     free(before);
-    processor_end(processor);
-    pg_store_end(store);
+    pg_end(processor, store);
 }
 
 TEST_WITH(test_versions_at_the_end_of_their_range, pg_set_up, NULL)
@@ -242,8 +235,7 @@ TEST_WITH(test_the_least_bigint_is_told_apart, pg_set_up, NULL)
     assert_string_equal(status == BATCH_OK ? request.seen : "first", "first");
     free(request.seen);
     pg_expect(server, status == BATCH_OK ? "ours" : "first", "select state from versioned");
-    processor_end(processor);
-    pg_store_end(store);
+    pg_end(processor, store);
 }
 
 struct foreign {
@@ -286,8 +278,7 @@ TEST_WITH(test_a_conflict_at_the_end_of_the_range, pg_set_up, NULL)
         free(request.seen);
         pg_expect(server, "theirs", "select state from versioned");
     }
-    processor_end(processor);
-    pg_store_end(store);
+    pg_end(processor, store);
 }
 
 /* ---- Refused -------------------------------------------------------------------------------- */
@@ -447,8 +438,7 @@ TEST_WITH(test_a_table_that_goes_away_and_comes_back, pg_set_up, NULL)
 {
     struct postgres_server *server = *state;
     batch_store *store = pg_store(server, NULL, NULL);
-    batch_options options = number_options(store, 1);
-    batch_processor *processor = processor_start(&options);
+    batch_processor *processor = number_processor(store, 1);
     assert_int_equal(number_add(processor, "key", 3, 1), 1);
     pg_sql(server, "alter table batch rename to away");
     struct request request;
@@ -456,8 +446,7 @@ TEST_WITH(test_a_table_that_goes_away_and_comes_back, pg_set_up, NULL)
     assert_int_equal(request_run(processor, &request), BATCH_LOAD_FAILED);
     pg_sql(server, "alter table away rename to batch");
     assert_int_equal(number_add(processor, "key", 3, 1), 2);
-    processor_end(processor);
-    pg_store_end(store);
+    pg_end(processor, store);
 }
 
 /* The statements that were prepared for the old type are void. */
@@ -473,8 +462,7 @@ TEST_WITH(test_a_column_that_gets_another_type, pg_set_up, NULL)
     expect_text(processor, "key", "{\"n\": 1}");
     text_set(processor, "key", 3, "{\"n\": 2}", 8);
     expect_text(processor, "key", "{\"n\": 2}");
-    processor_end(processor);
-    pg_store_end(store);
+    pg_end(processor, store);
 }
 
 TEST_GROUP(pg_server_set_up, pg_server_tear_down)

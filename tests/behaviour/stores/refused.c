@@ -3,9 +3,6 @@
 #include "driver.h"
 #include "test.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);

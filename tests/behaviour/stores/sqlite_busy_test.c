@@ -8,9 +8,6 @@
 #include "test.h"
 
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 /* An operation that adds 1 to "key" and is not waited for. */
@@ -58,8 +55,7 @@ SQLITE_TEST(test_a_save_waits_for_another_process)
 {
     struct sqlite_file *file = *state;
     batch_store *store = sqlite_file_store(file, NULL);
-    batch_options options = number_options(store, 1);
-    batch_processor *processor = processor_start(&options);
+    batch_processor *processor = number_processor(store, 1);
     sqlite_file_execute(file, "BEGIN IMMEDIATE");
     assert_int_equal(number_add(processor, "key", 3, 0), 0); /* reading waits for nobody */
     struct waiting waiting;
@@ -106,8 +102,7 @@ SQLITE_TEST(test_a_save_gives_up_waiting_when_the_time_to_stop_is_over)
 {
     struct sqlite_file *file = *state;
     batch_store *store = sqlite_file_store(file, NULL);
-    batch_options options = number_options(store, 1);
-    batch_processor *processor = processor_start(&options);
+    batch_processor *processor = number_processor(store, 1);
     sqlite_file_execute(file, "BEGIN IMMEDIATE");
     struct waiting waiting;
     waiting_begin(&waiting, processor);
@@ -147,8 +142,7 @@ SQLITE_TEST(test_a_snapshot_that_is_kept_open_stops_nobody)
 {
     struct sqlite_file *file = *state;
     batch_store *store = sqlite_file_store(file, NULL);
-    batch_options options = number_options(store, 2);
-    batch_processor *processor = processor_start(&options);
+    batch_processor *processor = number_processor(store, 2);
     assert_int_equal(number_add(processor, "key", 3, 1), 1);
     sqlite_file_execute(file, "BEGIN");
     assert_int_equal(sqlite_file_number(file, "SELECT count(*) FROM batch"), 1);
@@ -282,8 +276,7 @@ SQLITE_TEST(test_nobody_in_a_process_is_told_that_the_file_is_busy)
     }
     for (size_t i = 0; i < 2 * STORES; i++)
         processor_end(processors[i]);
-    batch_options options = number_options(stores[0], 1);
-    batch_processor *processor = processor_start(&options);
+    batch_processor *processor = number_processor(stores[0], 1);
     assert_int_equal(number_add(processor, "shared", 6, 0), ADDERS * ADDS / 2);
     processor_end(processor);
     for (size_t i = 0; i < STORES; i++)

@@ -6,9 +6,6 @@
 #include "sqlite_fixture.h"
 #include "test.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
 enum { KEYS = 3 };
@@ -163,8 +160,7 @@ enum { STATE_SIZE = 1000000, LOG_SIZE_MAX = 40000000 };
 /* Save a large state this often, and say how long the log is then. */
 static int64_t log_size_after(struct setting *setting, int saves)
 {
-    batch_options options = text_options(setting->store, 0);
-    batch_processor *processor = processor_start(&options);
+    batch_processor *processor = text_processor(setting->store, 0);
     char *large = malloc(STATE_SIZE);
     assert_non_null(large);
     for (int i = 0; i < saves; i++) {
@@ -310,8 +306,7 @@ TEST(test_a_write_that_fails_before_commit_stores_nothing)
     enum { LARGE_SIZE = 10 * STATE_SIZE };
     struct setting setting;
     setting_begin(&setting, BATCH_SQLITE_FULL);
-    batch_options options = text_options(setting.store, 0);
-    batch_processor *processor = processor_start(&options);
+    batch_processor *processor = text_processor(setting.store, 0);
     char *large = malloc(LARGE_SIZE);
     assert_non_null(large);
     memset(large, 'x', LARGE_SIZE);
@@ -341,8 +336,7 @@ TEST(test_a_read_that_fails_fails_the_load)
         struct setting setting;
         setting_begin(&setting, BATCH_SQLITE_FULL);
         assert_int_equal(add_to_all(&setting).status, BATCH_OK);
-        batch_options options = number_options(setting.store, 1);
-        batch_processor *processor = processor_start(&options); /* its cache is empty */
+        batch_processor *processor = number_processor(setting.store, 1); /* its cache is empty */
         struct request request;
         request_init(&request, "a", 1, 1);
         faulty_disk_arm(FAULT_READ, n, false);

@@ -2,9 +2,6 @@
 
 #include "temporary_folder.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 /* ---- The file ------------------------------------------------------------------------------- */

@@ -8,9 +8,6 @@
 #include "test.h"
 
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 /* ---- SQLite's memory ------------------------------------------------------------------------ */
@@ -142,8 +139,7 @@ static bool check_group(unsigned n, bool goes_on)
     struct sqlite_file file;
     sqlite_file_init(&file);
     batch_store *store = sqlite_file_store(&file, NULL);
-    batch_options options = number_options(store, 0);
-    batch_processor *processor = processor_start(&options);
+    batch_processor *processor = number_processor(store, 0);
     for (size_t i = 0; i < KEYS; i++)
         number_add(processor, &keys[i], 1, 1);
     struct request requests[KEYS];

@@ -6,9 +6,6 @@
 #include "sqlite_fixture.h"
 #include "test.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,8 +30,7 @@ static void assert_refused(const char *path, const batch_sqlite_options *options
 /* A processor on the store adds to a number and finds it again. */
 static void assert_usable(batch_store *store)
 {
-    batch_options options = number_options(store, 2);
-    batch_processor *processor = processor_start(&options);
+    batch_processor *processor = number_processor(store, 2);
     assert_int_equal(number_add(processor, "key", 3, 4), 4);
     assert_int_equal(number_add(processor, "key", 3, 3), 7);
     processor_end(processor);
@@ -186,8 +182,7 @@ SQLITE_TEST(test_states_outlive_the_store)
     struct sqlite_file *file = *state;
     for (int64_t i = 0; i < 3; i++) {
         batch_store *store = sqlite_file_store(file, NULL);
-        batch_options options = number_options(store, 2);
-        batch_processor *processor = processor_start(&options);
+        batch_processor *processor = number_processor(store, 2);
         assert_int_equal(number_add(processor, "key", 3, 1), i + 1);
         processor_end(processor);
         assert_int_equal(batch_store_close(store), BATCH_OK);
@@ -301,8 +296,7 @@ SQLITE_TEST(test_a_row_that_is_not_as_it_should_be_is_not_loaded)
                               "(x'68', 9223372036854775807, x'0000000000000000'),"
                               "(x'69', -1, x'0000000000000000')");
     batch_store *store = sqlite_file_store(file, NULL);
-    batch_options options = number_options(store, 1);
-    batch_processor *processor = processor_start(&options);
+    batch_processor *processor = number_processor(store, 1);
     for (char key = 'a'; key <= 'f'; key++) {
         struct request request;
         request_init(&request, &key, 1, 1);

@@ -5,9 +5,6 @@
 #include "sqlite_fixture.h"
 #include "test.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 TEST(test_a_store_is_opened_with_all_its_memory_or_not_at_all)
 {
     struct sqlite_file file;

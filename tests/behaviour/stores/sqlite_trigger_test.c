@@ -6,10 +6,6 @@
 #include "sqlite_fixture.h"
 #include "test.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 enum { KEYS = 9 }; /* "a" to "i" */
 
 static const char keys[KEYS + 1] = "abcdefghi";

@@ -1,9 +1,6 @@
 #include "suite_parts.h"
 #include "test.h"
 
-#include <stdio.h>
-#include <string.h>
-
 int store_suite_set_up(void **state)
 {
     struct store_fixture *fixture = *state;

@@ -4,9 +4,6 @@
 #include "test.h"
 
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* What others do while "key" is loaded and not saved; `processor` is another one. */
 struct others {

@@ -3,10 +3,6 @@
 #include "suite_parts.h"
 #include "test.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 enum { KEYS = 1000, CONFLICTING = 333, NOT_ENCODED = 700, SPOILT = 999 };
 
 struct keys {

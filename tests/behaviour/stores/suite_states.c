@@ -3,17 +3,12 @@
 #include "suite_parts.h"
 #include "test.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 /* ---- One processor -------------------------------------------------------------------------- */
 
 static void test_a_new_key_is_zeroed_and_not_stored_until_it_changes(void **state)
 {
     struct store_fixture *fixture = *state;
-    batch_options options = number_options(fixture->store, 1);
-    batch_processor *processor = processor_start(&options);
+    batch_processor *processor = number_processor(fixture->store, 1);
     assert_int_equal(number_add(processor, "key", 3, 0), 0);
     assert_false(fixture->read(fixture, "key", 3, NULL, 0, NULL, NULL));
     assert_int_equal(number_add(processor, "key", 3, 5), 5);
@@ -25,8 +20,7 @@ static void test_what_is_saved_is_what_the_next_batch_loads(void **state)
 {
     struct store_fixture *fixture = *state;
     for (uint32_t sessions = 0; sessions <= 2; sessions++) {
-        batch_options options = number_options(fixture->store, sessions);
-        batch_processor *processor = processor_start(&options);
+        batch_processor *processor = number_processor(fixture->store, sessions);
         int64_t base = 2 * (int64_t)sessions;
         assert_int_equal(number_add(processor, "key", 3, 1), base + 1);
         assert_int_equal(number_add(processor, "key", 3, 1), base + 2);
@@ -39,8 +33,7 @@ static void test_what_is_saved_is_what_the_next_batch_loads(void **state)
 static void test_what_others_wrote_is_loaded(void **state)
 {
     struct store_fixture *fixture = *state;
-    batch_options options = number_options(fixture->store, 1);
-    batch_processor *processor = processor_start(&options);
+    batch_processor *processor = number_processor(fixture->store, 1);
     int64_t number = 41;
     fixture->write(fixture, "key", 3, &number, sizeof number);
     assert_int_equal(number_add(processor, "key", 3, 1), 42);
@@ -55,8 +48,7 @@ static void test_what_others_wrote_is_loaded(void **state)
 static void test_every_save_gives_a_new_version_and_nothing_else_does(void **state)
 {
     struct store_fixture *fixture = *state;
-    batch_options options = number_options(fixture->store, 1);
-    batch_processor *processor = processor_start(&options);
+    batch_processor *processor = number_processor(fixture->store, 1);
     number_add(processor, "key", 3, 1);
     uint64_t first = stored_version(fixture, "key");
     assert_true(first != 0);
@@ -73,8 +65,7 @@ static void test_versions_are_not_used_again_after_deleting(void **state)
 {
     enum { TIMES = 100 };
     struct store_fixture *fixture = *state;
-    batch_options options = number_options(fixture->store, 1);
-    batch_processor *processor = processor_start(&options);
+    batch_processor *processor = number_processor(fixture->store, 1);
     uint64_t versions[2 * TIMES];
     for (size_t i = 0; i < 2 * TIMES; i += 2) {
         number_add(processor, "key", 3, 1);
@@ -119,8 +110,7 @@ static void test_keys_are_any_bytes(void **state)
         {long_keys[0], BATCH_KEY_SIZE_MAX - 1},
     };
     enum { KEYS = sizeof keys / sizeof keys[0] };
-    batch_options options = number_options(fixture->store, 1);
-    batch_processor *processor = processor_start(&options);
+    batch_processor *processor = number_processor(fixture->store, 1);
     struct request requests[KEYS];
     for (size_t i = 0; i < KEYS; i++)
         request_init(&requests[i], keys[i].bytes, keys[i].size, 1000 + (int64_t)i);
@@ -139,8 +129,7 @@ static void test_keys_are_any_bytes(void **state)
 static void test_states_are_any_bytes_of_any_length(void **state)
 {
     struct store_fixture *fixture = *state;
-    batch_options options = text_options(fixture->store, 1);
-    batch_processor *processor = processor_start(&options);
+    batch_processor *processor = text_processor(fixture->store, 1);
     const size_t sizes[] = {1, 3, 0, 4096, 1048576, 2, 100000, 0, 5000000, 17};
     char *bytes = malloc(5000000);
     assert_non_null(bytes);
@@ -194,8 +183,7 @@ static void test_plain_bytes_of_another_size_are_not_loaded(void **state)
     struct store_fixture *fixture = *state;
     fixture->write(fixture, "short", 5, "123", 3);
     fixture->write(fixture, "empty", 5, "", 0);
-    batch_options options = number_options(fixture->store, 0);
-    batch_processor *processor = processor_start(&options);
+    batch_processor *processor = number_processor(fixture->store, 0);
     struct request requests[3];
     request_init(&requests[0], "short", 5, 1);
     request_init(&requests[1], "fine", 4, 1);
@@ -214,8 +202,7 @@ static void test_a_codec_that_cannot_decode_fails_the_load(void **state)
 {
     struct store_fixture *fixture = *state;
     fixture->write(fixture, "key", 3, TEXT_SPOILT " secret", strlen(TEXT_SPOILT " secret"));
-    batch_options options = text_options(fixture->store, 1);
-    batch_processor *processor = processor_start(&options);
+    batch_processor *processor = text_processor(fixture->store, 1);
     struct text_request request;
     text_request_init(&request, "key", 3, "new", 3);
     assert_int_equal(request_run(processor, &request.request), BATCH_LOAD_FAILED);
@@ -227,8 +214,7 @@ static void test_a_codec_that_cannot_decode_fails_the_load(void **state)
 static void test_a_codec_that_cannot_encode_fails_the_save(void **state)
 {
     struct store_fixture *fixture = *state;
-    batch_options options = text_options(fixture->store, 1);
-    batch_processor *processor = processor_start(&options);
+    batch_processor *processor = text_processor(fixture->store, 1);
     text_set(processor, "key", 3, "old", 3);
     struct text_request request;
     text_request_init(&request, "key", 3, "new secret", 10);

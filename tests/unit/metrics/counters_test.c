@@ -5,8 +5,6 @@
 #include "base/atomics.h"
 #include "platform/platform.h"
 
-#include <string.h>
-
 enum { SHARDS = 2 };
 
 struct totals {

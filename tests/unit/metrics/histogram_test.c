@@ -5,9 +5,6 @@
 #include "base/atomics.h"
 #include "platform/platform.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 static batch_distribution describe(const struct batch__histogram *histograms, size_t count)
 {
     static struct batch__histogram_sum sum; /* one thread at a time */

@@ -5,8 +5,6 @@
 #include "platform/platform.h"
 
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 uint64_t random_seed(void)
 {

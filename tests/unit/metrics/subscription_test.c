@@ -3,8 +3,6 @@
 
 #include "metrics/subscription.h"
 
-#include <string.h>
-
 struct world {
     struct allocator memory;
     struct batch__hub hub;

@@ -12,8 +12,6 @@
 #include "base/atomics.h"
 #include "platform/platform.h"
 
-#include <string.h>
-
 struct world {
     struct allocator memory;
     struct batch__hub hub;

@@ -4,7 +4,6 @@
 #include "test.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/types.h>
 
 static int interruptions, random_bytes_max, is_random_refused;

@@ -4,8 +4,6 @@
 
 #include <batch/postgres.h>
 
-#include <string.h>
-
 TEST(test_every_sqlstate_has_a_class)
 {
     static const struct {

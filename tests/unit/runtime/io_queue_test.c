@@ -3,9 +3,6 @@
 #include "runtime/io_queue.h"
 #include "test.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 enum { CALLS_MAX = 64, SESSIONS_MAX = 4 };
 
 struct bench {
