@@ -21,7 +21,7 @@
 #ifndef BATCH_TESTS_TRACE_H
 #define BATCH_TESTS_TRACE_H
 
-#include "allocator.h"
+#include "counting_allocator.h"
 #include "core/core.h"
 #include "test.h"
 

@@ -21,7 +21,7 @@
 
 #include <pthread.h>
 
-#include "allocator.h"
+#include "counting_allocator.h"
 #include "gate.h"
 #include "must.h"
 #include "store_wrapper.h"

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "allocator.h"
+#include "counting_allocator.h"
 #include "random.h"
 
 enum { MINE = 4, ITS_OWN = 16, HANG_SECONDS = 60 };

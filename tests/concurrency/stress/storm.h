@@ -27,7 +27,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "allocator.h"
+#include "counting_allocator.h"
 #include "late_store.h"
 #include "random.h"
 

@@ -1,6 +1,6 @@
-/* power.c: power cuts under the SQLite store of libbatch, on a disk in memory: schedule.h says what
- * is done, ledger.h what must hold. Prints one line of JSON. Exit 0: nothing was wrong (with
- * --must-find: something was).
+/* power.c: power cuts under the SQLite store of libbatch, on a disk in memory: power_schedule.h
+ * says what is done, ledger.h what must hold. Prints one line of JSON. Exit 0: nothing was wrong
+ * (with --must-find: something was).
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "schedule.h"
+#include "power_schedule.h"
 
 static const char help[] =
     "usage: power-cuts [--cuts N] [--seed S] [--normal] [--lying] [--must-find]\n"

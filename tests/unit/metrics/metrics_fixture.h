@@ -4,7 +4,7 @@
 
 #include <batch/metrics.h>
 
-#include "allocator.h"
+#include "counting_allocator.h"
 #include "must.h"
 #include "random.h"
 #include "test.h"

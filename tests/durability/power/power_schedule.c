@@ -1,5 +1,5 @@
-/* schedule.c: see schedule.h. */
-#include "schedule.h"
+/* power_schedule.c: see power_schedule.h. */
+#include "power_schedule.h"
 
 #include <pthread.h>
 #include <sqlite3.h>

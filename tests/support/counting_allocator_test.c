@@ -1,5 +1,5 @@
 /* The allocator that the tests count with: it counts, fails where it is told to, and only there. */
-#include "allocator.h"
+#include "counting_allocator.h"
 #include "test.h"
 
 TEST(counts_what_is_taken_and_live)

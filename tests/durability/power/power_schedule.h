@@ -1,4 +1,4 @@
-/* schedule.h: one disk and its incarnations: start, work, power cut, and again.
+/* power_schedule.h: one disk and its incarnations: start, work, power cut, and again.
  *
  * An incarnation opens the store of libbatch on the disk, reads every key and settles the ledgers
  * (so the cut before this incarnation is judged), and then sends rounds of operations, many keys at

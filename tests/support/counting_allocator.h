@@ -1,8 +1,9 @@
-/* allocator.h: an allocator that counts, and fails when it is told to. All zero is one that never
- * fails. Any thread; the counts order nothing, so that ThreadSanitizer sees what the library does.
+/* counting_allocator.h: an allocator that counts, and fails when it is told to. All zero is one
+ * that never fails. Any thread; the counts order nothing, so that ThreadSanitizer sees what the
+ * library does.
  */
-#ifndef BATCH_TEST_SUPPORT_ALLOCATOR_H
-#define BATCH_TEST_SUPPORT_ALLOCATOR_H
+#ifndef BATCH_TEST_SUPPORT_COUNTING_ALLOCATOR_H
+#define BATCH_TEST_SUPPORT_COUNTING_ALLOCATOR_H
 
 #include <batch/batch.h>
 

@@ -1,5 +1,5 @@
-/* allocator.c: see allocator.h. */
-#include "allocator.h"
+/* counting_allocator.c: see counting_allocator.h. */
+#include "counting_allocator.h"
 
 #include <stdlib.h>
 #include <string.h>
