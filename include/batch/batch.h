@@ -23,6 +23,10 @@
  * memory inconsistent, which is a bug, it calls abort.) After fork() a child must not use its
  * parent's objects.
  *
+ * A struct that begins with its `size` may grow at its end in later versions. A program that was
+ * compiled with an older one gets the defaults of what it does not know; one that was compiled with
+ * a newer one gets BATCH_INVALID if it sets what this library does not know (is not zero).
+ *
  * Times are in nanoseconds. Absolute times are on the clock of batch_now_ns().
  */
 #ifndef BATCH_BATCH_H
@@ -204,23 +208,30 @@ typedef void (*batch_release_fn)(void *resource, void *arg);
 
 /* Converts a resource to the bytes that a store holds, and back. Called on session threads
  * (release: on the worker). Without a codec the resource is stored as it is, `resource_size` plain
- * bytes. */
+ * bytes. Required are decode or decode_call, and encode or encode_call. */
 typedef struct batch_codec {
     size_t size; /* sizeof(batch_codec) */
 
     /* Fill `resource`, zeroed memory, from the stored bytes. `bytes` is NULL if nothing is stored
      * under the key: make a new resource. Returns BATCH_OK, or anything else to fail the load
-     * (after freeing what it allocated). Required. */
+     * (after freeing what it allocated). */
     int (*decode)(void *resource, const void *bytes, size_t bytes_size, void *arg);
 
     /* Point `*ret_bytes` at the bytes to store. They belong to the resource and stay valid until it
-     * is released. Returns BATCH_OK, or anything else to fail the save. Required. */
+     * is released. Returns BATCH_OK, or anything else to fail the save. */
     int (*encode)(void *resource, const void **ret_bytes, size_t *ret_bytes_size, void *arg);
 
     /* Free what the resource holds. May be NULL. */
     void (*release)(void *resource, void *arg);
 
-    void *arg; /* for all three */
+    void *arg; /* for all */
+
+    /* The same with the call, in place of decode and encode if they are set: so that they can look
+     * at batch_call_key(), and state why they failed with batch_call_set_error(). */
+    int (*decode_call)(batch_call *call, void *resource, const void *bytes, size_t bytes_size,
+                       void *arg);
+    int (*encode_call)(batch_call *call, void *resource, const void **ret_bytes,
+                       size_t *ret_bytes_size, void *arg);
 } batch_codec;
 
 /* Where the library gets its memory. Called from any thread. `allocate` returns memory aligned for
@@ -235,7 +246,7 @@ typedef struct batch_allocator {
  * `sessions`. Copied by batch_processor_start; what pointers point to must outlive the processor.
  */
 typedef struct batch_options {
-    size_t size; /* sizeof(batch_options), set by BATCH_OPTIONS_INIT: lets the struct grow */
+    size_t size; /* sizeof(batch_options), set by BATCH_OPTIONS_INIT */
 
     /* Session threads, each with a store session (a connection) of its own; also the limit on
      * concurrent calls to the store. Saves take precedence over loads. With two or more, one serves

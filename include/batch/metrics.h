@@ -140,15 +140,17 @@ typedef struct batch_stats {
     batch_distribution batch_operations; /* operations per batch */
     batch_distribution load_group;       /* calls per group passed to the store's load */
     batch_distribution save_group;       /* calls per group passed to the store's save */
+
+    /* What the store reports; 0 if it does not. All processors that share it see the same. */
+    uint64_t store_wal_bytes;  /* size of its write-ahead log, now (SQLite) */
+    uint64_t store_reconnects; /* connections that were lost and opened again (PostgreSQL) */
 } batch_stats;
 
 #define BATCH_STATS_INIT                                                                           \
     {                                                                                              \
         sizeof(batch_stats), 0, 0, {0}, 0, {0}, 0, 0, 0, 0, 0, 0, {0, 0, 0, 0, 0},                 \
             {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0},   \
-        {                                                                                          \
-            0, 0, 0, 0, 0                                                                          \
-        }                                                                                          \
+            {0, 0, 0, 0, 0}, 0, 0                                                                  \
     }
 
 /* Take a snapshot of the counters. Fills as much as stats->size allows.

@@ -89,7 +89,15 @@ BATCH_API void batch_call_finish(batch_call *call, int status);
 
 /* ---- A store -------------------------------------------------------------------------------- */
 
-/* One store. Embed it first in a struct of your own. All functions are required. */
+/* What a store reports of itself. All zero when it gets it, but for the size. It has one member for
+ * each of batch_stats that begins with store_. */
+typedef struct batch_store_stats {
+    size_t size;         /* set by the library: write no member that ends beyond it */
+    uint64_t wal_bytes;  /* the size of the write-ahead log, now */
+    uint64_t reconnects; /* connections that were lost and opened again, since the start */
+} batch_store_stats;
+
+/* One store. Embed it first in a struct of your own. All functions but `stats` are required. */
 struct batch_store {
     size_t size;      /* sizeof(batch_store), set by BATCH_STORE_INIT */
     const char *name; /* "sqlite": for messages; static */
@@ -111,11 +119,15 @@ struct batch_store {
     void (*close)(batch_store *store);
 
     uint32_t private_users; /* processors that use the store; start with 0 */
+
+    /* Fill in what the store can report to batch_stats (metrics.h); NULL: nothing. Called from any
+     * thread while the store is open, also in the middle of a load or save; must not block. */
+    void (*stats)(batch_store *store, batch_store_stats *ret_stats);
 };
 
 #define BATCH_STORE_INIT                                                                           \
     {                                                                                              \
-        sizeof(batch_store), NULL, NULL, NULL, NULL, NULL, NULL, 0                                 \
+        sizeof(batch_store), NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL                           \
     }
 
 /* Close a store and free it.
@@ -126,6 +138,22 @@ struct batch_store {
  *
  * Threads: any, while no other call uses the store. Blocks for as long as the store takes. */
 BATCH_API int batch_store_close(batch_store *store);
+
+/* For stores with options: read a struct that another version of the header may have laid out.
+ *
+ * It begins with a size_t, its size, and grows at its end. `ret_known` holds the defaults, and its
+ * own size. From `given` (NULL: all defaults) is copied what both versions know, but for the size.
+ * `first_size` is the size that the struct had in its first release; `name` is for the message.
+ * `reterr` may be NULL.
+ *
+ * Returns
+ * BATCH_OK       *ret_known has what was given, and defaults for the rest
+ * BATCH_INVALID  the size of `given` is below first_size, or not set; or a member that `ret_known`
+ *                does not have is not zero. Nothing was copied; reterr->message says which
+ *
+ * Threads: any. Does not block. */
+BATCH_API int batch_struct_read(void *ret_known, const void *given, size_t first_size,
+                                const char *name, batch_result *reterr);
 
 /* ---- The memory store ----------------------------------------------------------------------- */
 

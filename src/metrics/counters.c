@@ -60,6 +60,14 @@ void batch__group_counters_save(struct batch__group_counters *groups, size_t cal
     batch__histogram_record_mp(&groups->save_group, calls);
 }
 
+uint64_t batch__counters_waiting(const struct batch__counters *counters)
+{
+    uint64_t completed = 0; /* first, with acquire: `accepted` then includes them */
+    for (size_t i = 0; i < BATCH_STATUS_COUNT; i++)
+        completed += batch__load_acquire(&counters->xcompleted[i]);
+    return batch__load_relaxed(&counters->xaccepted) - completed;
+}
+
 static void collect_numbers(batch_stats *stats, const struct batch__counters *counters)
 {
     /* Completions first, with acquire: `accepted` then includes them. Below, saves likewise. */
@@ -121,6 +129,8 @@ int batch__stats_collect(batch_stats *stats, const struct batch__counters *const
     all.metrics_dropped = shared->metrics_dropped;
     all.loads_queued = shared->loads_queued;
     all.saves_queued = shared->saves_queued;
+    all.store_wal_bytes = shared->store_wal_bytes;
+    all.store_reconnects = shared->store_reconnects;
 
 #define COLLECT(member)                                                                            \
     collect_histogram(&all.member, shards, shards_size, offsetof(struct batch__counters, member))

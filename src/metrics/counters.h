@@ -35,6 +35,9 @@ struct batch__counters {
 void batch__counters_accepted(struct batch__counters *counters, uint64_t count);
 void batch__counters_completed(struct batch__counters *counters, int status, uint64_t count);
 
+/* Operations that are accepted and not completed. Thread: any. */
+uint64_t batch__counters_waiting(const struct batch__counters *counters);
+
 /* A batch has ended; `saved`: a save of it succeeded. Of `metric`, load_ns, save_ns, total_ns,
  * first_wait_ns, operations, replays, load_skipped and close_reason are used; a load or save
  * time of 0, or the first wait of a batch whose load failed, did not happen and is not counted. */
@@ -56,6 +59,8 @@ struct batch__shared_counts {
     uint64_t metrics_dropped;
     uint64_t loads_queued;
     uint64_t saves_queued;
+    uint64_t store_wal_bytes;
+    uint64_t store_reconnects;
 };
 
 /* Fill the first stats->size bytes of `stats`, or all of it if it is larger than this library

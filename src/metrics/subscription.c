@@ -238,44 +238,23 @@ void batch__hub_publish(struct batch__hub *hub, const batch_metric *metric)
 
 /* ---- Subscribe and unsubscribe -------------------------------------------------------------- */
 
-/* The caller's options over the defaults. BATCH_OK or BATCH_INVALID. */
-static int read_options(batch_subscription_options *ret_read,
-                        const batch_subscription_options *options)
-{
-    batch_subscription_options read = BATCH_SUBSCRIPTION_OPTIONS_INIT;
-    if (options != NULL) {
-        if (options->size < sizeof read)
-            return BATCH_INVALID;
-        read = *options; /* what a later version has behind it is not known here */
-    }
-    if (read.queue_max == 0)
-        read.queue_max = QUEUE_MAX_DEFAULT;
-    if (read.queue_max > QUEUE_MAX_LARGEST)
-        return BATCH_INVALID;
-    *ret_read = read;
-    return BATCH_OK;
-}
-
 int batch__hub_subscribe(struct batch__hub *hub, const batch_subscription_options *options,
                          batch_subscription **ret_subscription)
 {
-    if (ret_subscription == NULL)
+    uint32_t queue_max = options->queue_max != 0 ? options->queue_max : QUEUE_MAX_DEFAULT;
+    if (queue_max > QUEUE_MAX_LARGEST)
         return BATCH_INVALID;
-    batch_subscription_options read;
-    int status = read_options(&read, options);
-    if (status != BATCH_OK)
-        return status;
 
     struct batch__hub_shared *shared = hub->shared;
     batch_subscription *subscription =
-        take_memory(shared, sizeof *subscription + read.queue_max * sizeof(struct slot));
+        take_memory(shared, sizeof *subscription + queue_max * sizeof(struct slot));
     if (subscription == NULL)
         return BATCH_NO_MEMORY;
     *subscription = (batch_subscription){
-        .shared = shared, .is_blocking = read.block, .queue_max = read.queue_max};
+        .shared = shared, .is_blocking = options->block, .queue_max = queue_max};
 
     batch__lock_take(&shared->lock);
-    struct batch_subscription **first = &shared->first[read.block ? 1 : 0];
+    struct batch_subscription **first = &shared->first[options->block ? 1 : 0];
     subscription->next = *first;
     *first = subscription;
     shared->users++;

@@ -54,7 +54,8 @@ void batch__hub_publish(struct batch__hub *hub, const batch_metric *metric);
  * again. */
 void batch__hub_end(struct batch__hub *hub);
 
-/* As batch_metrics_subscribe. Thread: any. */
+/* As batch_metrics_subscribe, with options of this version. BATCH_OK, BATCH_INVALID if queue_max is
+ * too large, or BATCH_NO_MEMORY. Thread: any. */
 int batch__hub_subscribe(struct batch__hub *hub, const batch_subscription_options *options,
                          batch_subscription **ret_subscription);
 

@@ -163,32 +163,46 @@ static int decode_plain(batch_call *call, const void *bytes, size_t bytes_size)
     return BATCH_OK;
 }
 
+/* It may have stated why: all of it, or only a code. */
+static void codec_failed(batch_call *call, int status, const char *text)
+{
+    if (call->error_text == NULL)
+        batch_call_set_error(call, call->store_code != 0 ? call->store_code : status, text);
+}
+
 int batch_call_decode(batch_call *call, const void *bytes, size_t bytes_size)
 {
     const batch_codec *codec = &call->shard->shared->codec;
-    if (codec->decode == NULL)
+    void *resource = batch_call_resource(call);
+    int status;
+    if (codec->decode_call != NULL)
+        status = codec->decode_call(call, resource, bytes, bytes_size, codec->arg);
+    else if (codec->decode != NULL)
+        status = codec->decode(resource, bytes, bytes_size, codec->arg);
+    else
         return decode_plain(call, bytes, bytes_size);
-    int status = codec->decode(batch_call_resource(call), bytes, bytes_size, codec->arg);
     if (status == BATCH_OK)
         return BATCH_OK;
-    if (call->error_text == NULL)
-        batch_call_set_error(call, status, "the codec could not decode the stored state");
+    codec_failed(call, status, "the codec could not decode the stored state");
     return BATCH_LOAD_FAILED;
 }
 
 int batch_call_encode(batch_call *call, const void **ret_bytes, size_t *ret_bytes_size)
 {
     const batch_codec *codec = &call->shard->shared->codec;
-    if (codec->encode == NULL) {
-        *ret_bytes = batch_call_resource(call);
+    void *resource = batch_call_resource(call);
+    int status = BATCH_OK;
+    if (codec->encode_call != NULL) {
+        status = codec->encode_call(call, resource, ret_bytes, ret_bytes_size, codec->arg);
+    } else if (codec->encode != NULL) {
+        status = codec->encode(resource, ret_bytes, ret_bytes_size, codec->arg);
+    } else {
+        *ret_bytes = resource;
         *ret_bytes_size = options_of(call)->resource_size;
-        return BATCH_OK;
     }
-    int status = codec->encode(batch_call_resource(call), ret_bytes, ret_bytes_size, codec->arg);
     if (status == BATCH_OK)
         return BATCH_OK;
-    if (call->error_text == NULL)
-        batch_call_set_error(call, status, "the codec could not encode the resource");
+    codec_failed(call, status, "the codec could not encode the resource");
     return BATCH_SAVE_FAILED;
 }
 

@@ -2,8 +2,6 @@
 
 #include "../base/check.h"
 
-#include <batch/store.h>
-
 #include "allocator.h"
 #include "result.h"
 
@@ -40,24 +38,22 @@ static void fill_in(batch_options *options)
         options->allocator = batch__default_allocator();
 }
 
-static const char *what_is_wrong_with_store(const batch_options *options)
+/* The sizes of the structs in the first release. */
+#define OPTIONS_FIRST sizeof(batch_options)
+#define CODEC_FIRST   offsetof(batch_codec, decode_call)
+#define STORE_FIRST   offsetof(batch_store, stats)
+
+static const char *what_is_wrong_with_functions(const batch_options *options)
 {
     const batch_store *store = options->store;
     if (options->resource_cache_max > 0 && store == NULL &&
         (options->load == NULL || options->save == NULL))
         return "resource_cache_max needs a store, or load and save: they check versions";
-    if (store == NULL)
-        return options->codec != NULL ? "codec needs a store" : NULL;
-    if (options->load != NULL || options->save != NULL || options->release != NULL)
+    if (store == NULL && options->codec != NULL)
+        return "codec needs a store";
+    if (store != NULL &&
+        (options->load != NULL || options->save != NULL || options->release != NULL))
         return "load, save and release replace a store: set one or the other";
-    if (store->size < sizeof *store || store->name == NULL || store->session_open == NULL ||
-        store->load == NULL || store->save == NULL || store->session_close == NULL ||
-        store->close == NULL)
-        return "store is incomplete (size, name or a function): start from BATCH_STORE_INIT";
-    const batch_codec *codec = options->codec;
-    if (codec != NULL &&
-        (codec->size < sizeof *codec || codec->decode == NULL || codec->encode == NULL))
-        return "codec is incomplete (size, decode or encode)";
     return NULL;
 }
 
@@ -75,24 +71,72 @@ static const char *what_is_wrong(const batch_options *options)
         return "group_max exceeds 65,536";
     if (options->allocator.allocate == NULL || options->allocator.release == NULL)
         return "allocator needs both functions or neither";
-    return what_is_wrong_with_store(options);
+    return what_is_wrong_with_functions(options);
 }
 
-int batch__options_take(batch_options *ret_options, const batch_options *options,
+static const char *what_is_missing_in_store(const batch_store *store)
+{
+    if (store->name == NULL)
+        return "name";
+    if (store->session_open == NULL)
+        return "session_open";
+    if (store->load == NULL)
+        return "load";
+    if (store->save == NULL)
+        return "save";
+    if (store->session_close == NULL)
+        return "session_close";
+    return store->close == NULL ? "close" : NULL;
+}
+
+static const char *what_is_missing_in_codec(const batch_codec *codec)
+{
+    if (codec->decode == NULL && codec->decode_call == NULL)
+        return "decode";
+    return codec->encode == NULL && codec->encode_call == NULL ? "encode" : NULL;
+}
+
+static int take_store(batch_store *ret_store, const batch_store *store, batch_result *reterr)
+{
+    *ret_store = (batch_store)BATCH_STORE_INIT;
+    int status = batch_struct_read(ret_store, store, STORE_FIRST, "options.store", reterr);
+    const char *missing = status == BATCH_OK ? what_is_missing_in_store(ret_store) : NULL;
+    if (missing != NULL)
+        return batch__result_set(reterr, BATCH_INVALID, "options.store: %s is NULL", missing);
+    return status;
+}
+
+static int take_codec(batch_codec *ret_codec, const batch_codec *codec, batch_result *reterr)
+{
+    *ret_codec = (batch_codec){.size = sizeof *ret_codec};
+    int status = batch_struct_read(ret_codec, codec, CODEC_FIRST, "options.codec", reterr);
+    const char *missing = status == BATCH_OK ? what_is_missing_in_codec(ret_codec) : NULL;
+    if (missing != NULL)
+        return batch__result_set(reterr, BATCH_INVALID, "options.codec: %s is NULL", missing);
+    return status;
+}
+
+int batch__options_take(struct batch__asked *ret_asked, const batch_options *options,
                         batch_result *reterr)
 {
     if (options == NULL)
         return batch__result_set(reterr, BATCH_INVALID, "options is NULL");
-    if (options->size != sizeof *options)
-        return batch__result_set(reterr, BATCH_INVALID,
-                                 "options.size is %zu, not %zu: start from BATCH_OPTIONS_INIT",
-                                 options->size, sizeof *options);
-    batch_options taken = *options;
-    fill_in(&taken);
-    const char *wrong = what_is_wrong(&taken);
+    struct batch__asked asked = {.options = BATCH_OPTIONS_INIT};
+    batch_options *taken = &asked.options;
+    int status = batch_struct_read(taken, options, OPTIONS_FIRST, "options", reterr);
+    if (status != BATCH_OK)
+        return status;
+    fill_in(taken);
+    const char *wrong = what_is_wrong(taken);
     if (wrong != NULL)
         return batch__result_set(reterr, BATCH_INVALID, "options: %s", wrong);
-    batch__check(taken.shards > 0 && taken.group_max > 0 && taken.ops_max > 0);
-    *ret_options = taken;
+    if (taken->store != NULL)
+        status = take_store(&asked.store, taken->store, reterr);
+    if (status == BATCH_OK && taken->codec != NULL)
+        status = take_codec(&asked.codec, taken->codec, reterr);
+    if (status != BATCH_OK)
+        return status;
+    batch__check(taken->shards > 0 && taken->group_max > 0 && taken->ops_max > 0);
+    *ret_asked = asked;
     return BATCH_OK;
 }

@@ -13,15 +13,15 @@
 
 /* ---- Start ---------------------------------------------------------------------------------- */
 
-static void choose_store(batch_processor *processor)
+static void choose_store(batch_processor *processor, const struct batch__asked *asked)
 {
     struct batch__shared *shared = &processor->shared;
     const batch_options *options = &shared->options;
     if (options->store != NULL) {
         shared->store = options->store;
         shared->has_load = shared->has_save = true;
-        if (options->codec != NULL)
-            shared->codec = *options->codec;
+        shared->store_stats = asked->store.stats;
+        shared->codec = asked->codec;
         shared->release = shared->codec.release;
         shared->release_arg = shared->codec.arg;
         return;
@@ -142,16 +142,17 @@ static bool is_own_thread(void *arg)
 }
 
 /* The parts that unmake expects to be there. */
-static int make_base(batch_processor **ret_processor, const batch_options *options,
+static int make_base(batch_processor **ret_processor, const struct batch__asked *asked,
                      batch_result *reterr)
 {
+    const batch_options *options = &asked->options;
     batch_processor *processor = batch__allocate(options, sizeof *processor);
     if (processor == NULL)
         return batch__result_set(reterr, BATCH_NO_MEMORY, "no memory for the processor");
     memset(processor, 0, sizeof *processor);
     struct batch__shared *shared = &processor->shared;
     shared->options = *options;
-    choose_store(processor);
+    choose_store(processor, asked);
     if (!batch__random(shared->hash_key, sizeof shared->hash_key)) {
         batch__release(options, processor);
         return batch__result_set(reterr, BATCH_SYSTEM,
@@ -181,12 +182,12 @@ int batch_processor_start(batch_processor **ret_processor, const batch_options *
 {
     if (ret_processor == NULL)
         return batch__result_set(reterr, BATCH_INVALID, "ret_processor is NULL");
-    batch_options taken;
-    int status = batch__options_take(&taken, options, reterr);
+    struct batch__asked asked;
+    int status = batch__options_take(&asked, options, reterr);
     if (status != BATCH_OK)
         return status;
     batch_processor *processor = NULL;
-    status = make_base(&processor, &taken, reterr);
+    status = make_base(&processor, &asked, reterr);
     if (status != BATCH_OK)
         return status;
     status = make_shards(&processor->shared, reterr);
@@ -235,10 +236,9 @@ static void join_all(batch_processor *processor)
 
 static int64_t ops_left(batch_processor *processor)
 {
-    batch_stats stats = BATCH_STATS_INIT;
-    int status = batch_processor_stats(processor, &stats);
-    batch__check(status == BATCH_OK);
-    uint64_t left = stats.operations_waiting;
+    uint64_t left = 0;
+    for (uint32_t i = 0; i < processor->shared.options.shards; i++)
+        left += batch__counters_waiting(&processor->shared.shards[i]->counters);
     return left > 0 ? (int64_t)left : 1; /* at least a thread has not ended */
 }
 

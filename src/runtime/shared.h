@@ -21,12 +21,13 @@ enum { BATCH__HASH_KEY_BYTES = 16 }; /* crypto_shorthash_KEYBYTES */
 struct batch__shared {
     /* Fixed before the threads start. */
     batch_options options; /* with defaults filled in, and always an allocator */
-    batch_codec codec;     /* all NULL: none */
+    batch_codec codec;     /* no function: none */
     batch_release_fn release;
     void *release_arg;
     bool has_load; /* loads go to the store; else a resource is zeroed memory */
     bool has_save;
     batch_store *store; /* the user's, or one that calls the functions of the options */
+    void (*store_stats)(batch_store *store, batch_store_stats *ret_stats); /* NULL: none */
     unsigned char hash_key[BATCH__HASH_KEY_BYTES];
     struct batch__shard **shards; /* options.shards of them */
 

@@ -7,6 +7,9 @@
 #include "processor.h"
 #include "shard.h"
 
+/* The size of the struct in the first release. */
+#define SUBSCRIPTION_OPTIONS_FIRST sizeof(batch_subscription_options)
+
 int batch_processor_stats(batch_processor *processor, batch_stats *stats)
 {
     if (processor == NULL || stats == NULL)
@@ -17,10 +20,15 @@ int batch_processor_stats(batch_processor *processor, batch_stats *stats)
     batch__check(shards <= BATCH__SHARDS_MAX);
     for (uint32_t i = 0; i < shards; i++)
         counters[i] = &shared->shards[i]->counters;
+    batch_store_stats store = {.size = sizeof store};
+    if (shared->store_stats != NULL)
+        shared->store_stats(shared->store, &store);
     struct batch__shared_counts counts = {
         .metrics_dropped = batch__hub_dropped(&shared->hub),
         .loads_queued = batch__load_relaxed(&shared->io_queue.xloads),
         .saves_queued = batch__load_relaxed(&shared->io_queue.xsaves),
+        .store_wal_bytes = store.wal_bytes,
+        .store_reconnects = store.reconnects,
     };
     return batch__stats_collect(stats, counters, shards, &shared->group_counters, &counts);
 }
@@ -30,7 +38,11 @@ int batch_metrics_subscribe(batch_processor *processor, const batch_subscription
 {
     if (processor == NULL || ret_subscription == NULL)
         return BATCH_INVALID;
-    return batch__hub_subscribe(&processor->shared.hub, options, ret_subscription);
+    batch_subscription_options known = BATCH_SUBSCRIPTION_OPTIONS_INIT;
+    int status = batch_struct_read(&known, options, SUBSCRIPTION_OPTIONS_FIRST, "options", NULL);
+    if (status != BATCH_OK)
+        return status;
+    return batch__hub_subscribe(&processor->shared.hub, &known, ret_subscription);
 }
 
 uint64_t batch_now_ns(void)

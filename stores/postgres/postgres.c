@@ -91,6 +91,9 @@ static int invalid(batch_result *reterr, const char *text)
     return batch__postgres_fail(reterr, BATCH_INVALID, 0, text);
 }
 
+/* The size of the struct in the first release. */
+#define OPTIONS_FIRST sizeof(batch_postgres_options)
+
 int batch_postgres_open(batch_store **ret_store, const char *conninfo,
                         const batch_postgres_options *options, batch_result *reterr)
 {
@@ -98,13 +101,13 @@ int batch_postgres_open(batch_store **ret_store, const char *conninfo,
     if (reterr == NULL)
         reterr = &ignored;
     batch_postgres_options known = BATCH_POSTGRES_OPTIONS_INIT;
-    if (ret_store == NULL || conninfo == NULL)
-        return invalid(reterr, "ret_store or conninfo is NULL");
-    if (options != NULL && options->size < sizeof options->size)
-        return invalid(reterr, "options->size is not set: start from BATCH_POSTGRES_OPTIONS_INIT");
-    if (options != NULL)
-        memcpy(&known, options, options->size < sizeof known ? options->size : sizeof known);
-    int status = batch__postgres_options_check(&known, reterr);
+    if (ret_store == NULL)
+        return invalid(reterr, "ret_store is NULL");
+    if (conninfo == NULL)
+        return invalid(reterr, "conninfo is NULL");
+    int status = batch_struct_read(&known, options, OPTIONS_FIRST, "options", reterr);
+    if (status == BATCH_OK)
+        status = batch__postgres_options_check(&known, reterr);
     if (status != BATCH_OK)
         return status;
     if (!PQisthreadsafe())

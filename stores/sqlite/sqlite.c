@@ -153,6 +153,9 @@ static int store_verify(struct store *store, batch_result *reterr)
     return BATCH_OK;
 }
 
+/* The size of the struct in the first release. */
+#define OPTIONS_FIRST sizeof(batch_sqlite_options)
+
 int batch_sqlite_open(batch_store **ret_store, const char *path,
                       const batch_sqlite_options *options, batch_result *reterr)
 {
@@ -162,11 +165,9 @@ int batch_sqlite_open(batch_store **ret_store, const char *path,
     batch_sqlite_options known = BATCH_SQLITE_OPTIONS_INIT;
     if (ret_store == NULL)
         return invalid(reterr, "ret_store is NULL");
-    if (options != NULL && options->size < sizeof options->size)
-        return invalid(reterr, "options->size is not set: start from BATCH_SQLITE_OPTIONS_INIT");
-    if (options != NULL)
-        memcpy(&known, options, options->size < sizeof known ? options->size : sizeof known);
-    int status = check_arguments(path, &known, reterr);
+    int status = batch_struct_read(&known, options, OPTIONS_FIRST, "options", reterr);
+    if (status == BATCH_OK)
+        status = check_arguments(path, &known, reterr);
     if (status != BATCH_OK)
         return status;
     if (!sqlite3_threadsafe())

@@ -313,7 +313,11 @@ static void check_codec(int decode_status, int encode_status, int expected, int 
     struct harness harness;
     harness_init(&harness, HARNESS_STORE);
     struct coding coding = {decode_status, encode_status, 0};
-    batch_codec codec = {sizeof codec, decode, encode, release, &coding};
+    batch_codec codec = {.size = sizeof codec,
+                         .decode = decode,
+                         .encode = encode,
+                         .release = release,
+                         .arg = &coding};
     harness.options.codec = &codec;
     harness_start(&harness);
     struct job job;

@@ -46,7 +46,7 @@ TEST(deadline_shorter_than_the_window_is_refused)
                    "options: deadline_ns is shorter than window_ns: every save would miss it");
 }
 
-TEST(size_and_pointers_are_looked_at)
+TEST(pointers_are_looked_at)
 {
     batch_processor *processor = NULL;
     batch_options options = BATCH_OPTIONS_INIT;
@@ -55,10 +55,6 @@ TEST(size_and_pointers_are_looked_at)
     assert_string_equal(error.message, "ret_processor is NULL");
     assert_int_equal(batch_processor_start(&processor, NULL, &error), BATCH_INVALID);
     assert_string_equal(error.message, "options is NULL");
-    memset(&options, 0, sizeof options);
-    assert_int_equal(batch_processor_start(&processor, &options, &error), BATCH_INVALID);
-    assert_non_null(strstr(error.message, "options.size is 0, not "));
-    assert_non_null(strstr(error.message, "BATCH_OPTIONS_INIT"));
     assert_null(processor);
 }
 
@@ -119,22 +115,19 @@ TEST(store_that_lacks_something_is_refused)
 {
     struct harness harness;
     harness_init(&harness, HARNESS_STORE);
-    const char *message =
-        "options: store is incomplete (size, name or a function): start from BATCH_STORE_INIT";
-#define EXPECT_NEEDED(member, none)                                                                \
+#define EXPECT_NEEDED(member)                                                                      \
     do {                                                                                           \
         batch_store whole = harness.wrapper.store;                                                 \
-        harness.wrapper.store.member = none;                                                       \
-        expect_invalid(&harness.options, message);                                                 \
+        harness.wrapper.store.member = NULL;                                                       \
+        expect_invalid(&harness.options, "options.store: " #member " is NULL");                    \
         harness.wrapper.store = whole;                                                             \
     } while (0)
-    EXPECT_NEEDED(size, 0);
-    EXPECT_NEEDED(name, NULL);
-    EXPECT_NEEDED(session_open, NULL);
-    EXPECT_NEEDED(session_close, NULL);
-    EXPECT_NEEDED(load, NULL);
-    EXPECT_NEEDED(save, NULL);
-    EXPECT_NEEDED(close, NULL);
+    EXPECT_NEEDED(name);
+    EXPECT_NEEDED(session_open);
+    EXPECT_NEEDED(session_close);
+    EXPECT_NEEDED(load);
+    EXPECT_NEEDED(save);
+    EXPECT_NEEDED(close);
 #undef EXPECT_NEEDED
     harness_destroy(&harness);
 }
@@ -160,17 +153,13 @@ TEST(codec_is_for_a_store_and_needs_both_ways)
 {
     struct harness harness;
     harness_init(&harness, HARNESS_STORE);
-    batch_codec codec = {sizeof codec, decode, encode, NULL, NULL};
+    batch_codec codec = {.size = sizeof codec, .decode = decode, .encode = encode};
     harness.options.codec = &codec;
-    const char *message = "options: codec is incomplete (size, decode or encode)";
-    codec.size = 0;
-    expect_invalid(&harness.options, message);
-    codec.size = sizeof codec;
     codec.decode = NULL;
-    expect_invalid(&harness.options, message);
+    expect_invalid(&harness.options, "options.codec: decode is NULL");
     codec.decode = decode;
     codec.encode = NULL;
-    expect_invalid(&harness.options, message);
+    expect_invalid(&harness.options, "options.codec: encode is NULL");
     codec.encode = encode;
     harness.options.store = NULL;
     expect_invalid(&harness.options, "options: codec needs a store");
@@ -259,7 +248,7 @@ TEST(options_may_be_gone_after_the_start)
 {
     struct harness harness;
     harness_init(&harness, HARNESS_STORE);
-    batch_codec codec = {sizeof codec, decode, encode, NULL, NULL};
+    batch_codec codec = {.size = sizeof codec, .decode = decode, .encode = encode};
     harness.options.codec = &codec;
     harness_start(&harness);
     memset(&harness.options, 0xff, sizeof harness.options);

@@ -176,8 +176,10 @@ static void text_release(void *resource, void *arg)
     free(text->bytes);
 }
 
-static const batch_codec text_codec = {sizeof(batch_codec), text_decode, text_encode, text_release,
-                                       NULL};
+static const batch_codec text_codec = {.size = sizeof(batch_codec),
+                                       .decode = text_decode,
+                                       .encode = text_encode,
+                                       .release = text_release};
 
 batch_options text_options(batch_store *store, uint32_t sessions)
 {

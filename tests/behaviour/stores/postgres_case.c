@@ -186,8 +186,8 @@ static int number_encode(void *resource, const void **ret_bytes, size_t *ret_byt
     return BATCH_OK;
 }
 
-static const batch_codec number_codec = {sizeof(batch_codec), number_decode, number_encode, NULL,
-                                         NULL};
+static const batch_codec number_codec = {
+    .size = sizeof(batch_codec), .decode = number_decode, .encode = number_encode};
 
 batch_options pg_number_options(batch_store *store, uint32_t sessions)
 {

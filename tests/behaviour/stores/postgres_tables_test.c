@@ -376,11 +376,44 @@ TEST_WITH(test_arguments_that_are_not_valid, pg_set_up, NULL)
     table.durability = BATCH_POSTGRES_ON;
     table.table = "";
     assert_int_equal(pg_refused(server->conninfo, &table, &error, sqlstate), BATCH_INVALID);
-    table.table = NULL;
-    table.size = 1;
-    assert_int_equal(pg_refused(server->conninfo, &table, &error, sqlstate), BATCH_INVALID);
     assert_int_equal(batch_postgres_open(NULL, server->conninfo, NULL, NULL), BATCH_INVALID);
     pg_expect(server, "0", "select count(*) from pg_tables where schemaname = 'public'");
+}
+
+/* The options of the first release: a program that was compiled with it passes no more. */
+struct first_options {
+    size_t size;
+    const char *schema, *table, *key_column, *version_column, *state_column;
+    batch_postgres_type key_type, state_type;
+    batch_postgres_durability durability;
+};
+
+TEST_WITH(test_options_of_an_older_and_of_a_newer_version_are_understood, pg_set_up, NULL)
+{
+    struct postgres_server *server = *state;
+    batch_result error;
+    char sqlstate[6];
+    struct first_options older = {.size = sizeof older, .table = "older"};
+    const void *given = &older;
+    check_it_works(server, given);
+    pg_expect(server, "2", "select count(*) from older");
+    older.size = offsetof(struct first_options, durability);
+    assert_int_equal(pg_refused(server->conninfo, given, &error, sqlstate), BATCH_INVALID);
+    assert_non_null(strstr(error.message, "options: size is"));
+    older.size = 0;
+    assert_int_equal(pg_refused(server->conninfo, given, &error, sqlstate), BATCH_INVALID);
+
+    struct {
+        batch_postgres_options known;
+        uint64_t later;
+    } newer = {.known = BATCH_POSTGRES_OPTIONS_INIT};
+    newer.known.size = sizeof newer;
+    newer.known.table = "newer";
+    given = &newer;
+    check_it_works(server, given);
+    pg_expect(server, "2", "select count(*) from newer");
+    newer.later = 1;
+    assert_int_equal(pg_refused(server->conninfo, given, &error, sqlstate), BATCH_INVALID);
 }
 
 TEST_WITH(test_an_unlogged_table_if_commits_may_be_lost, pg_set_up, NULL)

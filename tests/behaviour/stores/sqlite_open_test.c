@@ -46,9 +46,6 @@ SQLITE_TEST(test_arguments_are_checked)
     assert_refused(":memory:", NULL, BATCH_INVALID, 0, ":memory:");
     assert_int_equal(batch_sqlite_open(NULL, file->path, NULL, NULL), BATCH_INVALID);
     batch_sqlite_options options = BATCH_SQLITE_OPTIONS_INIT;
-    options.size = 0;
-    assert_refused(file->path, &options, BATCH_INVALID, 0, "size");
-    options = (batch_sqlite_options)BATCH_SQLITE_OPTIONS_INIT;
     options.table = "";
     assert_refused(file->path, &options, BATCH_INVALID, 0, "empty");
     options = (batch_sqlite_options)BATCH_SQLITE_OPTIONS_INIT;
@@ -60,18 +57,38 @@ SQLITE_TEST(test_arguments_are_checked)
     assert_int_equal(access(file->path, F_OK), -1); /* nothing was made */
 }
 
-SQLITE_TEST(test_options_from_before_a_member_was_added_are_understood)
+/* The options of the first release: a program that was compiled with it passes no more. */
+struct first_options {
+    size_t size;
+    const char *table, *key_column, *version_column, *state_column;
+    batch_sqlite_durability durability;
+};
+
+SQLITE_TEST(test_options_of_an_older_and_of_a_newer_version_are_understood)
 {
     struct sqlite_file *file = *state;
-    batch_sqlite_options options = BATCH_SQLITE_OPTIONS_INIT;
-    options.table = "mine";
-    options.key_column = ""; /* not part of the struct that the caller knew */
-    options.size = offsetof(batch_sqlite_options, key_column);
-    batch_store *store = sqlite_file_store(file, &options);
+    struct first_options older = {.size = sizeof older, .table = "older"};
+    batch_store *store = sqlite_file_store(file, (batch_sqlite_options *)(void *)&older);
     assert_usable(store);
     batch_store_close(store);
-    assert_int_equal(sqlite_file_number(file, "SELECT count(*) FROM mine WHERE length(key) = 3"),
-                     1);
+    assert_int_equal(sqlite_file_number(file, "SELECT count(*) FROM older"), 1);
+    older.size = offsetof(struct first_options, durability);
+    assert_refused(file->path, (batch_sqlite_options *)(void *)&older, BATCH_INVALID, 0, "size");
+    older.size = 0;
+    assert_refused(file->path, (batch_sqlite_options *)(void *)&older, BATCH_INVALID, 0, "size");
+
+    struct {
+        batch_sqlite_options known;
+        uint64_t later[2];
+    } newer = {.known = BATCH_SQLITE_OPTIONS_INIT};
+    newer.known.size = sizeof newer;
+    newer.known.table = "newer";
+    store = sqlite_file_store(file, &newer.known);
+    assert_usable(store);
+    batch_store_close(store);
+    assert_int_equal(sqlite_file_number(file, "SELECT count(*) FROM newer"), 1);
+    newer.later[1] = 1;
+    assert_refused(file->path, &newer.known, BATCH_INVALID, 0, "does not know");
 }
 
 /* ---- The file ------------------------------------------------------------------------------- */

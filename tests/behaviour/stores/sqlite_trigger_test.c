@@ -197,7 +197,7 @@ static int decode_number(void *resource, const void *bytes, size_t bytes_size, v
 TEST_WITH(test_a_state_that_is_too_long_refuses_its_key_alone, set_up, tear_down)
 {
     struct setting *setting = *state;
-    batch_codec codec = {sizeof codec, decode_number, encode_too_much, NULL, NULL};
+    batch_codec codec = {.size = sizeof codec, .decode = decode_number, .encode = encode_too_much};
     batch_options options = number_options(setting->store, 0);
     options.codec = &codec;
     batch_processor *processor = processor_start(&options);

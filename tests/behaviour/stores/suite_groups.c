@@ -126,7 +126,8 @@ static int meddling_encode(void *resource, const void **ret_bytes, size_t *ret_b
 static void test_no_lock_is_held_while_the_codec_is_called(void **state)
 {
     struct store_fixture *fixture = *state;
-    batch_codec codec = {sizeof codec, meddling_decode, meddling_encode, NULL, fixture};
+    batch_codec codec = {
+        .size = sizeof codec, .decode = meddling_decode, .encode = meddling_encode, .arg = fixture};
     batch_options options = number_options(fixture->store, 1);
     options.codec = &codec;
     batch_processor *processor = processor_start(&options);
@@ -209,7 +210,8 @@ static void test_a_save_after_the_time_to_stop_is_not_begun(void **state)
 {
     struct store_fixture *fixture = *state;
     bool is_encoded = false;
-    batch_codec codec = {sizeof codec, decode_nothing, note_encode, NULL, &is_encoded};
+    batch_codec codec = {
+        .size = sizeof codec, .decode = decode_nothing, .encode = note_encode, .arg = &is_encoded};
     batch_options options = number_options(fixture->store, 1);
     options.codec = &codec;
     batch_processor *processor = processor_start(&options);

@@ -48,8 +48,9 @@ static void make(uint32_t count)
     batch_options given = BATCH_OPTIONS_INIT;
     given.shards = count;
     given.sessions = 0;
-    batch_options options;
-    explorer_check(batch__options_take(&options, &given, NULL) == BATCH_OK);
+    struct batch__asked asked;
+    explorer_check(batch__options_take(&asked, &given, NULL) == BATCH_OK);
+    batch_options options = asked.options;
     processor = batch__allocate(&options, sizeof *processor);
     memset(processor, 0, sizeof *processor);
     shared = &processor->shared;
@@ -389,7 +390,7 @@ static void read_counters(void)
 {
     batch_stats stats = BATCH_STATS_INIT;
     const struct batch__counters *all = &counters;
-    struct batch__shared_counts counts = {0, 0, 0};
+    struct batch__shared_counts counts = {.metrics_dropped = 0};
     explorer_check(batch__stats_collect(&stats, &all, 1, &group_counters, &counts) == BATCH_OK);
     explorer_check(stats.operations_waiting <= 2);
     explorer_saw(stats.operations_waiting > 0);

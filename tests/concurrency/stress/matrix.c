@@ -358,7 +358,11 @@ static void cell_make(struct cell *cell)
 {
     must(pthread_mutex_init(&cell->lock, NULL) == 0, "no lock");
     must(pthread_cond_init(&cell->changed, NULL) == 0, "no condition");
-    cell->codec = (batch_codec){sizeof cell->codec, decode, encode, codec_release, cell};
+    cell->codec = (batch_codec){.size = sizeof cell->codec,
+                                .decode = decode,
+                                .encode = encode,
+                                .release = codec_release,
+                                .arg = cell};
     must(batch_memory_open(&cell->inner) == BATCH_OK, "no store");
     store_wrapper_init(&cell->wrapper, "matrix", cell->inner);
     cell->wrapper.before = pass_step;

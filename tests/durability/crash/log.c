@@ -49,4 +49,5 @@ static void release(void *resource, void *arg)
     free(((struct log *)resource)->ids);
 }
 
-const batch_codec log_codec = {sizeof log_codec, decode, encode, release, NULL};
+const batch_codec log_codec = {
+    .size = sizeof log_codec, .decode = decode, .encode = encode, .release = release};

@@ -49,7 +49,8 @@ static void release(void *opened, void *arg)
     atomic_fetch_sub(&live, 1);
 }
 
-const batch_codec codec = {sizeof(batch_codec), decode, encode, release, NULL};
+const batch_codec codec = {
+    .size = sizeof(batch_codec), .decode = decode, .encode = encode, .release = release};
 
 int64_t codec_live(void)
 {

@@ -275,7 +275,11 @@ static int incarnation_open(struct schedule *schedule)
         store_wrapper_init(&schedule->wrapper, "power", schedule->sqlite);
         schedule->wrapper.store.save = save;
         schedule->wrapper.arg = schedule;
-        batch_codec codec = {sizeof codec, decode, encode, release, schedule};
+        batch_codec codec = {.size = sizeof codec,
+                             .decode = decode,
+                             .encode = encode,
+                             .release = release,
+                             .arg = schedule};
         batch_options options = BATCH_OPTIONS_INIT;
         options.sessions = 0;
         options.store = &schedule->wrapper.store;

@@ -24,7 +24,7 @@ static int set_up(void **state)
 static int collect(batch_stats *stats)
 {
     const struct batch__counters *shards[SHARDS] = {&totals.shards[0], &totals.shards[1]};
-    static const struct batch__shared_counts shared = {77, 78, 79};
+    static const struct batch__shared_counts shared = {77, 78, 79, 80, 81};
     return batch__stats_collect(stats, shards, SHARDS, &totals.groups, &shared);
 }
 
@@ -69,6 +69,8 @@ TEST_WITH(test_operations_are_counted_by_outcome_over_all_shards, set_up, NULL)
     assert_int_equal(stats.metrics_dropped, 77);
     assert_int_equal(stats.loads_queued, 78);
     assert_int_equal(stats.saves_queued, 79);
+    assert_int_equal(stats.store_wal_bytes, 80);
+    assert_int_equal(stats.store_reconnects, 81);
 }
 
 TEST_WITH(test_batches_are_counted_by_close_reason, set_up, NULL)
