@@ -4,6 +4,8 @@
 #include "simulation.h"
 #include "transcript.h"
 
+#include <string.h>
+
 struct ordering {
     struct model *model;
     struct model_node *node; /* the only one */
@@ -148,6 +150,7 @@ static void drive(struct model *model, void *arg)
 {
     struct ordering *o = arg;
     model->now_ns = 1000 * MODEL_US;
+    memset(o->node->arena, 0xA5, sizeof o->node->arena); /* nothing may count on zeroes */
     if (model->config->is_calm)
         drive_calm(o);
     else
