@@ -83,43 +83,40 @@ static struct batch__postgres_item *item_of(const struct batch__postgres_group *
     return found != NULL ? *found : NULL;
 }
 
+/* The server reported that it is written. Returns the number of items: 1, or 0 if it was known. */
+static size_t set_written(struct batch__postgres_item *item)
+{
+    if (item == NULL || item->is_resolved)
+        return 0;
+    batch__postgres_item_resolve(item, BATCH_OK, 0, NULL);
+    return 1;
+}
+
 /* The number of items that were not written. */
 static size_t take_written(struct batch__postgres_group *group, const PGresult *rows)
 {
     struct batch__postgres_array array;
-    struct batch__postgres_item *item;
-    size_t left = group->part_size;
+    size_t written = 0;
     const char *bytes;
     size_t size;
     for (size_t i = 0; i < group->part_size; i++)
         group->part[i]->is_reached = PQnfields(rows) < 3;
     batch__postgres_array_init(&array, rows, 0);
-    while ((bytes = batch__postgres_array_next(&array, &size)) != NULL) {
-        item = item_at(group, bytes, size);
-        if (item != NULL && !item->is_resolved) {
-            batch__check(left > 0);
-            batch__postgres_item_resolve(item, BATCH_OK, 0, NULL);
-            left--;
-        }
-    }
+    while ((bytes = batch__postgres_array_next(&array, &size)) != NULL)
+        written += set_written(item_at(group, bytes, size));
     batch__postgres_array_init(&array, rows, 1);
-    while ((bytes = batch__postgres_array_next(&array, &size)) != NULL) {
-        item = item_of(group, bytes, size);
-        if (item != NULL && !item->is_resolved) {
-            batch__check(left > 0);
-            batch__postgres_item_resolve(item, BATCH_OK, 0, NULL);
-            left--;
-        }
-    }
-    if (PQnfields(rows) < 3 || left == 0)
-        return left;
+    while ((bytes = batch__postgres_array_next(&array, &size)) != NULL)
+        written += set_written(item_of(group, bytes, size));
+    batch__check(written <= group->part_size);
+    if (PQnfields(rows) < 3 || written == group->part_size)
+        return group->part_size - written;
     batch__postgres_array_init(&array, rows, 2);
     while ((bytes = batch__postgres_array_next(&array, &size)) != NULL) {
-        item = item_at(group, bytes, size);
+        struct batch__postgres_item *item = item_at(group, bytes, size);
         if (item != NULL)
             item->is_reached = true;
     }
-    return left;
+    return group->part_size - written;
 }
 
 /* ---- Why not -------------------------------------------------------------------------------- */
