@@ -120,11 +120,13 @@ static bool is_by_connection(const batch_result *result)
 static void table_end_idle(struct backend *backend)
 {
     struct table *table = (struct table *)backend;
-    postgres_server_execute(&table->server, "select pg_terminate_backend(pid) from "
-                                            "pg_stat_activity where application_name = 'libbatch'");
-    while (postgres_server_number(&table->server, "select count(*) from pg_stat_activity "
-                                                  "where application_name = 'libbatch'") != 0)
+    do { /* one that was still connecting may appear later */
+        postgres_server_execute(&table->server,
+                                "select pg_terminate_backend(pid) from pg_stat_activity "
+                                "where application_name = 'libbatch'");
         poll(NULL, 0, 1);
+    } while (postgres_server_number(&table->server, "select count(*) from pg_stat_activity "
+                                                    "where application_name = 'libbatch'") != 0);
 }
 
 /* Nobody else gets at the table. */
