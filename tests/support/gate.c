@@ -10,6 +10,12 @@ void gate_init(struct gate *gate)
     MUST(pthread_cond_init(&gate->changed, NULL) == 0);
 }
 
+void gate_init_closed(struct gate *gate)
+{
+    gate_init(gate);
+    gate->is_closed = true;
+}
+
 void gate_destroy(struct gate *gate)
 {
     MUST(gate->waiting == 0);

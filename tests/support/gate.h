@@ -17,6 +17,7 @@ struct gate {
 };
 
 void gate_init(struct gate *gate);
+void gate_init_closed(struct gate *gate);
 void gate_destroy(struct gate *gate);
 void gate_close(struct gate *gate);
 void gate_open(struct gate *gate);

@@ -200,6 +200,5 @@ TEST(long_key_costs_one_allocation_for_each_batch)
     pthread_cond_destroy(&wheel->changed);
     pthread_mutex_destroy(&wheel->lock);
     free(wheel);
-    harness_free(&harness);
-    harness_destroy(&harness);
+    harness_end(&harness);
 }

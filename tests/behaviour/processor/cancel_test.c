@@ -20,8 +20,7 @@ TEST(cancel_while_waiting_for_the_load_completes_before_it_ends)
     gate_close(&harness.load_gate);
     struct job jobs[3];
     for (int i = 0; i < 3; i++) {
-        job_init(&jobs[i], &harness, "k", 1);
-        job_submit(&jobs[i]);
+        job_send(&jobs[i], &harness, "k", 1);
     }
     gate_await(&harness.load_gate, 1);
     batch_cancel(harness.processor, &jobs[1].op);
@@ -37,8 +36,7 @@ TEST(cancel_while_waiting_for_the_load_completes_before_it_ends)
     assert_int_equal(jobs[1].runs, 0);
     assert_int_equal(jobs[1].completions, 1);
     assert_int_equal(harness_stored(&harness, "k"), 2);
-    harness_free(&harness);
-    harness_destroy(&harness);
+    harness_end(&harness);
 }
 
 TEST(cancel_while_waiting_for_the_save_before_it_completes_at_once)
@@ -47,11 +45,9 @@ TEST(cancel_while_waiting_for_the_save_before_it_completes_at_once)
     harness_begin(&harness, HARNESS_FUNCTIONS);
     gate_close(&harness.save_gate);
     struct job saved, waiting;
-    job_init(&saved, &harness, "k", 1);
-    job_submit(&saved);
+    job_send(&saved, &harness, "k", 1);
     gate_await(&harness.save_gate, 1);
-    job_init(&waiting, &harness, "k", 1);
-    job_submit(&waiting);
+    job_send(&waiting, &harness, "k", 1);
     batch_cancel(harness.processor, &waiting.op);
     assert_int_equal(job_wait(&waiting), BATCH_CANCELED);
     batch_cancel(harness.processor, &saved.op); /* it has run: its own outcome comes */
@@ -60,8 +56,7 @@ TEST(cancel_while_waiting_for_the_save_before_it_completes_at_once)
     harness_stop(&harness);
     assert_int_equal(harness_loads(&harness), 1); /* no batch for nobody */
     assert_int_equal(harness_stored(&harness, "k"), 1);
-    harness_free(&harness);
-    harness_destroy(&harness);
+    harness_end(&harness);
 }
 
 TEST(cancel_while_running_comes_too_late)
@@ -69,8 +64,7 @@ TEST(cancel_while_running_comes_too_late)
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     struct gate gate;
-    gate_init(&gate);
-    gate_close(&gate);
+    gate_init_closed(&gate);
     struct job job;
     job_init(&job, &harness, "k", 1);
     job.gate = &gate;
@@ -89,8 +83,7 @@ TEST(cancel_after_completion_has_no_effect)
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     struct job job;
-    job_init(&job, &harness, "k", 1);
-    job_submit(&job);
+    job_send(&job, &harness, "k", 1);
     assert_int_equal(job_wait(&job), BATCH_OK);
     assert_int_equal(batch_cancel(harness.processor, &job.op), BATCH_OK);
     assert_int_equal(job_run(&job), BATCH_OK); /* not the next use either */
@@ -155,8 +148,7 @@ TEST(many_canceled_among_many_are_all_found)
     char(*keys)[8] = calloc(JOBS, sizeof *keys);
     for (int i = 0; i < JOBS; i++) {
         snprintf(keys[i], sizeof keys[i], "%d", i % 50);
-        job_init(&jobs[i], &harness, keys[i], 1);
-        job_submit(&jobs[i]);
+        job_send(&jobs[i], &harness, keys[i], 1);
     }
     gate_await(&harness.load_gate, 1);
     for (int i = 0; i < JOBS; i += 3)

@@ -102,8 +102,7 @@ TEST(release_comes_once_for_each_loaded_resource)
     assert_int_equal(job_run(&job), BATCH_LOAD_FAILED); /* nothing was loaded */
     harness_stop(&harness);
     assert_int_equal(harness.releases, 2);
-    harness_free(&harness);
-    harness_destroy(&harness);
+    harness_end(&harness);
 }
 
 /* ---- Operations of one key ------------------------------------------------------------------- */
@@ -170,8 +169,7 @@ TEST(each_operation_sees_the_one_before_it)
     gate_close(&harness.load_gate);
     struct job jobs[10];
     for (int i = 0; i < 10; i++) {
-        job_init(&jobs[i], &harness, "k", 1);
-        job_submit(&jobs[i]);
+        job_send(&jobs[i], &harness, "k", 1);
     }
     gate_await(&harness.load_gate, 1);
     gate_open(&harness.load_gate);
@@ -281,8 +279,7 @@ TEST(window_is_100_ms_and_deadline_twice_that_by_default)
     harness_start(&harness);
     batch_subscription *subscription = subscribe(&harness);
     struct job job;
-    job_init(&job, &harness, "k", 1);
-    job_submit(&job);
+    job_send(&job, &harness, "k", 1);
     batch_metric metric;
     assert_int_equal(batch_metrics_next(subscription, BATCH_FOREVER, &metric), BATCH_OK);
     assert_int_equal(metric.close_reason, BATCH_CLOSED_BY_WINDOW);
@@ -300,13 +297,11 @@ TEST(window_without_end_is_ended_by_stop)
     harness.options.deadline_ns = 0; /* twice that is more than there is */
     harness_start(&harness);
     struct job job;
-    job_init(&job, &harness, "k", 1);
-    job_submit(&job);
+    job_send(&job, &harness, "k", 1);
     harness_stop(&harness);
     assert_int_equal(job.result.status, BATCH_OK);
     assert_false(harness.was_canceled);
-    harness_free(&harness);
-    harness_destroy(&harness);
+    harness_end(&harness);
 }
 
 TEST(batch_takes_operations_for_at_least_the_window)
@@ -343,8 +338,7 @@ TEST(operation_that_runs_past_the_window_ends_its_batch)
     harness.options.window_ns = 20 * MS;
     harness_start(&harness);
     struct gate gate;
-    gate_init(&gate);
-    gate_close(&gate);
+    gate_init_closed(&gate);
     struct job slow, next;
     job_init(&slow, &harness, "k", 1);
     slow.on_run = run_past_the_window;
@@ -382,8 +376,7 @@ TEST(short_operations_that_together_run_past_the_window_end_their_batch)
     harness.options.window_ns = 20 * MS;
     harness_start(&harness);
     struct gate gate;
-    gate_init(&gate);
-    gate_close(&gate);
+    gate_init_closed(&gate);
     struct job jobs[SHORT_OPS];
     for (size_t i = 0; i < SHORT_OPS; i++) {
         job_init(&jobs[i], &harness, "k", 1);
@@ -446,8 +439,7 @@ TEST(every_subscriber_sees_every_batch)
         assert_int_equal(batch_metrics_next(subscriptions[i], BATCH_FOREVER, &metric), BATCH_ENDED);
         batch_metrics_unsubscribe(subscriptions[i]);
     }
-    harness_free(&harness);
-    harness_destroy(&harness);
+    harness_end(&harness);
 }
 
 static void *read_until_the_end(void *arg)
@@ -468,8 +460,7 @@ TEST(stop_ends_subscriptions_whose_readers_wait)
     harness_stop(&harness);
     thread_join(reader);
     batch_metrics_unsubscribe(subscription);
-    harness_free(&harness);
-    harness_destroy(&harness);
+    harness_end(&harness);
 }
 
 TEST(subscribing_after_stop_gives_an_ended_subscription)
@@ -511,6 +502,5 @@ TEST(stats_add_up)
     assert_int_equal(stats.batch_operations.sum, 4);
     assert_int_equal(stats.load_group.sum, 4);
     assert_int_equal(stats.save_group.sum, 3);
-    harness_free(&harness);
-    harness_destroy(&harness);
+    harness_end(&harness);
 }

@@ -267,8 +267,7 @@ TEST(error_of_a_load_that_nobody_waits_for_is_freed)
     harness_start(&harness);
     gate_close(&harness.load_gate);
     struct job job;
-    job_init(&job, &harness, "k", 1);
-    job_submit(&job);
+    job_send(&job, &harness, "k", 1);
     gate_await(&harness.load_gate, 1);
     batch_cancel(harness.processor, &job.op);
     assert_int_equal(job_wait(&job), BATCH_CANCELED);
@@ -328,8 +327,7 @@ static void check_codec(int decode_status, int encode_status, int expected, int 
     harness_stop(&harness);
     assert_int_equal(coding.releases, releases);
     assert_int_equal(harness_stored(&harness, "k"), expected == BATCH_OK);
-    harness_free(&harness);
-    harness_destroy(&harness);
+    harness_end(&harness);
 }
 
 TEST(codec_that_fails_fails_the_load_or_the_save)

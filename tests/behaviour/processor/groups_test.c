@@ -36,12 +36,10 @@ TEST(operations_gather_while_their_key_is_saved)
         harness_start(&harness);
         gate_close(&harness.save_gate);
         struct job first, jobs[JOBS];
-        job_init(&first, &harness, "k", 1);
-        job_submit(&first);
+        job_send(&first, &harness, "k", 1);
         gate_await(&harness.save_gate, 1);
         for (int i = 0; i < JOBS; i++) {
-            job_init(&jobs[i], &harness, "k", 1);
-            job_submit(&jobs[i]);
+            job_send(&jobs[i], &harness, "k", 1);
         }
         harness_settle(&harness);
         gate_open(&harness.save_gate);
@@ -64,18 +62,15 @@ TEST(batch_stays_open_while_the_only_session_is_busy)
     harness_begin(&harness, HARNESS_STORE);
     gate_close(&harness.load_gate);
     struct job other, first, jobs[JOBS];
-    job_init(&other, &harness, "other", 1);
-    job_submit(&other);
+    job_send(&other, &harness, "other", 1);
     gate_await(&harness.load_gate, 1);
-    job_init(&first, &harness, "k", 1);
-    job_submit(&first); /* loads together with nothing, after `other` */
+    job_send(&first, &harness, "k", 1); /* loads together with nothing, after `other` */
     harness_settle(&harness);
     gate_close(&harness.save_gate);
     gate_open(&harness.load_gate);
     gate_await(&harness.save_gate, 1); /* of one of them or both: the other one, if any, is open */
     for (int i = 0; i < JOBS; i++) {
-        job_init(&jobs[i], &harness, "k", 1);
-        job_submit(&jobs[i]);
+        job_send(&jobs[i], &harness, "k", 1);
     }
     harness_settle(&harness);
     gate_open(&harness.save_gate);
@@ -97,12 +92,10 @@ TEST(worker_that_calls_the_store_itself_gathers_meanwhile)
     harness_start(&harness);
     gate_close(&harness.save_gate);
     struct job first, jobs[JOBS];
-    job_init(&first, &harness, "k", 1);
-    job_submit(&first);
+    job_send(&first, &harness, "k", 1);
     gate_await(&harness.save_gate, 1);
     for (int i = 0; i < JOBS; i++) {
-        job_init(&jobs[i], &harness, "k", 1);
-        job_submit(&jobs[i]);
+        job_send(&jobs[i], &harness, "k", 1);
     }
     gate_open(&harness.save_gate);
     for (int i = 0; i < JOBS; i++) {
@@ -214,8 +207,7 @@ TEST(windows_that_end_together_are_saved_together)
     await_all(crowd);
     assert_int_equal(harness.saves, KEYS);
     assert_int_equal(harness.save_groups, 1);
-    harness_free(&harness);
-    harness_destroy(&harness);
+    harness_end(&harness);
 }
 
 TEST(group_max_is_respected)
@@ -263,8 +255,7 @@ TEST(sessions_are_the_limit_on_calls_at_a_time)
     char keys[JOBS][8];
     for (int i = 0; i < JOBS; i++) {
         snprintf(keys[i], sizeof keys[i], "%d", i);
-        job_init(&jobs[i], &harness, keys[i], 1);
-        job_submit(&jobs[i]);
+        job_send(&jobs[i], &harness, keys[i], 1);
     }
     gate_await(&harness.load_gate, SESSIONS - 1); /* one is left to saves */
     gate_close(&harness.save_gate);

@@ -53,8 +53,7 @@ TEST(calls_may_be_finished_later_from_another_thread)
             char(*keys)[8] = calloc(JOBS, sizeof *keys);
             for (int i = 0; i < JOBS; i++) {
                 snprintf(keys[i], sizeof keys[i], "%d", i % 100);
-                job_init(&jobs[i], &harness, keys[i], 1);
-                job_submit(&jobs[i]);
+                job_send(&jobs[i], &harness, keys[i], 1);
             }
             for (int i = 0; i < JOBS; i++) {
                 assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
@@ -105,16 +104,14 @@ TEST(stop_waits_for_a_late_store)
         harness.options.sessions = sessions;
         harness_start(&harness);
         struct job job;
-        job_init(&job, &harness, "k", 1);
-        job_submit(&job);
+        job_send(&job, &harness, "k", 1);
         late_store_await(&memory.late, 1);
         assert_int_equal(batch_processor_stop(harness.processor, 1 * MS), 1);
         assert_int_equal(batch_processor_free(harness.processor), BATCH_BUSY);
         late_store_hold(&memory.late, false);
         harness_stop(&harness);
         assert_int_equal(job.result.status, BATCH_LOAD_FAILED); /* memory fails what is late */
-        harness_free(&harness);
-        harness_destroy(&harness);
+        harness_end(&harness);
         late_close(&memory);
     }
 }
@@ -131,8 +128,7 @@ TEST(processor_may_be_freed_as_soon_as_a_late_store_has_finished)
         harness.options.sessions = 0;
         harness_start(&harness);
         struct job job;
-        job_init(&job, &harness, "k", 1);
-        job_submit(&job);
+        job_send(&job, &harness, "k", 1);
         harness_end(&harness);
         assert_int_equal(job.result.status, BATCH_OK);
     }

@@ -211,8 +211,7 @@ TEST(each_session_thread_has_a_session_and_each_worker_without_them)
     harness_start(&harness);
     assert_int_equal(harness.sessions_opened, 5);
     harness_stop(&harness);
-    harness_free(&harness);
-    harness_destroy(&harness);
+    harness_end(&harness);
 
     harness_init(&harness, HARNESS_STORE);
     harness.options.sessions = 0;
@@ -234,8 +233,7 @@ TEST(the_most_shards_work)
     char(*keys)[8] = calloc(KEYS, sizeof *keys);
     for (int i = 0; i < KEYS; i++) {
         snprintf(keys[i], sizeof keys[i], "%d", i);
-        job_init(&jobs[i], &harness, keys[i], 1);
-        job_submit(&jobs[i]);
+        job_send(&jobs[i], &harness, keys[i], 1);
     }
     for (int i = 0; i < KEYS; i++)
         assert_int_equal(job_wait(&jobs[i]), BATCH_OK);

@@ -155,8 +155,7 @@ TEST(what_is_read_is_never_older_than_what_is_stored)
     assert_int_equal(batch_memory_write(harness.wrapper.inner, "key", 3, &number, sizeof number),
                      BATCH_OK);
     struct job read;
-    job_init(&read, &harness, "key", 0);
-    job_submit(&read);
+    job_send(&read, &harness, "key", 0);
     assert_int_equal(job_wait(&read), BATCH_OK);
     assert_int_equal(read.seen, 500);
     assert_int_equal(harness_loads(&harness), 2);
@@ -176,8 +175,7 @@ TEST(a_stale_resource_is_a_conflict_and_then_forgotten)
         assert_int_equal(
             batch_memory_write(harness.wrapper.inner, "key", 3, &number, sizeof number), BATCH_OK);
         struct job job;
-        job_init(&job, &harness, "key", 1);
-        job_submit(&job);
+        job_send(&job, &harness, "key", 1);
         assert_int_equal(job_wait(&job), replays_max > 0 ? BATCH_OK : BATCH_CONFLICT);
         harness_add(&harness, "key", 1);
         assert_int_equal(harness_stored(&harness, "key"), replays_max > 0 ? 502 : 501);
@@ -196,8 +194,7 @@ TEST(after_a_failure_it_is_loaded_again)
         harness_add(&harness, "key", 1);
         harness_fault(&harness, BATCH_OK, outcomes[i], 0, NULL);
         struct job job;
-        job_init(&job, &harness, "key", 7);
-        job_submit(&job);
+        job_send(&job, &harness, "key", 7);
         assert_int_equal(job_wait(&job), outcomes[i]);
         harness_fault(&harness, BATCH_OK, BATCH_OK, 0, NULL);
         harness_add(&harness, "key", 1);
@@ -240,8 +237,7 @@ static int asked_for_too_much(struct harness *harness)
 {
     struct job slow, first, second;
     gate_close(&harness->save_gate);
-    job_init(&slow, harness, "slow", 1);
-    job_submit(&slow);
+    job_send(&slow, harness, "slow", 1);
     gate_await(&harness->save_gate, 1);
     for (uint64_t begin_ns = batch_now_ns(); batch_now_ns() < begin_ns + 200 * MS;)
         sched_yield();
@@ -249,8 +245,7 @@ static int asked_for_too_much(struct harness *harness)
     assert_int_equal(job_wait(&slow), BATCH_OK);
 
     gate_close(&harness->save_gate);
-    job_init(&first, harness, "key", 1);
-    job_submit(&first);
+    job_send(&first, harness, "key", 1);
     gate_await(&harness->save_gate, 1);
     job_init(&second, harness, "key", 1);
     second.op.start_by_ns = batch_now_ns() + 100 * MS;

@@ -60,8 +60,7 @@ TEST(failed_save_fails_its_batch_and_no_other)
     harness_settle(&harness);
     gate_open(&harness.load_gate);
     gate_await(&harness.save_gate, 1);
-    job_init(&waiting, &harness, "k", 1);
-    job_submit(&waiting);
+    job_send(&waiting, &harness, "k", 1);
     gate_close(&harness.load_gate);
     gate_open(&harness.save_gate);
     for (int i = 0; i < 2; i++) {
@@ -94,8 +93,7 @@ TEST(unread_subscription_drops_and_counts)
     assert_int_equal(batch_metrics_dropped(subscription), 1998);
     assert_int_equal(harness_stats(&harness).metrics_dropped, 1998);
     batch_metrics_unsubscribe(subscription);
-    harness_free(&harness);
-    harness_destroy(&harness);
+    harness_end(&harness);
 }
 
 /* A reader that is slow to come may wait for the completions first. */

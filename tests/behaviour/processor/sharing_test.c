@@ -34,8 +34,7 @@ TEST(loads_that_hang_hold_up_no_save)
         harness_start(&harness);
         struct job first, second;
         struct gate running;
-        gate_init(&running);
-        gate_close(&running);
+        gate_init_closed(&running);
         job_init(&first, &harness, "open", 1);
         job_init(&second, &harness, "open", 1);
         first.gate = &running;
@@ -60,8 +59,7 @@ TEST(loads_that_hang_hold_up_no_save)
         harness_stop(&harness);
         for (int i = 0; i < KEYS; i++)
             assert_int_equal(job_wait(&many->jobs[i]), BATCH_OK);
-        harness_free(&harness);
-        harness_destroy(&harness);
+        harness_end(&harness);
         gate_destroy(&running);
         free(many);
     }
@@ -214,14 +212,12 @@ TEST(a_key_that_is_stuck_leaves_room_to_the_others)
     gate_close(&harness.load_gate);
     struct job stuck[ROOM];
     for (int i = 0; i < ROOM; i++) {
-        job_init(&stuck[i], &harness, "stuck", 1);
-        job_submit(&stuck[i]);
+        job_send(&stuck[i], &harness, "stuck", 1);
     }
     gate_await(&harness.load_gate, 1);
     harness_settle(&harness);
     struct job other;
-    job_init(&other, &harness, "other", 1);
-    job_submit(&other);
+    job_send(&other, &harness, "other", 1);
     gate_await(&harness.load_gate, 2);
     gate_open(&harness.load_gate);
     assert_int_equal(job_wait(&other), BATCH_OK);

@@ -8,8 +8,7 @@ TEST(stop_returns_how_many_it_left_and_can_be_called_again)
     gate_close(&harness.save_gate);
     struct job jobs[3];
     for (int i = 0; i < 3; i++) {
-        job_init(&jobs[i], &harness, "k", 1);
-        job_submit(&jobs[i]);
+        job_send(&jobs[i], &harness, "k", 1);
     }
     gate_await(&harness.save_gate, 1);
     harness_settle(&harness);
@@ -23,8 +22,7 @@ TEST(stop_returns_how_many_it_left_and_can_be_called_again)
         assert_int_equal(jobs[i].result.status, BATCH_OK);
     }
     assert_int_equal(harness_stored(&harness, "k"), 3);
-    harness_free(&harness);
-    harness_destroy(&harness);
+    harness_end(&harness);
 }
 
 TEST(operations_that_the_worker_has_not_taken_yet_complete_too)
@@ -32,8 +30,7 @@ TEST(operations_that_the_worker_has_not_taken_yet_complete_too)
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     struct gate gate;
-    gate_init(&gate);
-    gate_close(&gate);
+    gate_init_closed(&gate);
     struct job running, waiting[10];
     batch_op *ops[5];
     job_init(&running, &harness, "k", 1);
@@ -53,8 +50,7 @@ TEST(operations_that_the_worker_has_not_taken_yet_complete_too)
     harness_stop(&harness);
     for (int i = 0; i < 10; i++)
         assert_int_equal(waiting[i].result.status, BATCH_OK);
-    harness_free(&harness);
-    harness_destroy(&harness);
+    harness_end(&harness);
     gate_destroy(&gate);
 }
 
@@ -64,16 +60,14 @@ static void check_canceled(uint64_t timeout_ns, bool expected)
     harness_begin(&harness, HARNESS_FUNCTIONS);
     gate_close(&harness.save_gate);
     struct job job;
-    job_init(&job, &harness, "k", 1);
-    job_submit(&job);
+    job_send(&job, &harness, "k", 1);
     gate_await(&harness.save_gate, 1);
     if (timeout_ns != BATCH_FOREVER)
         assert_int_equal(batch_processor_stop(harness.processor, timeout_ns), 1);
     gate_open(&harness.save_gate);
     harness_stop(&harness);
     assert_int_equal(harness.was_canceled, expected);
-    harness_free(&harness);
-    harness_destroy(&harness);
+    harness_end(&harness);
 }
 
 TEST(calls_are_canceled_once_a_stop_has_run_out_of_time)
@@ -100,16 +94,14 @@ TEST(memory_store_begins_nothing_after_a_stop_has_run_out_of_time)
     harness_begin(&harness, HARNESS_STORE);
     gate_close(&harness.save_gate);
     struct job job;
-    job_init(&job, &harness, "k", 1);
-    job_submit(&job);
+    job_send(&job, &harness, "k", 1);
     gate_await(&harness.save_gate, 1);
     assert_int_equal(batch_processor_stop(harness.processor, 1), 1);
     gate_open(&harness.save_gate);
     harness_stop(&harness);
     assert_int_equal(job.result.status, BATCH_SAVE_FAILED);
     assert_int_equal(harness_stored(&harness, "k"), 0);
-    harness_free(&harness);
-    harness_destroy(&harness);
+    harness_end(&harness);
 }
 
 TEST(stop_with_time_enough_ends_everything)
@@ -117,8 +109,7 @@ TEST(stop_with_time_enough_ends_everything)
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     struct job job;
-    job_init(&job, &harness, "k", 1);
-    job_submit(&job);
+    job_send(&job, &harness, "k", 1);
     assert_int_equal(batch_processor_stop(harness.processor, LONG_NS), 0);
     assert_int_equal(job.result.status, BATCH_OK);
     harness_end(&harness);
@@ -174,8 +165,7 @@ TEST(operations_submitted_while_stopping_are_refused)
     harness_begin(&harness, HARNESS_FUNCTIONS);
     gate_close(&harness.save_gate);
     struct job job, late;
-    job_init(&job, &harness, "k", 1);
-    job_submit(&job);
+    job_send(&job, &harness, "k", 1);
     gate_await(&harness.save_gate, 1);
     assert_int_equal(batch_processor_stop(harness.processor, 0), 1);
     job_init(&late, &harness, "k", 1);
@@ -193,8 +183,7 @@ TEST(failing_load_while_stopping_completes_all)
     gate_close(&harness.load_gate);
     struct job jobs[3];
     for (int i = 0; i < 3; i++) {
-        job_init(&jobs[i], &harness, "k", 1);
-        job_submit(&jobs[i]);
+        job_send(&jobs[i], &harness, "k", 1);
     }
     gate_await(&harness.load_gate, 1);
     harness_settle(&harness);
@@ -204,8 +193,7 @@ TEST(failing_load_while_stopping_completes_all)
     harness_stop(&harness);
     for (int i = 0; i < 3; i++)
         assert_int_equal(jobs[i].result.status, BATCH_LOAD_FAILED);
-    harness_free(&harness);
-    harness_destroy(&harness);
+    harness_end(&harness);
 }
 
 static void submit_again(struct job *job, const batch_result *result)
@@ -232,8 +220,7 @@ TEST(done_cannot_keep_a_stopping_processor_alive)
     harness_stop(&harness);
     assert_int_equal(status, BATCH_STOPPED);
     assert_int_equal(job.completions, 1);
-    harness_free(&harness);
-    harness_destroy(&harness);
+    harness_end(&harness);
 }
 
 TEST(free_before_stop_is_busy)

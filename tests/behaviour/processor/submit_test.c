@@ -143,8 +143,7 @@ TEST(operation_in_use_is_refused_and_still_completes_once)
     harness_begin(&harness, HARNESS_FUNCTIONS);
     gate_close(&harness.load_gate);
     struct job job;
-    job_init(&job, &harness, "k", 1);
-    job_submit(&job);
+    job_send(&job, &harness, "k", 1);
     gate_await(&harness.load_gate, 1);
     assert_int_equal(batch_submit(harness.processor, &job.op), BATCH_INVALID);
     assert_int_equal(batch_run(harness.processor, &job.op, NULL), BATCH_INVALID);
@@ -153,8 +152,7 @@ TEST(operation_in_use_is_refused_and_still_completes_once)
     harness_stop(&harness);
     assert_int_equal(job.completions, 1);
     assert_int_equal(harness_stored(&harness, "k"), 1);
-    harness_free(&harness);
-    harness_destroy(&harness);
+    harness_end(&harness);
 }
 
 static void submit_once_more(struct job *job, const batch_result *result)
@@ -233,20 +231,17 @@ TEST(full_processor_refuses_as_busy_and_later_at_once)
     harness.options.ops_waiting_max = 3;
     harness_start(&harness);
     struct gate gate;
-    gate_init(&gate);
-    gate_close(&gate);
+    gate_init_closed(&gate);
     struct job first, within[2], over[2];
     job_init(&first, &harness, "k", 1);
     first.gate = &gate;
     job_submit(&first);
     gate_await(&gate, 1); /* the worker stands there: it cannot refuse yet */
     for (int i = 0; i < 2; i++) {
-        job_init(&within[i], &harness, "l", 1);
-        job_submit(&within[i]);
+        job_send(&within[i], &harness, "l", 1);
     }
     for (int i = 0; i < 2; i++) {
-        job_init(&over[i], &harness, "m", 1);
-        job_submit(&over[i]);
+        job_send(&over[i], &harness, "m", 1);
     }
     gate_close(&harness.save_gate);
     gate_open(&gate);
@@ -287,16 +282,14 @@ TEST(full_key_refuses_as_busy_and_leaves_other_keys_alone)
     gate_close(&harness.load_gate);
     struct job jobs[4];
     for (int i = 0; i < 4; i++) {
-        job_init(&jobs[i], &harness, "k", 1);
-        job_submit(&jobs[i]);
+        job_send(&jobs[i], &harness, "k", 1);
     }
     assert_int_equal(job_wait(&jobs[2]), BATCH_BUSY);
     assert_int_equal(job_wait(&jobs[3]), BATCH_BUSY);
     assert_int_equal(jobs[3].runs, 0);
     assert_string_equal(jobs[3].result.message, batch_status_text(BATCH_BUSY));
     struct job other;
-    job_init(&other, &harness, "l", 1);
-    job_submit(&other);
+    job_send(&other, &harness, "l", 1);
     struct runner runner;
     struct job blocked;
     job_init(&blocked, &harness, "k", 1);
@@ -323,8 +316,7 @@ TEST(batch_that_has_ops_max_closes)
     assert_int_equal(batch_metrics_subscribe(harness.processor, NULL, &subscription), BATCH_OK);
     struct job jobs[JOBS];
     for (int i = 0; i < JOBS; i++) {
-        job_init(&jobs[i], &harness, "k", 1);
-        job_submit(&jobs[i]);
+        job_send(&jobs[i], &harness, "k", 1);
     }
     for (int i = 0; i < 20; i++) {
         assert_int_equal(job_wait(&jobs[i]), BATCH_OK); /* long before the window ends */
@@ -340,6 +332,5 @@ TEST(batch_that_has_ops_max_closes)
     }
     assert_int_equal(harness_loads(&harness), 3);
     batch_metrics_unsubscribe(subscription);
-    harness_free(&harness);
-    harness_destroy(&harness);
+    harness_end(&harness);
 }

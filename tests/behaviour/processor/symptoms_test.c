@@ -31,12 +31,10 @@ TEST(operation_waiting_while_its_key_saves_completes_before_stop_returns)
     harness_begin(&harness, HARNESS_FUNCTIONS);
     gate_close(&harness.save_gate);
     struct job first, waiting[3];
-    job_init(&first, &harness, "k", 1);
-    job_submit(&first);
+    job_send(&first, &harness, "k", 1);
     gate_await(&harness.save_gate, 1);
     for (int i = 0; i < 3; i++) {
-        job_init(&waiting[i], &harness, "k", 1);
-        job_submit(&waiting[i]);
+        job_send(&waiting[i], &harness, "k", 1);
     }
     pthread_t stopper = thread_start(stop_for_ever, &harness);
     await_stopping(&harness);
@@ -50,8 +48,7 @@ TEST(operation_waiting_while_its_key_saves_completes_before_stop_returns)
         assert_int_equal(waiting[i].result.status, BATCH_OK);
     }
     assert_int_equal(harness_stored(&harness, "k"), 4);
-    harness_free(&harness);
-    harness_destroy(&harness);
+    harness_end(&harness);
 }
 
 TEST(open_window_is_ended_by_stop)
@@ -63,8 +60,7 @@ TEST(open_window_is_ended_by_stop)
     batch_subscription *subscription = NULL;
     assert_int_equal(batch_metrics_subscribe(harness.processor, NULL, &subscription), BATCH_OK);
     struct job job;
-    job_init(&job, &harness, "k", 1);
-    job_submit(&job);
+    job_send(&job, &harness, "k", 1);
     harness_stop(&harness);
     assert_int_equal(job.result.status, BATCH_OK);
     assert_int_equal(harness_stored(&harness, "k"), 1);
@@ -72,8 +68,7 @@ TEST(open_window_is_ended_by_stop)
     assert_int_equal(batch_metrics_next(subscription, 0, &metric), BATCH_OK);
     assert_int_equal(metric.close_reason, BATCH_CLOSED_BY_STOP);
     batch_metrics_unsubscribe(subscription);
-    harness_free(&harness);
-    harness_destroy(&harness);
+    harness_end(&harness);
 }
 
 enum { RUNNERS = 6 };
@@ -141,8 +136,7 @@ TEST(run_after_stop_is_refused)
     assert_int_equal(batch_submit_many(harness.processor, ops, 1), BATCH_STOPPED);
     assert_int_equal(batch_cancel(harness.processor, &job.op), BATCH_OK);
     assert_int_equal(job.runs + job.completions, 0);
-    harness_free(&harness);
-    harness_destroy(&harness);
+    harness_end(&harness);
 }
 
 TEST(second_stop_returns_the_same)
@@ -162,8 +156,7 @@ TEST(stops_from_many_threads_all_wait_for_the_end)
     harness_begin(&harness, HARNESS_FUNCTIONS);
     gate_close(&harness.save_gate);
     struct job job;
-    job_init(&job, &harness, "k", 1);
-    job_submit(&job);
+    job_send(&job, &harness, "k", 1);
     gate_await(&harness.save_gate, 1);
     pthread_t stoppers[RUNNERS];
     for (int i = 0; i < RUNNERS; i++)
@@ -313,8 +306,7 @@ static void submit_behind_a_load(struct harness *harness, struct job *jobs, size
 {
     gate_close(&harness->load_gate);
     for (size_t i = 0; i < count; i++) {
-        job_init(&jobs[i], harness, "k", 1);
-        job_submit(&jobs[i]);
+        job_send(&jobs[i], harness, "k", 1);
     }
     gate_await(&harness->load_gate, 1);
     harness_settle(harness);
@@ -373,15 +365,13 @@ TEST(operation_canceled_before_its_turn_opens_no_batch)
     struct harness harness;
     harness_begin(&harness, HARNESS_FUNCTIONS);
     struct gate gate;
-    gate_init(&gate);
-    gate_close(&gate);
+    gate_init_closed(&gate);
     struct job blocker, canceled;
     job_init(&blocker, &harness, "a", 1);
     blocker.gate = &gate;
     job_submit(&blocker);
     gate_await(&gate, 1); /* the worker stands there */
-    job_init(&canceled, &harness, "b", 1);
-    job_submit(&canceled);
+    job_send(&canceled, &harness, "b", 1);
     assert_int_equal(batch_cancel(harness.processor, &canceled.op), BATCH_OK);
     gate_open(&gate);
     assert_int_equal(job_wait(&canceled), BATCH_CANCELED);
@@ -390,8 +380,7 @@ TEST(operation_canceled_before_its_turn_opens_no_batch)
     assert_int_equal(canceled.runs, 0);
     assert_int_equal(harness_loads(&harness), 1);
     assert_int_equal(harness_stats(&harness).batches, 1);
-    harness_free(&harness);
-    harness_destroy(&harness);
+    harness_end(&harness);
     gate_destroy(&gate);
 }
 
@@ -420,14 +409,12 @@ TEST(canceled_operation_does_not_shorten_the_next_ones_window)
     assert_int_equal(batch_metrics_subscribe(harness.processor, NULL, &subscription), BATCH_OK);
     gate_close(&harness.load_gate);
     struct job canceled, next;
-    job_init(&canceled, &harness, "k", 1);
-    job_submit(&canceled);
+    job_send(&canceled, &harness, "k", 1);
     gate_await(&harness.load_gate, 1);
     batch_cancel(harness.processor, &canceled.op);
     assert_int_equal(job_wait(&canceled), BATCH_CANCELED);
     uint64_t before_ns = batch_now_ns();
-    job_init(&next, &harness, "k", 1);
-    job_submit(&next);
+    job_send(&next, &harness, "k", 1);
     gate_open(&harness.load_gate);
     assert_int_equal(job_wait(&next), BATCH_OK);
     batch_metric metric;
@@ -454,8 +441,7 @@ TEST(batch_that_all_have_left_runs_saves_and_reports_nothing)
     assert_int_equal(harness.releases, 1);
     assert_int_equal(harness.saves, 0);
     assert_int_equal(harness_stats(&harness).batches, 0);
-    harness_free(&harness);
-    harness_destroy(&harness);
+    harness_end(&harness);
 }
 
 /* ---- Order ----------------------------------------------------------------------------------- */
@@ -470,8 +456,7 @@ TEST(waiting_operations_do_not_overtake_each_other)
     struct job jobs[JOBS];
     gate_close(&harness.save_gate);
     for (int i = 0; i < JOBS; i++) {
-        job_init(&jobs[i], &harness, "k", 1);
-        job_submit(&jobs[i]);
+        job_send(&jobs[i], &harness, "k", 1);
         if (i == 0)
             gate_await(&harness.save_gate, 1);
     }
