@@ -8,6 +8,19 @@
  * it: its writers are queued in order, and none of them finds the file busy. Between several stores
  * or processes a save waits for the others until the deadline of its batch.
  *
+ * The rules of the table hold: the store switches foreign keys on, and a row that a constraint or a
+ * trigger refuses, or stores with another key or state than was sent, fails its own key alone with
+ * BATCH_SAVE_FAILED. The table may be altered meanwhile: while it will not do, all fails. A key
+ * that another program has stored as TEXT or as a number fails to load: it must be a BLOB.
+ *
+ * The file, its log ("-wal") and the index of that ("-shm") belong together. When one of them is
+ * removed, moved or replaced, or gets a second name, or is written to by something else than SQLite
+ * (cp over it, even touch), loads and saves fail, with BATCH_UNKNOWN if that is found only after a
+ * commit. Stop all processors before you restore a backup. What cannot be found out is a restore by
+ * SQLite itself, which is a transaction like any other, though versions may meet again; a foreign
+ * write in the same few milliseconds as a checkpoint; and other machines: on a network file system
+ * those who use the file from several of them do not see each other, so keep it on a local one.
+ *
  * Link with batch-sqlite (pkg-config batch-sqlite, CMake batch::sqlite).
  */
 #ifndef BATCH_SQLITE_H
@@ -43,7 +56,8 @@ typedef struct batch_sqlite_options {
 
 /* Open a store on the file `path`, which is created if missing.
  *
- * `options` and `reterr` may be NULL; names may hold any characters.
+ * `options` and `reterr` may be NULL; names may hold any characters. A table that is there already
+ * may have more columns, constraints and triggers; a view will not do.
  *
  * Returns
  * BATCH_OK            *ret_store is yours: close it with batch_store_close

@@ -16,6 +16,7 @@ struct batch__sqlite_item {
     uint64_t version_new; /* what is, or would be, written */
     int status;           /* once is_resolved: what to finish the call with */
     bool is_resolved;
+    bool is_written; /* in this transaction */
 };
 
 /* A group. Its memory serves all groups of a session, one after the other; begins as zeros. */

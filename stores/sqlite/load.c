@@ -2,12 +2,24 @@
  *
  * Each call is finished as soon as its row is decoded; a bad row fails that key alone. Readers wait
  * for nobody in WAL mode, except while another process opens or closes the file; then until the
- * deadline.
+ * deadline. If the transaction cannot begin, all calls fail for the same reason.
+ *
+ * No row means a new resource, so that must be true: a row that somebody else has stored under the
+ * same key as TEXT or as a number is an error. One look into the index, once in a group, tells
+ * whether there are any rows of that kind (see table.c).
  */
 #include "load.h"
 
 #include "../check.h"
 #include "error.h"
+
+struct group {
+    struct batch__sqlite_session *session;
+    bool has_begun;
+    bool may_have_strangers;              /* rows whose keys are not BLOBs */
+    bool has_looked;                      /* for those */
+    struct batch__sqlite_problem problem; /* code 0, or why it could not begin */
+};
 
 static int failed(batch_call *call, int code, const char *text)
 {
@@ -38,9 +50,50 @@ static int decode_row(struct batch__sqlite_session *session, sqlite3_stmt *selec
     return batch_call_decode(call, state != NULL ? state : "", state_size);
 }
 
-static int load_one(struct batch__sqlite_session *session, const struct batch__sqlite_item *item)
+/* Does a statement find a row? SQLITE_ROW, SQLITE_DONE, or an error code. */
+static int find(sqlite3_stmt *statement)
 {
-    sqlite3_stmt *select = session->statements[BATCH__SQLITE_SELECT];
+    int found = sqlite3_step(statement);
+    int code = sqlite3_reset(statement);
+    return code != SQLITE_OK ? code : found;
+}
+
+static int find_stranger(struct batch__sqlite_session *session,
+                         const struct batch__sqlite_item *item)
+{
+    sqlite3_stmt *statement = session->found.statements[BATCH__SQLITE_STRANGER];
+    int code =
+        sqlite3_bind_text64(statement, 1, item->key, item->key_size, SQLITE_STATIC, SQLITE_UTF8);
+    if (code == SQLITE_OK)
+        code = find(statement);
+    sqlite3_clear_bindings(statement);
+    return code;
+}
+
+static int decode_nothing(struct group *group, const struct batch__sqlite_item *item)
+{
+    struct batch__sqlite_session *session = group->session;
+    int found = SQLITE_DONE;
+    if (!group->has_looked) {
+        found = find(session->found.statements[BATCH__SQLITE_STRANGE]);
+        group->has_looked = found == SQLITE_ROW || found == SQLITE_DONE;
+        group->may_have_strangers = found == SQLITE_ROW;
+    }
+    if (group->may_have_strangers)
+        found = find_stranger(session, item);
+    if (found == SQLITE_ROW)
+        return failed(item->call, SQLITE_MISMATCH,
+                      "this key is stored, but as TEXT or as a number, and must be a BLOB");
+    if (found != SQLITE_DONE)
+        return failed_by_sqlite(session, item->call, "cannot look for the row");
+    batch_call_set_version(item->call, 0);
+    return batch_call_decode(item->call, NULL, 0);
+}
+
+static int load_one(struct group *group, const struct batch__sqlite_item *item)
+{
+    struct batch__sqlite_session *session = group->session;
+    sqlite3_stmt *select = session->found.statements[BATCH__SQLITE_SELECT];
     batch_call *call = item->call;
     batch__check(!item->is_resolved);
     batch__check(!sqlite3_stmt_busy(select));
@@ -49,16 +102,21 @@ static int load_one(struct batch__sqlite_session *session, const struct batch__s
 
     int status = BATCH_LOAD_FAILED;
     int code = sqlite3_step(select);
-    if (code == SQLITE_ROW) {
+    if (code == SQLITE_ROW)
         status = decode_row(session, select, call);
-    } else if (code == SQLITE_DONE) {
-        batch_call_set_version(call, 0);
-        status = batch_call_decode(call, NULL, 0);
-    } else {
+    else if (code != SQLITE_DONE)
         status = failed_by_sqlite(session, call, "cannot read the row");
-    }
     sqlite3_reset(select);
-    return status;
+    return code == SQLITE_DONE ? decode_nothing(group, item) : status;
+}
+
+/* Begin, at the first call that is to be loaded. */
+static bool group_begin(struct group *group)
+{
+    if (!group->has_begun && group->problem.code == SQLITE_OK)
+        group->has_begun =
+            batch__sqlite_begin(group->session, BATCH__SQLITE_BEGIN_READ, &group->problem);
+    return group->has_begun;
 }
 
 void batch__sqlite_load(struct batch__sqlite_session *session, batch_call *const *calls,
@@ -71,24 +129,22 @@ void batch__sqlite_load(struct batch__sqlite_session *session, batch_call *const
                               failed(calls[i], SQLITE_NOMEM, "no memory for a group of this size"));
         return;
     }
-    bool is_begun = false;
+    struct group group = {.session = session};
     batch__sqlite_busy_until(session, batch__sqlite_items_latest(items));
     for (size_t i = 0; i < items->size; i++) {
         batch_call *call = items->list[i].call;
         int status = BATCH_LOAD_FAILED;
-        if (batch_call_is_canceled(call)) {
+        if (batch_call_is_canceled(call))
             batch__sqlite_set_canceled(call);
-        } else {
-            /* If it cannot begin, each select is a transaction of its own and reports why. */
-            if (!is_begun)
-                is_begun = batch__sqlite_run(session, BATCH__SQLITE_BEGIN_READ) == SQLITE_OK;
-            status = load_one(session, &items->list[i]);
-        }
+        else if (!group_begin(&group))
+            batch__sqlite_set_problem(call, &group.problem);
+        else
+            status = load_one(&group, &items->list[i]);
         if (call == session->busy_call)
             session->busy_call = NULL;
         batch_call_finish(call, status);
     }
     batch__check(session->busy_call == NULL); /* every call is finished */
-    if (is_begun && batch__sqlite_run(session, BATCH__SQLITE_COMMIT) != SQLITE_OK)
-        batch__sqlite_run(session, BATCH__SQLITE_ROLLBACK);
+    if (group.has_begun && batch__sqlite_run(session, BATCH__SQLITE_COMMIT) != SQLITE_OK)
+        batch__sqlite_roll_back(session);
 }

@@ -1,18 +1,21 @@
 /* session.c: one connection to the file, for one session.
  *
- * The connection has no mutex, since a session is never used by two threads at a time. It sets what
- * durability stands on, WAL mode and `synchronous`, reads both back, and refuses to be opened if
- * either did not take effect. Its statements are prepared once.
+ * The connection has no mutex, since a session is never used by two threads at a time.
+ *
+ * Each transaction begins with two questions, whatever has been found before: do the names of the
+ * files still lead to those that are open here (files.c), and is the schema still the one
+ * that the statements were prepared for? If the latter is not, the table is looked at anew, within
+ * the transaction, so that what is found holds until its end. What is wrong then concerns the whole
+ * table and costs no statement per key; it is looked at again in the next transaction.
  *
  * The write-ahead log is checkpointed after a commit, as SQLite does by itself, once it has
  * CHECKPOINT_FRAMES pages. A passive checkpoint keeps no other process from writing, so with two
  * that always write the log would never be empty and grow for ever (three of them: 530 MiB in 8 s).
  * So once in LOG_FRAMES_MAX pages the checkpoint takes the writers' lock, and waits a little for
  * readers, to restart the log (then 37 MiB). It runs before the group is completed, while the
- * session is the store's writer: later, the next session would already be writing.
- *
- * The cache may grow to 8 MiB. With SQLite's own limit of 2, a group of 4,096 random rows would not
- * fit, so pages would go to the log before their commit and be read back.
+ * session is the store's writer: later, the next session would already be writing. It does not run
+ * in SQLite's hook, where it would copy the log into a file that is no longer the one it belongs
+ * to.
  *
  * Waiting: SQLite calls busy_handler while another connection has the lock. It sleeps little, as
  * the gap that a busy writer in another process leaves is short.
@@ -24,9 +27,9 @@
 
 #include "../check.h"
 #include "error.h"
+#include "setup.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #define OPEN_WAIT_NS 10000000000u /* for other processes that open, close or convert the file */
@@ -62,6 +65,11 @@ bool batch__sqlite_busy_wait(struct batch__sqlite_session *session)
     return wait_ns(session, WAIT_LONG_NS);
 }
 
+static bool busy_wait(void *session)
+{
+    return batch__sqlite_busy_wait(session);
+}
+
 void batch__sqlite_busy_until(struct batch__sqlite_session *session, const batch_call *call)
 {
     batch__check(call != NULL);
@@ -69,11 +77,31 @@ void batch__sqlite_busy_until(struct batch__sqlite_session *session, const batch
     session->busy_until_ns = batch_call_deadline_ns(call);
 }
 
-/* ---- Statements ----------------------------------------------------------------------------- */
+/* ---- Commands ------------------------------------------------------------------------------- */
 
-int batch__sqlite_run(struct batch__sqlite_session *session, enum batch__sqlite_statement statement)
+static int prepare_commands(struct batch__sqlite_session *session, batch_result *reterr)
 {
-    sqlite3_stmt *prepared = session->statements[statement];
+    static const char *const sql[BATCH__SQLITE_COMMANDS] = {
+        [BATCH__SQLITE_BEGIN_READ] = "BEGIN",
+        [BATCH__SQLITE_BEGIN_WRITE] = "BEGIN IMMEDIATE",
+        [BATCH__SQLITE_COMMIT] = "COMMIT",
+        [BATCH__SQLITE_ROLLBACK] = "ROLLBACK",
+        [BATCH__SQLITE_SAVEPOINT] = "SAVEPOINT row",
+        [BATCH__SQLITE_UNDO] = "ROLLBACK TO row",
+        [BATCH__SQLITE_RELEASE] = "RELEASE row",
+        [BATCH__SQLITE_SCHEMA_VERSION] = "PRAGMA main.schema_version",
+    };
+    for (int i = 0; i < BATCH__SQLITE_COMMANDS; i++) {
+        if (sqlite3_prepare_v3(session->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
+                               &session->commands[i], NULL) != SQLITE_OK)
+            return batch__sqlite_fail_last(session->db, sql[i], reterr);
+    }
+    return BATCH_OK;
+}
+
+int batch__sqlite_run(struct batch__sqlite_session *session, enum batch__sqlite_command command)
+{
+    sqlite3_stmt *prepared = session->commands[command];
     batch__check(prepared != NULL && sqlite3_column_count(prepared) == 0);
     batch__check(!sqlite3_stmt_busy(prepared));
     sqlite3_step(prepared);
@@ -88,90 +116,114 @@ int batch__sqlite_bind(sqlite3_stmt *statement, int index, const void *bytes, si
     return sqlite3_bind_blob64(statement, index, bytes, size, SQLITE_STATIC);
 }
 
-/* ---- Settings ------------------------------------------------------------------------------- */
+/* ---- Transactions --------------------------------------------------------------------------- */
 
-/* Run a pragma and compare its result, if one is expected. SQLite does not always call the busy
- * handler while the file changes its mode, so being busy is waited out here too. */
-static int pragma(struct batch__sqlite_session *session, const char *sql, const char *expected,
-                  const char *refusal, batch_result *reterr)
+void batch__sqlite_roll_back(struct batch__sqlite_session *session)
 {
-    sqlite3_stmt *statement = NULL;
-    bool is_expected = false;
-    int code;
-    do {
-        code = sqlite3_prepare_v2(session->db, sql, -1, &statement, NULL);
-        if (code == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW) {
-            const char *value = (const char *)sqlite3_column_text(statement, 0);
-            is_expected = expected != NULL && value != NULL && strcmp(value, expected) == 0;
-        }
-        if (code == SQLITE_OK)
-            code = sqlite3_reset(statement);
-        sqlite3_finalize(statement); /* the connection keeps its error */
-    } while ((code & 0xff) == SQLITE_BUSY && batch__sqlite_busy_wait(session));
-    if (code != SQLITE_OK)
-        return batch__sqlite_fail_last(session->db, sql, reterr);
-    if (expected != NULL && !is_expected)
-        return batch__sqlite_fail(reterr, BATCH_STORE_FAILED, SQLITE_ERROR, refusal);
-    return BATCH_OK;
+    if (!sqlite3_get_autocommit(session->db))
+        batch__sqlite_run(session, BATCH__SQLITE_ROLLBACK);
 }
 
-/* The settings that durability stands on. EXTRA is FULL, and syncs the folder when a rollback
- * journal has been deleted. There is one only when the file is put into WAL mode; if it came back
- * after a power cut, it would make the file as empty as it was then. So that is done with EXTRA in
- * any case. */
-static int set_durability(struct batch__sqlite_session *session, batch_result *reterr)
+/* Look at the table, if it may have changed. */
+static bool check_table(struct batch__sqlite_session *session,
+                        struct batch__sqlite_problem *ret_problem)
 {
-    bool is_full = session->settings->durability == BATCH_SQLITE_FULL;
-    int status = pragma(session, "PRAGMA synchronous=EXTRA", NULL, NULL, reterr);
-    if (status == BATCH_OK)
-        status =
-            pragma(session, "PRAGMA main.journal_mode=WAL", "wal",
-                   "the file cannot be in WAL mode (PRAGMA journal_mode had no effect)", reterr);
-    if (status == BATCH_OK && !is_full)
-        status = pragma(session, "PRAGMA synchronous=NORMAL", NULL, NULL, reterr);
-    if (status == BATCH_OK)
-        status = pragma(session, "PRAGMA synchronous", is_full ? "3" : "1",
-                        "PRAGMA synchronous had no effect", reterr);
-    return status;
+    sqlite3_stmt *statement = session->commands[BATCH__SQLITE_SCHEMA_VERSION];
+    struct batch__sqlite_found *found = &session->found;
+    sqlite3_step(statement);
+    int64_t schema_version = sqlite3_column_int64(statement, 0);
+    if (sqlite3_reset(statement) != SQLITE_OK) {
+        batch__sqlite_problem_set_last(ret_problem, session->db, "cannot begin");
+        return false;
+    }
+    if (!found->is_known || found->schema_version != schema_version) {
+        batch__sqlite_table_look(&session->settings->table, session->db, found);
+        found->schema_version = schema_version;
+    }
+    if (found->unfit.code == SQLITE_OK)
+        return true;
+    *ret_problem = found->unfit;
+    return false;
 }
 
-/* Called by SQLite after a commit, with the pages that are now in the log. The commit stands,
- * however this ends. */
-static int checkpoint(void *opened, sqlite3 *db, const char *name, int log_frames)
+bool batch__sqlite_begin(struct batch__sqlite_session *session, enum batch__sqlite_command begin,
+                         struct batch__sqlite_problem *ret_problem)
+{
+    if (batch__sqlite_run(session, begin) != SQLITE_OK) {
+        batch__sqlite_problem_set_last(ret_problem, session->db, "cannot begin");
+        return false;
+    }
+    if (check_table(session, ret_problem) &&
+        batch__sqlite_files_check(&session->files, ret_problem))
+        return true;
+    batch__sqlite_roll_back(session);
+    return false;
+}
+
+/* ---- The log -------------------------------------------------------------------------------- */
+
+/* Called by SQLite after a commit, with the pages that are now in the log. */
+static int note_log(void *opened, sqlite3 *db, const char *name, int log_frames)
 {
     struct batch__sqlite_session *session = opened;
+    (void)name;
     batch__check(db == session->db);
     batch__check(log_frames >= 0);
-    bool is_long = log_frames / LOG_FRAMES_MAX > session->log_frames / LOG_FRAMES_MAX;
+    session->is_checkpoint_due = log_frames >= CHECKPOINT_FRAMES;
+    session->is_checkpoint_long =
+        log_frames / LOG_FRAMES_MAX > session->log_frames / LOG_FRAMES_MAX;
     session->log_frames = log_frames;
-    if (log_frames < CHECKPOINT_FRAMES)
-        return SQLITE_OK;
-    session->busy_call = NULL;
-    session->busy_until_ns = batch_now_ns() + CHECKPOINT_WAIT_NS;
-    sqlite3_wal_checkpoint_v2(
-        db, name, is_long ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     return SQLITE_OK;
 }
 
-static int connect_to_file(struct batch__sqlite_session *session, bool may_create,
-                           batch_result *reterr)
+void batch__sqlite_checkpoint(struct batch__sqlite_session *session)
 {
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE |
-                (may_create ? SQLITE_OPEN_CREATE : 0);
-    int code = sqlite3_open_v2(session->settings->path, &session->db, flags, NULL);
-    if (session->db == NULL)
-        return batch__sqlite_fail_no_memory(reterr, "no memory to open the file");
-    sqlite3_extended_result_codes(session->db, 1);
-    if (code != SQLITE_OK)
-        return batch__sqlite_fail_last(session->db, session->settings->path, reterr);
+    if (!session->is_checkpoint_due)
+        return;
+    const batch_call *busy_call = session->busy_call;
+    uint64_t busy_until_ns = session->busy_until_ns;
+    session->is_checkpoint_due = false;
+    session->busy_call = NULL;
+    session->busy_until_ns = batch_now_ns() + CHECKPOINT_WAIT_NS;
+    sqlite3_wal_checkpoint_v2(session->db, "main",
+                              session->is_checkpoint_long ? SQLITE_CHECKPOINT_RESTART
+                                                          : SQLITE_CHECKPOINT_PASSIVE,
+                              NULL, NULL);
+    session->busy_call = busy_call;
+    session->busy_until_ns = busy_until_ns;
+}
+
+/* ---- Opening -------------------------------------------------------------------------------- */
+
+static int open_file(struct batch__sqlite_session *session, bool may_create, batch_result *reterr)
+{
+    const struct batch__sqlite_settings *settings = session->settings;
+    int status = batch__sqlite_connect(settings->path, may_create, &session->db, reterr);
+    if (status != BATCH_OK)
+        return status;
     sqlite3_busy_handler(session->db, busy_handler, session);
-    sqlite3_wal_hook(session->db, checkpoint, session);
-    /* "name" must mean a column, and not be taken for text when there is none. */
-    sqlite3_db_config(session->db, SQLITE_DBCONFIG_DQS_DML, 0, (int *)NULL);
-    sqlite3_db_config(session->db, SQLITE_DBCONFIG_DQS_DDL, 0, (int *)NULL);
-    if (sqlite3_db_readonly(session->db, "main") == 1)
-        return batch__sqlite_fail(reterr, BATCH_STORE_FAILED, SQLITE_READONLY,
-                                  "the file is read-only");
+    sqlite3_wal_hook(session->db, note_log, session);
+    status = batch__sqlite_set_up(session->db, settings->durability, busy_wait, session, reterr);
+    if (status == BATCH_OK && may_create)
+        status = batch__sqlite_table_create(&settings->table, session->db, reterr);
+    struct batch__sqlite_problem problem = {0};
+    if (status == BATCH_OK && !batch__sqlite_files_open(&session->files, session->db,
+                                                        settings->path, settings->watch, &problem))
+        return batch__sqlite_fail_by(&problem, reterr);
+    return status;
+}
+
+/* Begin and end a transaction, to see that the table will do for everything. */
+static int verify_table(struct batch__sqlite_session *session, batch_result *reterr)
+{
+    struct batch__sqlite_problem problem = {0};
+    if (!batch__sqlite_begin(session, BATCH__SQLITE_BEGIN_READ, &problem))
+        return batch__sqlite_fail_by(&problem, reterr);
+    batch__sqlite_roll_back(session);
+    if (session->found.insert.code != SQLITE_OK)
+        return batch__sqlite_fail_by(&session->found.insert, reterr);
+    if (session->found.update.code != SQLITE_OK)
+        return batch__sqlite_fail_by(&session->found.update, reterr);
     return BATCH_OK;
 }
 
@@ -184,16 +236,11 @@ int batch__sqlite_session_open(const struct batch__sqlite_settings *settings, bo
     batch__check(settings->path != NULL);
     session->settings = settings;
     session->busy_until_ns = batch_now_ns() + OPEN_WAIT_NS;
-    int status = connect_to_file(session, may_create, reterr);
+    int status = open_file(session, may_create, reterr);
     if (status == BATCH_OK)
-        status = set_durability(session, reterr);
+        status = prepare_commands(session, reterr);
     if (status == BATCH_OK)
-        status = pragma(session, "PRAGMA main.cache_size=-8192", NULL, NULL, reterr);
-    if (status == BATCH_OK && may_create)
-        status = batch__sqlite_table_create(&settings->table, session->db, reterr);
-    if (status == BATCH_OK)
-        status =
-            batch__sqlite_table_prepare(&settings->table, session->db, session->statements, reterr);
+        status = verify_table(session, reterr);
     if (status != BATCH_OK) {
         batch__sqlite_session_close(session);
         return status;
@@ -202,11 +249,23 @@ int batch__sqlite_session_open(const struct batch__sqlite_settings *settings, bo
     return BATCH_OK;
 }
 
+/* The last connection copies the log to the file and removes it, by its name. Under that name
+ * there may be another one now, which is not ours. */
+static void leave_files_alone(struct batch__sqlite_session *session)
+{
+    struct batch__sqlite_problem problem;
+    if (session->db != NULL && !batch__sqlite_files_check(&session->files, &problem))
+        sqlite3_db_config(session->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
+}
+
 void batch__sqlite_session_close(struct batch__sqlite_session *session)
 {
-    for (int i = 0; i < BATCH__SQLITE_STATEMENTS; i++)
-        sqlite3_finalize(session->statements[i]);
+    leave_files_alone(session);
+    batch__sqlite_table_forget(&session->found);
+    for (int i = 0; i < BATCH__SQLITE_COMMANDS; i++)
+        sqlite3_finalize(session->commands[i]);
     sqlite3_close(session->db);
+    batch__sqlite_files_close(&session->files);
     batch__sqlite_items_free(&session->items);
     free(session);
 }

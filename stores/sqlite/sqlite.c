@@ -4,21 +4,32 @@
  * session that is closed again; each session has a connection of its own. So nothing is left open
  * while no processor runs.
  *
- * Threads: the store is read-only after batch_sqlite_open, except for the queue of writers.
+ * Threads: the store is read-only after batch_sqlite_open, except for the queue of writers and what
+ * is known of the files.
  */
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L /* getcwd */
+#endif
 #include "error.h"
 #include "load.h"
 #include "save.h"
 #include "session.h"
 #include "writer_queue.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PATH_SIZE_MAX = 4096 }; /* more than SQLite takes */
 
 struct store {
     batch_store base; /* first */
     struct batch__sqlite_settings settings;
     struct batch__sqlite_writer_queue writers;
+    struct batch__sqlite_watch watch;
+    char *log_name; /* of the write-ahead log */
 };
 
 /* ---- What struct batch_store has ------------------------------------------------------------ */
@@ -50,9 +61,20 @@ static void save(batch_store *base, void *session, batch_call *const *calls, siz
     batch__sqlite_save(session, &((struct store *)base)->writers, calls, calls_size);
 }
 
+/* A look at its name and no lock, which a session may hold while it waits for the disk. */
+static void stats(batch_store *base, batch_store_stats *ret_stats)
+{
+    const struct store *store = (struct store *)base;
+    struct stat status;
+    size_t end = offsetof(batch_store_stats, wal_bytes) + sizeof ret_stats->wal_bytes;
+    if (ret_stats->size >= end && stat(store->log_name, &status) == 0)
+        ret_stats->wal_bytes = (uint64_t)status.st_size;
+}
+
 static void store_free(struct store *store)
 {
     struct batch__sqlite_settings *settings = &store->settings;
+    sqlite3_free(store->log_name);
     sqlite3_free(settings->path);
     sqlite3_free(settings->table.name);
     sqlite3_free(settings->table.key_column);
@@ -65,6 +87,7 @@ static void store_close(batch_store *base)
 {
     struct store *store = (struct store *)base;
     batch__sqlite_writer_queue_destroy(&store->writers);
+    batch__sqlite_watch_destroy(&store->watch);
     store_free(store);
 }
 
@@ -101,13 +124,25 @@ static int check_arguments(const char *path, const batch_sqlite_options *options
     return BATCH_OK;
 }
 
+/* So that sessions find the same file wherever the process has gone meanwhile. It is not resolved:
+ * a link leads where it leads when a session is opened. And as it begins with a slash, it is never
+ * a URI, as in some builds of SQLite. NULL: no memory, or nowhere. */
+static char *absolute_path(const char *path)
+{
+    char folder[PATH_SIZE_MAX];
+    if (path[0] == '/')
+        return copy_of(path);
+    if (getcwd(folder, sizeof folder) == NULL)
+        return NULL;
+    return sqlite3_mprintf("%s/%s", folder, path);
+}
+
 static bool copy_settings(struct batch__sqlite_settings *settings, const char *path,
                           const batch_sqlite_options *options)
 {
     struct batch__sqlite_table *table = &settings->table;
     settings->durability = options->durability;
-    /* A path is a path: "file:" in front must not make it a URI, as in some builds of SQLite. */
-    settings->path = sqlite3_mprintf("%s%s", strncmp(path, "file:", 5) == 0 ? "./" : "", path);
+    settings->path = absolute_path(path);
     table->name = copy_of(options->table != NULL ? options->table : "batch");
     table->key_column = copy_of(options->key_column != NULL ? options->key_column : "key");
     table->version_column =
@@ -129,28 +164,29 @@ static struct store *store_new(const char *path, const batch_sqlite_options *opt
     store->base.load = load;
     store->base.save = save;
     store->base.close = store_close;
+    store->base.stats = stats;
+    store->settings.watch = &store->watch;
     if (copy_settings(&store->settings, path, options) &&
-        batch__sqlite_writer_queue_init(&store->writers))
-        return store;
+        batch__sqlite_writer_queue_init(&store->writers)) {
+        if (batch__sqlite_watch_init(&store->watch))
+            return store;
+        batch__sqlite_writer_queue_destroy(&store->writers);
+    }
     store_free(store);
     return NULL;
 }
 
-/* Open the file once: verify it, create the table, and make its path absolute, so that sessions
- * find the same file wherever the process has gone meanwhile. */
+/* Open the file once: verify it, create the table, and learn the name of the log. */
 static int store_verify(struct store *store, batch_result *reterr)
 {
     struct batch__sqlite_session *session;
     int status = batch__sqlite_session_open(&store->settings, true, &session, reterr);
     if (status != BATCH_OK)
         return status;
-    char *path = copy_of(sqlite3_db_filename(session->db, "main"));
+    store->log_name = copy_of(session->files.names[BATCH__SQLITE_FILE_LOG]);
     batch__sqlite_session_close(session);
-    if (path == NULL)
-        return batch__sqlite_fail_no_memory(reterr, "no memory for the path");
-    sqlite3_free(store->settings.path);
-    store->settings.path = path;
-    return BATCH_OK;
+    return store->log_name != NULL ? BATCH_OK
+                                   : batch__sqlite_fail_no_memory(reterr, "no memory for a name");
 }
 
 /* The size of the struct in the first release. */

@@ -2,9 +2,7 @@
 #ifndef BATCH_SQLITE_TABLE_H
 #define BATCH_SQLITE_TABLE_H
 
-#include <batch/store.h>
-
-#include <sqlite3.h>
+#include "error.h"
 
 /* Any characters, none of them empty. */
 struct batch__sqlite_table {
@@ -15,24 +13,36 @@ struct batch__sqlite_table {
 };
 
 enum batch__sqlite_statement {
-    BATCH__SQLITE_BEGIN_READ,
-    BATCH__SQLITE_BEGIN_WRITE,
-    BATCH__SQLITE_COMMIT,
-    BATCH__SQLITE_ROLLBACK,
-    BATCH__SQLITE_SELECT, /* key -> version, state */
-    BATCH__SQLITE_INSERT, /* key, new version, state */
-    BATCH__SQLITE_UPDATE, /* the same, and the version that must be there */
-    BATCH__SQLITE_STATEMENTS
+    BATCH__SQLITE_SELECT,   /* key -> version, state */
+    BATCH__SQLITE_INSERT,   /* key, new version, state */
+    BATCH__SQLITE_UPDATE,   /* the same, and the version that must be there */
+    BATCH__SQLITE_STRANGE,  /* -> a row whose key is not a BLOB */
+    BATCH__SQLITE_STRANGER, /* key as text -> such a row with this key, or with a NUL behind it */
+    BATCH__SQLITE_TABLE_STATEMENTS
+};
+
+/* The table as it was found last; begins as zeros. */
+struct batch__sqlite_found {
+    bool is_known;                       /* there was no problem */
+    int64_t schema_version;              /* then */
+    struct batch__sqlite_problem unfit;  /* code 0: it will do */
+    struct batch__sqlite_problem insert; /* code 0: rows can be inserted, */
+    struct batch__sqlite_problem update; /* and updated */
+    bool may_alter;                      /* what is written may not be what is stored */
+    sqlite3_stmt *statements[BATCH__SQLITE_TABLE_STATEMENTS]; /* none of them NULL, unless there
+                                                                 is a problem with it */
 };
 
 /* Create the table if it is missing. */
 int batch__sqlite_table_create(const struct batch__sqlite_table *table, sqlite3 *db,
                                batch_result *reterr);
 
-/* Check its columns and prepare the statements; those prepared must be finalized even if it
- * fails. */
-int batch__sqlite_table_prepare(const struct batch__sqlite_table *table, sqlite3 *db,
-                                sqlite3_stmt *ret_statements[BATCH__SQLITE_STATEMENTS],
-                                batch_result *reterr);
+/* Look at the table, within a transaction, and prepare the statements. What is wrong is noted in
+ * *found. */
+void batch__sqlite_table_look(const struct batch__sqlite_table *table, sqlite3 *db,
+                              struct batch__sqlite_found *found);
+
+/* Finalize the statements. */
+void batch__sqlite_table_forget(struct batch__sqlite_found *found);
 
 #endif

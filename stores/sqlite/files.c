@@ -1,0 +1,319 @@
+/* files.c: whether the names of a database still lead to the files that SQLite has open.
+ *
+ * SQLite goes on with the files that it has open, whatever becomes of their names: a database that
+ * was removed, moved or replaced takes commits as before, which nobody will ever find. It has a
+ * look at that only where there is a rollback journal, and none at the log and its index, without
+ * which a commit is as lost: processes that have different files of them do not see each other.
+ * (A file that is open keeps its inode, so another one under its name has another.)
+ *
+ * Two more faults leave the names as they are:
+ *
+ *   - The database has a second name. Who uses that has another log.
+ *   - Something else than SQLite wrote to a file, as cp does when it restores a backup over it. The
+ *     log must be as long as its index says, and begin as that says. The database is written
+ *     only by checkpoints, and each of them leaves its mark in the index of the log: so if it
+ *     changed while the mark did not, it was not SQLite that changed it. That is for good: what
+ *     SQLite holds of the file, in memory and in the log, no longer belongs to it.
+ *
+ * The index of the log is shared memory whose layout is part of SQLite's file format
+ * (https://www.sqlite.org/walformat.html, 2.2). If it is not the layout known here, or changes
+ * while it is read, what depends on it is not checked this time.
+ *
+ * Each connection looks for itself, but what was seen is shared by those of a store: one of them
+ * alone may have been idle while all others wrote.
+ *
+ * A look is three stat() and 32 bytes read from the log, less than 3 us. No file is opened here: to
+ * close a file drops every lock that the process has on it.
+ */
+#ifndef _POSIX_C_SOURCE
+#define _POSIX_C_SOURCE 200809L /* st_mtim */
+#endif
+#include "files.h"
+
+#include "../check.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum {
+    LOG_HEADER_SIZE = 32,
+    LOG_SALT_AT = 16,
+    FRAME_HEADER_SIZE = 24,
+    INDEX_PIECE_SIZE = 32768 /* the unit that SQLite maps it in */
+};
+
+/* The index, in words of 32 bits. */
+enum {
+    INDEX_VERSION = 0,
+    INDEX_PAGE_SIZE = 3, /* its bytes 2 and 3 */
+    INDEX_FRAMES = 4,
+    INDEX_SALT = 8,
+    INDEX_COPY = 12, /* the words from 0 once more */
+    INDEX_COPIED = 24,
+    INDEX_COPYING = 32,
+    INDEX_WORDS = 33
+};
+
+#define INDEX_VERSION_KNOWN 3007000u
+
+static const char *const nouns[BATCH__SQLITE_FILES] = {"the file", "the file", "the log (-wal)",
+                                                       "the index of the log (-shm)"};
+
+static bool wrong(struct batch__sqlite_problem *ret_problem, enum batch__sqlite_file file,
+                  const char *what, const char *advice)
+{
+    char text[BATCH__SQLITE_TEXT_SIZE];
+    snprintf(text, sizeof text, "%s %s: %s", nouns[file], what, advice);
+    batch__sqlite_problem_set(ret_problem, SQLITE_READONLY_DBMOVED, text);
+    return false;
+}
+
+/* ---- Names ---------------------------------------------------------------------------------- */
+
+static bool look_up(const struct batch__sqlite_files *files, enum batch__sqlite_file file,
+                    struct stat *ret_status, struct batch__sqlite_problem *ret_problem)
+{
+    if (stat(files->names[file], ret_status) != 0)
+        return wrong(ret_problem, file,
+                     errno == ENOENT || errno == ENOTDIR ? "was removed or moved"
+                                                         : "can no longer be reached",
+                     "put it back, or stop and restart all that use it");
+    if (ret_status->st_dev == files->devices[file] && ret_status->st_ino == files->inodes[file])
+        return true;
+    return wrong(ret_problem, file, "was replaced by another one",
+                 "stop and restart all that use it");
+}
+
+static bool has_one_name(const struct stat *status, struct batch__sqlite_problem *ret_problem)
+{
+    return status->st_nlink <= 1 ||
+           wrong(ret_problem, BATCH__SQLITE_FILE_MAIN, "has a second name (a hard link)",
+                 "who uses that one has another log; remove it");
+}
+
+/* ---- The log -------------------------------------------------------------------------------- */
+
+/* False: it cannot be told, or is being changed. */
+static bool read_log(const struct batch__sqlite_files *files, struct batch__sqlite_log *ret_log)
+{
+    const sqlite3_io_methods *methods = files->main->pMethods;
+    volatile void *piece = NULL;
+    if (methods == NULL || methods->iVersion < 2 ||
+        methods->xShmMap(files->main, 0, INDEX_PIECE_SIZE, 0, &piece) != SQLITE_OK || piece == NULL)
+        return false;
+    const volatile uint32_t *index = piece;
+    uint32_t words[INDEX_WORDS];
+    for (int i = 0; i < INDEX_WORDS; i++)
+        words[i] = index[i];
+    if (words[INDEX_VERSION] != INDEX_VERSION_KNOWN ||
+        memcmp(words, words + INDEX_COPY, INDEX_COPY * sizeof *words) != 0)
+        return false;
+    uint16_t page_size; /* 65,536 is written as 1 */
+    memcpy(&page_size, (const char *)&words[INDEX_PAGE_SIZE] + 2, sizeof page_size);
+    *ret_log = (struct batch__sqlite_log){
+        .page_size = (page_size & 0xfe00u) + ((page_size & 0x0001u) << 16),
+        .frames = words[INDEX_FRAMES],
+        .salt = {words[INDEX_SALT], words[INDEX_SALT + 1]},
+        .copied = words[INDEX_COPIED],
+        .copying = words[INDEX_COPYING],
+    };
+    return true;
+}
+
+static bool is_same_log(const struct batch__sqlite_log *a, const struct batch__sqlite_log *b)
+{
+    return a->page_size == b->page_size && a->frames == b->frames && a->salt[0] == b->salt[0] &&
+           a->salt[1] == b->salt[1] && a->copied == b->copied && a->copying == b->copying;
+}
+
+/* `file` is what SQLite has open, `status` of its name. */
+static bool is_log_whole(const struct batch__sqlite_log *log, sqlite3_file *file,
+                         const struct stat *status)
+{
+    unsigned char header[LOG_HEADER_SIZE];
+    if (log->frames == 0)
+        return true;
+    off_t size = LOG_HEADER_SIZE + (off_t)log->frames * (FRAME_HEADER_SIZE + (off_t)log->page_size);
+    if (status->st_size < size)
+        return false;
+    int code = file->pMethods->xRead(file, header, sizeof header, 0);
+    if (code != SQLITE_OK && code != SQLITE_IOERR_SHORT_READ)
+        return true; /* that is for SQLite to report */
+    return code == SQLITE_OK && memcmp(header + LOG_SALT_AT, log->salt, sizeof log->salt) == 0;
+}
+
+/* ---- The database --------------------------------------------------------------------------- */
+
+static bool has_same_mark(const struct batch__sqlite_log *a, const struct batch__sqlite_log *b)
+{
+    return a->salt[0] == b->salt[0] && a->salt[1] == b->salt[1] && a->copied == b->copied &&
+           a->copying == b->copying;
+}
+
+/* Is the database as it was, or has a checkpoint written to it meanwhile? With the lock held. */
+static bool is_by_checkpoint(struct batch__sqlite_watch *watch, const struct batch__sqlite_log *log,
+                             const struct stat *status)
+{
+    if (log->copied != log->copying)
+        return true; /* one is at work, or was stopped */
+    bool is_changed = status->st_size != watch->size ||
+                      status->st_mtim.tv_sec != watch->time.tv_sec ||
+                      status->st_mtim.tv_nsec != watch->time.tv_nsec;
+    if (watch->is_seen && is_changed && has_same_mark(log, &watch->log))
+        return false;
+    watch->is_seen = true;
+    watch->log = *log;
+    watch->time = status->st_mtim;
+    watch->size = status->st_size;
+    return true;
+}
+
+static bool foreign(struct batch__sqlite_watch *watch, enum batch__sqlite_file file,
+                    struct batch__sqlite_problem *ret_problem)
+{
+    wrong(&watch->foreign, file, "was written to by something else than SQLite",
+          "stop all that use it, restore it, restart");
+    *ret_problem = watch->foreign;
+    return false;
+}
+
+/* ---- A look --------------------------------------------------------------------------------- */
+
+static sqlite3_file *open_log(const struct batch__sqlite_files *files)
+{
+    sqlite3_file *log = NULL;
+    sqlite3_file_control(files->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    return log != NULL && log->pMethods != NULL ? log : NULL;
+}
+
+/* With the lock held, so that connections see the database in order. */
+static bool check(const struct batch__sqlite_files *files,
+                  struct batch__sqlite_problem *ret_problem)
+{
+    struct batch__sqlite_log before, after;
+    struct stat main_status, log_status, status;
+    struct batch__sqlite_watch *watch = files->watch;
+    if (watch->foreign.code != SQLITE_OK) {
+        *ret_problem = watch->foreign;
+        return false;
+    }
+    bool is_known = read_log(files, &before);
+    if (!look_up(files, BATCH__SQLITE_FILE_MAIN, &main_status, ret_problem) ||
+        !look_up(files, BATCH__SQLITE_FILE_LOG, &log_status, ret_problem) ||
+        !look_up(files, BATCH__SQLITE_FILE_INDEX, &status, ret_problem) ||
+        !has_one_name(&main_status, ret_problem))
+        return false;
+    if (files->names[BATCH__SQLITE_FILE_GIVEN] != NULL &&
+        !look_up(files, BATCH__SQLITE_FILE_GIVEN, &status, ret_problem))
+        return false;
+    sqlite3_file *log = open_log(files);
+    if (!is_known || log == NULL)
+        return true;
+    bool is_whole = is_log_whole(&before, log, &log_status);
+    if (!read_log(files, &after) || !is_same_log(&before, &after))
+        return true; /* somebody is writing; the next look comes soon */
+    if (!is_whole)
+        return foreign(watch, BATCH__SQLITE_FILE_LOG, ret_problem);
+    return is_by_checkpoint(watch, &after, &main_status) ||
+           foreign(watch, BATCH__SQLITE_FILE_MAIN, ret_problem);
+}
+
+bool batch__sqlite_files_check(const struct batch__sqlite_files *files,
+                               struct batch__sqlite_problem *ret_problem)
+{
+    struct batch__sqlite_watch *watch = files->watch;
+    if (watch == NULL)
+        return true;
+    pthread_mutex_lock(&watch->lock);
+    bool is_right = check(files, ret_problem);
+    pthread_mutex_unlock(&watch->lock);
+    return is_right;
+}
+
+bool batch__sqlite_watch_init(struct batch__sqlite_watch *watch)
+{
+    *watch = (struct batch__sqlite_watch){.users = 0};
+    return pthread_mutex_init(&watch->lock, NULL) == 0;
+}
+
+void batch__sqlite_watch_destroy(struct batch__sqlite_watch *watch)
+{
+    batch__check(watch->users == 0);
+    pthread_mutex_destroy(&watch->lock);
+}
+
+/* ---- Opening -------------------------------------------------------------------------------- */
+
+static bool note_names(struct batch__sqlite_files *files, sqlite3 *db, const char *given)
+{
+    const char *main = sqlite3_db_filename(db, "main");
+    if (strcmp(given, main) != 0) {
+        files->names[BATCH__SQLITE_FILE_GIVEN] = sqlite3_mprintf("%s", given);
+        if (files->names[BATCH__SQLITE_FILE_GIVEN] == NULL)
+            return false;
+    }
+    files->names[BATCH__SQLITE_FILE_MAIN] = sqlite3_mprintf("%s", main);
+    files->names[BATCH__SQLITE_FILE_LOG] = sqlite3_mprintf("%s-wal", main);
+    files->names[BATCH__SQLITE_FILE_INDEX] = sqlite3_mprintf("%s-shm", main);
+    return files->names[BATCH__SQLITE_FILE_MAIN] != NULL &&
+           files->names[BATCH__SQLITE_FILE_LOG] != NULL &&
+           files->names[BATCH__SQLITE_FILE_INDEX] != NULL;
+}
+
+static bool note_files(struct batch__sqlite_files *files, struct batch__sqlite_problem *ret_problem)
+{
+    for (int i = 0; i < BATCH__SQLITE_FILES; i++) {
+        struct stat status;
+        if (files->names[i] == NULL)
+            continue;
+        if (stat(files->names[i], &status) != 0)
+            return wrong(ret_problem, (enum batch__sqlite_file)i, "is gone", "open it once more");
+        if (i == BATCH__SQLITE_FILE_MAIN && !has_one_name(&status, ret_problem))
+            return false;
+        files->devices[i] = status.st_dev;
+        files->inodes[i] = status.st_ino;
+    }
+    /* Only now, so that what was noted is what SQLite has open. */
+    int has_moved = 0;
+    sqlite3_file_control(files->db, "main", SQLITE_FCNTL_HAS_MOVED, &has_moved);
+    return !has_moved ||
+           wrong(ret_problem, BATCH__SQLITE_FILE_MAIN, "was replaced", "open it once more");
+}
+
+bool batch__sqlite_files_open(struct batch__sqlite_files *files, sqlite3 *db, const char *given,
+                              struct batch__sqlite_watch *watch,
+                              struct batch__sqlite_problem *ret_problem)
+{
+    files->db = db;
+    if (!note_names(files, db, given)) {
+        batch__sqlite_problem_set(ret_problem, SQLITE_NOMEM, "no memory for the names of files");
+        return false;
+    }
+    /* Without an answer SQLite does not keep it in files of the system. */
+    int has_moved = 0;
+    if (sqlite3_file_control(db, "main", SQLITE_FCNTL_HAS_MOVED, &has_moved) == SQLITE_NOTFOUND)
+        return true;
+    int code = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &files->main);
+    batch__check(code == SQLITE_OK && files->main != NULL);
+    files->watch = watch;
+    pthread_mutex_lock(&watch->lock);
+    if (watch->users++ == 0)
+        watch->is_seen = false; /* nobody has kept the log from being made anew */
+    bool is_right = note_files(files, ret_problem) && check(files, ret_problem);
+    pthread_mutex_unlock(&watch->lock);
+    return is_right;
+}
+
+void batch__sqlite_files_close(struct batch__sqlite_files *files)
+{
+    for (int i = 0; i < BATCH__SQLITE_FILES; i++)
+        sqlite3_free(files->names[i]);
+    if (files->watch == NULL)
+        return;
+    pthread_mutex_lock(&files->watch->lock);
+    batch__check(files->watch->users > 0);
+    files->watch->users--;
+    pthread_mutex_unlock(&files->watch->lock);
+}
