@@ -147,6 +147,51 @@ static bool fixture_remove(struct store_fixture *fixture, const void *key, size_
     return is_removed;
 }
 
+/* ---- Rules ---------------------------------------------------------------------------------- */
+
+#define NO_RULE                                                                                    \
+    "DROP TRIGGER IF EXISTS rule_i; DROP TRIGGER IF EXISTS rule_u; DROP TABLE IF EXISTS child; "   \
+    "DROP TABLE IF EXISTS parent; "
+
+/* A trigger for each statement that writes, upon rows with the key. */
+#define RULE(time, body)                                                                           \
+    "CREATE TRIGGER rule_i " time                                                                  \
+    " INSERT ON batch WHEN substr(new.key, 1, 6) = CAST('" STORE_RULE_KEY "' AS BLOB) BEGIN " body \
+    "; END; "                                                                                      \
+    "CREATE TRIGGER rule_u " time                                                                  \
+    " UPDATE ON batch WHEN substr(new.key, 1, 6) = CAST('" STORE_RULE_KEY "' AS BLOB) BEGIN " body \
+    "; END; "
+
+static const char *const rules[] = {
+    [STORE_RULE_NONE] = "",
+    [STORE_RULE_REFUSE] = RULE("AFTER", "SELECT RAISE(ABORT, 'poison')"),
+    [STORE_RULE_FAIL] = RULE("AFTER", "SELECT abs(-9223372036854775807 - 1)"),
+    [STORE_RULE_DEFER] =
+        "CREATE TABLE parent (id PRIMARY KEY); "
+        "CREATE TABLE child (id REFERENCES parent DEFERRABLE INITIALLY DEFERRED); " RULE(
+            "AFTER", "INSERT INTO child VALUES (new.key)"),
+    [STORE_RULE_ALTER_STATE] =
+        RULE("AFTER", "UPDATE batch SET state = x'00' WHERE key = new.key AND state != x'00'"),
+    [STORE_RULE_ALTER_KEY] = RULE("AFTER", "UPDATE batch SET key = CAST('away' || new.key AS BLOB) "
+                                           "WHERE key = new.key"),
+    [STORE_RULE_LEAVE_OUT] = RULE("BEFORE", "SELECT RAISE(IGNORE)"),
+    [STORE_RULE_GONE] = "ALTER TABLE batch RENAME TO away",
+};
+
+static bool fixture_impose(struct store_fixture *fixture, enum store_rule rule)
+{
+    struct sqlite_file *file = fixture->context;
+    pthread_mutex_lock(&file->lock);
+    sqlite3 *db = connection(file);
+    sqlite3_exec(db, "ALTER TABLE away RENAME TO batch", NULL, NULL, NULL); /* if it is there */
+    bool is_imposed = sqlite3_exec(db, NO_RULE, NULL, NULL, NULL) == SQLITE_OK &&
+                      sqlite3_exec(db, rules[rule], NULL, NULL, NULL) == SQLITE_OK;
+    if (!is_imposed)
+        print_error("%s: %s\n", rules[rule], sqlite3_errmsg(db));
+    pthread_mutex_unlock(&file->lock);
+    return is_imposed;
+}
+
 struct store_fixture sqlite_fixture(struct sqlite_file *file)
 {
     return (struct store_fixture){
@@ -157,6 +202,7 @@ struct store_fixture sqlite_fixture(struct sqlite_file *file)
         .read = fixture_read,
         .write = fixture_write,
         .remove = fixture_remove,
+        .impose = fixture_impose,
         .context = file,
     };
 }

@@ -7,6 +7,20 @@
 
 #include <batch/store.h>
 
+/* What the table does to the rows whose keys begin with STORE_RULE_KEY. */
+#define STORE_RULE_KEY "poison"
+
+enum store_rule {
+    STORE_RULE_NONE,        /* nothing (any more) */
+    STORE_RULE_REFUSE,      /* a constraint or a trigger refuses them */
+    STORE_RULE_FAIL,        /* what they set off fails, with an error that is not about rows */
+    STORE_RULE_DEFER,       /* they violate a constraint that is checked at COMMIT */
+    STORE_RULE_ALTER_STATE, /* they are stored, but with another state */
+    STORE_RULE_ALTER_KEY,   /* likewise with another key */
+    STORE_RULE_LEAVE_OUT,   /* they are left as they were, without an error */
+    STORE_RULE_GONE         /* the whole table is not there */
+};
+
 struct store_fixture {
     const char *name;
     uint32_t sessions; /* for tests that want several */
@@ -25,6 +39,10 @@ struct store_fixture {
     void (*write)(struct store_fixture *fixture, const void *key, size_t key_size,
                   const void *state, size_t state_size);
     bool (*remove)(struct store_fixture *fixture, const void *key, size_t key_size);
+
+    /* Give the table this rule, in place of the one before. NULL: there is no table. False: it
+     * cannot have the rule; nothing was done. On any thread. */
+    bool (*impose)(struct store_fixture *fixture, enum store_rule rule);
 
     void *context; /* the fixture's own */
 };

@@ -20,5 +20,6 @@ int64_t stored_number(struct store_fixture *fixture, const char *key);
 int store_suite_states(struct store_fixture *fixture);
 int store_suite_conflicts(struct store_fixture *fixture);
 int store_suite_groups(struct store_fixture *fixture);
+int store_suite_rules(struct store_fixture *fixture);
 
 #endif
