@@ -249,9 +249,10 @@ typedef struct batch_options {
     size_t size; /* sizeof(batch_options), set by BATCH_OPTIONS_INIT */
 
     /* Session threads, each with a store session (a connection) of its own; also the limit on
-     * concurrent calls to the store. Saves take precedence over loads. With two or more, one serves
-     * saves only, so that loads that hang delay no save; with three or more, keys that exceeded
-     * their deadline are retried by one session at a time, so that they delay no other key. 0: the
+     * concurrent calls to the store. Saves take precedence over loads. With two or more, one is
+     * never in a load and one never in a save, so that neither waits for the other, whatever hangs;
+     * with three or more, keys that exceeded their deadline are retried by one session at a time
+     * (of four or more: one for loads, one for saves), so that they delay no other key. 0: the
      * worker calls the store itself; for stores that never block. BATCH_OPTIONS_INIT sets 3. At
      * most 1,024. */
     uint32_t sessions;

@@ -123,11 +123,16 @@ struct batch_store {
     /* Fill in what the store can report to batch_stats (metrics.h); NULL: nothing. Called from any
      * thread while the store is open, also in the middle of a load or save; must not block. */
     void (*stats)(batch_store *store, batch_store_stats *ret_stats);
+
+    /* How many sessions of a processor may be in `save` at a time to any good: 1 where there is one
+     * writer. What waits for them gathers, and goes together in the next group. 0: all of them but
+     * one, which is for loads. */
+    uint32_t saves_max;
 };
 
 #define BATCH_STORE_INIT                                                                           \
     {                                                                                              \
-        sizeof(batch_store), NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL                           \
+        sizeof(batch_store), NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, 0                        \
     }
 
 /* Close a store and free it.

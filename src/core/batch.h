@@ -49,9 +49,10 @@ struct batch__batch {
 
     uint64_t start_by_min_ns; /* none of `waiting` has an earlier start_by_ns; UINT64_MAX: none */
 
-    uint32_t replays;   /* of the current batch, after conflicts */
-    uint32_t group_max; /* the runtime's: a call of this key took too long, so it goes in groups of
-                           at most this many; 0: it did not */
+    uint32_t replays;      /* of the current batch, after conflicts */
+    uint16_t group_max[2]; /* the runtime's, for loads and for saves: the last one of this key took
+                              too long, so the next goes in a group of at most this many; 0: it did
+                              not */
 
     struct batch__link due;     /* in core->due, by closes_ns; or in core->cached */
     struct batch__link waiters; /* in core->waiting: operations wait and none can run now */

@@ -13,7 +13,7 @@
 
 struct batch__shard;
 
-enum batch__stage { BATCH__STAGE_LOAD, BATCH__STAGE_SAVE };
+enum batch__stage { BATCH__STAGE_LOAD, BATCH__STAGE_SAVE, BATCH__STAGES };
 
 struct batch_call {
     struct batch__batch batch; /* first: the core knows the call by this */

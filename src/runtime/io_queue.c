@@ -3,9 +3,12 @@
 #include "../base/atomics.h"
 #include "../base/check.h"
 
-bool batch__io_queue_init(struct batch__io_queue *queue, uint32_t sessions)
+bool batch__io_queue_init(struct batch__io_queue *queue, uint32_t sessions, uint32_t saves_max)
 {
-    *queue = (struct batch__io_queue){.sessions = sessions, .last = BATCH__IO_NONE};
+    *queue = (struct batch__io_queue){.sessions = sessions, .slow_last = BATCH__IO_NONE};
+    queue->saves_max = sessions > 1 ? sessions - 1 : sessions;
+    if (saves_max > 0 && saves_max < queue->saves_max)
+        queue->saves_max = saves_max;
     return batch__lock_init(&queue->lock);
 }
 
@@ -16,54 +19,85 @@ void batch__io_queue_destroy(struct batch__io_queue *queue)
 
 enum batch__io_kind batch__io_kind_of(const batch_call *call)
 {
-    if (call->batch.group_max != 0)
-        return BATCH__IO_SLOW;
-    return call->stage == BATCH__STAGE_SAVE ? BATCH__IO_SAVE : BATCH__IO_LOAD;
+    bool is_slow = call->batch.group_max[call->stage] != 0;
+    if (call->stage == BATCH__STAGE_SAVE)
+        return is_slow ? BATCH__IO_SLOW_SAVE : BATCH__IO_SAVE;
+    return is_slow ? BATCH__IO_SLOW_LOAD : BATCH__IO_LOAD;
 }
 
 /* ---- Which kind is next. Locks: held -------------------------------------------------------- */
 
-static bool is_waiting(const struct batch__io_queue *queue, enum batch__io_kind kind)
+static bool is_slow(enum batch__io_kind kind)
 {
-    return queue->waiting[kind].first != NULL;
+    return kind == BATCH__IO_SLOW_SAVE || kind == BATCH__IO_SLOW_LOAD;
 }
 
-/* May one more session do something else than save? */
-static bool is_one_left_for_saves(const struct batch__io_queue *queue)
+static enum batch__stage stage_of(enum batch__io_kind kind)
 {
-    uint32_t others = queue->at_work[BATCH__IO_LOAD] + queue->at_work[BATCH__IO_SLOW];
-    batch__check(others <= queue->sessions);
-    return queue->sessions == 1 || others + 1 < queue->sessions;
+    return kind == BATCH__IO_SAVE || kind == BATCH__IO_SLOW_SAVE ? BATCH__STAGE_SAVE
+                                                                 : BATCH__STAGE_LOAD;
 }
 
-static bool may_take_slow(const struct batch__io_queue *queue)
+/* May one more session be at calls of this kind? */
+static bool has_room(const struct batch__io_queue *queue, enum batch__io_kind kind)
 {
-    if (!is_waiting(queue, BATCH__IO_SLOW) || !is_one_left_for_saves(queue))
+    uint32_t sessions = queue->sessions;
+    uint32_t slow_saves = queue->at_work[BATCH__IO_SLOW_SAVE] + (kind == BATCH__IO_SLOW_SAVE);
+    uint32_t slow_loads = queue->at_work[BATCH__IO_SLOW_LOAD] + (kind == BATCH__IO_SLOW_LOAD);
+    uint32_t saves = queue->at_work[BATCH__IO_SAVE] + (kind == BATCH__IO_SAVE) + slow_saves;
+    uint32_t loads = queue->at_work[BATCH__IO_LOAD] + (kind == BATCH__IO_LOAD) + slow_loads;
+    if (saves + loads > sessions || saves > queue->saves_max)
         return false;
-    return queue->sessions < 3 || queue->at_work[BATCH__IO_SLOW] == 0;
+    if (sessions <= 2)
+        return sessions == 1 || loads < sessions;
+    if (slow_saves > 1 || slow_loads > 1)
+        return false;
+    /* Beside a slow one there is room for another of its stage; not where one save is all. */
+    uint32_t slow_beside = queue->saves_max > 1 ? slow_saves : 0;
+    if (sessions == 3 && slow_beside + slow_loads > 1)
+        return false;
+    return saves + slow_loads < sessions && loads + slow_beside < sessions;
+}
+
+static bool may_take(const struct batch__io_queue *queue, enum batch__io_kind kind)
+{
+    return queue->waiting[kind].first != NULL && has_room(queue, kind);
+}
+
+/* The next slow kind, the two in turn: at first only where something else was taken since. */
+static enum batch__io_kind next_slow(const struct batch__io_queue *queue, bool is_first)
+{
+    enum batch__io_kind kind =
+        queue->slow_last == BATCH__IO_SLOW_SAVE ? BATCH__IO_SLOW_LOAD : BATCH__IO_SLOW_SAVE;
+    for (int i = 0; i < 2; i++) {
+        if (may_take(queue, kind) && !(is_first && queue->was_slow[stage_of(kind)]))
+            return kind;
+        kind = kind == BATCH__IO_SLOW_SAVE ? BATCH__IO_SLOW_LOAD : BATCH__IO_SLOW_SAVE;
+    }
+    return BATCH__IO_NONE;
 }
 
 static enum batch__io_kind next_kind(const struct batch__io_queue *queue)
 {
-    bool may_be_slow = may_take_slow(queue);
-    if (may_be_slow && queue->last != BATCH__IO_SLOW)
-        return BATCH__IO_SLOW;
-    if (is_waiting(queue, BATCH__IO_SAVE))
+    enum batch__io_kind slow = next_slow(queue, true);
+    if (slow != BATCH__IO_NONE)
+        return slow;
+    if (may_take(queue, BATCH__IO_SAVE))
         return BATCH__IO_SAVE;
-    if (is_waiting(queue, BATCH__IO_LOAD) && is_one_left_for_saves(queue))
+    if (may_take(queue, BATCH__IO_LOAD))
         return BATCH__IO_LOAD;
-    return may_be_slow ? BATCH__IO_SLOW : BATCH__IO_NONE;
+    return next_slow(queue, false);
 }
 
-/* How many slow calls go together: of one stage, and no more than each of them may go with. */
+/* How many slow calls go together: no more than each of them may go with. */
 static size_t slow_group(const struct batch__calls *slow, size_t calls_max)
 {
     batch__check(calls_max > 0);
     size_t count = 0;
     for (const batch_call *call = slow->first; call != NULL; call = call->next) {
-        if (call->batch.group_max < calls_max)
-            calls_max = call->batch.group_max;
-        if (count >= calls_max || call->stage != slow->first->stage)
+        if (call->batch.group_max[call->stage] < calls_max)
+            calls_max = call->batch.group_max[call->stage];
+        if (count >= calls_max)
             break;
         count++;
     }
@@ -85,28 +119,28 @@ void batch__io_queue_push(struct batch__io_queue *queue, struct batch__calls cal
     batch__lock_take(&queue->lock);
     batch__check(!queue->is_closed);
     batch__store_relaxed(&queue->xis_idle, 0);
-    count(queue, BATCH__STAGE_LOAD, calls[BATCH__IO_LOAD].count);
-    count(queue, BATCH__STAGE_SAVE, calls[BATCH__IO_SAVE].count);
-    for (batch_call *call = calls[BATCH__IO_SLOW].first; call != NULL; call = call->next)
-        count(queue, (enum batch__stage)call->stage, 1);
-    for (int kind = 0; kind < BATCH__IO_KINDS; kind++)
+    for (int kind = 0; kind < BATCH__IO_KINDS; kind++) {
+        count(queue, stage_of((enum batch__io_kind)kind), calls[kind].count);
         batch__calls_append(&queue->waiting[kind], &calls[kind]);
+    }
     if (queue->idle > 0)
         batch__lock_wake_one(&queue->lock);
     batch__lock_give(&queue->lock);
 }
 
-/* Report, once each time, that a session has nothing to do. Releases the lock meanwhile. */
-static void note_idle(struct batch__io_queue *queue, void (*on_idle)(void *arg), void *arg)
+/* Report, once each time, that a session has nothing to do. True: the lock was released meanwhile,
+ * and calls may have come that this session may not take, so that it is to be reported again. */
+static bool note_idle(struct batch__io_queue *queue, void (*on_idle)(void *arg), void *arg)
 {
     bool was_idle = batch__load_relaxed(&queue->xis_idle) != 0;
     bool is_idle = queue->idle > 0 && next_kind(queue) == BATCH__IO_NONE;
     batch__store_relaxed(&queue->xis_idle, is_idle);
     if (!is_idle || was_idle || on_idle == NULL)
-        return;
+        return false;
     batch__lock_give(&queue->lock);
     on_idle(arg);
     batch__lock_take(&queue->lock);
+    return true;
 }
 
 /* Take a group of `kind`; there is one. */
@@ -115,14 +149,17 @@ static size_t take(struct batch__io_queue *queue, enum batch__io_kind kind, batc
 {
     struct batch__calls *waiting = &queue->waiting[kind];
     batch__check(waiting->first != NULL);
-    enum batch__stage stage = (enum batch__stage)waiting->first->stage;
-    if (kind == BATCH__IO_SLOW)
+    if (is_slow(kind)) {
         calls_max = slow_group(waiting, calls_max);
+        queue->slow_last = kind;
+    }
     size_t taken = batch__calls_take(waiting, calls, calls_max, batch__clock_now_ns());
     batch__check(taken > 0);
-    count(queue, stage, 0 - (uint64_t)taken);
+    count(queue, stage_of(kind), 0 - (uint64_t)taken);
     queue->at_work[kind]++;
-    queue->last = kind;
+    queue->was_slow[stage_of(kind)] = is_slow(kind);
+    if (queue->sessions == 1) /* it is the only one for either stage */
+        queue->was_slow[BATCH__STAGE_LOAD] = queue->was_slow[BATCH__STAGE_SAVE] = is_slow(kind);
     return taken;
 }
 
@@ -138,8 +175,7 @@ size_t batch__io_queue_take(struct batch__io_queue *queue, enum batch__io_kind *
     while (next_kind(queue) == BATCH__IO_NONE && !queue->is_closed) {
         queue->idle++;
         batch__check(queue->idle <= queue->sessions);
-        note_idle(queue, on_idle, arg);
-        if (next_kind(queue) == BATCH__IO_NONE && !queue->is_closed)
+        if (!note_idle(queue, on_idle, arg))
             batch__lock_wait(&queue->lock, UINT64_MAX);
         batch__check(queue->idle > 0);
         queue->idle--;

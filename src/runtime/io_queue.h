@@ -3,12 +3,18 @@
  * Whatever has become ready while all sessions were busy goes together into the next call: group
  * commit without a timer. One lock, taken once for a group.
  *
- * Nobody starves. Saves go before loads; and of two sessions or more, one is reserved for saves, so
- * loads that hang hold up no save. A key is slow if its last call was in flight when its deadline
- * passed, and failed. As it may be the one that held up its whole group, its next call goes in a
- * group of at most half the size, of slow calls only. So the culprit is found by bisection and goes
- * alone, and the others, once they are quick, return to the normal queue. Of three sessions or
- * more, at most one at a time is busy with slow calls; of fewer, slow calls and others alternate.
+ * Nobody starves. Saves go before loads; but of two sessions or more, one is never in a load and
+ * one never in a save, so that neither waits for the other, whatever hangs. The store may be able
+ * to use even fewer saves at a time; what waits for them gathers into the next group.
+ *
+ * A call is slow if the last call of its key, of the same stage, was in flight when its deadline
+ * passed, and failed. As it may be the one that held up its whole group, it goes in a group of at
+ * most half the size, of slow calls only. So the culprit is found by bisection and goes alone, and
+ * the others, once they are quick, return to the normal queue. The stages are apart: that a save
+ * hung says nothing of the load before the next one, nor does the load's being quick of the save.
+ * Of three sessions, one at a time is busy with slow calls, of more one for each stage, and beside
+ * them there is always one for the other loads and one for the other saves; of fewer, and where
+ * one save at a time is all, slow calls and others alternate.
  */
 #ifndef BATCH_RUNTIME_IO_QUEUE_H
 #define BATCH_RUNTIME_IO_QUEUE_H
@@ -20,7 +26,8 @@
 enum batch__io_kind {
     BATCH__IO_SAVE,
     BATCH__IO_LOAD,
-    BATCH__IO_SLOW, /* loads and saves, a group of one or the other */
+    BATCH__IO_SLOW_SAVE,
+    BATCH__IO_SLOW_LOAD,
     BATCH__IO_KINDS,
     BATCH__IO_NONE = BATCH__IO_KINDS
 };
@@ -28,11 +35,13 @@ enum batch__io_kind {
 struct batch__io_queue {
     struct batch__lock lock;
     uint32_t sessions;
+    uint32_t saves_max; /* at a time */
 
     /* Under lock. */
     struct batch__calls waiting[BATCH__IO_KINDS];
     uint32_t at_work[BATCH__IO_KINDS]; /* sessions that have calls of this kind in flight */
-    enum batch__io_kind last;          /* kind that was taken last */
+    bool was_slow[BATCH__STAGES];      /* what was taken last of this stage; of 1 session: at all */
+    enum batch__io_kind slow_last;     /* which of the slow kinds was taken last */
     uint32_t idle;                     /* sessions that wait */
     bool is_closed;
 
@@ -43,7 +52,9 @@ struct batch__io_queue {
     uint64_t xsaves;
 };
 
-bool batch__io_queue_init(struct batch__io_queue *queue, uint32_t sessions);
+/* `saves_max`: how many saves at a time are of use to the store; 0: as many as there may be. False
+ * if the system has no lock. */
+bool batch__io_queue_init(struct batch__io_queue *queue, uint32_t sessions, uint32_t saves_max);
 void batch__io_queue_destroy(struct batch__io_queue *queue);
 
 /* The kind of a call that is about to be queued. */

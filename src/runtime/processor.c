@@ -159,7 +159,8 @@ static int make_base(batch_processor **ret_processor, const struct batch__asked 
                                  "could not get random bytes from the system");
     }
     bool has_lock = batch__lifecycle_init(&shared->lifecycle, options->shards, options->sessions);
-    bool has_queue = has_lock && batch__io_queue_init(&shared->io_queue, options->sessions);
+    bool has_queue = has_lock && batch__io_queue_init(&shared->io_queue, options->sessions,
+                                                      asked->store.saves_max);
     int status = BATCH_SYSTEM;
     if (has_queue)
         status = batch__hub_init(&shared->hub, &options->allocator, is_own_thread, shared);

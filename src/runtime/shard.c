@@ -86,8 +86,10 @@ static void hand_over(struct batch__shard *shard)
         call_store(shard, &calls[BATCH__IO_LOAD], BATCH__STAGE_LOAD);
         return;
     }
-    if (calls[BATCH__IO_SAVE].first != NULL || calls[BATCH__IO_LOAD].first != NULL ||
-        calls[BATCH__IO_SLOW].first != NULL)
+    bool is_empty = true;
+    for (int kind = 0; kind < BATCH__IO_KINDS; kind++)
+        is_empty = is_empty && calls[kind].first == NULL;
+    if (!is_empty)
         batch__io_queue_push(&shard->shared->io_queue, calls);
 }
 
@@ -127,14 +129,15 @@ static void take_ops(struct batch__shard *shard, uint64_t now_ns)
 }
 
 /* See io_queue.h. What was late already when it was taken is not to blame. */
-static uint32_t group_max_after(const batch_call *call, uint64_t now_ns)
+static uint16_t group_max_after(const batch_call *call, uint64_t now_ns)
 {
     uint64_t deadline_ns = call->batch.deadline_ns;
     bool is_slow = call->status != BATCH_OK && call->taken_ns != 0 &&
                    call->taken_ns < deadline_ns && now_ns >= deadline_ns;
     if (!is_slow)
         return 0;
-    return call->group_size > 1 ? call->group_size / 2 : 1;
+    batch__check(call->group_size <= 2 * UINT16_MAX);
+    return call->group_size > 1 ? (uint16_t)(call->group_size / 2) : 1;
 }
 
 static void take_call(struct batch__shard *shard, batch_call *call, uint64_t now_ns)
@@ -142,7 +145,7 @@ static void take_call(struct batch__shard *shard, batch_call *call, uint64_t now
     batch__check(call->shard == shard);
     batch__check(batch__load_relaxed(&call->xis_in_flight) == 0);
     bool is_over = call->stage == BATCH__STAGE_LOAD && !batch__is_awaited(&call->batch);
-    call->batch.group_max = group_max_after(call, now_ns);
+    call->batch.group_max[call->stage] = group_max_after(call, now_ns);
     if (call->status == BATCH_OK || is_over)
         batch__call_clear_error(call); /* it will be reported to nobody */
     if (call->stage == BATCH__STAGE_LOAD)

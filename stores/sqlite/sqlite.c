@@ -166,6 +166,7 @@ static struct store *store_new(const char *path, const batch_sqlite_options *opt
     store->base.close = store_close;
     store->base.stats = stats;
     store->settings.watch = &store->watch;
+    store->base.saves_max = 1; /* SQLite has one writer: the others would only wait for it */
     if (copy_settings(&store->settings, path, options) &&
         batch__sqlite_writer_queue_init(&store->writers)) {
         if (batch__sqlite_watch_init(&store->watch))

@@ -260,8 +260,14 @@ TEST(sessions_are_the_limit_on_calls_at_a_time)
     gate_await(&harness.load_gate, SESSIONS - 1); /* one is left to saves */
     gate_close(&harness.save_gate);
     gate_open(&harness.load_gate);
-    gate_await(&harness.save_gate, SESSIONS); /* all of them are used */
+    gate_await(&harness.save_gate, SESSIONS - 1); /* one is left to loads */
+    gate_close(&harness.load_gate);
+    struct job late;
+    job_send(&late, &harness, "late", 1);
+    gate_await(&harness.load_gate, 1); /* all of them are used */
+    gate_open(&harness.load_gate);
     gate_open(&harness.save_gate);
+    assert_int_equal(job_wait(&late), BATCH_OK);
     for (int i = 0; i < JOBS; i++)
         assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
     assert_int_equal(harness.users_most, SESSIONS);

@@ -65,50 +65,102 @@ TEST(loads_that_hang_hold_up_no_save)
     }
 }
 
+/* Saves of a store that says how many of them are of use, or does not, behind a lock that somebody
+ * else holds: other keys are read meanwhile, and what waits to be saved gathers. */
+TEST(saves_that_hang_hold_up_no_load)
+{
+    for (uint32_t saves_max = 0; saves_max <= 2; saves_max++) {
+        for (uint32_t sessions = 2; sessions <= 5; sessions++) {
+            struct harness harness;
+            harness_init(&harness, HARNESS_STORE);
+            harness.wrapper.store.saves_max = saves_max;
+            harness.options.sessions = sessions;
+            harness.options.window_ns = 1 * MS;
+            harness.options.group_max = saves_max == 0 ? 1 : 4096;
+            harness_start(&harness);
+            uint32_t hanging = saves_max == 0 || saves_max >= sessions ? sessions - 1 : saves_max;
+            struct many *many = malloc(sizeof *many);
+            assert_non_null(many);
+            gate_close(&harness.save_gate);
+            for (int i = 0; i < KEYS; i++) { /* one by one, each in a group of its own */
+                snprintf(many->keys[i], sizeof many->keys[i], "%d", i);
+                job_send(&many->jobs[i], &harness, many->keys[i], 1);
+                gate_await(&harness.save_gate, i + 1 < (int)hanging ? (unsigned)i + 1 : hanging);
+            }
+            struct job read;
+            job_init(&read, &harness, "read", 0);
+            assert_int_equal(job_run(&read), BATCH_OK);
+            assert_int_equal(harness.save_gate.waiting, hanging);
+            while (harness_stats(&harness).saves_queued < KEYS - hanging) /* windows must end */
+                sched_yield();
+
+            gate_open(&harness.save_gate);
+            for (int i = 0; i < KEYS; i++)
+                assert_int_equal(job_wait(&many->jobs[i]), BATCH_OK);
+            assert_int_equal(harness.saves, KEYS);
+            assert_int_equal(harness.save_groups, saves_max == 0 ? KEYS : hanging + 1);
+            harness_end(&harness);
+            free(many);
+        }
+    }
+}
+
 /* ---- A store that finishes a group of saves on demand ---------------------------------------- */
 
-/* Loads go well at once. The first group of saves waits until its deadline has passed, fails, and
- * does not return before what came of it is queued again. */
+/* Loads go well. The first group of saves hangs until its deadline has passed, and fails. No group
+ * of HUNG returns before what comes of it is queued again. */
+enum { HUNG = 8 };
+
 struct slow_store {
     struct store_wrapper wrapper; /* first */
     batch_processor *processor;
-    unsigned saves;
-    unsigned load_groups;
-    size_t load_group_largest; /* after the failure */
+    struct gate gate; /* where the hung group waits, too */
+    unsigned save_groups, load_groups;
+    size_t save_group_largest; /* after the failure */
 };
+
+static void await_queued(const struct slow_store *store, uint64_t loads, uint64_t saves)
+{
+    batch_stats stats = BATCH_STATS_INIT;
+    while (stats.loads_queued < loads || stats.saves_queued < saves) {
+        sched_yield();
+        batch_processor_stats(store->processor, &stats);
+    }
+}
 
 static void slow_load(batch_store *base, void *session, batch_call *const *calls, size_t calls_size)
 {
     struct slow_store *store = (struct slow_store *)base;
     (void)session;
-    if (store->saves > 0) {
-        store->load_groups++;
-        if (calls_size > store->load_group_largest)
-            store->load_group_largest = calls_size;
-    }
+    MUST(calls_size == HUNG);
+    store->load_groups++;
     for (size_t i = 0; i < calls_size; i++)
         batch_call_finish(calls[i], BATCH_OK);
+    await_queued(store, 0, HUNG);
 }
 
 static void slow_save(batch_store *base, void *session, batch_call *const *calls, size_t calls_size)
 {
     struct slow_store *store = (struct slow_store *)base;
     (void)session;
-    int status = store->saves++ == 0 ? BATCH_SAVE_FAILED : BATCH_OK;
-    while (status != BATCH_OK && !batch_call_is_canceled(calls[calls_size - 1]))
+    bool hangs = store->save_groups++ == 0;
+    if (hangs)
+        gate_pass(&store->gate);
+    while (hangs && !batch_call_is_canceled(calls[calls_size - 1]))
         sched_yield();
+    if (!hangs && calls_size > store->save_group_largest)
+        store->save_group_largest = calls_size;
     for (size_t i = 0; i < calls_size; i++)
-        batch_call_finish(calls[i], status);
-    batch_stats stats = BATCH_STATS_INIT;
-    while (status != BATCH_OK && stats.loads_queued < calls_size) {
-        sched_yield();
-        batch_processor_stats(store->processor, &stats);
-    }
+        batch_call_finish(calls[i], hangs ? BATCH_SAVE_FAILED : BATCH_OK);
+    if (hangs)
+        await_queued(store, HUNG, 0);
 }
 
 static void slow_store_init(struct slow_store *store)
 {
-    *store = (struct slow_store){.saves = 0};
+    *store = (struct slow_store){.save_groups = 0};
+    gate_init(&store->gate);
+    gate_close(&store->gate);
     store_wrapper_init(&store->wrapper, "slow", NULL);
     store->wrapper.store.load = slow_load;
     store->wrapper.store.save = slow_save;
@@ -167,36 +219,35 @@ static int simple_wait(struct simple *simple)
     return simple->status;
 }
 
-/* Eight keys hang in one group: any of them may be the one to blame, so the next time they go in
- * groups of four at the most, though all eight wait together. */
+/* Eight keys hang in one group: any of them may be the one to blame, so the next time they are
+ * saved in groups of four at the most, though all eight wait together; and though the load in
+ * between was quick. */
 TEST(a_group_that_hung_is_divided)
 {
-    enum { HUNG = 8 };
     struct slow_store store;
     slow_store_init(&store);
     batch_options options = BATCH_OPTIONS_INIT;
     options.store = &store.wrapper.store;
-    options.sessions = 1; /* the one that saves takes the loads too, after it returns */
+    options.sessions = 1;
+    options.ops_max = 1; /* a batch is saved as soon as it is loaded */
     options.window_ns = 50 * MS;
     options.deadline_ns = 2000 * MS;
     struct simple firsts[HUNG], seconds[HUNG];
     assert_int_equal(batch_processor_start(&store.processor, &options, NULL), BATCH_OK);
     simple_submit(firsts, HUNG, store.processor);
-    batch_stats stats = BATCH_STATS_INIT;
-    while (stats.save_group.count == 0) { /* their windows end together */
-        sched_yield();
-        batch_processor_stats(store.processor, &stats);
-    }
+    gate_await(&store.gate, 1);
     simple_submit(seconds, HUNG, store.processor); /* wait for the next batch of their key */
+    gate_open(&store.gate);
     for (int i = 0; i < HUNG; i++) {
         assert_int_equal(simple_wait(&firsts[i]), BATCH_SAVE_FAILED);
         assert_int_equal(simple_wait(&seconds[i]), BATCH_OK);
     }
     assert_int_equal(batch_processor_stop(store.processor, BATCH_FOREVER), 0);
     assert_int_equal(batch_processor_free(store.processor), BATCH_OK);
-    assert_int_equal(stats.save_group.max, HUNG);
-    assert_int_equal(store.load_group_largest, HUNG / 2);
+    assert_int_equal(store.save_group_largest, HUNG / 2);
+    assert_int_equal(store.save_groups, 3);
     assert_int_equal(store.load_groups, 2);
+    gate_destroy(&store.gate);
 }
 
 /* ---- A hot key ------------------------------------------------------------------------------- */

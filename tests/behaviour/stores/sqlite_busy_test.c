@@ -7,6 +7,8 @@
 #include "sqlite_fixture.h"
 #include "test.h"
 
+#include <batch/metrics.h>
+
 #include <stdatomic.h>
 #include <time.h>
 
@@ -113,6 +115,50 @@ SQLITE_TEST(test_a_save_gives_up_waiting_when_the_time_to_stop_is_over)
     sqlite_file_execute(file, "COMMIT");
     assert_int_equal(sqlite_file_number(file, "SELECT count(*) FROM batch"), 0);
     assert_int_equal(batch_store_close(store), BATCH_OK);
+}
+
+enum { BUSY_KEYS = 20 };
+
+/* Saves that wait for another process take one session, whatever number there is; the others read.
+ * What waits gathers: the first group, and all that came later. */
+SQLITE_TEST(test_reads_do_not_wait_for_saves_behind_another_process)
+{
+    struct sqlite_file *file = *state;
+    static const uint32_t sessions[] = {2, 3, 8};
+    for (size_t i = 0; i < sizeof sessions / sizeof sessions[0]; i++) {
+        batch_store *store = sqlite_file_store(file, NULL);
+        batch_options options = number_options(store, sessions[i]);
+        batch_processor *processor = processor_start(&options);
+        assert_int_equal(number_add(processor, "read", 4, 1), (int64_t)i + 1);
+        batch_stats before = BATCH_STATS_INIT;
+        assert_int_equal(batch_processor_stats(processor, &before), BATCH_OK);
+
+        sqlite_file_execute(file, "BEGIN IMMEDIATE");
+        struct request requests[BUSY_KEYS];
+        char keys[BUSY_KEYS][8];
+        struct latch complete;
+        latch_init(&complete, BUSY_KEYS);
+        for (size_t j = 0; j < BUSY_KEYS; j++) {
+            size_t key_size = (size_t)sprintf(keys[j], "%zu", j);
+            request_init(&requests[j], keys[j], key_size, 1);
+            requests[j].latch = &complete;
+            assert_int_equal(batch_submit(processor, &requests[j].op), BATCH_OK);
+            batch_stats stats = BATCH_STATS_INIT; /* the first hangs, then the others come */
+            while (stats.save_group.count == before.save_group.count)
+                batch_processor_stats(processor, &stats);
+            assert_int_equal(number_add(processor, "read", 4, 0), (int64_t)i + 1);
+        }
+        sqlite_file_execute(file, "COMMIT");
+        latch_wait(&complete);
+        latch_destroy(&complete);
+        for (size_t j = 0; j < BUSY_KEYS; j++)
+            assert_int_equal(requests[j].result.status, BATCH_OK);
+        batch_stats after = BATCH_STATS_INIT;
+        assert_int_equal(batch_processor_stats(processor, &after), BATCH_OK);
+        assert_int_equal(after.save_group.count, before.save_group.count + 2);
+        processor_end(processor);
+        assert_int_equal(batch_store_close(store), BATCH_OK);
+    }
 }
 
 SQLITE_TEST(test_nobody_waits_behind_a_later_deadline)

@@ -57,7 +57,7 @@ static void make(uint32_t count)
     shared->options = options;
     shared->shards = shards;
     explorer_check(batch__lifecycle_init(&shared->lifecycle, count, 0));
-    explorer_check(batch__io_queue_init(&shared->io_queue, 0));
+    explorer_check(batch__io_queue_init(&shared->io_queue, 0, 0));
     explorer_check(batch__hub_init(&shared->hub, &options.allocator, is_own_thread, NULL) ==
                    BATCH_OK);
     for (uint32_t i = 0; i < count; i++) {

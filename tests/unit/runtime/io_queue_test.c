@@ -1,5 +1,6 @@
 /* Who is served when: the queue of calls, seen by one thread that plays all sessions in turn. It
  * takes only when there is something for a session, so it never waits. */
+#include "random.h"
 #include "runtime/io_queue.h"
 #include "test.h"
 
@@ -15,14 +16,19 @@ struct bench {
     unsigned idle;     /* times it was reported */
 };
 
-static struct bench *bench_new(uint32_t sessions)
+static struct bench *bench_with(uint32_t sessions, uint32_t saves_max)
 {
     struct bench *bench = calloc(1, sizeof *bench);
     assert_non_null(bench);
-    assert_true(batch__io_queue_init(&bench->queue, sessions));
+    assert_true(batch__io_queue_init(&bench->queue, sessions, saves_max));
     for (size_t i = 0; i < SESSIONS_MAX; i++)
         bench->at[i] = BATCH__IO_NONE;
     return bench;
+}
+
+static struct bench *bench_new(uint32_t sessions)
+{
+    return bench_with(sessions, 0);
 }
 
 static void bench_free(struct bench *bench)
@@ -32,7 +38,7 @@ static void bench_free(struct bench *bench)
 }
 
 /* Queue `count` calls; group_max other than 0 makes them slow. */
-static void push(struct bench *bench, enum batch__stage stage, size_t count, uint32_t group_max)
+static void push(struct bench *bench, enum batch__stage stage, size_t count, uint16_t group_max)
 {
     struct batch__calls calls[BATCH__IO_KINDS];
     memset(calls, 0, sizeof calls);
@@ -40,7 +46,7 @@ static void push(struct bench *bench, enum batch__stage stage, size_t count, uin
         assert_true(bench->calls_size < CALLS_MAX);
         struct batch_call *call = &bench->calls[bench->calls_size++];
         call->stage = (uint8_t)stage;
-        call->batch.group_max = group_max;
+        call->batch.group_max[stage] = group_max;
         batch__calls_push(&calls[batch__io_kind_of(call)], call);
     }
     batch__io_queue_push(&bench->queue, calls);
@@ -120,13 +126,55 @@ TEST(loads_leave_one_session_to_saves)
     bench_free(bench);
 }
 
-TEST(saves_may_use_every_session)
+TEST(saves_leave_one_session_to_loads)
 {
-    struct bench *bench = bench_new(3);
-    for (int session = 0; session < 3; session++) {
+    for (uint32_t sessions = 2; sessions <= SESSIONS_MAX; sessions++) {
+        struct bench *bench = bench_new(sessions);
+        int last = (int)sessions - 1;
+        for (int session = 0; session < last; session++) {
+            saves(bench, 1);
+            assert_int_equal(take(bench, session), BATCH__IO_SAVE);
+        }
         saves(bench, 1);
-        assert_int_equal(take(bench, session), BATCH__IO_SAVE);
+        take_nothing(bench, last);
+        loads(bench, 1);
+        assert_int_equal(take(bench, last), BATCH__IO_LOAD);
+        assert_int_equal(take(bench, 0), BATCH__IO_SAVE); /* its own save has ended */
+        bench_free(bench);
     }
+}
+
+/* A store with one writer: what comes while it saves is one group. */
+TEST(saves_gather_behind_as_many_as_are_of_use)
+{
+    struct bench *bench = bench_with(4, 1);
+    saves(bench, 1);
+    assert_int_equal(take(bench, 0), BATCH__IO_SAVE);
+    saves(bench, 2);
+    push(bench, BATCH__STAGE_SAVE, 1, 1);
+    take_nothing(bench, 1);
+    saves(bench, 3);
+    for (int session = 1; session < 4; session++) {
+        loads(bench, 1);
+        assert_int_equal(take(bench, session), BATCH__IO_LOAD);
+    }
+    assert_int_equal(take(bench, 0), BATCH__IO_SLOW_SAVE); /* alternating, as there is one */
+    assert_int_equal(take(bench, 0), BATCH__IO_SAVE);
+    assert_int_equal(bench->group_size, 5);
+    bench_free(bench);
+}
+
+TEST(a_limit_on_saves_above_what_there_is_changes_nothing)
+{
+    struct bench *bench = bench_with(2, 5);
+    saves(bench, 1);
+    assert_int_equal(take(bench, 0), BATCH__IO_SAVE);
+    saves(bench, 1);
+    take_nothing(bench, 1);
+    bench_free(bench);
+    bench = bench_with(1, 5);
+    saves(bench, 1);
+    assert_int_equal(take(bench, 0), BATCH__IO_SAVE);
     bench_free(bench);
 }
 
@@ -136,46 +184,117 @@ TEST(a_single_session_does_everything)
     loads(bench, 1);
     push(bench, BATCH__STAGE_LOAD, 1, 1);
     saves(bench, 1);
-    assert_int_equal(take(bench, 0), BATCH__IO_SLOW);
+    assert_int_equal(take(bench, 0), BATCH__IO_SLOW_LOAD);
     assert_int_equal(take(bench, 0), BATCH__IO_SAVE);
     assert_int_equal(take(bench, 0), BATCH__IO_LOAD);
     bench_free(bench);
 }
 
-/* With two sessions the other one is left to saves. */
-TEST(slow_calls_and_others_take_turns)
+/* ---- Slow calls ------------------------------------------------------------------------------ */
+
+/* With two sessions each stage has one. */
+TEST(slow_calls_and_others_alternate)
 {
     for (uint32_t sessions = 1; sessions <= 2; sessions++) {
         struct bench *bench = bench_new(sessions);
-        push(bench, BATCH__STAGE_SAVE, 4, 1);
+        push(bench, BATCH__STAGE_LOAD, 5, 1);
         for (int round = 0; round < 3; round++) {
             loads(bench, 2);
-            assert_int_equal(take(bench, 0), BATCH__IO_SLOW);
+            assert_int_equal(take(bench, 0), BATCH__IO_SLOW_LOAD);
             assert_int_equal(bench->group_size, 1);
             assert_int_equal(take(bench, 0), BATCH__IO_LOAD);
             assert_int_equal(bench->group_size, 2);
         }
-        assert_int_equal(take(bench, 0), BATCH__IO_SLOW);
-        push(bench, BATCH__STAGE_SAVE, 1, 1);
-        assert_int_equal(take(bench, 0), BATCH__IO_SLOW); /* there is nothing else to do */
+        assert_int_equal(take(bench, 0), BATCH__IO_SLOW_LOAD);
+        assert_int_equal(take(bench, 0), BATCH__IO_SLOW_LOAD); /* there is nothing else to do */
         bench_free(bench);
     }
 }
 
-TEST(one_session_at_a_time_is_at_slow_calls)
+/* Neither slow saves nor slow loads keep a single session from anything else. */
+TEST(a_single_session_serves_every_kind_in_turn)
 {
-    struct bench *bench = bench_new(4);
-    push(bench, BATCH__STAGE_SAVE, 9, 1);
+    struct bench *bench = bench_new(1);
+    push(bench, BATCH__STAGE_SAVE, 3, 1);
+    push(bench, BATCH__STAGE_LOAD, 3, 1);
+    for (int round = 0; round < 3; round++) {
+        loads(bench, 1);
+        assert_int_equal(take(bench, 0), BATCH__IO_SLOW_SAVE);
+        assert_int_equal(take(bench, 0), BATCH__IO_LOAD);
+        saves(bench, 1);
+        assert_int_equal(take(bench, 0), BATCH__IO_SLOW_LOAD);
+        assert_int_equal(take(bench, 0), BATCH__IO_SAVE);
+    }
+    bench_free(bench);
+}
+
+/* What one session saves meanwhile is no turn of the other one's loads. */
+TEST(each_stage_has_its_own_turns)
+{
+    struct bench *bench = bench_new(2);
+    push(bench, BATCH__STAGE_LOAD, 2, 1);
     loads(bench, 1);
-    assert_int_equal(take(bench, 0), BATCH__IO_SLOW);
+    assert_int_equal(take(bench, 0), BATCH__IO_SLOW_LOAD);
+    saves(bench, 1);
+    assert_int_equal(take(bench, 1), BATCH__IO_SAVE);
+    assert_int_equal(take(bench, 0), BATCH__IO_LOAD);
+    assert_int_equal(take(bench, 0), BATCH__IO_SLOW_LOAD);
+    bench_free(bench);
+}
+
+TEST(of_three_sessions_one_is_at_slow_calls)
+{
+    struct bench *bench = bench_new(3);
+    push(bench, BATCH__STAGE_SAVE, 2, 1);
+    push(bench, BATCH__STAGE_LOAD, 1, 1);
+    loads(bench, 1);
+    assert_int_equal(take(bench, 0), BATCH__IO_SLOW_SAVE);
     assert_int_equal(take(bench, 1), BATCH__IO_LOAD);
     loads(bench, 1);
-    assert_int_equal(take(bench, 2), BATCH__IO_LOAD);
-    take_nothing(bench, 3);
+    take_nothing(bench, 2); /* it is for saves */
     saves(bench, 1);
-    assert_int_equal(take(bench, 3), BATCH__IO_SAVE);
-    take_nothing(bench, 1);
-    assert_int_equal(take(bench, 0), BATCH__IO_SLOW); /* the next one, its own has ended */
+    assert_int_equal(take(bench, 2), BATCH__IO_SAVE);
+    saves(bench, 1);
+    assert_int_equal(take(bench, 1), BATCH__IO_LOAD);      /* which is for loads */
+    assert_int_equal(take(bench, 0), BATCH__IO_SLOW_LOAD); /* the next one, its own has ended */
+    bench_free(bench);
+}
+
+/* Beside a slow save and a slow load there is one session for other saves and one for other loads,
+ * whichever of them comes first. */
+TEST(of_four_sessions_two_are_at_slow_calls)
+{
+    for (int is_load_first = 0; is_load_first < 2; is_load_first++) {
+        struct bench *bench = bench_new(4);
+        push(bench, BATCH__STAGE_SAVE, 2, 1);
+        push(bench, BATCH__STAGE_LOAD, 2, 1);
+        assert_int_equal(take(bench, 0), BATCH__IO_SLOW_SAVE);
+        assert_int_equal(take(bench, 1), BATCH__IO_SLOW_LOAD);
+        take_nothing(bench, 2);
+        push(bench, is_load_first ? BATCH__STAGE_LOAD : BATCH__STAGE_SAVE, 1, 0);
+        assert_int_equal(take(bench, 2), is_load_first ? BATCH__IO_LOAD : BATCH__IO_SAVE);
+        push(bench, is_load_first ? BATCH__STAGE_LOAD : BATCH__STAGE_SAVE, 1, 0);
+        take_nothing(bench, 3);
+        push(bench, is_load_first ? BATCH__STAGE_SAVE : BATCH__STAGE_LOAD, 1, 0);
+        assert_int_equal(take(bench, 3), is_load_first ? BATCH__IO_SAVE : BATCH__IO_LOAD);
+        bench_free(bench);
+    }
+}
+
+/* Saves that hang in all sessions that they may have: a slow load waits for them rather than take
+ * the last one, where it might hang too. */
+TEST(a_slow_load_does_not_take_the_session_that_loads_have)
+{
+    struct bench *bench = bench_new(4);
+    for (int session = 0; session < 3; session++) {
+        saves(bench, 1);
+        assert_int_equal(take(bench, session), BATCH__IO_SAVE);
+    }
+    push(bench, BATCH__STAGE_LOAD, 1, 1);
+    take_nothing(bench, 3);
+    loads(bench, 1);
+    assert_int_equal(take(bench, 3), BATCH__IO_LOAD);
+    assert_int_equal(take(bench, 0), BATCH__IO_SLOW_LOAD);
     bench_free(bench);
 }
 
@@ -188,18 +307,63 @@ TEST(slow_calls_go_with_no_more_than_they_may)
     push(bench, BATCH__STAGE_LOAD, 2, 4);
     assert_int_equal(bench->queue.xsaves, 8);
     assert_int_equal(bench->queue.xloads, 2);
-    static const size_t sizes[] = {4, 1, 1, 2, 2};
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        assert_int_equal(take(bench, 0), BATCH__IO_SLOW);
-        assert_int_equal(bench->group_size, sizes[i]);
+    static const size_t save_sizes[] = {4, 1, 1, 2};
+    size_t saved = 0;
+    for (int i = 0; i < 5; i++) {
+        if (take(bench, 0) == BATCH__IO_SLOW_LOAD)
+            assert_int_equal(bench->group_size, 2);
+        else
+            assert_int_equal(bench->group_size, save_sizes[saved++]);
     }
-    assert_int_equal(bench->group[0]->stage, BATCH__STAGE_LOAD);
+    assert_int_equal(saved, 4);
     assert_int_equal(bench->queue.xsaves, 0);
     assert_int_equal(bench->queue.xloads, 0);
     bench_free(bench);
 }
 
-/* Natural batching: a session that may only save is idle, whatever else waits. */
+/* Whatever comes, and hangs: there is a session left for a quick load and one for a quick save, or
+ * such a one is in it. */
+TEST(no_stage_waits_for_the_other)
+{
+    for (unsigned seed = 0; seed < 20000; seed++) {
+        uint32_t sessions = 2 + seed % 4;
+        struct bench *bench = bench_with(sessions, seed / 4 % 3);
+        struct random random = {seed};
+        uint32_t at_work[BATCH__IO_KINDS] = {0};
+        for (uint32_t session = 0; session < sessions; session++) {
+            push(bench, random_below(&random, 2) ? BATCH__STAGE_SAVE : BATCH__STAGE_LOAD, 1,
+                 random_below(&random, 2) ? 1 : 0);
+            enum batch__io_kind kind = BATCH__IO_NONE;
+            bench->queue.is_closed = true;
+            size_t taken =
+                batch__io_queue_take(&bench->queue, &kind, bench->group, CALLS_MAX, NULL, NULL);
+            bench->queue.is_closed = false;
+            if (taken > 0)
+                at_work[kind]++;
+            else
+                session--; /* it waits; something else has come */
+            if (bench->calls_size == CALLS_MAX)
+                break;
+        }
+        uint32_t slow_loads = at_work[BATCH__IO_SLOW_LOAD];
+        uint32_t slow_saves = at_work[BATCH__IO_SLOW_SAVE];
+        uint32_t loads = at_work[BATCH__IO_LOAD] + slow_loads;
+        uint32_t saves = at_work[BATCH__IO_SAVE] + slow_saves;
+        assert_true(saves <= bench->queue.saves_max && saves < sessions && loads < sessions);
+        if (sessions > 2) {
+            assert_true(saves + slow_loads < sessions);
+            if (bench->queue.saves_max > 1) {
+                assert_true(loads + slow_saves < sessions);
+                assert_true(sessions > 3 || slow_loads + slow_saves <= 1);
+            }
+        }
+        bench_free(bench);
+    }
+}
+
+/* ---- Natural batching ------------------------------------------------------------------------ */
+
+/* A session that may only save is idle, whatever else waits. */
 TEST(a_queue_is_idle_if_a_save_would_be_taken_at_once)
 {
     struct bench *bench = bench_new(2);
