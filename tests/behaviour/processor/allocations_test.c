@@ -121,11 +121,8 @@ static void count_allocations(enum harness_kind kind, uint32_t sessions, uint32_
                               uint64_t window_ns, unsigned turns)
 {
     struct harness harness;
-    harness_init(&harness, kind);
-    harness.options.sessions = sessions;
-    harness.options.shards = shards;
-    harness.options.window_ns = window_ns;
-    harness_start(&harness);
+    harness_begin_with(&harness, kind, .sessions = sessions, .shards = shards,
+                       .window_ns = window_ns);
     struct wheel *wheel = malloc(sizeof *wheel);
     wheel_init(wheel, harness.processor, 20);
     wheel_turn(wheel);
@@ -164,12 +161,10 @@ static batch_verdict add_and_allocate(void *resource, void *arg)
     return add(resource, arg);
 }
 
-TEST(counters_see_an_allocation_in_an_operation)
+HARNESS_TEST(counters_see_an_allocation_in_an_operation, HARNESS_STORE)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_STORE);
     struct wheel *wheel = malloc(sizeof *wheel);
-    wheel_init(wheel, harness.processor, 20);
+    wheel_init(wheel, harness->processor, 20);
     for (int i = 0; i < OPS; i++)
         wheel->ops[i].run = add_and_allocate;
     wheel_turn(wheel);
@@ -179,26 +174,22 @@ TEST(counters_see_an_allocation_in_an_operation)
     pthread_cond_destroy(&wheel->changed);
     pthread_mutex_destroy(&wheel->lock);
     free(wheel);
-    harness_end(&harness);
 }
 
 /* A key longer than what a batch has room for is copied: once for a batch, not for an operation. */
-TEST(long_key_costs_one_allocation_for_each_batch)
+HARNESS_TEST(long_key_costs_one_allocation_for_each_batch, HARNESS_STORE)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_STORE);
     struct wheel *wheel = malloc(sizeof *wheel);
-    wheel_init(wheel, harness.processor, 38);
+    wheel_init(wheel, harness->processor, 38);
     wheel_turn(wheel);
-    uint64_t batches = harness_stats(&harness).batches;
-    harness.memory.taken = 0;
+    uint64_t batches = harness_stats(harness).batches;
+    harness->memory.taken = 0;
     for (int i = 0; i < 20; i++)
         wheel_turn(wheel);
-    harness_stop(&harness);
-    batches = harness_stats(&harness).batches - batches;
-    assert_in_range(harness.memory.taken, 1, batches);
+    harness_stop(harness);
+    batches = harness_stats(harness).batches - batches;
+    assert_in_range(harness->memory.taken, 1, batches);
     pthread_cond_destroy(&wheel->changed);
     pthread_mutex_destroy(&wheel->lock);
     free(wheel);
-    harness_end(&harness);
 }

@@ -6,29 +6,22 @@
 
 /* ---- Resources ------------------------------------------------------------------------------- */
 
-TEST(resource_is_zeroed_when_there_is_no_load)
+HARNESS_TEST(resource_is_zeroed_when_there_is_no_load, HARNESS_BARE)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_BARE);
     for (int i = 0; i < 3; i++) {
         struct job job;
-        job_init(&job, &harness, "k", 5);
-        assert_int_equal(job_run(&job), BATCH_OK);
+        assert_int_equal(job_call(&job, harness, "k", 5), BATCH_OK);
         assert_non_null(job.resource);
         assert_int_equal(job.seen, 5); /* not what the batch before left there */
     }
-    harness_end(&harness);
 }
 
 static void check_null_resource(enum harness_kind kind)
 {
     struct harness harness;
-    harness_init(&harness, kind);
-    harness.options.resource_size = 0;
-    harness_start(&harness);
+    harness_begin_with(&harness, kind, .resource_size = 0);
     struct job job;
-    job_init(&job, &harness, "k", 1);
-    assert_int_equal(job_run(&job), BATCH_OK);
+    assert_int_equal(job_call(&job, &harness, "k", 1), BATCH_OK);
     assert_int_equal(job.runs, 1);
     assert_null(job.resource);
     harness_end(&harness);
@@ -41,68 +34,47 @@ TEST(resource_is_null_when_its_size_is_0)
     check_null_resource(HARNESS_STORE);
 }
 
-TEST(save_is_optional)
+HARNESS_TEST_WITH(save_is_optional, HARNESS_FUNCTIONS, .save = NULL)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
-    harness.options.save = NULL;
-    assert_int_equal(batch_memory_write(harness.wrapper.inner, "k", 1, &(int64_t){40}, 8),
-                     BATCH_OK);
-    harness_start(&harness);
+    harness_store(harness, "k", 40);
     struct job job;
-    job_init(&job, &harness, "k", 2);
-    assert_int_equal(job_run(&job), BATCH_OK);
+    assert_int_equal(job_call(&job, harness, "k", 2), BATCH_OK);
     assert_true(job.result.changed);
     assert_int_equal(job.seen, 42);
-    assert_int_equal(harness_loads(&harness), 1);
-    assert_int_equal(harness_stored(&harness, "k"), 40);
-    assert_int_equal(harness.releases, 1);
-    harness_end(&harness);
+    assert_int_equal(harness_loads(harness), 1);
+    assert_int_equal(harness_stored(harness, "k"), 40);
+    assert_int_equal(harness->releases, 1);
 }
 
-TEST(load_is_optional)
+HARNESS_TEST_WITH(load_is_optional, HARNESS_FUNCTIONS, .load = NULL)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
-    harness.options.load = NULL;
-    harness_start(&harness);
-    harness_add(&harness, "k", 3);
-    harness_add(&harness, "k", 4);
-    assert_int_equal(harness_stored(&harness, "k"), 4);
-    assert_int_equal(harness_saves(&harness), 2);
-    harness_end(&harness);
+    harness_add(harness, "k", 3);
+    harness_add(harness, "k", 4);
+    assert_int_equal(harness_stored(harness, "k"), 4);
+    assert_int_equal(harness_saves(harness), 2);
 }
 
-TEST(what_load_sets_in_the_call_save_finds)
+HARNESS_TEST(what_load_sets_in_the_call_save_finds, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
-    assert_int_equal(batch_memory_write(harness.wrapper.inner, "k", 1, &(int64_t){1}, 8), BATCH_OK);
+    harness_store(harness, "k", 1);
     uint64_t version = 0;
-    assert_true(batch_memory_read(harness.wrapper.inner, "k", 1, NULL, 0, NULL, &version));
-    harness_start(&harness);
-    harness_add(&harness, "k", 1);
-    assert_int_equal(harness.save_version, version);
-    harness_add(&harness, "new", 1);
-    assert_int_equal(harness.save_version, 0);
-    harness_end(&harness);
+    assert_true(batch_memory_read(harness->wrapper.inner, "k", 1, NULL, 0, NULL, &version));
+    harness_add(harness, "k", 1);
+    assert_int_equal(harness->save_version, version);
+    harness_add(harness, "new", 1);
+    assert_int_equal(harness->save_version, 0);
 }
 
-TEST(release_comes_once_for_each_loaded_resource)
+HARNESS_TEST(release_comes_once_for_each_loaded_resource, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
-    harness_add(&harness, "k", 1);
-    harness_fault(&harness, BATCH_OK, BATCH_SAVE_FAILED, 0, NULL);
+    harness_add(harness, "k", 1);
+    harness_fault(harness, BATCH_OK, BATCH_SAVE_FAILED, 0, NULL);
     struct job job;
-    job_init(&job, &harness, "k", 1);
-    assert_int_equal(job_run(&job), BATCH_SAVE_FAILED);
-    harness_fault(&harness, BATCH_LOAD_FAILED, BATCH_OK, 0, NULL);
-    job_init(&job, &harness, "k", 1);
-    assert_int_equal(job_run(&job), BATCH_LOAD_FAILED); /* nothing was loaded */
-    harness_stop(&harness);
-    assert_int_equal(harness.releases, 2);
-    harness_end(&harness);
+    assert_int_equal(job_call(&job, harness, "k", 1), BATCH_SAVE_FAILED);
+    harness_fault(harness, BATCH_LOAD_FAILED, BATCH_OK, 0, NULL);
+    assert_int_equal(job_call(&job, harness, "k", 1), BATCH_LOAD_FAILED); /* nothing was loaded */
+    harness_stop(harness);
+    assert_int_equal(harness->releases, 2);
 }
 
 /* ---- Operations of one key ------------------------------------------------------------------- */
@@ -144,47 +116,35 @@ static void *run_many(void *arg)
     return NULL;
 }
 
-TEST(operations_of_a_key_never_overlap)
+HARNESS_TEST_WITH(operations_of_a_key_never_overlap, HARNESS_FUNCTIONS, .shards = 2, .sessions = 2)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
-    harness.options.shards = 2;
-    harness.options.sessions = 2;
-    harness_start(&harness);
     struct unprotected unprotected = {0, 0};
-    struct counting counting = {&harness, &unprotected};
+    struct counting counting = {harness, &unprotected};
     pthread_t threads[THREADS];
     for (int i = 0; i < THREADS; i++)
         threads[i] = thread_start(run_many, &counting);
     for (int i = 0; i < THREADS; i++)
         thread_join(threads[i]);
     assert_int_equal(unprotected.count, THREADS * RUNS_EACH);
-    harness_end(&harness);
 }
 
-TEST(each_operation_sees_the_one_before_it)
+HARNESS_TEST(each_operation_sees_the_one_before_it, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
-    gate_close(&harness.load_gate);
+    gate_close(&harness->load_gate);
     struct job jobs[10];
-    for (int i = 0; i < 10; i++) {
-        job_send(&jobs[i], &harness, "k", 1);
-    }
-    gate_await(&harness.load_gate, 1);
-    gate_open(&harness.load_gate);
+    jobs_send(jobs, 10, harness, "k", 1);
+    gate_await(&harness->load_gate, 1);
+    gate_open(&harness->load_gate);
     for (int i = 0; i < 10; i++) {
         assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
         assert_int_equal(jobs[i].seen, i + 1);
     }
-    assert_int_equal(harness_stored(&harness, "k"), 10);
-    harness_end(&harness);
+    assert_int_equal(harness_stored(harness, "k"), 10);
+    harness_end(harness);
 }
 
-TEST(keys_are_bytes_of_any_kind_and_length)
+HARNESS_TEST(keys_are_bytes_of_any_kind_and_length, HARNESS_STORE)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_STORE);
     char *longest = calloc(1, BATCH_KEY_SIZE_MAX + 1);
     struct {
         const void *key;
@@ -204,16 +164,15 @@ TEST(keys_are_bytes_of_any_kind_and_length)
     for (int round = 1; round <= 2; round++) {
         for (int i = 0; i < KEYS; i++) {
             struct job job;
-            job_init_bytes(&job, &harness, keys[i].key, keys[i].size, i + 1);
+            job_init_bytes(&job, harness, keys[i].key, keys[i].size, i + 1);
             assert_int_equal(job_run(&job), BATCH_OK);
             assert_int_equal(job.seen, round * (i + 1)); /* none is another's */
         }
     }
     struct job job;
-    job_init_bytes(&job, &harness, longest, BATCH_KEY_SIZE_MAX + 1, 1);
+    job_init_bytes(&job, harness, longest, BATCH_KEY_SIZE_MAX + 1, 1);
     assert_int_equal(job_run(&job), BATCH_INVALID);
     free(longest);
-    harness_end(&harness);
 }
 
 /* ---- Threads of the library ------------------------------------------------------------------ */
@@ -246,80 +205,58 @@ static int load_blocked(batch_call *call, void *resource, void *arg)
     return BATCH_OK;
 }
 
-TEST(signals_are_blocked_in_the_librarys_threads_and_no_others)
+HARNESS_TEST_WITH(signals_are_blocked_in_the_librarys_threads_and_no_others, HARNESS_FUNCTIONS,
+                  .load = load_blocked)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
-    harness.options.load = load_blocked;
-    harness_start(&harness);
     assert_true(are_blocked(false));
     struct job job;
-    job_init(&job, &harness, "k", 1);
+    job_init(&job, harness, "k", 1);
     job.on_run = must_be_blocked;
     assert_int_equal(job_run(&job), BATCH_OK);
-    harness_end(&harness);
+    harness_end(harness);
     assert_true(are_blocked(false));
 }
 
 /* ---- Windows --------------------------------------------------------------------------------- */
 
-static batch_subscription *subscribe(struct harness *harness)
+HARNESS_TEST_WITH(window_is_100_ms_and_deadline_twice_that_by_default, HARNESS_FUNCTIONS,
+                  .window_ns = 0, .deadline_ns = 0)
 {
-    batch_subscription *subscription = NULL;
-    assert_int_equal(batch_metrics_subscribe(harness->processor, NULL, &subscription), BATCH_OK);
-    return subscription;
-}
-
-TEST(window_is_100_ms_and_deadline_twice_that_by_default)
-{
-    struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
-    harness.options.window_ns = 0;
-    harness.options.deadline_ns = 0;
-    harness_start(&harness);
-    batch_subscription *subscription = subscribe(&harness);
+    batch_subscription *subscription = harness_subscribe(harness);
     struct job job;
-    job_send(&job, &harness, "k", 1);
+    job_send(&job, harness, "k", 1);
     batch_metric metric;
     assert_int_equal(batch_metrics_next(subscription, BATCH_FOREVER, &metric), BATCH_OK);
     assert_int_equal(metric.close_reason, BATCH_CLOSED_BY_WINDOW);
     assert_true(metric.total_ns >= 100 * MS);
-    assert_int_equal(harness.deadline_ns - metric.start_ns, 200 * MS);
+    assert_int_equal(harness->deadline_ns - metric.start_ns, 200 * MS);
     batch_metrics_unsubscribe(subscription);
-    harness_end(&harness);
+    harness_end(harness);
 }
 
-TEST(window_without_end_is_ended_by_stop)
+/* Twice that window is more than there is. */
+HARNESS_TEST_WITH(window_without_end_is_ended_by_stop, HARNESS_FUNCTIONS,
+                  .window_ns = BATCH_WINDOW_NONE - 1, .deadline_ns = 0)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
-    harness.options.window_ns = BATCH_WINDOW_NONE - 1;
-    harness.options.deadline_ns = 0; /* twice that is more than there is */
-    harness_start(&harness);
     struct job job;
-    job_send(&job, &harness, "k", 1);
-    harness_stop(&harness);
+    job_send(&job, harness, "k", 1);
+    harness_stop(harness);
     assert_int_equal(job.result.status, BATCH_OK);
-    assert_false(harness.was_canceled);
-    harness_end(&harness);
+    assert_false(harness->was_canceled);
 }
 
-TEST(batch_takes_operations_for_at_least_the_window)
+HARNESS_TEST_WITH(batch_takes_operations_for_at_least_the_window, HARNESS_FUNCTIONS,
+                  .window_ns = 10 * MS)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
-    harness.options.window_ns = 10 * MS;
-    harness_start(&harness);
-    batch_subscription *subscription = subscribe(&harness);
+    batch_subscription *subscription = harness_subscribe(harness);
     for (int i = 0; i < 5; i++) {
-        harness_add(&harness, "k", 1);
+        harness_add(harness, "k", 1);
         batch_metric metric;
         assert_int_equal(batch_metrics_next(subscription, BATCH_FOREVER, &metric), BATCH_OK);
         assert_int_equal(metric.close_reason, BATCH_CLOSED_BY_WINDOW);
         assert_true(metric.total_ns >= 10 * MS);
     }
     batch_metrics_unsubscribe(subscription);
-    harness_end(&harness);
 }
 
 /* Keeps the worker until the clock has gone well past the window. */
@@ -331,31 +268,27 @@ static void run_past_the_window(struct job *job)
         continue;
 }
 
-TEST(operation_that_runs_past_the_window_ends_its_batch)
+HARNESS_TEST_WITH(operation_that_runs_past_the_window_ends_its_batch, HARNESS_FUNCTIONS,
+                  .window_ns = 20 * MS)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
-    harness.options.window_ns = 20 * MS;
-    harness_start(&harness);
-    struct gate gate;
-    gate_init_closed(&gate);
+    gate_close(&harness->run_gate);
     struct job slow, next;
-    job_init(&slow, &harness, "k", 1);
+    job_init(&slow, harness, "k", 1);
     slow.on_run = run_past_the_window;
-    slow.arg = &harness.options;
-    slow.gate = &gate;
-    job_init(&next, &harness, "k", 1);
+    slow.arg = &harness->options;
+    slow.gate = &harness->run_gate;
+    job_init(&next, harness, "k", 1);
     job_submit(&slow);
-    gate_await(&gate, 1); /* it runs, so `next` was not there when the batch was loaded */
+    gate_await(&harness->run_gate,
+               1); /* it runs, so `next` was not there when the batch was loaded */
     job_submit(&next);
-    gate_open(&gate);
+    gate_open(&harness->run_gate);
     assert_int_equal(job_wait(&slow), BATCH_OK);
     assert_int_equal(job_wait(&next), BATCH_OK);
     assert_int_equal(slow.result.batch_operations, 1);
     assert_int_equal(next.result.batch_operations, 1);
-    assert_int_equal(harness_loads(&harness), 2);
-    harness_end(&harness);
-    gate_destroy(&gate);
+    assert_int_equal(harness_loads(harness), 2);
+    harness_end(harness);
 }
 
 enum { SHORT_OPS = 100 };
@@ -369,39 +302,33 @@ static void take_a_millisecond(struct job *job)
         continue;
 }
 
-TEST(short_operations_that_together_run_past_the_window_end_their_batch)
+HARNESS_TEST_WITH(short_operations_that_together_run_past_the_window_end_their_batch,
+                  HARNESS_FUNCTIONS, .window_ns = 20 * MS)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
-    harness.options.window_ns = 20 * MS;
-    harness_start(&harness);
-    struct gate gate;
-    gate_init_closed(&gate);
+    gate_close(&harness->run_gate);
     struct job jobs[SHORT_OPS];
     for (size_t i = 0; i < SHORT_OPS; i++) {
-        job_init(&jobs[i], &harness, "k", 1);
+        job_init(&jobs[i], harness, "k", 1);
         jobs[i].on_run = take_a_millisecond;
-        jobs[i].gate = i == 0 ? &gate : NULL;
+        jobs[i].gate = i == 0 ? &harness->run_gate : NULL;
         job_submit(&jobs[i]);
         if (i == 0)
-            gate_await(&gate, 1); /* it runs: the others were not there when it was loaded */
+            gate_await(&harness->run_gate,
+                       1); /* it runs: the others were not there when it was loaded */
     }
-    gate_open(&gate);
+    gate_open(&harness->run_gate);
     for (size_t i = 0; i < SHORT_OPS; i++) {
         assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
         assert_in_range(jobs[i].result.batch_operations, 1, SHORT_OPS - 1);
     }
-    harness_end(&harness);
-    gate_destroy(&gate);
+    harness_end(harness);
 }
 
-TEST(operations_expire_behind_short_ones_that_together_take_long)
+HARNESS_TEST(operations_expire_behind_short_ones_that_together_take_long, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
     struct job jobs[SHORT_OPS];
     for (size_t i = 0; i < SHORT_OPS; i++) {
-        job_init(&jobs[i], &harness, "k", 1);
+        job_init(&jobs[i], harness, "k", 1);
         jobs[i].on_run = take_a_millisecond;
         jobs[i].op.start_by_ns = batch_now_ns() + SHORT_OPS / 2 * MS;
     }
@@ -410,22 +337,20 @@ TEST(operations_expire_behind_short_ones_that_together_take_long)
     for (size_t i = 0; i < SHORT_OPS - 1; i++)
         job_wait(&jobs[i]);
     assert_int_equal(job_wait(&jobs[SHORT_OPS - 1]), BATCH_EXPIRED);
-    harness_end(&harness);
+    harness_end(harness);
 }
 
 /* ---- Subscriptions --------------------------------------------------------------------------- */
 
-TEST(every_subscriber_sees_every_batch)
+HARNESS_TEST(every_subscriber_sees_every_batch, HARNESS_FUNCTIONS)
 {
     enum { SUBSCRIBERS = 3, BATCHES = 20 };
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
     batch_subscription *subscriptions[SUBSCRIBERS];
     for (int i = 0; i < SUBSCRIBERS; i++)
-        subscriptions[i] = subscribe(&harness);
+        subscriptions[i] = harness_subscribe(harness);
     for (int i = 0; i < BATCHES; i++)
-        harness_add(&harness, "k", 1);
-    harness_stop(&harness);
+        harness_add(harness, "k", 1);
+    harness_stop(harness);
     for (int i = 0; i < SUBSCRIBERS; i++) {
         batch_metric metric;
         for (int batch = 0; batch < BATCHES; batch++) {
@@ -439,7 +364,6 @@ TEST(every_subscriber_sees_every_batch)
         assert_int_equal(batch_metrics_next(subscriptions[i], BATCH_FOREVER, &metric), BATCH_ENDED);
         batch_metrics_unsubscribe(subscriptions[i]);
     }
-    harness_end(&harness);
 }
 
 static void *read_until_the_end(void *arg)
@@ -450,48 +374,38 @@ static void *read_until_the_end(void *arg)
     return NULL;
 }
 
-TEST(stop_ends_subscriptions_whose_readers_wait)
+HARNESS_TEST(stop_ends_subscriptions_whose_readers_wait, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
-    batch_subscription *subscription = subscribe(&harness);
+    batch_subscription *subscription = harness_subscribe(harness);
     pthread_t reader = thread_start(read_until_the_end, subscription);
-    harness_add(&harness, "k", 1);
-    harness_stop(&harness);
+    harness_add(harness, "k", 1);
+    harness_stop(harness);
     thread_join(reader);
     batch_metrics_unsubscribe(subscription);
-    harness_end(&harness);
 }
 
-TEST(subscribing_after_stop_gives_an_ended_subscription)
+HARNESS_TEST(subscribing_after_stop_gives_an_ended_subscription, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
-    harness_add(&harness, "k", 1);
-    harness_stop(&harness);
-    batch_subscription *subscription = subscribe(&harness);
+    harness_add(harness, "k", 1);
+    harness_stop(harness);
+    batch_subscription *subscription = harness_subscribe(harness);
     batch_metric metric;
     assert_int_equal(batch_metrics_next(subscription, BATCH_FOREVER, &metric), BATCH_ENDED);
-    harness_free(&harness);
+    harness_free(harness);
     assert_int_equal(batch_metrics_next(subscription, 0, &metric), BATCH_ENDED);
     batch_metrics_unsubscribe(subscription); /* after its processor is freed */
-    harness_destroy(&harness);
 }
 
-TEST(stats_add_up)
+HARNESS_TEST(stats_add_up, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
-    harness_add(&harness, "a", 1);
-    harness_add(&harness, "b", 1);
+    harness_add(harness, "a", 1);
+    harness_add(harness, "b", 1);
     struct job job;
-    job_init(&job, &harness, "a", 0);
-    assert_int_equal(job_run(&job), BATCH_OK);
-    harness_fault(&harness, BATCH_OK, BATCH_CONFLICT, 0, NULL);
-    job_init(&job, &harness, "a", 1);
-    assert_int_equal(job_run(&job), BATCH_CONFLICT);
-    harness_stop(&harness);
-    batch_stats stats = harness_stats(&harness);
+    assert_int_equal(job_call(&job, harness, "a", 0), BATCH_OK);
+    harness_fault(harness, BATCH_OK, BATCH_CONFLICT, 0, NULL);
+    assert_int_equal(job_call(&job, harness, "a", 1), BATCH_CONFLICT);
+    harness_stop(harness);
+    batch_stats stats = harness_stats(harness);
     assert_int_equal(stats.operations_accepted, 4);
     assert_int_equal(stats.operations_waiting, 0);
     assert_int_equal(stats.operations_completed[0], 3);
@@ -502,5 +416,4 @@ TEST(stats_add_up)
     assert_int_equal(stats.batch_operations.sum, 4);
     assert_int_equal(stats.load_group.sum, 4);
     assert_int_equal(stats.save_group.sum, 3);
-    harness_end(&harness);
 }

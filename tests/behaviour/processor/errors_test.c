@@ -83,9 +83,7 @@ enum { OUTCOMES = sizeof outcomes / sizeof outcomes[0] };
 static void check_outcomes(enum harness_kind kind, uint32_t sessions)
 {
     struct harness harness;
-    harness_init(&harness, kind);
-    harness.options.sessions = sessions;
-    harness_start(&harness);
+    harness_begin_with(&harness, kind, .sessions = sessions);
     for (int i = 0; i < OUTCOMES; i++) {
         struct job job;
         harness_fault(&harness, outcomes[i].returned, BATCH_OK, 0, NULL);
@@ -116,11 +114,9 @@ TEST(whatever_a_store_returns_becomes_one_of_four_outcomes)
 static void expect_message(int load_status, int save_status, const char *message)
 {
     struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
+    harness_begin(&harness, HARNESS_FUNCTIONS);
     harness_fault(&harness, load_status, save_status, -42, "the reason");
-    harness_start(&harness);
-    batch_subscription *subscription = NULL;
-    assert_int_equal(batch_metrics_subscribe(harness.processor, NULL, &subscription), BATCH_OK);
+    batch_subscription *subscription = harness_subscribe(&harness);
     struct job job;
     job_init(&job, &harness, "account-7", 1);
     int status = job_run(&job);
@@ -146,41 +142,30 @@ TEST(messages_have_stage_key_and_the_stores_code_and_text)
                    "outcome unknown, may or may not have saved key 'account-7': the reason");
 }
 
-TEST(failure_without_a_text_still_has_a_message)
+HARNESS_TEST(failure_without_a_text_still_has_a_message, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
-    harness_fault(&harness, BATCH_OK, BATCH_SAVE_FAILED, 0, NULL);
-    harness_start(&harness);
+    harness_fault(harness, BATCH_OK, BATCH_SAVE_FAILED, 0, NULL);
     struct job job;
-    job_init(&job, &harness, "k", 1);
-    assert_int_equal(job_run(&job), BATCH_SAVE_FAILED);
+    assert_int_equal(job_call(&job, harness, "k", 1), BATCH_SAVE_FAILED);
     assert_string_equal(job.result.message, "could not save key 'k'");
     assert_int_equal(job.result.store_code, 0);
-    harness_fault(&harness, BATCH_OK, BATCH_SAVE_FAILED, 9, NULL);
-    job_init(&job, &harness, "k", 1);
-    assert_int_equal(job_run(&job), BATCH_SAVE_FAILED);
+    harness_fault(harness, BATCH_OK, BATCH_SAVE_FAILED, 9, NULL);
+    assert_int_equal(job_call(&job, harness, "k", 1), BATCH_SAVE_FAILED);
     assert_string_equal(job.result.message, "could not save key 'k'");
     assert_int_equal(job.result.store_code, 9);
-    harness_end(&harness);
 }
 
-TEST(long_text_is_cut)
+HARNESS_TEST(long_text_is_cut, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
     char text[5000];
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = '\0';
-    harness_fault(&harness, BATCH_OK, BATCH_SAVE_FAILED, 1, text);
-    harness_start(&harness);
+    harness_fault(harness, BATCH_OK, BATCH_SAVE_FAILED, 1, text);
     struct job job;
-    job_init(&job, &harness, "k", 1);
-    assert_int_equal(job_run(&job), BATCH_SAVE_FAILED);
+    assert_int_equal(job_call(&job, harness, "k", 1), BATCH_SAVE_FAILED);
     const char *begin = "could not save key 'k': xxx";
     assert_memory_equal(job.result.message, begin, strlen(begin));
     assert_int_equal(strlen(job.result.message), BATCH_MESSAGE_SIZE - 1);
-    harness_end(&harness);
 }
 
 static void expect_key_shown(struct harness *harness, const void *key, size_t key_size,
@@ -194,34 +179,30 @@ static void expect_key_shown(struct harness *harness, const void *key, size_t ke
     assert_string_equal(job.result.message, message);
 }
 
-TEST(keys_are_shown_readably)
+HARNESS_TEST(keys_are_shown_readably, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
-    harness_fault(&harness, BATCH_OK, BATCH_SAVE_FAILED, 0, NULL);
-    harness_start(&harness);
-    expect_key_shown(&harness, NULL, 0, "");
-    expect_key_shown(&harness, "train 7 / Wrocław", 18, "train 7 / Wroc\\xc5\\x82aw");
-    expect_key_shown(&harness, "\0", 1, "\\x00");
-    expect_key_shown(&harness, "a\nb\x1b\x7f\xff", 6, "a\\x0ab\\x1b\\x7f\\xff");
-    expect_key_shown(&harness, "it's \\ %s %n", 12, "it\\x27s \\x5c %s %n");
+    harness_fault(harness, BATCH_OK, BATCH_SAVE_FAILED, 0, NULL);
+    expect_key_shown(harness, NULL, 0, "");
+    expect_key_shown(harness, "train 7 / Wrocław", 18, "train 7 / Wroc\\xc5\\x82aw");
+    expect_key_shown(harness, "\0", 1, "\\x00");
+    expect_key_shown(harness, "a\nb\x1b\x7f\xff", 6, "a\\x0ab\\x1b\\x7f\\xff");
+    expect_key_shown(harness, "it's \\ %s %n", 12, "it\\x27s \\x5c %s %n");
     const char *digits = "0123456789012345678901234567890123456789012345678901234567890";
     char cut[64];
     snprintf(cut, sizeof cut, "%.48s", digits);
-    expect_key_shown(&harness, digits, 48, cut);
+    expect_key_shown(harness, digits, 48, cut);
     char *longest = malloc(BATCH_KEY_SIZE_MAX);
     memset(longest, 'k', BATCH_KEY_SIZE_MAX);
     struct job job;
-    job_init_bytes(&job, &harness, longest, BATCH_KEY_SIZE_MAX, 1);
+    job_init_bytes(&job, harness, longest, BATCH_KEY_SIZE_MAX, 1);
     assert_int_equal(job_run(&job), BATCH_SAVE_FAILED);
     assert_non_null(strstr(job.result.message, "kkkk...'"));
     assert_in_range(strlen(job.result.message), 50, 100);
     memset(longest, 0xff, BATCH_KEY_SIZE_MAX); /* longer than a message when written out */
-    job_init_bytes(&job, &harness, longest, BATCH_KEY_SIZE_MAX, 1);
+    job_init_bytes(&job, harness, longest, BATCH_KEY_SIZE_MAX, 1);
     assert_int_equal(job_run(&job), BATCH_SAVE_FAILED);
     assert_non_null(strstr(job.result.message, "\\xff\\xff...'"));
     free(longest);
-    harness_end(&harness);
 }
 
 /* ---- Errors that belong to nobody ------------------------------------------------------------ */
@@ -243,36 +224,26 @@ static int refuse_to_save(batch_call *call, void *resource, void *arg)
     return BATCH_SAVE_FAILED;
 }
 
-TEST(error_of_a_load_that_went_well_is_not_reported_for_the_save)
+HARNESS_TEST_WITH(error_of_a_load_that_went_well_is_not_reported_for_the_save, HARNESS_FUNCTIONS,
+                  .load = load_with_a_warning, .save = refuse_to_save, .release = NULL)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
-    harness.options.load = load_with_a_warning;
-    harness.options.save = refuse_to_save;
-    harness.options.release = NULL;
-    harness_start(&harness);
     struct job job;
-    job_init(&job, &harness, "k", 1);
-    assert_int_equal(job_run(&job), BATCH_SAVE_FAILED);
+    assert_int_equal(job_call(&job, harness, "k", 1), BATCH_SAVE_FAILED);
     assert_string_equal(job.result.message, "could not save key 'k'");
     assert_int_equal(job.result.store_code, 0);
-    harness_end(&harness);
 }
 
-TEST(error_of_a_load_that_nobody_waits_for_is_freed)
+HARNESS_TEST(error_of_a_load_that_nobody_waits_for_is_freed, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
-    harness_fault(&harness, BATCH_LOAD_FAILED, BATCH_OK, 1, "nobody hears this");
-    harness_start(&harness);
-    gate_close(&harness.load_gate);
+    harness_fault(harness, BATCH_LOAD_FAILED, BATCH_OK, 1, "nobody hears this");
+    gate_close(&harness->load_gate);
     struct job job;
-    job_send(&job, &harness, "k", 1);
-    gate_await(&harness.load_gate, 1);
-    batch_cancel(harness.processor, &job.op);
+    job_send(&job, harness, "k", 1);
+    gate_await(&harness->load_gate, 1);
+    batch_cancel(harness->processor, &job.op);
     assert_int_equal(job_wait(&job), BATCH_CANCELED);
-    gate_open(&harness.load_gate);
-    harness_end(&harness); /* finds a leak */
+    gate_open(&harness->load_gate);
+    harness_end(harness); /* finds a leak */
 }
 
 /* ---- Codecs ---------------------------------------------------------------------------------- */
@@ -309,19 +280,16 @@ static void release(void *resource, void *arg)
 static void check_codec(int decode_status, int encode_status, int expected, int code,
                         const char *message, uint32_t releases)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_STORE);
     struct coding coding = {decode_status, encode_status, 0};
     batch_codec codec = {.size = sizeof codec,
                          .decode = decode,
                          .encode = encode,
                          .release = release,
                          .arg = &coding};
-    harness.options.codec = &codec;
-    harness_start(&harness);
+    struct harness harness;
+    harness_begin_with(&harness, HARNESS_STORE, .codec = &codec);
     struct job job;
-    job_init(&job, &harness, "k", 1);
-    assert_int_equal(job_run(&job), expected);
+    assert_int_equal(job_call(&job, &harness, "k", 1), expected);
     assert_int_equal(job.result.store_code, code);
     assert_string_equal(job.result.message, message);
     harness_stop(&harness);
@@ -339,15 +307,10 @@ TEST(codec_that_fails_fails_the_load_or_the_save)
                 "could not save key 'k': the codec could not encode the resource", 1);
 }
 
-TEST(stored_state_of_another_size_cannot_be_loaded_without_a_codec)
+HARNESS_TEST(stored_state_of_another_size_cannot_be_loaded_without_a_codec, HARNESS_STORE)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_STORE);
-    assert_int_equal(batch_memory_write(harness.wrapper.inner, "k", 1, "abc", 3), BATCH_OK);
-    harness_start(&harness);
+    assert_int_equal(batch_memory_write(harness->wrapper.inner, "k", 1, "abc", 3), BATCH_OK);
     struct job job;
-    job_init(&job, &harness, "k", 1);
-    assert_int_equal(job_run(&job), BATCH_LOAD_FAILED);
+    assert_int_equal(job_call(&job, harness, "k", 1), BATCH_LOAD_FAILED);
     assert_non_null(strstr(job.result.message, "has 3 bytes, but resource_size is 8"));
-    harness_end(&harness);
 }

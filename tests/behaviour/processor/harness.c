@@ -51,7 +51,7 @@ static int look_at(struct harness *harness, batch_call *call, bool is_save)
 
 /* ---- load and save functions ----------------------------------------------------------------- */
 
-static int load_function(batch_call *call, void *resource, void *arg)
+int harness_load(batch_call *call, void *resource, void *arg)
 {
     struct harness *harness = arg;
     enter(harness, false, 1);
@@ -67,7 +67,7 @@ static int load_function(batch_call *call, void *resource, void *arg)
     return status;
 }
 
-static int save_function(batch_call *call, void *resource, void *arg)
+int harness_save(batch_call *call, void *resource, void *arg)
 {
     struct harness *harness = arg;
     enter(harness, true, 1);
@@ -81,7 +81,7 @@ static int save_function(batch_call *call, void *resource, void *arg)
     return status;
 }
 
-static void release_function(void *resource, void *arg)
+void harness_release(void *resource, void *arg)
 {
     struct harness *harness = arg;
     (void)resource;
@@ -164,29 +164,39 @@ static void make_store(struct harness *harness)
     harness->wrapper.arg = harness;
 }
 
-void harness_init(struct harness *harness, enum harness_kind kind)
+/* The functions stay with HARNESS_FUNCTIONS, or if they are a test's. */
+static void set_functions(struct harness *harness, enum harness_kind kind)
+{
+    batch_options *options = &harness->options;
+    if (kind == HARNESS_FUNCTIONS && options->arg == NULL)
+        options->arg = harness;
+    if (kind == HARNESS_FUNCTIONS)
+        return;
+    options->load = options->load == harness_load ? NULL : options->load;
+    options->save = options->save == harness_save ? NULL : options->save;
+    options->release = options->release == harness_release ? NULL : options->release;
+}
+
+void harness_init_as(struct harness *harness, enum harness_kind kind, const batch_options *options)
 {
     memset(harness, 0, sizeof *harness);
     make_store(harness);
     gate_init(&harness->load_gate);
     gate_init(&harness->save_gate);
+    gate_init(&harness->run_gate);
     MUST(pthread_mutex_init(&harness->lock, NULL) == 0);
     MUST(pthread_cond_init(&harness->changed, NULL) == 0);
 
-    harness->options = (batch_options)BATCH_OPTIONS_INIT;
-    harness->options.sessions = 1;
-    harness->options.resource_size = sizeof(int64_t);
-    harness->options.window_ns = BATCH_WINDOW_NONE;
-    harness->options.deadline_ns = LONG_NS;
+    harness->options = *options;
     harness->options.allocator = allocator_functions(&harness->memory);
-    if (kind == HARNESS_STORE)
+    if (kind == HARNESS_STORE && options->store == NULL)
         harness->options.store = &harness->wrapper.store;
-    if (kind == HARNESS_FUNCTIONS) {
-        harness->options.load = load_function;
-        harness->options.save = save_function;
-        harness->options.release = release_function;
-        harness->options.arg = harness;
-    }
+    set_functions(harness, kind);
+}
+
+void harness_init(struct harness *harness, enum harness_kind kind)
+{
+    harness_init_as(harness, kind, &(batch_options){HARNESS_OPTIONS});
 }
 
 void harness_start(struct harness *harness)
@@ -197,10 +207,15 @@ void harness_start(struct harness *harness)
         fail_msg("start: %s: %s", batch_status_name(status), error.message);
 }
 
+void harness_begin_as(struct harness *harness, enum harness_kind kind, const batch_options *options)
+{
+    harness_init_as(harness, kind, options);
+    harness_start(harness);
+}
+
 void harness_begin(struct harness *harness, enum harness_kind kind)
 {
-    harness_init(harness, kind);
-    harness_start(harness);
+    harness_begin_as(harness, kind, &(batch_options){HARNESS_OPTIONS});
 }
 
 void harness_stop(struct harness *harness)
@@ -225,14 +240,20 @@ void harness_destroy(struct harness *harness)
     assert_int_equal(batch_store_close(harness->wrapper.inner), BATCH_OK);
     gate_destroy(&harness->load_gate);
     gate_destroy(&harness->save_gate);
+    gate_destroy(&harness->run_gate);
     pthread_cond_destroy(&harness->changed);
     pthread_mutex_destroy(&harness->lock);
+    harness->has_ended = true;
 }
 
 void harness_end(struct harness *harness)
 {
-    harness_stop(harness);
-    harness_free(harness);
+    if (harness->has_ended)
+        return;
+    if (harness->processor != NULL) {
+        harness_stop(harness);
+        harness_free(harness);
+    }
     harness_destroy(harness);
 }
 
@@ -272,11 +293,33 @@ int64_t harness_stored(struct harness *harness, const char *key)
     return number;
 }
 
+void harness_store(struct harness *harness, const char *key, int64_t number)
+{
+    assert_int_equal(
+        batch_memory_write(harness->wrapper.inner, key, strlen(key), &number, sizeof number),
+        BATCH_OK);
+}
+
 batch_stats harness_stats(struct harness *harness)
 {
     batch_stats stats = BATCH_STATS_INIT;
     assert_int_equal(batch_processor_stats(harness->processor, &stats), BATCH_OK);
     return stats;
+}
+
+batch_subscription *harness_subscribe(struct harness *harness)
+{
+    batch_subscription *subscription = NULL;
+    assert_int_equal(batch_metrics_subscribe(harness->processor, NULL, &subscription), BATCH_OK);
+    return subscription;
+}
+
+void harness_await_completed(struct harness *harness, uint32_t jobs)
+{
+    pthread_mutex_lock(&harness->lock);
+    while (harness->completed < jobs)
+        pthread_cond_wait(&harness->changed, &harness->lock);
+    pthread_mutex_unlock(&harness->lock);
 }
 
 /* ---- Jobs ------------------------------------------------------------------------------------ */
@@ -339,6 +382,13 @@ void job_init(struct job *job, struct harness *harness, const char *key, int64_t
     job_init_bytes(job, harness, key, strlen(key), add);
 }
 
+void job_init_number(struct job *job, struct harness *harness, int key, int64_t add)
+{
+    job_init_bytes(job, harness, job->number, 0, add);
+    snprintf(job->number, sizeof job->number, "%d", key);
+    job->op.key_size = strlen(job->number);
+}
+
 void job_submit(struct job *job)
 {
     assert_int_equal(batch_submit(job->harness->processor, &job->op), BATCH_OK);
@@ -366,6 +416,12 @@ int job_run(struct job *job)
     return batch_run(job->harness->processor, &job->op, &job->result);
 }
 
+int job_call(struct job *job, struct harness *harness, const char *key, int64_t add)
+{
+    job_init(job, harness, key, add);
+    return job_run(job);
+}
+
 bool job_is_complete(struct job *job)
 {
     pthread_mutex_lock(&job->harness->lock);
@@ -374,11 +430,32 @@ bool job_is_complete(struct job *job)
     return is_complete;
 }
 
+void jobs_send(struct job *jobs, size_t size, struct harness *harness, const char *key, int64_t add)
+{
+    for (size_t i = 0; i < size; i++)
+        job_send(&jobs[i], harness, key, add);
+}
+
+void jobs_submit_many(struct job *jobs, size_t size)
+{
+    batch_op **ops = calloc(size, sizeof(batch_op *));
+    MUST(ops != NULL);
+    for (size_t i = 0; i < size; i++)
+        ops[i] = &jobs[i].op;
+    assert_int_equal(batch_submit_many(jobs[0].harness->processor, ops, size), BATCH_OK);
+    free(ops); /* the array may be reused */
+}
+
+void jobs_wait(struct job *jobs, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
+}
+
 void harness_add(struct harness *harness, const char *key, int64_t add)
 {
     struct job job;
-    job_init(&job, harness, key, add);
-    job_submit(&job);
+    job_send(&job, harness, key, add);
     assert_int_equal(job_wait(&job), BATCH_OK);
 }
 

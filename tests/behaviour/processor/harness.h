@@ -49,6 +49,8 @@ struct harness {
     batch_processor *processor;
     struct gate load_gate; /* one pass for a group */
     struct gate save_gate;
+    struct gate run_gate; /* for a job's `gate` */
+    bool has_ended;
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -77,14 +79,50 @@ struct harness {
     char key[HARNESS_KEY_SHOWN]; /* of the latest call, cut */
 };
 
-/* Start a processor with these options: a window of NONE, a deadline of LONG_NS, one session, an
- * int64_t, one shard. */
-void harness_begin(struct harness *harness, enum harness_kind kind);
-/* The parts of it, for a test that changes the options in between. */
-void harness_init(struct harness *harness, enum harness_kind kind);
-void harness_start(struct harness *harness);
+/* A test with a processor, `harness`, that is started before it and ended after it. Operations on
+ * its stack must be complete when it returns, or it calls harness_end itself. */
+#define HARNESS_TEST(name, kind) HARNESS_TEST_WITH(name, kind, .shards = 0)
 
-/* Stop for ever, free, close the store; all memory must be back. */
+/* With options, as initializers: HARNESS_TEST_WITH(name, kind, .sessions = 2, .shards = 2). */
+#define HARNESS_TEST_WITH(name, kind, ...)                                                         \
+    static void name##_on(struct harness *harness);                                                \
+    TEST(name)                                                                                     \
+    {                                                                                              \
+        struct harness harness;                                                                    \
+        harness_begin_with(&harness, kind, __VA_ARGS__);                                           \
+        name##_on(&harness);                                                                       \
+        harness_end(&harness);                                                                     \
+    }                                                                                              \
+    static void name##_on(struct harness *harness)
+
+/* Start a processor with these options, unless others are given: a window of NONE, a deadline of
+ * LONG_NS, one session, an int64_t, one shard. */
+void harness_begin(struct harness *harness, enum harness_kind kind);
+#define harness_begin_with(harness, kind, ...)                                                     \
+    harness_begin_as(harness, kind, &(batch_options){HARNESS_OPTIONS, __VA_ARGS__})
+
+/* What is given comes after what it replaces. */
+#pragma GCC diagnostic ignored "-Woverride-init"
+#define HARNESS_OPTIONS                                                                            \
+    .size = sizeof(batch_options), .sessions = 1, .resource_size = sizeof(int64_t),                \
+    .window_ns = BATCH_WINDOW_NONE, .deadline_ns = LONG_NS, .load = harness_load,                  \
+    .save = harness_save, .release = harness_release
+
+/* The functions of HARNESS_FUNCTIONS. The other kinds leave them out. */
+int harness_load(batch_call *call, void *resource, void *arg);
+int harness_save(batch_call *call, void *resource, void *arg);
+void harness_release(void *resource, void *arg);
+
+/* The parts of it, for a test of what starting does. */
+void harness_init(struct harness *harness, enum harness_kind kind);
+#define harness_init_with(harness, kind, ...)                                                      \
+    harness_init_as(harness, kind, &(batch_options){HARNESS_OPTIONS, __VA_ARGS__})
+void harness_init_as(struct harness *harness, enum harness_kind kind, const batch_options *options);
+void harness_start(struct harness *harness);
+void harness_begin_as(struct harness *harness, enum harness_kind kind,
+                      const batch_options *options);
+
+/* Stop for ever, free, close the store; all memory must be back. Has no effect if it is ended. */
 void harness_end(struct harness *harness);
 /* The parts of it. */
 void harness_stop(struct harness *harness);
@@ -96,7 +134,10 @@ void harness_fault(struct harness *harness, int load_status, int save_status, in
 uint32_t harness_loads(struct harness *harness);
 uint32_t harness_saves(struct harness *harness);
 int64_t harness_stored(struct harness *harness, const char *key); /* 0 if nothing is */
+void harness_store(struct harness *harness, const char *key, int64_t number);
 batch_stats harness_stats(struct harness *harness);
+batch_subscription *harness_subscribe(struct harness *harness);
+void harness_await_completed(struct harness *harness, uint32_t jobs); /* so many in all */
 
 /* Until everything submitted before has gone through the worker (of a single shard), and its calls
  * to the store. What is complete, or waits for the store, is not waited for. */
@@ -111,6 +152,7 @@ struct job {
     void (*on_run)(struct job *job);
     void (*on_done)(struct job *job, const batch_result *result);
     void *arg;         /* for both */
+    char number[12];   /* the key of job_init_number */
     struct gate *gate; /* passed while running, after on_run; or NULL */
 
     /* Under the harness's lock. */
@@ -124,11 +166,19 @@ struct job {
 void job_init(struct job *job, struct harness *harness, const char *key, int64_t add);
 void job_init_bytes(struct job *job, struct harness *harness, const void *key, size_t key_size,
                     int64_t add);
+void job_init_number(struct job *job, struct harness *harness, int key, int64_t add); /* "7" */
 void job_submit(struct job *job); /* must be accepted */
 void job_send(struct job *job, struct harness *harness, const char *key, int64_t add); /* both */
 int job_wait(struct job *job); /* until it is complete; its status */
 int job_run(struct job *job);  /* batch_run; its status */
+int job_call(struct job *job, struct harness *harness, const char *key, int64_t add); /* anew */
 bool job_is_complete(struct job *job);
+
+/* Several of one key; in one call of batch_submit_many; and until all are complete, all OK. */
+void jobs_send(struct job *jobs, size_t size, struct harness *harness, const char *key,
+               int64_t add);
+void jobs_submit_many(struct job *jobs, size_t size);
+void jobs_wait(struct job *jobs, size_t size);
 
 /* Submit and wait for one that adds; must go well. */
 void harness_add(struct harness *harness, const char *key, int64_t add);

@@ -44,16 +44,12 @@ TEST(calls_may_be_finished_later_from_another_thread)
             struct late_memory memory;
             late_open(&memory);
             struct harness harness;
-            harness_init(&harness, HARNESS_STORE);
-            harness.options.store = &memory.late.wrapper.store;
-            harness.options.sessions = sessions;
-            harness.options.shards = shards;
-            harness_start(&harness);
+            harness_begin_with(&harness, HARNESS_STORE, .store = &memory.late.wrapper.store,
+                               .sessions = sessions, .shards = shards);
             struct job *jobs = calloc(JOBS, sizeof *jobs);
-            char(*keys)[8] = calloc(JOBS, sizeof *keys);
             for (int i = 0; i < JOBS; i++) {
-                snprintf(keys[i], sizeof keys[i], "%d", i % 100);
-                job_send(&jobs[i], &harness, keys[i], 1);
+                job_init_number(&jobs[i], &harness, i % 100, 1);
+                job_submit(&jobs[i]);
             }
             for (int i = 0; i < JOBS; i++) {
                 assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
@@ -61,7 +57,6 @@ TEST(calls_may_be_finished_later_from_another_thread)
             }
             harness_end(&harness);
             late_close(&memory);
-            free(keys);
             free(jobs);
         }
     }
@@ -73,10 +68,7 @@ TEST(worker_goes_on_while_a_late_store_has_its_calls)
     late_open(&memory);
     late_store_hold(&memory.late, true);
     struct harness harness;
-    harness_init(&harness, HARNESS_STORE);
-    harness.options.store = &memory.late.wrapper.store;
-    harness.options.sessions = 0;
-    harness_start(&harness);
+    harness_begin_with(&harness, HARNESS_STORE, .store = &memory.late.wrapper.store, .sessions = 0);
     struct job held, canceled;
     job_init(&held, &harness, "a", 1);
     job_init(&canceled, &harness, "b", 1);
@@ -99,10 +91,8 @@ TEST(stop_waits_for_a_late_store)
         late_open(&memory);
         late_store_hold(&memory.late, true);
         struct harness harness;
-        harness_init(&harness, HARNESS_STORE);
-        harness.options.store = &memory.late.wrapper.store;
-        harness.options.sessions = sessions;
-        harness_start(&harness);
+        harness_begin_with(&harness, HARNESS_STORE, .store = &memory.late.wrapper.store,
+                           .sessions = sessions);
         struct job job;
         job_send(&job, &harness, "k", 1);
         late_store_await(&memory.late, 1);
@@ -123,10 +113,8 @@ TEST(processor_may_be_freed_as_soon_as_a_late_store_has_finished)
     late_open(&memory);
     for (int i = 0; i < 1500; i++) {
         struct harness harness;
-        harness_init(&harness, HARNESS_STORE);
-        harness.options.store = &memory.late.wrapper.store;
-        harness.options.sessions = 0;
-        harness_start(&harness);
+        harness_begin_with(&harness, HARNESS_STORE, .store = &memory.late.wrapper.store,
+                           .sessions = 0);
         struct job job;
         job_send(&job, &harness, "k", 1);
         harness_end(&harness);

@@ -5,7 +5,7 @@
 
 enum { JOBS = 40, TOO_MANY = 2000 };
 
-struct story {
+struct scenario {
     struct harness harness;
     struct job jobs[JOBS];
     char keys[JOBS][64];
@@ -13,10 +13,10 @@ struct story {
     bool is_accepted[JOBS];
 };
 
-static void name_keys(struct story *story)
+static void name_keys(struct scenario *scenario)
 {
     for (int i = 0; i < JOBS; i++) /* every other one too long to be stored inline */
-        snprintf(story->keys[i], sizeof story->keys[i], i % 2 == 0 ? "%d" : "%050d", i);
+        snprintf(scenario->keys[i], sizeof scenario->keys[i], i % 2 == 0 ? "%d" : "%050d", i);
 }
 
 static bool is_clean(int status)
@@ -25,61 +25,62 @@ static bool is_clean(int status)
 }
 
 /* Start, or see that it failed cleanly. */
-static bool begin(struct story *story)
+static bool begin(struct scenario *scenario)
 {
     batch_result error;
     memset(&error, 0, sizeof error);
-    int status = batch_processor_start(&story->harness.processor, &story->harness.options, &error);
+    int status =
+        batch_processor_start(&scenario->harness.processor, &scenario->harness.options, &error);
     assert_true(is_clean(status));
     if (status == BATCH_OK)
         return true;
     assert_int_equal(error.status, status);
     assert_true(error.message[0] != '\0');
-    assert_null(story->harness.processor);
+    assert_null(scenario->harness.processor);
     return false;
 }
 
-static void submit_all(struct story *story)
+static void submit_all(struct scenario *scenario)
 {
-    struct harness *harness = &story->harness;
+    struct harness *harness = &scenario->harness;
     for (int i = 0; i < JOBS; i++) {
-        job_init(&story->jobs[i], harness, story->keys[i], 1);
-        story->ops[i] = &story->jobs[i].op;
-        story->is_accepted[i] = true;
+        job_init(&scenario->jobs[i], harness, scenario->keys[i], 1);
+        scenario->ops[i] = &scenario->jobs[i].op;
+        scenario->is_accepted[i] = true;
     }
     for (int i = 0; i < JOBS / 2; i++) {
-        int status = batch_submit(harness->processor, story->ops[i]);
+        int status = batch_submit(harness->processor, scenario->ops[i]);
         assert_int_equal(status, BATCH_OK); /* submit itself allocates nothing */
     }
-    assert_int_equal(batch_submit_many(harness->processor, story->ops + JOBS / 2, JOBS / 2),
+    assert_int_equal(batch_submit_many(harness->processor, scenario->ops + JOBS / 2, JOBS / 2),
                      BATCH_OK);
-    batch_cancel(harness->processor, story->ops[JOBS - 1]);
+    batch_cancel(harness->processor, scenario->ops[JOBS - 1]);
 }
 
-static void watch(struct story *story, batch_subscription **ret_subscription)
+static void watch(struct scenario *scenario, batch_subscription **ret_subscription)
 {
     *ret_subscription = NULL;
-    int status = batch_metrics_subscribe(story->harness.processor, NULL, ret_subscription);
+    int status = batch_metrics_subscribe(scenario->harness.processor, NULL, ret_subscription);
     assert_true(is_clean(status));
     assert_int_equal(status == BATCH_OK, *ret_subscription != NULL);
 }
 
-static void check_answers(struct story *story)
+static void check_results(struct scenario *scenario)
 {
     int64_t stored = 0;
     uint32_t ok = 0;
     for (int i = 0; i < JOBS; i++) {
-        struct job *job = &story->jobs[i];
+        struct job *job = &scenario->jobs[i];
         assert_int_equal(job->completions, 1);
         int status = job->result.status;
         assert_true(is_clean(status) || status == BATCH_CANCELED || status == BATCH_LOAD_FAILED ||
                     status == BATCH_SAVE_FAILED);
         ok += status == BATCH_OK;
-        stored += harness_stored(&story->harness, story->keys[i]);
+        stored += harness_stored(&scenario->harness, scenario->keys[i]);
         if (status == BATCH_NO_MEMORY)
             assert_int_equal(job->runs, 0);
     }
-    if (story->harness.options.resource_size > 0)
+    if (scenario->harness.options.resource_size > 0)
         assert_int_equal(stored, ok);
 }
 
@@ -87,9 +88,9 @@ static void check_answers(struct story *story)
 static bool run_scenario(enum harness_kind kind, uint32_t sessions, uint64_t fail_at,
                          bool fails_from_there)
 {
-    struct story *story = calloc(1, sizeof *story);
-    struct harness *harness = &story->harness;
-    name_keys(story);
+    struct scenario *scenario = calloc(1, sizeof *scenario);
+    struct harness *harness = &scenario->harness;
+    name_keys(scenario);
     harness_init(harness, kind);
     harness->options.sessions = sessions;
     harness->options.shards = 2;
@@ -97,15 +98,15 @@ static bool run_scenario(enum harness_kind kind, uint32_t sessions, uint64_t fai
     harness_fault(harness, BATCH_OK, BATCH_SAVE_FAILED, 9, "the disk is full");
     harness->memory.fail_at = fail_at;
     harness->memory.fails_from_there = fails_from_there;
-    if (begin(story)) {
+    if (begin(scenario)) {
         batch_subscription *subscription;
-        watch(story, &subscription);
-        submit_all(story);
+        watch(scenario, &subscription);
+        submit_all(scenario);
         for (int i = 0; i < JOBS; i++)
-            job_wait(&story->jobs[i]);
+            job_wait(&scenario->jobs[i]);
         harness->memory.fails_from_there = false; /* memory comes back */
         harness_fault(harness, BATCH_OK, BATCH_OK, 0, NULL);
-        check_answers(story);
+        check_results(scenario);
         struct job again;
         job_init(&again, harness, "again", 1);
         int status = job_run(&again);
@@ -116,7 +117,7 @@ static bool run_scenario(enum harness_kind kind, uint32_t sessions, uint64_t fai
     }
     bool is_clean_pass = harness->memory.taken < fail_at;
     harness_destroy(harness); /* finds leaks */
-    free(story);
+    free(scenario);
     return is_clean_pass;
 }
 
@@ -144,16 +145,12 @@ TEST(all_allocations_from_any_one_on_may_fail)
     sweep(HARNESS_STORE, 0, true);
 }
 
-TEST(operation_refused_for_memory_fails_and_the_next_may_succeed)
+HARNESS_TEST(operation_refused_for_memory_fails_and_the_next_may_succeed, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
-    harness.memory.fail_at = harness.memory.taken + 1;
+    harness->memory.fail_at = harness->memory.taken + 1;
     struct job job;
-    job_init(&job, &harness, "k", 1);
-    assert_int_equal(job_run(&job), BATCH_NO_MEMORY);
+    assert_int_equal(job_call(&job, harness, "k", 1), BATCH_NO_MEMORY);
     assert_string_equal(job.result.message, batch_status_text(BATCH_NO_MEMORY));
-    assert_int_equal(harness_loads(&harness), 0);
+    assert_int_equal(harness_loads(harness), 0);
     assert_int_equal(job_run(&job), BATCH_OK);
-    harness_end(&harness);
 }

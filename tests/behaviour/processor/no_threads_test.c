@@ -87,16 +87,13 @@ TEST(refused_lock_fails_the_start_and_undoes_it)
     }
 }
 
-TEST(blocking_run_that_cannot_make_its_lock_is_refused)
+HARNESS_TEST(blocking_run_that_cannot_make_its_lock_is_refused, HARNESS_STORE)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_STORE);
     struct job job;
-    job_init(&job, &harness, "k", 1);
+    job_init(&job, harness, "k", 1);
     conditions_until = 1;
     int status = job_run(&job);
     assert_int_equal(conditions_until, 0);
     assert_true(status == BATCH_NO_MEMORY || status == BATCH_SYSTEM);
     assert_int_equal(job_run(&job), BATCH_OK);
-    harness_end(&harness);
 }

@@ -202,53 +202,34 @@ TEST(session_that_cannot_be_opened_fails_the_start_and_closes_the_others)
     harness_destroy(&harness);
 }
 
-TEST(each_session_thread_has_a_session_and_each_worker_without_them)
+HARNESS_TEST_WITH(each_session_thread_has_a_session, HARNESS_STORE, .sessions = 5, .shards = 2)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_STORE);
-    harness.options.sessions = 5;
-    harness.options.shards = 2;
-    harness_start(&harness);
-    assert_int_equal(harness.sessions_opened, 5);
-    harness_stop(&harness);
-    harness_end(&harness);
-
-    harness_init(&harness, HARNESS_STORE);
-    harness.options.sessions = 0;
-    harness.options.shards = 3;
-    harness_start(&harness);
-    assert_int_equal(harness.sessions_opened, 3);
-    harness_end(&harness);
+    assert_int_equal(harness->sessions_opened, 5);
 }
 
-TEST(the_most_shards_work)
+HARNESS_TEST_WITH(each_worker_without_sessions_has_one, HARNESS_STORE, .sessions = 0, .shards = 3)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
-    harness.options.sessions = 0;
-    harness.options.shards = 256;
-    harness_start(&harness);
+    assert_int_equal(harness->sessions_opened, 3);
+}
+
+HARNESS_TEST_WITH(the_most_shards_work, HARNESS_FUNCTIONS, .sessions = 0, .shards = 256)
+{
     enum { KEYS = 1000 };
     struct job *jobs = calloc(KEYS, sizeof *jobs);
-    char(*keys)[8] = calloc(KEYS, sizeof *keys);
     for (int i = 0; i < KEYS; i++) {
-        snprintf(keys[i], sizeof keys[i], "%d", i);
-        job_send(&jobs[i], &harness, keys[i], 1);
+        job_init_number(&jobs[i], harness, i, 1);
+        job_submit(&jobs[i]);
     }
-    for (int i = 0; i < KEYS; i++)
-        assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
-    harness_end(&harness);
-    free(keys);
+    jobs_wait(jobs, KEYS);
+    harness_end(harness);
     free(jobs);
 }
 
 TEST(options_may_be_gone_after_the_start)
 {
     struct harness harness;
-    harness_init(&harness, HARNESS_STORE);
     batch_codec codec = {.size = sizeof codec, .decode = decode, .encode = encode};
-    harness.options.codec = &codec;
-    harness_start(&harness);
+    harness_begin_with(&harness, HARNESS_STORE, .codec = &codec);
     memset(&harness.options, 0xff, sizeof harness.options);
     memset(&codec, 0xff, sizeof codec);
     harness_add(&harness, "k", 1);

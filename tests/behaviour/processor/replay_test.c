@@ -24,16 +24,11 @@ static void somebody_else_adds_once(struct job *job)
         somebody_else_adds(job);
 }
 
-TEST(a_conflict_is_replayed_on_what_is_stored)
+HARNESS_TEST_WITH(a_conflict_is_replayed_on_what_is_stored, HARNESS_STORE, .replays_max = 2)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_STORE);
-    harness.options.replays_max = 2;
-    harness_start(&harness);
-    batch_subscription *subscription = NULL;
-    assert_int_equal(batch_metrics_subscribe(harness.processor, NULL, &subscription), BATCH_OK);
+    batch_subscription *subscription = harness_subscribe(harness);
     struct job job;
-    job_init(&job, &harness, "key", 1);
+    job_init(&job, harness, "key", 1);
     job.on_run = somebody_else_adds_once;
     job_submit(&job);
     assert_int_equal(job_wait(&job), BATCH_OK);
@@ -43,7 +38,7 @@ TEST(a_conflict_is_replayed_on_what_is_stored)
     assert_true(job.result.changed);
     assert_string_equal(job.result.message, "done");
     assert_int_equal(job.result.store_code, 0);
-    assert_int_equal(harness_stored(&harness, "key"), OTHERS + 1);
+    assert_int_equal(harness_stored(harness, "key"), OTHERS + 1);
     batch_metric metric;
     assert_int_equal(batch_metrics_next(subscription, BATCH_FOREVER, &metric), BATCH_OK);
     assert_int_equal(metric.replays, 1);
@@ -51,41 +46,36 @@ TEST(a_conflict_is_replayed_on_what_is_stored)
     assert_int_equal(metric.operations_ok, 1);
     assert_int_equal(metric.store_code, 0);
     batch_metrics_unsubscribe(subscription);
-    assert_int_equal(harness_stats(&harness).replays, 1);
-    harness_end(&harness);
+    assert_int_equal(harness_stats(harness).replays, 1);
+    harness_end(harness);
 }
 
-TEST(a_conflict_that_does_not_end_is_reported_with_its_reason)
+HARNESS_TEST_WITH(a_conflict_that_does_not_end_is_reported_with_its_reason, HARNESS_STORE,
+                  .replays_max = 3)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_STORE);
-    harness.options.replays_max = 3;
-    harness_start(&harness);
     struct job job;
-    job_init(&job, &harness, "key", 1);
+    job_init(&job, harness, "key", 1);
     job.on_run = somebody_else_adds;
     job_submit(&job);
     assert_int_equal(job_wait(&job), BATCH_CONFLICT);
     assert_int_equal(job.runs, 4);
-    assert_int_equal(harness_stored(&harness, "key"), 4 * OTHERS);
+    assert_int_equal(harness_stored(harness, "key"), 4 * OTHERS);
     assert_non_null(strstr(job.result.message, "another writer saved meanwhile"));
-    harness_settle(&harness); /* what is complete is counted a moment later */
-    assert_int_equal(harness_stats(&harness).replays, 3);
-    harness_end(&harness);
+    harness_settle(harness); /* what is complete is counted a moment later */
+    assert_int_equal(harness_stats(harness).replays, 3);
+    harness_end(harness);
 }
 
-TEST(without_the_option_nothing_runs_again)
+HARNESS_TEST(without_the_option_nothing_runs_again, HARNESS_STORE)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_STORE);
     struct job job;
-    job_init(&job, &harness, "key", 1);
+    job_init(&job, harness, "key", 1);
     job.on_run = somebody_else_adds_once;
     job_submit(&job);
     assert_int_equal(job_wait(&job), BATCH_CONFLICT);
     assert_int_equal(job.runs, 1);
-    assert_int_equal(harness_stored(&harness, "key"), OTHERS);
-    harness_end(&harness);
+    assert_int_equal(harness_stored(harness, "key"), OTHERS);
+    harness_end(harness);
 }
 
 static void cancel_itself(struct job *job)
@@ -94,46 +84,37 @@ static void cancel_itself(struct job *job)
     batch_cancel(job->harness->processor, &job->op);
 }
 
-TEST(the_canceled_leave_a_replay)
+HARNESS_TEST_WITH(the_canceled_leave_a_replay, HARNESS_STORE, .replays_max = 2)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_STORE);
-    harness.options.replays_max = 2;
-    harness_start(&harness);
-    gate_close(&harness.load_gate);
+    gate_close(&harness->load_gate);
     struct job leaves, stays;
-    job_init(&leaves, &harness, "key", 10);
-    job_init(&stays, &harness, "key", 1);
+    job_init(&leaves, harness, "key", 10);
+    job_init(&stays, harness, "key", 1);
     leaves.on_run = cancel_itself;
     job_submit(&leaves);
     job_submit(&stays);
-    harness_settle(&harness);
-    gate_open(&harness.load_gate);
+    harness_settle(harness);
+    gate_open(&harness->load_gate);
     assert_int_equal(job_wait(&leaves), BATCH_CANCELED);
     assert_false(leaves.result.changed);
     assert_int_equal(job_wait(&stays), BATCH_OK);
     assert_int_equal(stays.result.batch_operations, 1);
-    assert_int_equal(harness_stored(&harness, "key"), OTHERS + 1);
-    harness_end(&harness);
+    assert_int_equal(harness_stored(harness, "key"), OTHERS + 1);
+    harness_end(harness);
 }
 
 /* ---- Kept resources -------------------------------------------------------------------------- */
 
-TEST(a_cached_resource_is_not_loaded_again)
+HARNESS_TEST_WITH(a_cached_resource_is_not_loaded_again, HARNESS_STORE, .resource_cache_max = 10)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_STORE);
-    harness.options.resource_cache_max = 10;
-    harness_start(&harness);
-    batch_subscription *subscription = NULL;
-    assert_int_equal(batch_metrics_subscribe(harness.processor, NULL, &subscription), BATCH_OK);
+    batch_subscription *subscription = harness_subscribe(harness);
     for (int i = 0; i < 5; i++)
-        harness_add(&harness, "key", 1);
-    assert_int_equal(harness_loads(&harness), 1);
-    assert_int_equal(harness_saves(&harness), 5);
-    assert_int_equal(harness_stored(&harness, "key"), 5);
-    harness_settle(&harness);
-    assert_int_equal(harness_stats(&harness).loads_skipped, 4);
+        harness_add(harness, "key", 1);
+    assert_int_equal(harness_loads(harness), 1);
+    assert_int_equal(harness_saves(harness), 5);
+    assert_int_equal(harness_stored(harness, "key"), 5);
+    harness_settle(harness);
+    assert_int_equal(harness_stats(harness).loads_skipped, 4);
     for (int i = 0; i < 5; i++) {
         batch_metric metric;
         assert_int_equal(batch_metrics_next(subscription, BATCH_FOREVER, &metric), BATCH_OK);
@@ -141,35 +122,29 @@ TEST(a_cached_resource_is_not_loaded_again)
         assert_true(i == 0 || metric.load_ns == 0);
     }
     batch_metrics_unsubscribe(subscription);
-    harness_end(&harness);
 }
 
-TEST(what_is_read_is_never_older_than_what_is_stored)
+HARNESS_TEST_WITH(what_is_read_is_never_older_than_what_is_stored, HARNESS_STORE,
+                  .resource_cache_max = 10)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_STORE);
-    harness.options.resource_cache_max = 10;
-    harness_start(&harness);
-    harness_add(&harness, "key", 1);
+    harness_add(harness, "key", 1);
     int64_t number = 500;
-    assert_int_equal(batch_memory_write(harness.wrapper.inner, "key", 3, &number, sizeof number),
+    assert_int_equal(batch_memory_write(harness->wrapper.inner, "key", 3, &number, sizeof number),
                      BATCH_OK);
     struct job read;
-    job_send(&read, &harness, "key", 0);
+    job_send(&read, harness, "key", 0);
     assert_int_equal(job_wait(&read), BATCH_OK);
     assert_int_equal(read.seen, 500);
-    assert_int_equal(harness_loads(&harness), 2);
-    harness_end(&harness);
+    assert_int_equal(harness_loads(harness), 2);
+    harness_end(harness);
 }
 
 TEST(a_stale_resource_is_a_conflict_and_then_forgotten)
 {
     for (uint32_t replays_max = 0; replays_max < 2; replays_max++) {
         struct harness harness;
-        harness_init(&harness, HARNESS_STORE);
-        harness.options.resource_cache_max = 10;
-        harness.options.replays_max = replays_max;
-        harness_start(&harness);
+        harness_begin_with(&harness, HARNESS_STORE, .resource_cache_max = 10,
+                           .replays_max = replays_max);
         harness_add(&harness, "key", 1);
         int64_t number = 500;
         assert_int_equal(
@@ -188,9 +163,7 @@ TEST(after_a_failure_it_is_loaded_again)
     static const int outcomes[] = {BATCH_SAVE_FAILED, BATCH_UNKNOWN};
     for (size_t i = 0; i < 2; i++) {
         struct harness harness;
-        harness_init(&harness, HARNESS_STORE);
-        harness.options.resource_cache_max = 10;
-        harness_start(&harness);
+        harness_begin_with(&harness, HARNESS_STORE, .resource_cache_max = 10);
         harness_add(&harness, "key", 1);
         harness_fault(&harness, BATCH_OK, outcomes[i], 0, NULL);
         struct job job;
@@ -204,17 +177,12 @@ TEST(after_a_failure_it_is_loaded_again)
     }
 }
 
-TEST(no_more_are_cached_than_asked_for)
+HARNESS_TEST_WITH(no_more_are_cached_than_asked_for, HARNESS_STORE, .resource_cache_max = 2)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_STORE);
-    harness.options.resource_cache_max = 2;
-    harness_start(&harness);
     static const char *const keys[] = {"a", "b", "c", "a", "c", "a"};
     for (size_t i = 0; i < 6; i++)
-        harness_add(&harness, keys[i], 1);
-    assert_int_equal(harness_loads(&harness), 4); /* "a" was forgotten for "c", and loaded again */
-    harness_end(&harness);
+        harness_add(harness, keys[i], 1);
+    assert_int_equal(harness_loads(harness), 4); /* "a" was forgotten for "c", and loaded again */
 }
 
 TEST(nothing_is_cached_where_nobody_checks_versions)
@@ -256,24 +224,16 @@ static int asked_for_too_much(struct harness *harness)
     return status;
 }
 
-TEST(what_cannot_begin_in_time_is_busy_at_once)
+HARNESS_TEST_WITH(what_cannot_begin_in_time_is_busy_at_once, HARNESS_STORE, .refuse_early = true)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_STORE);
-    harness.options.refuse_early = true;
-    harness_start(&harness);
     /* If this machine stands still for 100 ms it expires after all; not so every time. */
     int status = BATCH_EXPIRED;
     for (int i = 0; i < 100 && status == BATCH_EXPIRED; i++)
-        status = asked_for_too_much(&harness);
+        status = asked_for_too_much(harness);
     assert_int_equal(status, BATCH_BUSY);
-    harness_end(&harness);
 }
 
-TEST(by_default_the_library_waits_until_it_expires)
+HARNESS_TEST(by_default_the_library_waits_until_it_expires, HARNESS_STORE)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_STORE);
-    assert_int_equal(asked_for_too_much(&harness), BATCH_EXPIRED);
-    harness_end(&harness);
+    assert_int_equal(asked_for_too_much(harness), BATCH_EXPIRED);
 }

@@ -7,44 +7,25 @@
 
 enum { KEYS = 12 };
 
-/* Jobs on keys "0", "1", … that add 1, submitted. */
-struct many {
-    struct job jobs[KEYS];
-    char keys[KEYS][8];
-};
-
-static void many_submit(struct many *many, struct harness *harness, int count)
-{
-    for (int i = 0; i < count; i++) {
-        snprintf(many->keys[i], sizeof many->keys[i], "%d", i);
-        job_init(&many->jobs[i], harness, many->keys[i], 1);
-        job_submit(&many->jobs[i]);
-    }
-}
-
 TEST(loads_that_hang_hold_up_no_save)
 {
     for (uint32_t sessions = 2; sessions <= 4; sessions++) {
         struct harness harness;
-        harness_init(&harness, HARNESS_STORE);
-        harness.options.sessions = sessions;
-        harness.options.group_max = 1;
-        harness.options.window_ns = LONG_NS;
-        harness.options.ops_max = 2; /* the second operation ends the batch */
-        harness_start(&harness);
-        struct job first, second;
-        struct gate running;
-        gate_init_closed(&running);
+        /* The second operation ends a batch. */
+        harness_begin_with(&harness, HARNESS_STORE, .sessions = sessions, .group_max = 1,
+                           .window_ns = LONG_NS, .ops_max = 2);
+        struct job first, second, many[KEYS];
+        gate_close(&harness.run_gate);
         job_init(&first, &harness, "open", 1);
         job_init(&second, &harness, "open", 1);
-        first.gate = &running;
+        first.gate = &harness.run_gate;
         job_submit(&first);
-        gate_await(&running, 1); /* so it has been loaded */
-        gate_open(&running);
+        gate_await(&harness.run_gate, 1); /* so it has been loaded */
+        gate_open(&harness.run_gate);
         gate_close(&harness.load_gate);
-        struct many *many = malloc(sizeof *many);
-        assert_non_null(many);
-        many_submit(many, &harness, KEYS);
+        for (int i = 0; i < KEYS; i++)
+            job_init_number(&many[i], &harness, i, 1);
+        jobs_submit_many(many, KEYS);
         gate_await(&harness.load_gate, sessions - 1);
         harness_settle(&harness);
         batch_stats stats = harness_stats(&harness);
@@ -57,11 +38,8 @@ TEST(loads_that_hang_hold_up_no_save)
         assert_int_equal(harness_stored(&harness, "open"), 2);
         gate_open(&harness.load_gate);
         harness_stop(&harness);
-        for (int i = 0; i < KEYS; i++)
-            assert_int_equal(job_wait(&many->jobs[i]), BATCH_OK);
+        jobs_wait(many, KEYS);
         harness_end(&harness);
-        gate_destroy(&running);
-        free(many);
     }
 }
 
@@ -72,35 +50,28 @@ TEST(saves_that_hang_hold_up_no_load)
     for (uint32_t saves_max = 0; saves_max <= 2; saves_max++) {
         for (uint32_t sessions = 2; sessions <= 5; sessions++) {
             struct harness harness;
-            harness_init(&harness, HARNESS_STORE);
+            harness_init_with(&harness, HARNESS_STORE, .sessions = sessions, .window_ns = 1 * MS,
+                              .group_max = saves_max == 0 ? 1 : 4096);
             harness.wrapper.store.saves_max = saves_max;
-            harness.options.sessions = sessions;
-            harness.options.window_ns = 1 * MS;
-            harness.options.group_max = saves_max == 0 ? 1 : 4096;
             harness_start(&harness);
             uint32_t hanging = saves_max == 0 || saves_max >= sessions ? sessions - 1 : saves_max;
-            struct many *many = malloc(sizeof *many);
-            assert_non_null(many);
+            struct job read, many[KEYS];
             gate_close(&harness.save_gate);
             for (int i = 0; i < KEYS; i++) { /* one by one, each in a group of its own */
-                snprintf(many->keys[i], sizeof many->keys[i], "%d", i);
-                job_send(&many->jobs[i], &harness, many->keys[i], 1);
+                job_init_number(&many[i], &harness, i, 1);
+                job_submit(&many[i]);
                 gate_await(&harness.save_gate, i + 1 < (int)hanging ? (unsigned)i + 1 : hanging);
             }
-            struct job read;
-            job_init(&read, &harness, "read", 0);
-            assert_int_equal(job_run(&read), BATCH_OK);
+            assert_int_equal(job_call(&read, &harness, "read", 0), BATCH_OK);
             assert_int_equal(harness.save_gate.waiting, hanging);
             while (harness_stats(&harness).saves_queued < KEYS - hanging) /* windows must end */
                 sched_yield();
 
             gate_open(&harness.save_gate);
-            for (int i = 0; i < KEYS; i++)
-                assert_int_equal(job_wait(&many->jobs[i]), BATCH_OK);
+            jobs_wait(many, KEYS);
             assert_int_equal(harness.saves, KEYS);
             assert_int_equal(harness.save_groups, saves_max == 0 ? KEYS : hanging + 1);
             harness_end(&harness);
-            free(many);
         }
     }
 }
@@ -252,29 +223,24 @@ TEST(a_group_that_hung_is_divided)
 
 /* ---- A hot key ------------------------------------------------------------------------------- */
 
-TEST(a_key_that_is_stuck_leaves_room_to_the_others)
+enum { ROOM = 100 };
+
+HARNESS_TEST_WITH(a_key_that_is_stuck_leaves_room_to_the_others, HARNESS_STORE, .sessions = 3,
+                  .ops_waiting_max = ROOM)
 {
-    enum { ROOM = 100 };
-    struct harness harness;
-    harness_init(&harness, HARNESS_STORE);
-    harness.options.sessions = 3;
-    harness.options.ops_waiting_max = ROOM;
-    harness_start(&harness);
-    gate_close(&harness.load_gate);
+    gate_close(&harness->load_gate);
     struct job stuck[ROOM];
-    for (int i = 0; i < ROOM; i++) {
-        job_send(&stuck[i], &harness, "stuck", 1);
-    }
-    gate_await(&harness.load_gate, 1);
-    harness_settle(&harness);
+    jobs_send(stuck, ROOM, harness, "stuck", 1);
+    gate_await(&harness->load_gate, 1);
+    harness_settle(harness);
     struct job other;
-    job_send(&other, &harness, "other", 1);
-    gate_await(&harness.load_gate, 2);
-    gate_open(&harness.load_gate);
+    job_send(&other, harness, "other", 1);
+    gate_await(&harness->load_gate, 2);
+    gate_open(&harness->load_gate);
     assert_int_equal(job_wait(&other), BATCH_OK);
     int busy = 0;
     for (int i = 0; i < ROOM; i++)
         busy += job_wait(&stuck[i]) == BATCH_BUSY;
     assert_int_equal(busy, ROOM - (ROOM / 2 + 1));
-    harness_end(&harness);
+    harness_end(harness);
 }

@@ -126,9 +126,7 @@ TEST(codec_of_an_older_version_works)
     } given = {.codec = {sizeof given.codec, decode, encode, NULL, NULL}};
     memset(given.behind, 0xff, sizeof given.behind);
     struct harness harness;
-    harness_init(&harness, HARNESS_STORE);
-    harness.options.codec = (batch_codec *)(void *)&given;
-    harness_start(&harness);
+    harness_begin_with(&harness, HARNESS_STORE, .codec = (batch_codec *)(void *)&given);
     harness_add(&harness, "k", 1);
     harness_add(&harness, "k", 1);
     harness_stop(&harness);
@@ -148,9 +146,7 @@ TEST(codec_of_a_newer_version_works_if_nothing_new_is_set)
         uint64_t later;
     } codec = {.known = {.size = sizeof codec, .decode = decode, .encode = encode}};
     struct harness harness;
-    harness_init(&harness, HARNESS_STORE);
-    harness.options.codec = &codec.known;
-    harness_start(&harness);
+    harness_begin_with(&harness, HARNESS_STORE, .codec = &codec.known);
     harness_add(&harness, "k", 1);
     harness_stop(&harness);
     harness_free(&harness);
@@ -275,24 +271,22 @@ TEST(stats_have_what_the_store_reports)
 
 /* ---- Subscriptions and stats ----------------------------------------------------------------- */
 
-TEST(subscription_options_of_other_versions_are_read)
+HARNESS_TEST(subscription_options_of_other_versions_are_read, HARNESS_BARE)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_BARE);
     batch_subscription *subscription = NULL;
     struct first_subscription_options older = {sizeof older, 2, false};
     const void *given = &older;
-    assert_int_equal(batch_metrics_subscribe(harness.processor, given, &subscription), BATCH_OK);
+    assert_int_equal(batch_metrics_subscribe(harness->processor, given, &subscription), BATCH_OK);
     for (int i = 0; i < 3; i++)
-        harness_add(&harness, "k", 1);
-    harness_settle(&harness);
+        harness_add(harness, "k", 1);
+    harness_settle(harness);
     assert_true(batch_metrics_dropped(subscription) > 0); /* there is room for two */
     batch_metrics_unsubscribe(subscription);
     older.size = offsetof(struct first_subscription_options, block);
-    assert_int_equal(batch_metrics_subscribe(harness.processor, given, &subscription),
+    assert_int_equal(batch_metrics_subscribe(harness->processor, given, &subscription),
                      BATCH_INVALID);
     older.size = 0;
-    assert_int_equal(batch_metrics_subscribe(harness.processor, given, &subscription),
+    assert_int_equal(batch_metrics_subscribe(harness->processor, given, &subscription),
                      BATCH_INVALID);
 
     struct {
@@ -301,33 +295,29 @@ TEST(subscription_options_of_other_versions_are_read)
     } newer = {.known = BATCH_SUBSCRIPTION_OPTIONS_INIT};
     newer.known.size = sizeof newer;
     given = &newer;
-    assert_int_equal(batch_metrics_subscribe(harness.processor, given, &subscription), BATCH_OK);
+    assert_int_equal(batch_metrics_subscribe(harness->processor, given, &subscription), BATCH_OK);
     batch_metrics_unsubscribe(subscription);
     newer.later = 1;
-    assert_int_equal(batch_metrics_subscribe(harness.processor, given, &subscription),
+    assert_int_equal(batch_metrics_subscribe(harness->processor, given, &subscription),
                      BATCH_INVALID);
-    harness_end(&harness);
 }
 
-TEST(stats_of_other_versions_are_filled_as_far_as_both_know)
+HARNESS_TEST(stats_of_other_versions_are_filled_as_far_as_both_know, HARNESS_BARE)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_BARE);
-    harness_add(&harness, "k", 1);
+    harness_add(harness, "k", 1);
     struct {
         batch_stats known;
         uint64_t later;
     } stats;
     memset(&stats, 0xff, sizeof stats);
     stats.known.size = offsetof(batch_stats, store_wal_bytes); /* as in the first release */
-    assert_int_equal(batch_processor_stats(harness.processor, &stats.known), BATCH_OK);
+    assert_int_equal(batch_processor_stats(harness->processor, &stats.known), BATCH_OK);
     assert_int_equal(stats.known.operations_accepted, 1);
     assert_int_equal(stats.known.store_wal_bytes, UINT64_MAX);
     stats.known.size = sizeof stats;
-    assert_int_equal(batch_processor_stats(harness.processor, &stats.known), BATCH_OK);
+    assert_int_equal(batch_processor_stats(harness->processor, &stats.known), BATCH_OK);
     assert_int_equal(stats.known.store_wal_bytes, 0);
     assert_int_equal(stats.later, UINT64_MAX);
     stats.known.size = 0;
-    assert_int_equal(batch_processor_stats(harness.processor, &stats.known), BATCH_INVALID);
-    harness_end(&harness);
+    assert_int_equal(batch_processor_stats(harness->processor, &stats.known), BATCH_INVALID);
 }

@@ -1,57 +1,48 @@
 /* stop_test.c: stop with a time limit, free, and closing a store. */
 #include "harness.h"
 
-TEST(stop_returns_how_many_it_left_and_can_be_called_again)
+HARNESS_TEST(stop_returns_how_many_it_left_and_can_be_called_again, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
-    gate_close(&harness.save_gate);
+    gate_close(&harness->save_gate);
     struct job jobs[3];
-    for (int i = 0; i < 3; i++) {
-        job_send(&jobs[i], &harness, "k", 1);
-    }
-    gate_await(&harness.save_gate, 1);
-    harness_settle(&harness);
-    assert_int_equal(batch_processor_stop(harness.processor, 0), 3);
-    assert_int_equal(batch_processor_stop(harness.processor, 1 * MS), 3);
-    assert_int_equal(batch_processor_free(harness.processor), BATCH_BUSY);
-    gate_open(&harness.save_gate);
-    harness_stop(&harness);
+    jobs_send(jobs, 3, harness, "k", 1);
+    gate_await(&harness->save_gate, 1);
+    harness_settle(harness);
+    assert_int_equal(batch_processor_stop(harness->processor, 0), 3);
+    assert_int_equal(batch_processor_stop(harness->processor, 1 * MS), 3);
+    assert_int_equal(batch_processor_free(harness->processor), BATCH_BUSY);
+    gate_open(&harness->save_gate);
+    harness_stop(harness);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(jobs[i].completions, 1);
         assert_int_equal(jobs[i].result.status, BATCH_OK);
     }
-    assert_int_equal(harness_stored(&harness, "k"), 3);
-    harness_end(&harness);
+    assert_int_equal(harness_stored(harness, "k"), 3);
 }
 
-TEST(operations_that_the_worker_has_not_taken_yet_complete_too)
+HARNESS_TEST(operations_that_the_worker_has_not_taken_yet_complete_too, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
-    struct gate gate;
-    gate_init_closed(&gate);
+    gate_close(&harness->run_gate);
     struct job running, waiting[10];
     batch_op *ops[5];
-    job_init(&running, &harness, "k", 1);
-    running.gate = &gate;
+    job_init(&running, harness, "k", 1);
+    running.gate = &harness->run_gate;
     job_submit(&running);
-    gate_await(&gate, 1); /* the worker stands there */
+    gate_await(&harness->run_gate, 1); /* the worker stands there */
     for (int i = 0; i < 10; i++)
-        job_init(&waiting[i], &harness, "l", 1);
+        job_init(&waiting[i], harness, "l", 1);
     for (int i = 0; i < 5; i++) {
         job_submit(&waiting[i]);
         ops[i] = &waiting[i + 5].op;
     }
-    assert_int_equal(batch_submit_many(harness.processor, ops, 5), BATCH_OK);
-    assert_in_range(batch_processor_stop(harness.processor, 0), 1,
+    assert_int_equal(batch_submit_many(harness->processor, ops, 5), BATCH_OK);
+    assert_in_range(batch_processor_stop(harness->processor, 0), 1,
                     11); /* it may not have counted */
-    gate_open(&gate);
-    harness_stop(&harness);
+    gate_open(&harness->run_gate);
+    harness_stop(harness);
     for (int i = 0; i < 10; i++)
         assert_int_equal(waiting[i].result.status, BATCH_OK);
-    harness_end(&harness);
-    gate_destroy(&gate);
+    harness_end(harness);
 }
 
 static void check_canceled(uint64_t timeout_ns, bool expected)
@@ -77,52 +68,40 @@ TEST(calls_are_canceled_once_a_stop_has_run_out_of_time)
     check_canceled(BATCH_FOREVER, false);
 }
 
-TEST(calls_are_canceled_after_their_deadline)
+/* Which has passed when the store gets the call. */
+HARNESS_TEST_WITH(calls_are_canceled_after_their_deadline, HARNESS_FUNCTIONS, .deadline_ns = 1)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
-    harness.options.deadline_ns = 1; /* passed when the store gets the call */
-    harness_start(&harness);
-    harness_add(&harness, "k", 1);
-    assert_true(harness.was_canceled);
-    harness_end(&harness);
+    harness_add(harness, "k", 1);
+    assert_true(harness->was_canceled);
 }
 
-TEST(memory_store_begins_nothing_after_a_stop_has_run_out_of_time)
+HARNESS_TEST(memory_store_begins_nothing_after_a_stop_has_run_out_of_time, HARNESS_STORE)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_STORE);
-    gate_close(&harness.save_gate);
+    gate_close(&harness->save_gate);
     struct job job;
-    job_send(&job, &harness, "k", 1);
-    gate_await(&harness.save_gate, 1);
-    assert_int_equal(batch_processor_stop(harness.processor, 1), 1);
-    gate_open(&harness.save_gate);
-    harness_stop(&harness);
+    job_send(&job, harness, "k", 1);
+    gate_await(&harness->save_gate, 1);
+    assert_int_equal(batch_processor_stop(harness->processor, 1), 1);
+    gate_open(&harness->save_gate);
+    harness_stop(harness);
     assert_int_equal(job.result.status, BATCH_SAVE_FAILED);
-    assert_int_equal(harness_stored(&harness, "k"), 0);
-    harness_end(&harness);
+    assert_int_equal(harness_stored(harness, "k"), 0);
 }
 
-TEST(stop_with_time_enough_ends_everything)
+HARNESS_TEST(stop_with_time_enough_ends_everything, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
     struct job job;
-    job_send(&job, &harness, "k", 1);
-    assert_int_equal(batch_processor_stop(harness.processor, LONG_NS), 0);
+    job_send(&job, harness, "k", 1);
+    assert_int_equal(batch_processor_stop(harness->processor, LONG_NS), 0);
     assert_int_equal(job.result.status, BATCH_OK);
-    harness_end(&harness);
+    harness_end(harness);
 }
 
-TEST(stop_without_waiting_may_be_asked_until_it_is_over)
+HARNESS_TEST(stop_without_waiting_may_be_asked_until_it_is_over, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
     int64_t left;
-    while ((left = batch_processor_stop(harness.processor, 0)) != 0)
+    while ((left = batch_processor_stop(harness->processor, 0)) != 0)
         assert_int_equal(left, 1); /* no operation, but a thread */
-    harness_end(&harness);
 }
 
 struct stopper {
@@ -143,10 +122,8 @@ TEST(stop_by_a_new_thread_is_not_taken_for_a_callback)
 {
     for (int round = 0; round < 20; round++) {
         struct harness harness;
-        harness_init(&harness, HARNESS_FUNCTIONS);
-        harness.options.sessions = 0;
-        harness.options.shards = 256; /* to be long at joining them */
-        harness_start(&harness);
+        /* Many shards, to be long at joining them. */
+        harness_begin_with(&harness, HARNESS_FUNCTIONS, .sessions = 0, .shards = 256);
         struct stopper first = {&harness, BATCH_FOREVER, 0};
         struct stopper new = {&harness, 0, 1};
         pthread_t thread = thread_start(stop_as_told, &first);
@@ -159,41 +136,34 @@ TEST(stop_by_a_new_thread_is_not_taken_for_a_callback)
     }
 }
 
-TEST(operations_submitted_while_stopping_are_refused)
+HARNESS_TEST(operations_submitted_while_stopping_are_refused, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
-    gate_close(&harness.save_gate);
+    gate_close(&harness->save_gate);
     struct job job, late;
-    job_send(&job, &harness, "k", 1);
-    gate_await(&harness.save_gate, 1);
-    assert_int_equal(batch_processor_stop(harness.processor, 0), 1);
-    job_init(&late, &harness, "k", 1);
-    assert_int_equal(batch_submit(harness.processor, &late.op), BATCH_STOPPED);
+    job_send(&job, harness, "k", 1);
+    gate_await(&harness->save_gate, 1);
+    assert_int_equal(batch_processor_stop(harness->processor, 0), 1);
+    job_init(&late, harness, "k", 1);
+    assert_int_equal(batch_submit(harness->processor, &late.op), BATCH_STOPPED);
     assert_int_equal(job_run(&late), BATCH_STOPPED);
-    gate_open(&harness.save_gate);
-    harness_end(&harness);
+    gate_open(&harness->save_gate);
+    harness_end(harness);
     assert_int_equal(late.runs + late.completions, 0);
 }
 
-TEST(failing_load_while_stopping_completes_all)
+HARNESS_TEST(failing_load_while_stopping_completes_all, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
-    gate_close(&harness.load_gate);
+    gate_close(&harness->load_gate);
     struct job jobs[3];
-    for (int i = 0; i < 3; i++) {
-        job_send(&jobs[i], &harness, "k", 1);
-    }
-    gate_await(&harness.load_gate, 1);
-    harness_settle(&harness);
-    harness_fault(&harness, BATCH_LOAD_FAILED, BATCH_OK, 0, NULL);
-    assert_int_equal(batch_processor_stop(harness.processor, 0), 3);
-    gate_open(&harness.load_gate);
-    harness_stop(&harness);
+    jobs_send(jobs, 3, harness, "k", 1);
+    gate_await(&harness->load_gate, 1);
+    harness_settle(harness);
+    harness_fault(harness, BATCH_LOAD_FAILED, BATCH_OK, 0, NULL);
+    assert_int_equal(batch_processor_stop(harness->processor, 0), 3);
+    gate_open(&harness->load_gate);
+    harness_stop(harness);
     for (int i = 0; i < 3; i++)
         assert_int_equal(jobs[i].result.status, BATCH_LOAD_FAILED);
-    harness_end(&harness);
 }
 
 static void submit_again(struct job *job, const batch_result *result)
@@ -203,33 +173,27 @@ static void submit_again(struct job *job, const batch_result *result)
     *status = batch_submit(job->harness->processor, &job->op);
 }
 
-TEST(done_cannot_keep_a_stopping_processor_alive)
+HARNESS_TEST(done_cannot_keep_a_stopping_processor_alive, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
-    gate_close(&harness.save_gate);
+    gate_close(&harness->save_gate);
     struct job job;
     int status = BATCH_OK;
-    job_init(&job, &harness, "k", 1);
+    job_init(&job, harness, "k", 1);
     job.on_done = submit_again;
     job.arg = &status;
     job_submit(&job);
-    gate_await(&harness.save_gate, 1);
-    assert_int_equal(batch_processor_stop(harness.processor, 0), 1);
-    gate_open(&harness.save_gate);
-    harness_stop(&harness);
+    gate_await(&harness->save_gate, 1);
+    assert_int_equal(batch_processor_stop(harness->processor, 0), 1);
+    gate_open(&harness->save_gate);
+    harness_stop(harness);
     assert_int_equal(status, BATCH_STOPPED);
     assert_int_equal(job.completions, 1);
-    harness_end(&harness);
 }
 
-TEST(free_before_stop_is_busy)
+HARNESS_TEST(free_before_stop_is_busy, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
-    assert_int_equal(batch_processor_free(harness.processor), BATCH_BUSY);
-    harness_add(&harness, "k", 1); /* nothing was freed */
-    harness_end(&harness);
+    assert_int_equal(batch_processor_free(harness->processor), BATCH_BUSY);
+    harness_add(harness, "k", 1); /* nothing was freed */
 }
 
 TEST(store_in_use_cannot_be_closed)

@@ -3,27 +3,22 @@
 
 /* ---- submit_many ----------------------------------------------------------------------------- */
 
-TEST(all_of_many_are_run_in_order_over_several_shards)
+HARNESS_TEST_WITH(all_of_many_are_run_in_order_over_several_shards, HARNESS_FUNCTIONS, .shards = 3)
 {
     enum { JOBS = 500, KEYS = 7 };
-    struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
-    harness.options.shards = 3;
-    harness_start(&harness);
-    static const char *const keys[KEYS] = {"a", "b", "c", "d", "e", "f", "g"};
     struct job *jobs = calloc(JOBS, sizeof *jobs);
     batch_op *ops[JOBS];
     for (int i = 0; i < JOBS; i++) {
-        job_init(&jobs[i], &harness, keys[i % KEYS], 1);
+        job_init_number(&jobs[i], harness, i % KEYS, 1);
         ops[i] = &jobs[i].op;
     }
-    assert_int_equal(batch_submit_many(harness.processor, ops, JOBS), BATCH_OK);
+    assert_int_equal(batch_submit_many(harness->processor, ops, JOBS), BATCH_OK);
     memset(ops, 0xff, sizeof ops); /* the array may be reused */
     for (int i = 0; i < JOBS; i++) {
         assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
         assert_int_equal(jobs[i].seen, i / KEYS + 1);
     }
-    harness_end(&harness);
+    harness_end(harness);
     free(jobs);
 }
 
@@ -37,96 +32,87 @@ static void expect_none_taken(struct harness *harness, struct job *jobs, batch_o
         ops[i] = &jobs[i].op;
     }
     assert_int_equal(batch_submit_many(harness->processor, ops, count), BATCH_OK);
-    for (size_t i = 0; i < count; i++)
-        assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
+    jobs_wait(jobs, count);
 }
 
 enum { GROUP = 9 };
 
-static void start_group(struct harness *harness, struct job *jobs, batch_op **ops)
+static void make_group(struct harness *harness, struct job *jobs, batch_op **ops)
 {
-    static const char *const keys[GROUP] = {"a", "b", "c", "d", "e", "f", "g", "h", "i"};
-    harness_init(harness, HARNESS_FUNCTIONS);
-    harness->options.shards = 3;
-    harness_start(harness);
     for (int i = 0; i < GROUP; i++) {
-        job_init(&jobs[i], harness, keys[i], 1);
+        job_init_number(&jobs[i], harness, i, 1);
         ops[i] = &jobs[i].op;
     }
 }
 
-TEST(one_invalid_operation_refuses_all_of_many)
+HARNESS_TEST_WITH(one_invalid_operation_refuses_all_of_many, HARNESS_FUNCTIONS, .shards = 3)
 {
-    struct harness harness;
     struct job jobs[GROUP];
     batch_op *ops[GROUP];
-    start_group(&harness, jobs, ops);
+    make_group(harness, jobs, ops);
     for (int bad = 0; bad < GROUP; bad += 4) {
         ops[bad] = NULL;
-        assert_int_equal(batch_submit_many(harness.processor, ops, GROUP), BATCH_INVALID);
+        assert_int_equal(batch_submit_many(harness->processor, ops, GROUP), BATCH_INVALID);
         ops[bad] = &jobs[bad].op;
         batch_op whole = jobs[bad].op;
         jobs[bad].op.run = NULL;
-        assert_int_equal(batch_submit_many(harness.processor, ops, GROUP), BATCH_INVALID);
+        assert_int_equal(batch_submit_many(harness->processor, ops, GROUP), BATCH_INVALID);
         jobs[bad].op = whole;
         jobs[bad].op.done = NULL;
-        assert_int_equal(batch_submit_many(harness.processor, ops, GROUP), BATCH_INVALID);
+        assert_int_equal(batch_submit_many(harness->processor, ops, GROUP), BATCH_INVALID);
         jobs[bad].op = whole;
         jobs[bad].op.key_size = BATCH_KEY_SIZE_MAX + 1;
-        assert_int_equal(batch_submit_many(harness.processor, ops, GROUP), BATCH_INVALID);
+        assert_int_equal(batch_submit_many(harness->processor, ops, GROUP), BATCH_INVALID);
         jobs[bad].op = whole;
     }
-    expect_none_taken(&harness, jobs, ops, GROUP);
-    harness_end(&harness);
+    expect_none_taken(harness, jobs, ops, GROUP);
+    harness_end(harness);
 }
 
-TEST(operation_given_twice_refuses_all_of_many)
+HARNESS_TEST_WITH(operation_given_twice_refuses_all_of_many, HARNESS_FUNCTIONS, .shards = 3)
 {
-    struct harness harness;
     struct job jobs[GROUP];
     batch_op *ops[GROUP];
-    start_group(&harness, jobs, ops);
+    make_group(harness, jobs, ops);
     ops[GROUP - 1] = &jobs[2].op;
-    assert_int_equal(batch_submit_many(harness.processor, ops, GROUP), BATCH_INVALID);
+    assert_int_equal(batch_submit_many(harness->processor, ops, GROUP), BATCH_INVALID);
     ops[GROUP - 1] = &jobs[GROUP - 1].op;
     ops[1] = &jobs[0].op;
-    assert_int_equal(batch_submit_many(harness.processor, ops, GROUP), BATCH_INVALID);
-    expect_none_taken(&harness, jobs, ops, GROUP);
-    harness_end(&harness);
+    assert_int_equal(batch_submit_many(harness->processor, ops, GROUP), BATCH_INVALID);
+    expect_none_taken(harness, jobs, ops, GROUP);
+    harness_end(harness);
 }
 
-TEST(operation_in_use_refuses_all_of_many_and_still_completes)
+HARNESS_TEST_WITH(operation_in_use_refuses_all_of_many_and_still_completes, HARNESS_FUNCTIONS,
+                  .shards = 3)
 {
-    struct harness harness;
     struct job jobs[GROUP];
     batch_op *ops[GROUP];
-    start_group(&harness, jobs, ops);
-    gate_close(&harness.load_gate);
+    make_group(harness, jobs, ops);
+    gate_close(&harness->load_gate);
     job_submit(&jobs[4]);
-    assert_int_equal(batch_submit_many(harness.processor, ops, GROUP), BATCH_INVALID);
-    gate_open(&harness.load_gate);
+    assert_int_equal(batch_submit_many(harness->processor, ops, GROUP), BATCH_INVALID);
+    gate_open(&harness->load_gate);
     assert_int_equal(job_wait(&jobs[4]), BATCH_OK);
-    job_init(&jobs[4], &harness, "e", 1);
-    expect_none_taken(&harness, jobs, ops, GROUP);
-    harness_end(&harness);
+    job_init_number(&jobs[4], harness, 4, 1);
+    expect_none_taken(harness, jobs, ops, GROUP);
+    harness_end(harness);
 }
 
 /* ---- Operations that are refused ------------------------------------------------------------- */
 
-TEST(operation_that_is_not_valid_is_refused)
+HARNESS_TEST(operation_that_is_not_valid_is_refused, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
     struct job job;
-    job_init(&job, &harness, "k", 1);
+    job_init(&job, harness, "k", 1);
     batch_op whole = job.op;
     job.op.run = NULL;
     assert_int_equal(job_run(&job), BATCH_INVALID);
     assert_string_equal(job.result.message, batch_status_text(BATCH_INVALID));
-    assert_int_equal(batch_submit(harness.processor, &job.op), BATCH_INVALID);
+    assert_int_equal(batch_submit(harness->processor, &job.op), BATCH_INVALID);
     job.op = whole;
     job.op.done = NULL;
-    assert_int_equal(batch_submit(harness.processor, &job.op), BATCH_INVALID);
+    assert_int_equal(batch_submit(harness->processor, &job.op), BATCH_INVALID);
     assert_int_equal(job_run(&job), BATCH_OK); /* done is for submit */
     job.op = whole;
     job.op.key = NULL;
@@ -134,25 +120,22 @@ TEST(operation_that_is_not_valid_is_refused)
     job.op.key = "k";
     job.op.key_size = BATCH_KEY_SIZE_MAX + 1;
     assert_int_equal(job_run(&job), BATCH_INVALID);
-    harness_end(&harness);
+    harness_end(harness);
 }
 
-TEST(operation_in_use_is_refused_and_still_completes_once)
+HARNESS_TEST(operation_in_use_is_refused_and_still_completes_once, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
-    gate_close(&harness.load_gate);
+    gate_close(&harness->load_gate);
     struct job job;
-    job_send(&job, &harness, "k", 1);
-    gate_await(&harness.load_gate, 1);
-    assert_int_equal(batch_submit(harness.processor, &job.op), BATCH_INVALID);
-    assert_int_equal(batch_run(harness.processor, &job.op, NULL), BATCH_INVALID);
-    gate_open(&harness.load_gate);
+    job_send(&job, harness, "k", 1);
+    gate_await(&harness->load_gate, 1);
+    assert_int_equal(batch_submit(harness->processor, &job.op), BATCH_INVALID);
+    assert_int_equal(batch_run(harness->processor, &job.op, NULL), BATCH_INVALID);
+    gate_open(&harness->load_gate);
     assert_int_equal(job_wait(&job), BATCH_OK);
-    harness_stop(&harness);
+    harness_stop(harness);
     assert_int_equal(job.completions, 1);
-    assert_int_equal(harness_stored(&harness, "k"), 1);
-    harness_end(&harness);
+    assert_int_equal(harness_stored(harness, "k"), 1);
 }
 
 static void submit_once_more(struct job *job, const batch_result *result)
@@ -162,22 +145,17 @@ static void submit_once_more(struct job *job, const batch_result *result)
         MUST(batch_submit(job->harness->processor, &job->op) == BATCH_OK);
 }
 
-TEST(operation_may_be_submitted_again_from_its_own_done)
+HARNESS_TEST(operation_may_be_submitted_again_from_its_own_done, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
     struct job job;
     int times = 0;
-    job_init(&job, &harness, "k", 1);
+    job_init(&job, harness, "k", 1);
     job.on_done = submit_once_more;
     job.arg = &times;
     job_submit(&job);
-    pthread_mutex_lock(&harness.lock);
-    while (harness.completed < 100)
-        pthread_cond_wait(&harness.changed, &harness.lock);
-    pthread_mutex_unlock(&harness.lock);
-    assert_int_equal(harness_stored(&harness, "k"), 100);
-    harness_end(&harness);
+    harness_await_completed(harness, 100);
+    assert_int_equal(harness_stored(harness, "k"), 100);
+    harness_end(harness);
 }
 
 struct freed {
@@ -200,13 +178,11 @@ static void free_itself(batch_op *op, const batch_result *result)
     gate_pass(gate);
 }
 
-TEST(operation_may_be_freed_in_its_own_done)
+HARNESS_TEST(operation_may_be_freed_in_its_own_done, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
     struct gate gate;
     gate_init(&gate);
-    gate_close(&harness.load_gate);
+    gate_close(&harness->load_gate);
     for (int i = 0; i < 50; i++) {
         struct freed *freed = calloc(1, sizeof *freed);
         freed->freed = &gate;
@@ -214,115 +190,92 @@ TEST(operation_may_be_freed_in_its_own_done)
         freed->op.key_size = 1;
         freed->op.run = say_unchanged;
         freed->op.done = free_itself;
-        assert_int_equal(batch_submit(harness.processor, &freed->op), BATCH_OK);
+        assert_int_equal(batch_submit(harness->processor, &freed->op), BATCH_OK);
     }
-    gate_open(&harness.load_gate);
-    harness_end(&harness);
+    gate_open(&harness->load_gate);
+    harness_end(harness);
     assert_int_equal(gate.arrived, 50);
     gate_destroy(&gate);
 }
 
 /* ---- Limits ---------------------------------------------------------------------------------- */
 
-TEST(full_processor_refuses_as_busy_and_later_at_once)
+HARNESS_TEST_WITH(full_processor_refuses_as_busy_and_later_at_once, HARNESS_FUNCTIONS,
+                  .ops_waiting_max = 3)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
-    harness.options.ops_waiting_max = 3;
-    harness_start(&harness);
-    struct gate gate;
-    gate_init_closed(&gate);
+    gate_close(&harness->run_gate);
     struct job first, within[2], over[2];
-    job_init(&first, &harness, "k", 1);
-    first.gate = &gate;
+    job_init(&first, harness, "k", 1);
+    first.gate = &harness->run_gate;
     job_submit(&first);
-    gate_await(&gate, 1); /* the worker stands there: it cannot refuse yet */
-    for (int i = 0; i < 2; i++) {
-        job_send(&within[i], &harness, "l", 1);
-    }
-    for (int i = 0; i < 2; i++) {
-        job_send(&over[i], &harness, "m", 1);
-    }
-    gate_close(&harness.save_gate);
-    gate_open(&gate);
+    gate_await(&harness->run_gate, 1); /* the worker stands there: it cannot refuse yet */
+    jobs_send(within, 2, harness, "l", 1);
+    jobs_send(over, 2, harness, "m", 1);
+    gate_close(&harness->save_gate);
+    gate_open(&harness->run_gate);
     for (int i = 0; i < 2; i++)
         assert_int_equal(job_wait(&over[i]), BATCH_BUSY); /* the one way: to `done` */
     int status;
     do {
-        job_init(&over[0], &harness, "m", 1);
-        status = batch_submit(harness.processor, &over[0].op);
+        job_init(&over[0], harness, "m", 1);
+        status = batch_submit(harness->processor, &over[0].op);
         if (status == BATCH_OK)
             assert_int_equal(job_wait(&over[0]), BATCH_BUSY);
     } while (status == BATCH_OK);
     assert_int_equal(status, BATCH_BUSY); /* the other way: from submit */
     assert_int_equal(job_run(&over[0]), BATCH_BUSY);
     batch_op *ops[] = {&over[0].op, &over[1].op};
-    assert_int_equal(batch_submit_many(harness.processor, ops, 2), BATCH_BUSY);
-    gate_open(&harness.save_gate);
+    assert_int_equal(batch_submit_many(harness->processor, ops, 2), BATCH_BUSY);
+    gate_open(&harness->save_gate);
     assert_int_equal(job_wait(&first), BATCH_OK);
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(job_wait(&within[i]), BATCH_OK);
+    jobs_wait(within, 2);
     do { /* there is room again, and submit comes to know of it */
-        job_init(&over[0], &harness, "m", 1);
+        job_init(&over[0], harness, "m", 1);
         status = job_run(&over[0]);
     } while (status == BATCH_BUSY);
     assert_int_equal(status, BATCH_OK);
-    assert_int_equal(harness_stored(&harness, "m"), 1);
-    harness_end(&harness);
-    gate_destroy(&gate);
+    assert_int_equal(harness_stored(harness, "m"), 1);
+    harness_end(harness);
 }
 
-TEST(full_key_refuses_as_busy_and_leaves_other_keys_alone)
+HARNESS_TEST_WITH(full_key_refuses_as_busy_and_leaves_other_keys_alone, HARNESS_FUNCTIONS,
+                  .key_ops_waiting_max = 2, .sessions = 2)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
-    harness.options.key_ops_waiting_max = 2;
-    harness.options.sessions = 2;
-    harness_start(&harness);
-    gate_close(&harness.load_gate);
+    gate_close(&harness->load_gate);
     struct job jobs[4];
-    for (int i = 0; i < 4; i++) {
-        job_send(&jobs[i], &harness, "k", 1);
-    }
+    jobs_send(jobs, 4, harness, "k", 1);
     assert_int_equal(job_wait(&jobs[2]), BATCH_BUSY);
     assert_int_equal(job_wait(&jobs[3]), BATCH_BUSY);
     assert_int_equal(jobs[3].runs, 0);
     assert_string_equal(jobs[3].result.message, batch_status_text(BATCH_BUSY));
     struct job other;
-    job_send(&other, &harness, "l", 1);
+    job_send(&other, harness, "l", 1);
     struct runner runner;
     struct job blocked;
-    job_init(&blocked, &harness, "k", 1);
+    job_init(&blocked, harness, "k", 1);
     runner_start(&runner, &blocked);
     assert_int_equal(runner_join(&runner), BATCH_BUSY); /* batch_run likewise */
-    gate_open(&harness.load_gate);
+    gate_open(&harness->load_gate);
     assert_int_equal(job_wait(&jobs[0]), BATCH_OK);
     assert_int_equal(job_wait(&jobs[1]), BATCH_OK);
     assert_int_equal(job_wait(&other), BATCH_OK);
-    harness_add(&harness, "k", 1);
-    assert_int_equal(harness_stored(&harness, "k"), 3);
-    harness_end(&harness);
+    harness_add(harness, "k", 1);
+    assert_int_equal(harness_stored(harness, "k"), 3);
+    harness_end(harness);
 }
 
-TEST(batch_that_has_ops_max_closes)
+HARNESS_TEST_WITH(batch_that_has_ops_max_closes, HARNESS_FUNCTIONS, .window_ns = LONG_NS,
+                  .ops_max = 10)
 {
     enum { JOBS = 25 };
-    struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
-    harness.options.window_ns = LONG_NS;
-    harness.options.ops_max = 10;
-    harness_start(&harness);
-    batch_subscription *subscription = NULL;
-    assert_int_equal(batch_metrics_subscribe(harness.processor, NULL, &subscription), BATCH_OK);
+    batch_subscription *subscription = harness_subscribe(harness);
     struct job jobs[JOBS];
-    for (int i = 0; i < JOBS; i++) {
-        job_send(&jobs[i], &harness, "k", 1);
-    }
+    jobs_send(jobs, JOBS, harness, "k", 1);
     for (int i = 0; i < 20; i++) {
         assert_int_equal(job_wait(&jobs[i]), BATCH_OK); /* long before the window ends */
         assert_int_equal(jobs[i].result.batch_operations, 10);
     }
-    harness_stop(&harness);
+    harness_stop(harness);
     assert_int_equal(jobs[20].result.batch_operations, 5);
     batch_metric metric;
     int reasons[] = {BATCH_CLOSED_BY_SIZE, BATCH_CLOSED_BY_SIZE, BATCH_CLOSED_BY_STOP};
@@ -330,7 +283,6 @@ TEST(batch_that_has_ops_max_closes)
         assert_int_equal(batch_metrics_next(subscription, 0, &metric), BATCH_OK);
         assert_int_equal(metric.close_reason, reasons[i]);
     }
-    assert_int_equal(harness_loads(&harness), 3);
+    assert_int_equal(harness_loads(harness), 3);
     batch_metrics_unsubscribe(subscription);
-    harness_end(&harness);
 }

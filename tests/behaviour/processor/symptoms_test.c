@@ -25,50 +25,39 @@ static void await_stopping(struct harness *harness)
     }
 }
 
-TEST(operation_waiting_while_its_key_saves_completes_before_stop_returns)
+HARNESS_TEST(operation_waiting_while_its_key_saves_completes_before_stop_returns, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
-    gate_close(&harness.save_gate);
+    gate_close(&harness->save_gate);
     struct job first, waiting[3];
-    job_send(&first, &harness, "k", 1);
-    gate_await(&harness.save_gate, 1);
-    for (int i = 0; i < 3; i++) {
-        job_send(&waiting[i], &harness, "k", 1);
-    }
-    pthread_t stopper = thread_start(stop_for_ever, &harness);
-    await_stopping(&harness);
+    job_send(&first, harness, "k", 1);
+    gate_await(&harness->save_gate, 1);
+    jobs_send(waiting, 3, harness, "k", 1);
+    pthread_t stopper = thread_start(stop_for_ever, harness);
+    await_stopping(harness);
     assert_false(job_is_complete(&first));
-    gate_open(&harness.save_gate);
+    gate_open(&harness->save_gate);
     thread_join(stopper);
-    harness_stop(&harness); /* from here on the harness aborts on any callback */
+    harness_stop(harness); /* from here on the harness aborts on any callback */
     assert_int_equal(first.result.status, BATCH_OK);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(waiting[i].completions, 1);
         assert_int_equal(waiting[i].result.status, BATCH_OK);
     }
-    assert_int_equal(harness_stored(&harness, "k"), 4);
-    harness_end(&harness);
+    assert_int_equal(harness_stored(harness, "k"), 4);
 }
 
-TEST(open_window_is_ended_by_stop)
+HARNESS_TEST_WITH(open_window_is_ended_by_stop, HARNESS_FUNCTIONS, .window_ns = LONG_NS)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
-    harness.options.window_ns = LONG_NS;
-    harness_start(&harness);
-    batch_subscription *subscription = NULL;
-    assert_int_equal(batch_metrics_subscribe(harness.processor, NULL, &subscription), BATCH_OK);
+    batch_subscription *subscription = harness_subscribe(harness);
     struct job job;
-    job_send(&job, &harness, "k", 1);
-    harness_stop(&harness);
+    job_send(&job, harness, "k", 1);
+    harness_stop(harness);
     assert_int_equal(job.result.status, BATCH_OK);
-    assert_int_equal(harness_stored(&harness, "k"), 1);
+    assert_int_equal(harness_stored(harness, "k"), 1);
     batch_metric metric;
     assert_int_equal(batch_metrics_next(subscription, 0, &metric), BATCH_OK);
     assert_int_equal(metric.close_reason, BATCH_CLOSED_BY_STOP);
     batch_metrics_unsubscribe(subscription);
-    harness_end(&harness);
 }
 
 enum { RUNNERS = 6 };
@@ -100,9 +89,7 @@ TEST(run_racing_stop_is_done_or_refused)
 {
     for (int round = 0; round < 30; round++) {
         struct harness harness;
-        harness_init(&harness, HARNESS_FUNCTIONS);
-        harness.options.sessions = (uint32_t)round % 2;
-        harness_start(&harness);
+        harness_begin_with(&harness, HARNESS_FUNCTIONS, .sessions = (uint32_t)round % 2);
         struct racer racers[RUNNERS];
         for (int i = 0; i < RUNNERS; i++) {
             racers[i] = (struct racer){.harness = &harness};
@@ -121,52 +108,43 @@ TEST(run_racing_stop_is_done_or_refused)
     }
 }
 
-TEST(run_after_stop_is_refused)
+HARNESS_TEST(run_after_stop_is_refused, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
-    harness_stop(&harness);
+    harness_stop(harness);
     struct job job;
-    job_init(&job, &harness, "k", 1);
-    assert_int_equal(job_run(&job), BATCH_STOPPED);
+    assert_int_equal(job_call(&job, harness, "k", 1), BATCH_STOPPED);
     assert_int_equal(job.result.status, BATCH_STOPPED);
     assert_string_equal(job.result.message, batch_status_text(BATCH_STOPPED));
-    assert_int_equal(batch_submit(harness.processor, &job.op), BATCH_STOPPED);
+    assert_int_equal(batch_submit(harness->processor, &job.op), BATCH_STOPPED);
     batch_op *ops[] = {&job.op};
-    assert_int_equal(batch_submit_many(harness.processor, ops, 1), BATCH_STOPPED);
-    assert_int_equal(batch_cancel(harness.processor, &job.op), BATCH_OK);
+    assert_int_equal(batch_submit_many(harness->processor, ops, 1), BATCH_STOPPED);
+    assert_int_equal(batch_cancel(harness->processor, &job.op), BATCH_OK);
     assert_int_equal(job.runs + job.completions, 0);
-    harness_end(&harness);
 }
 
-TEST(second_stop_returns_the_same)
+HARNESS_TEST(second_stop_returns_the_same, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
-    harness_add(&harness, "k", 1);
-    assert_int_equal(batch_processor_stop(harness.processor, BATCH_FOREVER), 0);
-    assert_int_equal(batch_processor_stop(harness.processor, BATCH_FOREVER), 0);
-    assert_int_equal(batch_processor_stop(harness.processor, 0), 0);
-    harness_end(&harness);
+    harness_add(harness, "k", 1);
+    assert_int_equal(batch_processor_stop(harness->processor, BATCH_FOREVER), 0);
+    assert_int_equal(batch_processor_stop(harness->processor, BATCH_FOREVER), 0);
+    assert_int_equal(batch_processor_stop(harness->processor, 0), 0);
 }
 
-TEST(stops_from_many_threads_all_wait_for_the_end)
+HARNESS_TEST(stops_from_many_threads_all_wait_for_the_end, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
-    gate_close(&harness.save_gate);
+    gate_close(&harness->save_gate);
     struct job job;
-    job_send(&job, &harness, "k", 1);
-    gate_await(&harness.save_gate, 1);
+    job_send(&job, harness, "k", 1);
+    gate_await(&harness->save_gate, 1);
     pthread_t stoppers[RUNNERS];
     for (int i = 0; i < RUNNERS; i++)
-        stoppers[i] = thread_start(stop_for_ever, &harness);
-    await_stopping(&harness);
-    gate_open(&harness.save_gate);
+        stoppers[i] = thread_start(stop_for_ever, harness);
+    await_stopping(harness);
+    gate_open(&harness->save_gate);
     for (int i = 0; i < RUNNERS; i++)
         thread_join(stoppers[i]);
     assert_int_equal(job.result.status, BATCH_OK);
-    harness_end(&harness);
+    harness_end(harness);
 }
 
 /* ---- Deadlocks ------------------------------------------------------------------------------- */
@@ -230,10 +208,7 @@ TEST(run_inside_an_operation_is_a_deadlock_and_submit_is_allowed)
 {
     for (uint32_t sessions = 0; sessions < 2; sessions++) {
         struct harness harness;
-        harness_init(&harness, HARNESS_FUNCTIONS);
-        harness.options.sessions = sessions;
-        harness.options.shards = 2;
-        harness_start(&harness);
+        harness_begin_with(&harness, HARNESS_FUNCTIONS, .sessions = sessions, .shards = 2);
         struct inside in_run, in_done;
         struct job job;
         job_init(&job, &harness, "k", 1);
@@ -283,10 +258,8 @@ TEST(a_thread_must_not_wait_for_its_own_processor_but_may_for_another)
     for (uint32_t sessions = 0; sessions < 3; sessions++) {
         struct harness harness, another;
         harness_begin(&another, HARNESS_BARE);
-        harness_init(&harness, HARNESS_FUNCTIONS);
-        harness.options.sessions = sessions;
-        harness.options.load = load_from_inside;
-        harness_start(&harness);
+        harness_begin_with(&harness, HARNESS_FUNCTIONS, .sessions = sessions,
+                           .load = load_from_inside);
         struct job job;
         job_init(&job, &harness, "k", 1);
         job.on_run = stop_another;
@@ -305,44 +278,35 @@ enum { MANY = 200 };
 static void submit_behind_a_load(struct harness *harness, struct job *jobs, size_t count)
 {
     gate_close(&harness->load_gate);
-    for (size_t i = 0; i < count; i++) {
-        job_send(&jobs[i], harness, "k", 1);
-    }
+    jobs_send(jobs, count, harness, "k", 1);
     gate_await(&harness->load_gate, 1);
     harness_settle(harness);
 }
 
-TEST(operations_waiting_for_a_long_load_all_join_its_batch)
+HARNESS_TEST_WITH(operations_waiting_for_a_long_load_all_join_its_batch, HARNESS_FUNCTIONS,
+                  .window_ns = 1 * MS, .deadline_ns = LONG_NS)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
-    harness.options.window_ns = 1 * MS;
-    harness.options.deadline_ns = LONG_NS;
-    harness_start(&harness);
     struct job jobs[MANY];
-    submit_behind_a_load(&harness, jobs, MANY);
-    uint64_t late_ns = batch_now_ns() + 5 * harness.options.window_ns;
+    submit_behind_a_load(harness, jobs, MANY);
+    uint64_t late_ns = batch_now_ns() + 5 * harness->options.window_ns;
     while (batch_now_ns() < late_ns)
         continue; /* the window has passed long before the load ends */
-    gate_open(&harness.load_gate);
+    gate_open(&harness->load_gate);
     for (size_t i = 0; i < MANY; i++) {
         assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
         assert_int_equal(jobs[i].result.batch_operations, MANY);
     }
-    assert_int_equal(harness_loads(&harness), 1);
-    assert_int_equal(harness_saves(&harness), 1);
-    harness_end(&harness);
+    assert_int_equal(harness_loads(harness), 1);
+    assert_int_equal(harness_saves(harness), 1);
+    harness_end(harness);
 }
 
-TEST(failed_load_fails_everyone_who_waits_for_it)
+HARNESS_TEST(failed_load_fails_everyone_who_waits_for_it, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
-    harness_fault(&harness, BATCH_LOAD_FAILED, BATCH_OK, 7, "no route");
-    harness_start(&harness);
+    harness_fault(harness, BATCH_LOAD_FAILED, BATCH_OK, 7, "no route");
     struct job jobs[MANY];
-    submit_behind_a_load(&harness, jobs, MANY);
-    gate_open(&harness.load_gate);
+    submit_behind_a_load(harness, jobs, MANY);
+    gate_open(&harness->load_gate);
     for (size_t i = 0; i < MANY; i++) {
         assert_int_equal(job_wait(&jobs[i]), BATCH_LOAD_FAILED);
         assert_int_equal(jobs[i].runs, 0);
@@ -350,123 +314,105 @@ TEST(failed_load_fails_everyone_who_waits_for_it)
         assert_int_equal(jobs[i].result.batch_operations, 0);
         assert_false(jobs[i].result.changed);
     }
-    assert_int_equal(harness_loads(&harness), 1);
-    harness_fault(&harness, BATCH_OK, BATCH_OK, 0, NULL);
-    harness_add(&harness, "k", 1); /* a new batch, loaded again */
-    assert_int_equal(harness_loads(&harness), 2);
-    assert_int_equal(harness_stored(&harness, "k"), 1);
-    harness_end(&harness);
+    assert_int_equal(harness_loads(harness), 1);
+    harness_fault(harness, BATCH_OK, BATCH_OK, 0, NULL);
+    harness_add(harness, "k", 1); /* a new batch, loaded again */
+    assert_int_equal(harness_loads(harness), 2);
+    assert_int_equal(harness_stored(harness, "k"), 1);
+    harness_end(harness);
 }
 
 /* ---- Canceled and expired -------------------------------------------------------------------- */
 
-TEST(operation_canceled_before_its_turn_opens_no_batch)
+HARNESS_TEST(operation_canceled_before_its_turn_opens_no_batch, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
-    struct gate gate;
-    gate_init_closed(&gate);
+    gate_close(&harness->run_gate);
     struct job blocker, canceled;
-    job_init(&blocker, &harness, "a", 1);
-    blocker.gate = &gate;
+    job_init(&blocker, harness, "a", 1);
+    blocker.gate = &harness->run_gate;
     job_submit(&blocker);
-    gate_await(&gate, 1); /* the worker stands there */
-    job_send(&canceled, &harness, "b", 1);
-    assert_int_equal(batch_cancel(harness.processor, &canceled.op), BATCH_OK);
-    gate_open(&gate);
+    gate_await(&harness->run_gate, 1); /* the worker stands there */
+    job_send(&canceled, harness, "b", 1);
+    assert_int_equal(batch_cancel(harness->processor, &canceled.op), BATCH_OK);
+    gate_open(&harness->run_gate);
     assert_int_equal(job_wait(&canceled), BATCH_CANCELED);
-    harness_stop(&harness);
+    harness_stop(harness);
     assert_int_equal(blocker.result.status, BATCH_OK);
     assert_int_equal(canceled.runs, 0);
-    assert_int_equal(harness_loads(&harness), 1);
-    assert_int_equal(harness_stats(&harness).batches, 1);
-    harness_end(&harness);
-    gate_destroy(&gate);
+    assert_int_equal(harness_loads(harness), 1);
+    assert_int_equal(harness_stats(harness).batches, 1);
+    harness_end(harness);
 }
 
-TEST(operation_that_comes_too_late_opens_no_batch)
+HARNESS_TEST(operation_that_comes_too_late_opens_no_batch, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
     struct job job;
-    job_init(&job, &harness, "k", 1);
+    job_init(&job, harness, "k", 1);
     job.op.start_by_ns = batch_now_ns() - 1;
     job_submit(&job);
     assert_int_equal(job_wait(&job), BATCH_EXPIRED);
     assert_int_equal(job.runs, 0);
-    assert_int_equal(harness_loads(&harness), 0);
-    assert_int_equal(harness_stats(&harness).batches, 0);
-    harness_end(&harness);
+    assert_int_equal(harness_loads(harness), 0);
+    assert_int_equal(harness_stats(harness).batches, 0);
+    harness_end(harness);
 }
 
-TEST(canceled_operation_does_not_shorten_the_next_ones_window)
+HARNESS_TEST_WITH(canceled_operation_does_not_shorten_the_next_ones_window, HARNESS_FUNCTIONS,
+                  .window_ns = 30 * MS)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
-    harness.options.window_ns = 30 * MS;
-    harness_start(&harness);
-    batch_subscription *subscription = NULL;
-    assert_int_equal(batch_metrics_subscribe(harness.processor, NULL, &subscription), BATCH_OK);
-    gate_close(&harness.load_gate);
+    batch_subscription *subscription = harness_subscribe(harness);
+    gate_close(&harness->load_gate);
     struct job canceled, next;
-    job_send(&canceled, &harness, "k", 1);
-    gate_await(&harness.load_gate, 1);
-    batch_cancel(harness.processor, &canceled.op);
+    job_send(&canceled, harness, "k", 1);
+    gate_await(&harness->load_gate, 1);
+    batch_cancel(harness->processor, &canceled.op);
     assert_int_equal(job_wait(&canceled), BATCH_CANCELED);
     uint64_t before_ns = batch_now_ns();
-    job_send(&next, &harness, "k", 1);
-    gate_open(&harness.load_gate);
+    job_send(&next, harness, "k", 1);
+    gate_open(&harness->load_gate);
     assert_int_equal(job_wait(&next), BATCH_OK);
     batch_metric metric;
     assert_int_equal(batch_metrics_next(subscription, BATCH_FOREVER, &metric), BATCH_OK);
     assert_true(metric.start_ns >= before_ns);
     assert_int_equal(metric.close_reason, BATCH_CLOSED_BY_WINDOW);
-    assert_true(metric.total_ns >= harness.options.window_ns);
+    assert_true(metric.total_ns >= harness->options.window_ns);
     batch_metrics_unsubscribe(subscription);
-    harness_end(&harness);
+    harness_end(harness);
 }
 
-TEST(batch_that_all_have_left_runs_saves_and_reports_nothing)
+HARNESS_TEST(batch_that_all_have_left_runs_saves_and_reports_nothing, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
     struct job jobs[3];
-    submit_behind_a_load(&harness, jobs, 3);
+    submit_behind_a_load(harness, jobs, 3);
     for (int i = 0; i < 3; i++)
-        batch_cancel(harness.processor, &jobs[i].op);
+        batch_cancel(harness->processor, &jobs[i].op);
     for (int i = 0; i < 3; i++)
         assert_int_equal(job_wait(&jobs[i]), BATCH_CANCELED); /* before the load has ended */
-    gate_open(&harness.load_gate);
-    harness_stop(&harness);
-    assert_int_equal(harness.releases, 1);
-    assert_int_equal(harness.saves, 0);
-    assert_int_equal(harness_stats(&harness).batches, 0);
-    harness_end(&harness);
+    gate_open(&harness->load_gate);
+    harness_stop(harness);
+    assert_int_equal(harness->releases, 1);
+    assert_int_equal(harness->saves, 0);
+    assert_int_equal(harness_stats(harness).batches, 0);
 }
 
 /* ---- Order ----------------------------------------------------------------------------------- */
 
-TEST(waiting_operations_do_not_overtake_each_other)
+HARNESS_TEST_WITH(waiting_operations_do_not_overtake_each_other, HARNESS_FUNCTIONS, .ops_max = 3)
 {
-    struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
-    harness.options.ops_max = 3;
-    harness_start(&harness);
     enum { JOBS = 20 };
     struct job jobs[JOBS];
-    gate_close(&harness.save_gate);
+    gate_close(&harness->save_gate);
     for (int i = 0; i < JOBS; i++) {
-        job_send(&jobs[i], &harness, "k", 1);
+        job_send(&jobs[i], harness, "k", 1);
         if (i == 0)
-            gate_await(&harness.save_gate, 1);
+            gate_await(&harness->save_gate, 1);
     }
-    gate_open(&harness.save_gate);
-    for (int i = 0; i < JOBS; i++)
-        assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
+    gate_open(&harness->save_gate);
+    jobs_wait(jobs, JOBS);
     for (int i = 1; i < JOBS; i++) {
         assert_true(jobs[i].ran_as > jobs[i - 1].ran_as);
         assert_true(jobs[i].completed_as > jobs[i - 1].completed_as);
         assert_int_equal(jobs[i].seen, i + 1);
     }
-    harness_end(&harness);
+    harness_end(harness);
 }
