@@ -23,6 +23,7 @@ struct file {
     batch_store *store;
     batch_sqlite_durability durability;
     bool is_held_up; /* writing behind the back takes a little longer */
+    bool has_rules;  /* the table has a trigger, and a row whose key is text */
     bool has_holder; /* a thread that does that now */
     pthread_t holder;
 };
@@ -46,12 +47,45 @@ static void file_clear(struct backend *backend)
     }
 }
 
+/* A connection of its own each time, so that nothing of it stays. */
+static sqlite3 *connect_to(const struct file *file)
+{
+    sqlite3 *db = NULL;
+    must(sqlite3_open(file->path, &db) == SQLITE_OK, "no plain connection");
+    sqlite3_busy_timeout(db, 2000);
+    return db;
+}
+
+/* By which the store opens it, in the folder of the program. */
+#define LINK_NAME "link.db"
+
+/* So that rows are read back, conflicts of new rows undone, and new keys looked for as text. */
+static void give_rules(const struct file *file)
+{
+    faults_exempt_begin();
+    sqlite3 *db = connect_to(file);
+    must(sqlite3_exec(
+             db,
+             "CREATE TABLE IF NOT EXISTS batch (key BLOB PRIMARY KEY, version INT NOT NULL, "
+             "state BLOB NOT NULL); INSERT OR IGNORE INTO batch VALUES ('text', 1, x'00'); "
+             "CREATE TRIGGER IF NOT EXISTS t BEFORE INSERT ON batch BEGIN SELECT 1; END",
+             NULL, NULL, NULL) == SQLITE_OK,
+         sqlite3_errmsg(db));
+    must(sqlite3_close(db) == SQLITE_OK, "a plain connection cannot be closed");
+    unlink(LINK_NAME);
+    must(symlink(file->path, LINK_NAME) == 0, "no link");
+    faults_exempt_end();
+}
+
 static int file_open(struct backend *backend, batch_options *options, batch_result *reterr)
 {
     struct file *file = (struct file *)backend;
     batch_sqlite_options store_options = BATCH_SQLITE_OPTIONS_INIT;
     store_options.durability = file->durability;
-    int status = batch_sqlite_open(&options->store, file->path, &store_options, reterr);
+    if (file->has_rules)
+        give_rules(file);
+    const char *path = file->has_rules ? LINK_NAME : file->path;
+    int status = batch_sqlite_open(&options->store, path, &store_options, reterr);
     file->store = options->store;
     return status;
 }
@@ -63,15 +97,6 @@ static void file_close(struct backend *backend)
         pthread_join(file->holder, NULL);
     file->has_holder = false;
     must(batch_store_close(file->store) == BATCH_OK, "the store cannot be closed");
-}
-
-/* A connection of its own each time, so that nothing of it stays. */
-static sqlite3 *connect_to(const struct file *file)
-{
-    sqlite3 *db = NULL;
-    must(sqlite3_open(file->path, &db) == SQLITE_OK, "no plain connection");
-    sqlite3_busy_timeout(db, 2000);
-    return db;
 }
 
 static int64_t file_read(struct backend *backend, const void *key, size_t key_size)
@@ -142,6 +167,11 @@ static void file_write(struct backend *backend, const void *key, size_t key_size
         hold_up((struct file *)backend);
 }
 
+static void set_rules(struct backend *backend)
+{
+    ((struct file *)backend)->has_rules = true;
+}
+
 static void set_careless(struct backend *backend)
 {
     ((struct file *)backend)->durability = BATCH_SQLITE_MAY_LOSE_LAST_COMMITS;
@@ -191,6 +221,12 @@ int main(int argc, char **argv)
          .keys = 2,
          .shards = 1,
          .by_path = true},
+        {.name = "SQLite, a table with rules",
+         .prepare = set_rules,
+         .backend = &file.backend,
+         .keys = 5,
+         .shards = 1,
+         .by_path = true},
     };
     (void)argc;
     faults_init();
@@ -200,6 +236,7 @@ int main(int argc, char **argv)
     bool is_in_memory = access("/dev/shm", W_OK) == 0;
     temporary_folder_make(file.folder, sizeof file.folder, is_in_memory ? "/dev/shm" : "/tmp");
     snprintf(file.path, sizeof file.path, "%s/batch.db", file.folder);
+    must(chdir(file.folder) == 0, "no folder");
     scenario_sweep(cases, sizeof cases / sizeof cases[0]);
     file_clear(&file.backend);
     temporary_folder_remove(file.folder);
