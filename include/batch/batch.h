@@ -141,9 +141,10 @@ typedef enum batch_verdict { BATCH_UNCHANGED = 0, BATCH_CHANGED = 1 } batch_verd
  * may be used only once the operation has completed with BATCH_OK: until the batch is saved, it was
  * computed from data that may never be stored.
  *
- * Runs once per submit, unless `replays_max` or `resource_cache_max` is set: then it may be
- * replayed on a freshly loaded resource before it completes. It must then depend on the resource
- * and its request alone, and write its output to `arg` anew each time: only the last run counts. */
+ * Runs once per submit, or may be replayed on a freshly loaded resource before it completes: if no
+ * operation of its batch changed anything and what they saw has become too old (`deadline_ns`), and
+ * with `replays_max` or `resource_cache_max`. So it must depend on the resource and its request
+ * alone, and write its output to `arg` anew each time: only the last run counts. */
 typedef batch_verdict (*batch_run_fn)(void *resource, void *arg);
 
 /* Completion callback: called exactly once, on the worker thread, for each submitted operation.
@@ -278,9 +279,12 @@ typedef struct batch_options {
      * the processor stops. Default 100 ms. Or BATCH_WINDOW_NONE. */
     uint64_t window_ns;
 
-    /* The deadline passed to load and save, counted from the beginning of the batch. The stores of
-     * this project begin nothing after it. Default 2 x window_ns, or 1 s with BATCH_WINDOW_NONE.
-     * Must not be shorter than the window. */
+    /* The time limit of one load or save, counted from when it is handed over to the store: a
+     * session takes it, or with `sessions = 0` the worker calls the store. The stores of this
+     * project begin nothing after it. It is also how old what a batch has loaded may become: an
+     * older batch takes no more operations, and if it changed nothing, it is loaded and replayed
+     * before it completes. Default 2 x window_ns, and at least a second. Must not be shorter than
+     * the window. */
     uint64_t deadline_ns;
 
     /* Operations per batch; reaching it closes the batch. Default 65,536. */
@@ -296,7 +300,8 @@ typedef struct batch_options {
     uint32_t group_max;
 
     /* How often a batch whose save met a conflict is loaded again and its operations replayed, in
-     * the same order, before they fail with BATCH_CONFLICT. Also limited by the batch's deadline.
+     * the same order, before they fail with BATCH_CONFLICT. None begins later than `deadline_ns`
+     * after the first conflict.
      * Canceled operations drop out. Operations must be replayable: see batch_run_fn. Default 0: a
      * conflict fails the batch at once. */
     uint32_t replays_max;
@@ -384,8 +389,9 @@ BATCH_API int batch_processor_free(batch_processor *processor);
  *
  * Returns result->status:
  * BATCH_OK           durable. If no operation of the batch changed anything: all it read is
- *                    durable, and was what is stored when the batch was loaded; another process
- *                    may have saved since.
+ *                    durable, and was what is stored when the batch was loaded, at most
+ *                    `deadline_ns` ago (unless its operations alone take longer to run); another
+ *                    process may have saved since.
  * BATCH_UNKNOWN      may have been applied; what is stored is certain only after the next BATCH_OK
  *                    of that key
  * BATCH_INVALID      no run function, a key too long or NULL with a size, or an operation in use

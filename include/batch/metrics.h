@@ -18,11 +18,12 @@ typedef enum batch_close_reason {
     BATCH_CLOSED_BY_STORE = 1,  /* BATCH_WINDOW_NONE: the store was free to take it */
     BATCH_CLOSED_BY_SIZE = 2,   /* ops_max was reached */
     BATCH_CLOSED_BY_STOP = 3,   /* the processor is stopping */
-    BATCH_CLOSED_BY_ERROR = 4   /* its load failed */
+    BATCH_CLOSED_BY_ERROR = 4,  /* its load failed */
+    BATCH_CLOSED_BY_AGE = 5     /* it had been loaded more than deadline_ns ago */
 } batch_close_reason;
-#define BATCH_CLOSE_REASON_COUNT 5
+#define BATCH_CLOSE_REASON_COUNT 6
 
-/* The name of a close reason: "window", "store", "size", "stop", "error".
+/* The name of a close reason: "window", "store", "size", "stop", "error", "age".
  * Returns a static string, never NULL.
  * Threads: any. Does not block. */
 BATCH_API const char *batch_close_reason_name(int reason);

@@ -29,7 +29,7 @@ extern "C" {
  * Threads: the one that owns the call. Does not block. */
 BATCH_API const void *batch_call_key(const batch_call *call, size_t *ret_key_size);
 
-/* The deadline of the batch.
+/* The deadline of a call: `deadline_ns` of the options after it was handed over to the store.
  * Returns a time on the clock of batch_now_ns().
  * Threads: the one that owns the call. Does not block. */
 BATCH_API uint64_t batch_call_deadline_ns(const batch_call *call);

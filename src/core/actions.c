@@ -26,10 +26,21 @@ static enum step step_load(struct batch__core *core, struct batch__batch *batch,
                            enum batch__phase phase, struct batch__action *action)
 {
     batch__check(!batch->is_loaded);
-    batch__deadline_set(core, batch);
     batch->phase = (uint8_t)phase;
     batch->load_ns = core->now_ns;
     return act(action, BATCH__LOAD, batch);
+}
+
+/* All have run: save what they changed, or complete if it is known that they saw what is stored. */
+static void run_ended(struct batch__core *core, struct batch__batch *batch)
+{
+    batch__check(batch->ran.count > 0);
+    if (batch->changed > 0)
+        batch->phase = BATCH__CLOSED;
+    else if (batch__must_recheck(core, batch))
+        batch__replay_begin(batch);
+    else
+        batch->phase = BATCH__COMPLETE;
 }
 
 static enum step close_batch(struct batch__core *core, struct batch__batch *batch, int reason)
@@ -42,10 +53,7 @@ static enum step close_batch(struct batch__core *core, struct batch__batch *batc
         batch__waiting_push(&core->waiting, batch);
         batch__sweep_note(core, batch);
     }
-    if (batch->changed == 0 && batch->is_cached)
-        batch__replay_begin(batch); /* nothing has shown that what they saw is stored */
-    else
-        batch->phase = batch->changed > 0 ? BATCH__CLOSED : BATCH__COMPLETE;
+    run_ended(core, batch);
     return STEP_AGAIN;
 }
 
@@ -60,7 +68,9 @@ static int reason_to_close(const struct batch__core *core, const struct batch__b
         return -1;
     if (!batch->in_due)
         return batch__has_window(core) ? BATCH_CLOSED_BY_WINDOW : BATCH_CLOSED_BY_STORE;
-    return core->is_stopping ? BATCH_CLOSED_BY_STOP : -1;
+    if (core->is_stopping)
+        return BATCH_CLOSED_BY_STOP;
+    return batch__is_too_old(core, batch) ? BATCH_CLOSED_BY_AGE : -1;
 }
 
 static enum step step_open(struct batch__core *core, struct batch__batch *batch,
@@ -100,7 +110,6 @@ static enum step step_closed(struct batch__core *core, struct batch__batch *batc
 {
     batch__check(batch->changed > 0);
     batch__check(batch->is_loaded);
-    batch__deadline_set(core, batch);
     batch->phase = BATCH__SAVING;
     batch->save_ns = core->now_ns;
     return act(action, BATCH__SAVE, batch);
@@ -118,9 +127,10 @@ static enum step step_replay(struct batch__core *core, struct batch__batch *batc
                              struct batch__action *action)
 {
     if (batch->to_replay.count == 0) {
-        batch->phase = batch->changed > 0 ? BATCH__CLOSED : BATCH__COMPLETE;
         if (batch->ran.count == 0)
             batch->phase = BATCH__RELEASE; /* all have left */
+        else
+            run_ended(core, batch);
         return STEP_AGAIN;
     }
     batch_op *op = batch__ops_pop(&batch->to_replay);

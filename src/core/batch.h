@@ -37,7 +37,8 @@ struct batch__batch {
     bool in_todo;
     bool in_due;
     bool in_waiting;
-    int8_t status; /* enum batch_status; from COMPLETE on */
+    bool is_rechecked; /* it had become too old, and was loaded again for that */
+    int8_t status;     /* enum batch_status; from COMPLETE on */
     char key_inline[BATCH__KEY_INLINE];
     struct batch__ops waiting;   /* not begun; in the order they came */
     struct batch__ops ran;       /* of the current batch, in the order they ran */
@@ -45,6 +46,7 @@ struct batch__batch {
     uint64_t joining;   /* the first so many of `waiting` join this batch whatever the time */
     uint64_t changed;   /* of `ran`, those that returned BATCH_CHANGED */
     uint64_t closes_ns; /* from then on expire ends the window; UINT64_MAX: none */
+    uint64_t loaded_ns; /* when its load ended, which is how old it is; 0: it is cached */
     struct batch__batch *todo_next;
 
     uint64_t start_by_min_ns; /* none of `waiting` has an earlier start_by_ns; UINT64_MAX: none */
@@ -60,11 +62,10 @@ struct batch__batch {
     /* Times, for the record of the batch; 0 if it did not happen. */
     uint64_t begun_ns;
     uint64_t load_ns;
-    uint64_t loaded_ns;
     uint64_t first_wait_ns;
     uint64_t save_ns;
     uint64_t saved_ns;
-    uint64_t deadline_ns; /* of load and save; changes only while neither is under way */
+    uint64_t replay_by_ns; /* after its first conflict; replays begin before then */
 };
 
 /* An operation waits for its load; if none does, nobody learns how the load ended. */

@@ -53,9 +53,10 @@ void batch__core_destroy(struct batch__core *core);
 void batch__core_submit(struct batch__core *core, batch_op *op, uint64_t now_ns);
 /* Some operation's private_canceled has been set. */
 void batch__core_cancel(struct batch__core *core, uint64_t now_ns);
-/* `status`: BATCH_OK or BATCH_LOAD_FAILED. */
+/* `status`: BATCH_OK or BATCH_LOAD_FAILED. `finished_ns`: when the load ended; what it found is not
+ * older than the load, so what it found ages from then on. */
 void batch__core_loaded(struct batch__core *core, struct batch__batch *batch, int status,
-                        uint64_t now_ns);
+                        uint64_t finished_ns, uint64_t now_ns);
 /* `now_ns` may be 0 if the operation took hardly any time: reading a clock for each would cost. */
 void batch__core_ran(struct batch__core *core, batch_verdict verdict, uint64_t now_ns);
 /* `status`: BATCH_OK, BATCH_CONFLICT, BATCH_SAVE_FAILED or BATCH_UNKNOWN. */

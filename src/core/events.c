@@ -162,14 +162,22 @@ static void first_load_failed(struct batch__core *core, struct batch__batch *bat
     batch__window_end(core, batch);
 }
 
+/* The clocks of several threads may differ a little. */
+static uint64_t between(uint64_t at_ns, uint64_t from_ns, uint64_t to_ns)
+{
+    if (at_ns > to_ns)
+        return to_ns;
+    return at_ns > from_ns ? at_ns : from_ns;
+}
+
 void batch__core_loaded(struct batch__core *core, struct batch__batch *batch, int status,
-                        uint64_t now_ns)
+                        uint64_t finished_ns, uint64_t now_ns)
 {
     event_begin(core, now_ns);
     batch__check(!batch->is_loaded);
     batch__check(batch->phase == BATCH__LOADING || batch->phase == BATCH__RELOADING);
     batch__check(status == BATCH_OK || status == BATCH_LOAD_FAILED);
-    batch->loaded_ns = core->now_ns;
+    batch->loaded_ns = between(finished_ns, batch->load_ns, core->now_ns);
     batch->is_loaded = status == BATCH_OK;
     batch__mean_add(&core->load_mean_ns, batch->loaded_ns - batch->load_ns);
     if (batch->phase == BATCH__RELOADING && batch->is_loaded)

@@ -2,9 +2,28 @@
 
 #include "../base/check.h"
 
-bool batch__may_replay(const struct batch__core *core, const struct batch__batch *batch)
+bool batch__may_replay(const struct batch__core *core, struct batch__batch *batch)
 {
-    return batch->replays < core->config.replays_max && core->now_ns < batch->deadline_ns;
+    if (batch->replays == 0)
+        batch->replay_by_ns = batch__sum_or_max(core->now_ns, core->config.deadline_ns);
+    return batch->replays < core->config.replays_max &&
+           (batch->replays == 0 || core->now_ns < batch->replay_by_ns);
+}
+
+bool batch__is_too_old(const struct batch__core *core, const struct batch__batch *batch)
+{
+    return !batch->is_cached && core->now_ns - batch->loaded_ns > core->config.age_max_ns;
+}
+
+bool batch__must_recheck(const struct batch__core *core, struct batch__batch *batch)
+{
+    batch__check(batch->changed == 0);
+    if (batch->is_cached)
+        return true;
+    if (batch->is_rechecked || !batch__is_too_old(core, batch))
+        return false;
+    batch->is_rechecked = true;
+    return true;
 }
 
 void batch__replay_begin(struct batch__batch *batch)

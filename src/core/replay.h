@@ -2,17 +2,25 @@
  *
  * A replay drops the resource, loads it as it is stored now, and runs the same operations in the
  * same order; what an earlier run returned does not count, and those canceled meanwhile leave. It
- * follows a conflict, as often as replays_max and the deadline allow: no operation has been
- * completed yet, and a conflict has certainly stored nothing. It also follows a batch that changed
- * nothing on a cached resource (cache.h).
+ * follows a conflict, as often as replays_max allows and for config.deadline_ns after the first: no
+ * operation has been completed yet, and a conflict has certainly stored nothing. It also follows a
+ * batch that changed nothing if nothing shows that what it saw is stored: on a cached resource
+ * (cache.h), or on one that was loaded more than config.age_max_ns ago. The latter is done once for
+ * a batch, so that it ends however long its operations take. A batch that changed something needs
+ * neither: its save compares versions.
  */
 #ifndef BATCH_CORE_REPLAY_H
 #define BATCH_CORE_REPLAY_H
 
 #include "state.h"
 
-/* After a conflict: is a replay left? */
-bool batch__may_replay(const struct batch__core *core, const struct batch__batch *batch);
+/* After a conflict: is a replay left? The first one starts the time for all. */
+bool batch__may_replay(const struct batch__core *core, struct batch__batch *batch);
+/* What it loaded is older than config.age_max_ns; a cached resource is not judged by its age. */
+bool batch__is_too_old(const struct batch__core *core, const struct batch__batch *batch);
+/* All have run and nothing was changed: must that be replayed before it is completed? Asked once
+ * after each run of the batch. */
+bool batch__must_recheck(const struct batch__core *core, struct batch__batch *batch);
 void batch__replay_begin(struct batch__batch *batch);
 
 #endif

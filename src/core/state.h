@@ -8,9 +8,15 @@
 #include "pool.h"
 #include "table.h"
 
+static inline uint64_t batch__sum_or_max(uint64_t a, uint64_t b)
+{
+    return a <= UINT64_MAX - b ? a + b : UINT64_MAX;
+}
+
 struct batch__core_config {
     uint64_t window_ns;   /* or BATCH_WINDOW_NONE */
-    uint64_t deadline_ns; /* after the batch began */
+    uint64_t deadline_ns; /* for so long after its first conflict a batch may be replayed */
+    uint64_t age_max_ns;  /* so old may become what was loaded; UINT64_MAX: any */
     uint64_t ops_max;     /* operations of one batch, at least 1 */
     uint64_t ops_waiting_max;
     uint64_t key_ops_waiting_max;

@@ -8,18 +8,13 @@ bool batch__has_window(const struct batch__core *core)
     return core->config.window_ns != BATCH_WINDOW_NONE;
 }
 
-static uint64_t sum_or_max(uint64_t a, uint64_t b)
-{
-    return a <= UINT64_MAX - b ? a + b : UINT64_MAX;
-}
-
 static void window_start(struct batch__core *core, struct batch__batch *batch)
 {
     batch->begun_ns = core->now_ns;
     batch->closes_ns = UINT64_MAX;
     if (!batch__has_window(core))
         return;
-    batch->closes_ns = sum_or_max(core->now_ns, core->config.window_ns);
+    batch->closes_ns = batch__sum_or_max(core->now_ns, core->config.window_ns);
     batch__due_push(&core->due, batch);
 }
 
@@ -51,6 +46,7 @@ void batch__begin(struct batch__core *core, struct batch__batch *batch)
     batch->changed = 0;
     batch->replays = 0;
     batch->is_cached = false;
+    batch->is_rechecked = false;
     batch->load_ns = batch->loaded_ns = 0;
     batch->save_ns = batch->saved_ns = 0;
     batch->first_wait_ns = 0;
@@ -75,10 +71,4 @@ void batch__window_open(struct batch__core *core, struct batch__batch *batch)
     if (!batch__has_window(core))
         batch__due_push(&core->due, batch);
     batch->phase = BATCH__OPEN;
-}
-
-void batch__deadline_set(struct batch__core *core, struct batch__batch *batch)
-{
-    batch__check(!batch__phase_is_at_store(batch->phase));
-    batch->deadline_ns = sum_or_max(batch->begun_ns, core->config.deadline_ns);
 }

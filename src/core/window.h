@@ -21,7 +21,4 @@ void batch__window_open(struct batch__core *core, struct batch__batch *batch);
 void batch__window_restart(struct batch__core *core, struct batch__batch *batch);
 void batch__window_end(struct batch__core *core, struct batch__batch *batch);
 
-/* The deadline of load and save: counted from when the batch began. */
-void batch__deadline_set(struct batch__core *core, struct batch__batch *batch);
-
 #endif

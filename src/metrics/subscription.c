@@ -391,6 +391,8 @@ const char *batch_close_reason_name(int reason)
         return "stop";
     case BATCH_CLOSED_BY_ERROR:
         return "error";
+    case BATCH_CLOSED_BY_AGE:
+        return "age";
     default:
         return "unknown";
     }

@@ -114,13 +114,13 @@ const void *batch_call_key(const batch_call *call, size_t *ret_key_size)
 
 uint64_t batch_call_deadline_ns(const batch_call *call)
 {
-    return call->batch.deadline_ns;
+    return batch__sum_or_max(call->taken_ns, options_of(call)->deadline_ns);
 }
 
 bool batch_call_is_canceled(const batch_call *call)
 {
     return batch__load_relaxed(&call->shard->shared->xis_aborting) != 0 ||
-           batch__clock_now_ns() > call->batch.deadline_ns;
+           batch__clock_now_ns() > batch_call_deadline_ns(call);
 }
 
 uint64_t batch_call_version(const batch_call *call)
@@ -239,9 +239,11 @@ void batch_call_finish(batch_call *call, int status)
     call->status = (int8_t)stage_status((enum batch__stage)call->stage, status);
     struct batch__shard *shard = call->shard;
     if (batch__thread_is_current(&shard->thread)) {
+        call->finished_ns = 0;
         batch__calls_push(&shard->finished, call);
         return;
     }
+    call->finished_ns = batch__clock_now_ns();
     /* From the push on, the worker may complete and end. The count keeps the shard until we have
      * left; seq_cst, so that it is seen by whoever sees the call. */
     struct batch__shared *shared = shard->shared;

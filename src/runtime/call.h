@@ -28,8 +28,9 @@ struct batch_call {
     uint8_t xis_in_flight; /* 1 from hand-over to finish */
     uint32_t group_index;
     uint32_t group_size;
-    uint64_t taken_ns; /* when a session took it; 0: no session did */
-    batch_call *next;  /* in a group, or in the inbox */
+    uint64_t taken_ns;    /* when it was handed over to the store: its time runs from then on */
+    uint64_t finished_ns; /* when it was finished; 0: on the worker, see shard->called_ns */
+    batch_call *next;     /* in a group, or in the inbox */
 };
 
 /* A FIFO of calls, chained through `next`. */
@@ -43,8 +44,8 @@ void batch__calls_push(struct batch__calls *calls, batch_call *call);
 void batch__calls_append(struct batch__calls *calls,
                          struct batch__calls *more); /* empties `more` */
 
-/* Take at most `calls_max`, oldest first, as one group: each gets its place in it, and when it
- * was taken. Their number. */
+/* Take at most `calls_max`, oldest first, as one group that is handed over to the store now: each
+ * gets its place in it, and when it was taken. Their number. */
 size_t batch__calls_take(struct batch__calls *from, batch_call **calls, size_t calls_max,
                          uint64_t now_ns);
 

@@ -7,14 +7,15 @@
  * one never in a save, so that neither waits for the other, whatever hangs. The store may be able
  * to use even fewer saves at a time; what waits for them gathers into the next group.
  *
- * A call is slow if the last call of its key, of the same stage, was in flight when its deadline
- * passed, and failed. As it may be the one that held up its whole group, it goes in a group of at
- * most half the size, of slow calls only. So the culprit is found by bisection and goes alone, and
- * the others, once they are quick, return to the normal queue. The stages are apart: that a save
- * hung says nothing of the load before the next one, nor does the load's being quick of the save.
- * Of three sessions, one at a time is busy with slow calls, of more one for each stage, and beside
- * them there is always one for the other loads and one for the other saves; of fewer, and where
- * one save at a time is all, slow calls and others alternate.
+ * The time limit of a call begins when a session takes it. A call is slow if the last call of its
+ * key, of the same stage, failed by its deadline. As it may be the one that held up its whole
+ * group, it goes in a group of at most half the size, of slow calls only. So the culprit is found
+ * by bisection and goes alone, and the others, once they are quick, return to the normal queue. The
+ * stages are apart: that a save hung says nothing of the load before the next one, nor does the
+ * load's being quick of the save. Of three sessions, one at a time is busy with slow calls, of
+ * more one for each stage, and beside them there is always one for the other loads and one for
+ * the other saves; of fewer, and where one save at a time is all, slow calls and others
+ * alternate.
  */
 #ifndef BATCH_RUNTIME_IO_QUEUE_H
 #define BATCH_RUNTIME_IO_QUEUE_H

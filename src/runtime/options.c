@@ -15,17 +15,24 @@ enum {
 
 static const uint64_t MS = 1000000;
 
+/* A window is latency, a deadline is patience: a short window is no reason to give up soon. */
+static uint64_t default_deadline_ns(uint64_t window_ns)
+{
+    const uint64_t least_ns = 1000 * MS;
+    if (window_ns == BATCH_WINDOW_NONE)
+        return least_ns;
+    uint64_t deadline_ns = window_ns <= UINT64_MAX / 2 ? 2 * window_ns : UINT64_MAX;
+    return deadline_ns > least_ns ? deadline_ns : least_ns;
+}
+
 static void fill_in(batch_options *options)
 {
     if (options->shards == 0)
         options->shards = 1;
     if (options->window_ns == 0)
         options->window_ns = 100 * MS;
-    if (options->deadline_ns == 0 && options->window_ns == BATCH_WINDOW_NONE)
-        options->deadline_ns = 1000 * MS;
     if (options->deadline_ns == 0)
-        options->deadline_ns =
-            options->window_ns <= UINT64_MAX / 2 ? 2 * options->window_ns : UINT64_MAX;
+        options->deadline_ns = default_deadline_ns(options->window_ns);
     if (options->ops_max == 0)
         options->ops_max = OPS_DEFAULT;
     if (options->ops_waiting_max == 0)
@@ -66,7 +73,7 @@ static const char *what_is_wrong(const batch_options *options)
     if (options->resource_size > RESOURCE_SIZE_MAX)
         return "resource_size exceeds 16 MiB";
     if (options->window_ns != BATCH_WINDOW_NONE && options->deadline_ns < options->window_ns)
-        return "deadline_ns is shorter than window_ns: every save would miss it";
+        return "deadline_ns is shorter than window_ns: what is loaded would get older than that";
     if (options->group_max > GROUP_MAX)
         return "group_max exceeds 65,536";
     if (options->allocator.allocate == NULL || options->allocator.release == NULL)

@@ -35,7 +35,7 @@ static void load(struct batch__shard *shard, struct batch__batch *batch)
     batch_call *call = call_of(batch);
     batch__call_begin(call, shard);
     if (!shard->shared->has_load) {
-        batch__core_loaded(&shard->core, batch, BATCH_OK, 0);
+        batch__core_loaded(&shard->core, batch, BATCH_OK, UINT64_MAX, 0);
         return;
     }
     batch__call_hand_over(call, BATCH__STAGE_LOAD);

@@ -13,6 +13,7 @@ enum {
     GROUP_OPS = 64,           /* looked up together, so that their waits for memory overlap */
     ITERATION_OPS_MAX = 2048, /* then what the store has finished is taken */
     EXPIRE_MAX = 1024,        /* windows ended at a time by a worker that saves by itself */
+    OUTAGE_DEADLINES = 4,     /* so many without a success: the whole store fails, not a key */
     NAPS_PER_WINDOW = 200,    /* operations that keep coming may gather for so short … */
     NAP_NS_MAX = 500000,      /* … and no longer than this */
     SPINS_MAX = 500           /* with no window: poll about so many times before sleeping */
@@ -37,6 +38,7 @@ struct batch__shard *batch__shard_new(struct batch__shared *shared)
     struct batch__core_config config = {
         .window_ns = options->window_ns,
         .deadline_ns = options->deadline_ns,
+        .age_max_ns = shared->has_load ? options->deadline_ns : UINT64_MAX, /* zeroes do not age */
         .ops_max = options->ops_max,
         .ops_waiting_max = share(options->ops_waiting_max, options->shards),
         .key_ops_waiting_max = options->key_ops_waiting_max,
@@ -72,9 +74,10 @@ static void call_store(struct batch__shard *shard, struct batch__calls *calls,
     struct batch__session *session = shard->session;
     batch__check(session != NULL);
     while (calls->first != NULL) {
-        size_t count =
-            batch__calls_take(calls, session->calls, shard->shared->options.group_max, 0);
+        size_t count = batch__calls_take(calls, session->calls, shard->shared->options.group_max,
+                                         batch__clock_now_ns());
         batch__session_perform(session, stage, count);
+        shard->called_ns = batch__clock_now_ns();
     }
 }
 
@@ -128,13 +131,21 @@ static void take_ops(struct batch__shard *shard, uint64_t now_ns)
     }
 }
 
-/* See io_queue.h. What was late already when it was taken is not to blame. */
-static uint16_t group_max_after(const batch_call *call, uint64_t now_ns)
+/* See io_queue.h. When nothing has succeeded for long it is not one key that holds up the others,
+ * and to try them one by one would only take longer. */
+static uint16_t group_max_after(struct batch__shard *shard, const batch_call *call,
+                                uint64_t finished_ns)
 {
-    uint64_t deadline_ns = call->batch.deadline_ns;
-    bool is_slow = call->status != BATCH_OK && call->taken_ns != 0 &&
-                   call->taken_ns < deadline_ns && now_ns >= deadline_ns;
-    if (!is_slow)
+    bool is_slow = call->status != BATCH_OK && finished_ns >= batch_call_deadline_ns(call);
+    uint64_t *failing_from_ns = &shard->failing_from_ns[call->stage];
+    if (call->status == BATCH_OK)
+        *failing_from_ns = 0;
+    if (!is_slow || shard->session != NULL)
+        return 0;
+    if (*failing_from_ns == 0)
+        *failing_from_ns = finished_ns;
+    uint64_t failing_ns = finished_ns - *failing_from_ns;
+    if (failing_ns / OUTAGE_DEADLINES >= shard->shared->options.deadline_ns)
         return 0;
     batch__check(call->group_size <= 2 * UINT16_MAX);
     return call->group_size > 1 ? (uint16_t)(call->group_size / 2) : 1;
@@ -145,11 +156,12 @@ static void take_call(struct batch__shard *shard, batch_call *call, uint64_t now
     batch__check(call->shard == shard);
     batch__check(batch__load_relaxed(&call->xis_in_flight) == 0);
     bool is_over = call->stage == BATCH__STAGE_LOAD && !batch__is_awaited(&call->batch);
-    call->batch.group_max[call->stage] = group_max_after(call, now_ns);
+    uint64_t finished_ns = call->finished_ns != 0 ? call->finished_ns : shard->called_ns;
+    call->batch.group_max[call->stage] = group_max_after(shard, call, finished_ns);
     if (call->status == BATCH_OK || is_over)
         batch__call_clear_error(call); /* it will be reported to nobody */
     if (call->stage == BATCH__STAGE_LOAD)
-        batch__core_loaded(&shard->core, &call->batch, call->status, now_ns);
+        batch__core_loaded(&shard->core, &call->batch, call->status, finished_ns, now_ns);
     else
         batch__core_saved(&shard->core, &call->batch, call->status, now_ns);
 }

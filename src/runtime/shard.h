@@ -38,6 +38,8 @@ struct batch__shard {
     struct batch__calls finished; /* by the store, on this very thread */
     struct batch__calls calls[BATCH__IO_KINDS]; /* to be handed over at the end of the iteration */
     struct batch__session *session;             /* sessions = 0: the worker's own; else NULL */
+    uint64_t called_ns;          /* when the latest call of the store by the worker returned */
+    uint64_t failing_from_ns[2]; /* by stage: since then none succeeded, some took too long; or 0 */
     bool has_window;
     bool has_resource;      /* its size is not 0 */
     bool is_closed;         /* the inbox is */

@@ -95,18 +95,23 @@ inject(window
     [[sum_or_max(core->now_ns, core->config.window_ns)]]
     [[sum_or_max(core->now_ns, core->config.window_ns >> BUG(window_closes_early)
                                        << BUG(window_too_long))]])
-inject(window
-    [[    batch->deadline_ns = sum_or_max(]]
-    [[    if (!BUG(deadline_of_another) || batch->deadline_ns == 0)
-        batch->deadline_ns = sum_or_max(]])
 inject(actions
-    [[    else
-        batch->phase = batch->changed > 0 ? BATCH__CLOSED : BATCH__COMPLETE;]]
-    [[    else if (BUG(no_save_after_change) && batch->changed < batch->ran.count)
+    [[    if (batch->changed > 0)
+        batch->phase = BATCH__CLOSED;]]
+    [[    if (BUG(no_save_after_change) && batch->changed > 0 && batch->changed < batch->ran.count)
         batch->phase = BATCH__COMPLETE;
-    else
-        batch->phase = batch->changed > 0 || BUG(save_without_change) ? BATCH__CLOSED
-                                                                              : BATCH__COMPLETE;]])
+    else if (batch->changed > 0 || BUG(save_without_change))
+        batch->phase = BATCH__CLOSED;]])
+inject(actions
+    [[    return batch__is_too_old(core, batch) ?]]
+    [[    return batch__is_too_old(core, batch) && !BUG(too_old_joined) ?]])
+inject(replay
+    [[batch->is_rechecked || !batch__is_too_old(core, batch)]]
+    [[(batch->is_rechecked && !BUG(rechecked_for_ever)) || BUG(too_old_completed) ||
+        !batch__is_too_old(core, batch)]])
+inject(events
+    [[between(finished_ns, batch]]
+    [[between(BUG(age_from_worker) ? UINT64_MAX : finished_ns, batch]])
 inject(actions
     [[batch->ran.count >= core->config.ops_max]]
     [[batch->ran.count >= core->config.ops_max + BUG(size_ignored)]])
@@ -157,8 +162,11 @@ inject(replay
     [[batch->replays < core->config.replays_max]]
     [[batch->replays < core->config.replays_max + BUG(replay_without_limit)]])
 inject(replay
-    [[core->now_ns < batch->deadline_ns]]
-    [[(core->now_ns < batch->deadline_ns || BUG(replay_after_deadline))]])
+    [[core->now_ns < batch->replay_by_ns]]
+    [[core->now_ns < batch->replay_by_ns || BUG(replay_after_deadline)]])
+inject(replay
+    [[batch__sum_or_max(core->now_ns, core]]
+    [[batch__sum_or_max(BUG(replay_time_early) ? batch->begun_ns : core->now_ns, core]])
 inject(replay
     [[    batch->to_replay = batch__ops_take(&batch->ran);]]
     [[    batch->to_replay = batch__ops_take(&batch->ran);
@@ -167,9 +175,9 @@ inject(replay
 inject(replay
     [[    batch->phase = BATCH__DROP;]]
     [[    batch->phase = BUG(replay_on_old_resource) ? BATCH__REPLAY : BATCH__DROP;]])
-inject(actions
-    [[batch->changed == 0 && batch->is_cached]]
-    [[batch->changed == 0 && batch->is_cached && !BUG(cached_not_rechecked)]])
+inject(replay
+    [[    if (batch->is_cached)]]
+    [[    if (batch->is_cached && !BUG(cached_not_rechecked))]])
 inject(cache
     [[batch->status == BATCH_OK]]
     [[(batch->status == BATCH_OK || BUG(cached_after_failed_save))]])

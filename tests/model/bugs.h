@@ -67,7 +67,11 @@
     X(refused_at_rest, "core: a key at rest is refused by how long saves take")                    \
     X(save_time_forgotten, "core: the mean of saves is not updated")                               \
     X(last_wait_recorded, "core: a record shows the wait of the last operation")                   \
-    X(deadline_of_another, "core: the deadline is counted from the batch before")
+    X(replay_time_early, "core: the time for replays begins with the batch, not with a conflict")  \
+    X(too_old_completed, "core: what changed nothing is completed however long ago it was loaded") \
+    X(too_old_joined, "core: operations join what was loaded too long ago")                        \
+    X(age_from_worker, "core: what was loaded is as old as the worker knows of it")                \
+    X(rechecked_for_ever, "core: what is too old is loaded again as often as that is so")
 
 enum bug {
     BUG_NONE,

@@ -249,8 +249,10 @@ void model_node_finish_call(struct model *model, struct model_node *node,
             BUG(old_resource_loaded) && resource->size <= MODEL_LOG / 2 && resource->hash != 0;
         if (call->status == BATCH_OK && !is_stale)
             *resource = call->log;
-        oracle_loaded(model, node, call->key, call->status, now_ns);
-        batch__core_loaded(&node->core, call->batch, call->status, now_ns);
+        uint64_t finished_ns =
+            model->config->is_untimed ? now_ns : call->finish_ns + node->offset_ns;
+        oracle_loaded(model, node, call->key, call->status, finished_ns, now_ns);
+        batch__core_loaded(&node->core, call->batch, call->status, finished_ns, now_ns);
     }
     node->oracle.is_clean = false;
 }

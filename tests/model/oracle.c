@@ -125,6 +125,7 @@ static void begin(struct oracle_key *key)
     key->replays = 0;
     key->is_loaded = false;
     key->is_cached = false;
+    key->is_rechecked = false;
     key->reported = BATCH_OK;
     key->load_ns = key->loaded_ns = key->save_ns = key->first_wait_ns = 0;
 }
@@ -133,8 +134,6 @@ void oracle_load(struct model *model, struct model_node *node, struct batch__bat
 {
     struct oracle_key *key = oracle_key_of(node, batch);
     const char *name = key_name(key_number(batch));
-    must(model, batch->deadline_ns == batch->begun_ns + node->core.config.deadline_ns,
-         "the deadline of %s is that of another batch", name);
     key->load_floor = model->rows[key_number(batch)].acknowledged;
     if (key->stage == STAGE_DROPPED) {
         key->stage = STAGE_RELOADING;
@@ -149,8 +148,13 @@ void oracle_load(struct model *model, struct model_node *node, struct batch__bat
     key->stage = STAGE_LOADING;
 }
 
+bool oracle_is_too_old(const struct model_node *node, const struct oracle_key *key)
+{
+    return !key->is_cached && node->core.now_ns - key->loaded_ns > node->core.config.age_max_ns;
+}
+
 void oracle_loaded(struct model *model, struct model_node *node, uint32_t number, int status,
-                   uint64_t now_ns)
+                   uint64_t finished_ns, uint64_t now_ns)
 {
     struct oracle_key *key = &node->oracle.keys[number];
     bool is_again = key->stage == STAGE_RELOADING;
@@ -166,6 +170,8 @@ void oracle_loaded(struct model *model, struct model_node *node, uint32_t number
     key->joining = key->is_loaded && !is_again ? key->waiting : 0;
     key->flushes = node->oracle.flushes;
     key->loaded_ns = now_ns > node->core.now_ns ? now_ns : node->core.now_ns;
+    if (finished_ns < key->loaded_ns)
+        key->loaded_ns = finished_ns > key->load_ns ? finished_ns : key->load_ns;
     mean_add(&node->oracle.load_mean_ns, key->loaded_ns - key->load_ns);
 }
 
@@ -229,6 +235,8 @@ void oracle_run(struct model *model, struct model_node *node, struct batch__batc
          op_letter(key->last_run - 1U));
     must(model, key->ran_size < node->core.config.ops_max, "%c is too many for a batch",
          letter_of(op));
+    must(model, key->ran_size == 0 || (key->joining & bit) != 0 || !oracle_is_too_old(node, key),
+         "%c runs on what was loaded too long ago", letter_of(op));
     if (key->ran_size == 0)
         key->first_wait_ns = node->core.now_ns - op->accepted_ns;
     key->waiting &= ~bit;
@@ -262,6 +270,9 @@ static void reason_must_be_true(struct model *model, struct model_node *node,
     case BATCH_CLOSED_BY_STOP:
         must(model, node->state == NODE_STOPPING, "%s is closed by no stop", name);
         break;
+    case BATCH_CLOSED_BY_AGE:
+        must(model, oracle_is_too_old(node, key), "%s is not too old", name);
+        break;
     case BATCH_CLOSED_BY_ERROR:
         model_wrong(model, "%s is closed by no error", name);
     }
@@ -291,8 +302,6 @@ void oracle_save(struct model *model, struct model_node *node, struct batch__bat
     must(model, key->stage == STAGE_OPEN || key->stage == STAGE_REPLAYING,
          "%s is saved while it is %s", name, stage_name(key));
     must(model, key->changed > 0, "%s is saved, but not changed", name);
-    must(model, batch->deadline_ns == batch->begun_ns + node->core.config.deadline_ns,
-         "the deadline of %s is that of another batch", name);
     if (key->replay_size == 0)
         oracle_close(model, node, batch);
     key->save_ns = node->core.now_ns;
@@ -332,5 +341,7 @@ void oracle_saved(struct model *model, struct model_node *node, uint32_t number,
     key->stage = STAGE_SAVED;
     key->reported = (int8_t)status;
     key->saved_ns = now_ns > node->core.now_ns ? now_ns : node->core.now_ns;
+    if (status == BATCH_CONFLICT && key->replays == 0)
+        key->replay_by_ns = key->saved_ns + node->core.config.deadline_ns;
     mean_add(&node->oracle.save_mean_ns, key->saved_ns - key->save_ns);
 }

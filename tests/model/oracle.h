@@ -13,10 +13,13 @@
  *   - with OK it is stored; with an error it is not stored, then or later
  *   - a save adds to what is stored, and takes nothing away
  *   - no operation sees less than what was acknowledged before it
- *   - a conflict is replayed as often as is allowed; only what ended well is cached, no more than
- *     may be; what changed nothing on a cached resource is rechecked on one that was loaded
+ *   - a conflict is replayed as often and as long as is allowed; only what ended well is cached, no
+ *     more than may be; what changed nothing on a cached resource is rechecked on one that was
+ *     loaded
  *   - a window is as long as it should be; without one no more batches close than the store can
- *     take; a deadline counts from the beginning of its own batch
+ *     take
+ *   - what was loaded too long ago takes nobody new; and what changed nothing on it is not
+ *     completed, but loaded again and replayed, once
  *   - in a calm schedule every operation is OK within max(window, load) + save of when its key was
  *     free, or window + load + save if resources are cached
  *   - when nothing is left to happen no operation waits; when all nodes have stopped no key and no
@@ -48,12 +51,14 @@ struct oracle_key {
     uint8_t stage;   /* enum oracle_stage */
     int8_t reported; /* the status of the save that the core got … */
     bool is_loaded;
-    bool is_cached; /* not loaded for this batch */
+    bool is_cached;    /* not loaded for this batch */
+    bool is_rechecked; /* loaded again, as it was too old */
     uint8_t replays;
     uint8_t ran_size, replay_size, replay_at, changed;
     uint8_t last_run;  /* number + 1 */
     uint64_t saved_ns; /* … and when */
-    uint64_t free_ns;  /* when its last batch ended, by the model's time */
+    uint64_t replay_by_ns;
+    uint64_t free_ns; /* when its last batch ended, by the model's time */
     uint64_t load_ns, loaded_ns, save_ns, first_wait_ns; /* as its record must have them */
     uint64_t joining;     /* the set of those that waited when it was loaded */
     uint32_t flushes;     /* of its node, when it was opened */
@@ -88,7 +93,7 @@ void oracle_accepted(struct model *model, struct model_node *node, struct model_
 void oracle_flushed(struct model_node *node, uint64_t calls_max);
 void oracle_load(struct model *model, struct model_node *node, struct batch__batch *batch);
 void oracle_loaded(struct model *model, struct model_node *node, uint32_t key, int status,
-                   uint64_t now_ns);
+                   uint64_t finished_ns, uint64_t now_ns);
 void oracle_run(struct model *model, struct model_node *node, struct batch__batch *batch,
                 struct model_op *op);
 void oracle_save(struct model *model, struct model_node *node, struct batch__batch *batch);
@@ -97,6 +102,8 @@ void oracle_saved(struct model *model, struct model_node *node, uint32_t key, in
 void oracle_applied(struct model *model, const struct model_call *call); /* before it is */
 
 /* Shared with oracle_outcome.c. */
+/* Was it loaded too long ago? */
+bool oracle_is_too_old(const struct model_node *node, const struct oracle_key *key);
 void oracle_close(struct model *model, struct model_node *node, const struct batch__batch *batch);
 /* Operations that were canceled are not replayed: pass over those before `until`, or NULL: all. */
 void oracle_pass_canceled(struct model *model, struct oracle_key *key,

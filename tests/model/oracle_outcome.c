@@ -130,13 +130,16 @@ static int outcome_of_batch(struct model *model, const struct model_node *node,
     bool is_unchanged = key->changed == 0 && !key->is_cached && key->ran_size > 0;
     if (key->stage == STAGE_LOAD_FAILED)
         return BATCH_LOAD_FAILED;
-    if (is_unchanged && (key->stage == STAGE_OPEN || key->stage == STAGE_REPLAYING))
+    if (is_unchanged && (key->stage == STAGE_OPEN || key->stage == STAGE_REPLAYING)) {
+        must(model, key->is_rechecked || !oracle_is_too_old(node, key),
+             "%s is completed on what was loaded too long ago", key_name(key_number(batch)));
         return BATCH_OK;
+    }
     must(model, key->stage == STAGE_SAVED, "%s is completed while it is %s%s",
          key_name(key_number(batch)), stage_name(key),
          key->is_cached ? ", and has only been cached" : "");
-    bool may_replay =
-        key->replays < node->core.config.replays_max && key->saved_ns < batch->deadline_ns;
+    bool may_replay = key->replays < node->core.config.replays_max &&
+                      (key->replays == 0 || key->saved_ns < key->replay_by_ns);
     must(model, key->reported != BATCH_CONFLICT || !may_replay, "a conflict could be replayed");
     return key->reported;
 }
@@ -239,22 +242,34 @@ void oracle_recorded(struct model *model, struct model_node *node, struct batch_
     key->flushes = node->oracle.flushes;
 }
 
-/* After a conflict, or because nothing changed on a cached resource. */
+/* Nothing has shown that it is what is stored: it had been cached, or is too old. */
+static bool must_recheck(const struct model_node *node, const struct oracle_key *key)
+{
+    if (key->changed > 0 || (key->stage != STAGE_OPEN && key->stage != STAGE_REPLAYING))
+        return false;
+    return key->is_cached || (!key->is_rechecked && oracle_is_too_old(node, key));
+}
+
+/* After a conflict, or because nothing changed on a resource that must be rechecked. */
 static bool is_dropped_for_replay(struct model *model, struct model_node *node,
                                   struct oracle_key *key, const struct batch__batch *batch)
 {
     bool is_conflict = key->stage == STAGE_SAVED && key->reported == BATCH_CONFLICT;
-    bool is_recheck = key->stage == STAGE_OPEN && key->is_cached && key->changed == 0;
-    if (key->ran_size == 0 || (!is_conflict && !is_recheck))
+    if (key->stage == STAGE_REPLAYING && key->replay_at < key->replay_size)
+        oracle_pass_canceled(model, key, NULL);
+    if (key->ran_size == 0 || (!is_conflict && !must_recheck(node, key)))
         return false;
     if (is_conflict) {
         must(model, key->replays < node->core.config.replays_max, "a batch is replayed too often");
-        must(model, key->saved_ns < batch->deadline_ns, "a batch is replayed too late");
+        must(model, key->replays == 0 || key->saved_ns < key->replay_by_ns,
+             "a batch is replayed too late");
         key->replays++;
         saw(model, EVENT_replay);
     } else {
-        oracle_close(model, node, batch);
-        saw(model, EVENT_rechecked);
+        if (key->stage == STAGE_OPEN)
+            oracle_close(model, node, batch);
+        saw(model, key->is_cached ? EVENT_rechecked : EVENT_rechecked_for_age);
+        key->is_rechecked = !key->is_cached;
     }
     for (uint32_t i = 0; i < key->ran_size; i++)
         key->replay[i] = key->ran[i];

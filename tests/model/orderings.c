@@ -113,7 +113,7 @@ static void happen(struct ordering *o)
         model_node_expire(model, o->node);
     } else if (what < 99) {
         model_node_flush(model, o->node, draw_below(o->draw, 3));
-    } else if (draw_percent(o->draw, 20)) {
+    } else if (draw_percent(o->draw, 30)) {
         saw(model, EVENT_stop);
         model_node_stop(model, o->node);
     }

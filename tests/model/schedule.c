@@ -27,6 +27,7 @@ static void configure_calm(struct model_config *config, struct draw *draw, struc
     config->core = (struct batch__core_config){
         .window_ns = draw_percent(draw, 25) ? BATCH_WINDOW_NONE : window_us * MODEL_US,
         .deadline_ns = (200 + multiple(draw, 2, 200)) * MODEL_US,
+        .age_max_ns = UINT64_MAX,
         .ops_max = UINT32_MAX,
         .ops_waiting_max = UINT32_MAX,
         .key_ops_waiting_max = UINT32_MAX,
@@ -61,6 +62,7 @@ void schedule_configure(struct model_config *config, struct schedule_weights *we
     core->key_ops_waiting_max = up_to(draw, 20, 5);
     core->replays_max = draw_percent(draw, 60) ? draw_below(draw, 4) : 0;
     core->refuses_early = draw_percent(draw, 30);
+    core->age_max_ns = draw_percent(draw, 60) ? multiple(draw, 5, 60 * MODEL_US) : UINT64_MAX;
     config->is_shuffled = draw_percent(draw, 50);
     config->fault_percent = multiple(draw, 4, 10);
     config->at_once_percent = rarely(draw, 30);

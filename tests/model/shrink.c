@@ -77,6 +77,7 @@ static bool simplify_world(struct shrinking *s)
     TRY(s, core->refuses_early, false);
     TRY(s, core->window_ns, 100 * MODEL_US);
     TRY(s, core->deadline_ns, 400 * MODEL_US);
+    TRY(s, core->age_max_ns, UINT64_MAX);
     TRY(s, config->load_max_ns, 20 * MODEL_US);
     TRY(s, config->save_max_ns, 40 * MODEL_US);
     for (uint32_t i = 0; i < MODEL_NODES; i++)

@@ -59,13 +59,15 @@ enum driver { SIMULATION = 1, ORDERINGS = 2, BYTES = 4, ALL_DRIVERS = 7 };
     X(replay, ALL_DRIVERS)                                                                         \
     X(replay_left, ALL_DRIVERS) /* by one that was canceled */                                     \
     X(load_skipped, ALL_DRIVERS)                                                                   \
-    X(rechecked, ALL_DRIVERS)  /* nothing changed on a cached resource */                          \
-    X(batch_left, ALL_DRIVERS) /* loaded, and everybody had left */                                \
+    X(rechecked, ALL_DRIVERS)         /* nothing changed on a cached resource */                   \
+    X(rechecked_for_age, ALL_DRIVERS) /* nothing changed on one that was loaded too long ago */    \
+    X(batch_left, ALL_DRIVERS)        /* loaded, and everybody had left */                         \
     X(closed_by_window, ALL_DRIVERS)                                                               \
     X(closed_by_store, ALL_DRIVERS)                                                                \
     X(closed_by_size, ALL_DRIVERS)                                                                 \
     X(closed_by_stop, ALL_DRIVERS)                                                                 \
-    X(closed_by_error, ALL_DRIVERS)
+    X(closed_by_error, ALL_DRIVERS)                                                                \
+    X(closed_by_age, ALL_DRIVERS)
 
 enum outcome {
 #define TALLY_ENUM(name, drivers) OUTCOME_##name,

@@ -136,6 +136,8 @@ void transcribe_config(const struct model_config *config)
     else
         fprintf(stderr, "window %lu us", us_of(core->window_ns));
     fprintf(stderr, ", deadline %lu us", us_of(core->deadline_ns));
+    if (core->age_max_ns != UINT64_MAX)
+        fprintf(stderr, ", age_max %lu us", us_of(core->age_max_ns));
     if (core->ops_max != UINT32_MAX)
         fprintf(stderr, ", ops_max %lu", (unsigned long)core->ops_max);
     if (core->ops_waiting_max != UINT32_MAX)

@@ -317,42 +317,39 @@ TEST(one_in_the_middle_refused_at_its_turn_does_not_lengthen_the_window)
     trace_end(t);
 }
 
-/* A batch whose window begins anew has a new deadline too, or its save would come too late even if
- * everything is fast. */
-TEST(the_deadline_moves_with_the_window_when_the_opener_left_while_loading)
+TEST(the_window_begins_anew_when_the_opener_left_while_loading)
 {
-    struct trace *t = trace_new(
-        &(struct trace_options){.deadline_ms = 100, .load_ms = 50, .show_deadline = true});
+    struct trace *t = trace_new(&(struct trace_options){.deadline_ms = 100, .load_ms = 50});
     trace_submit(t, "a", "A");
     trace_at(t, 40);
     trace_submit(t, "a", "B");
     trace_cancel(t, "A");
     trace_at(t, 200);
-    trace_expect(t, "[  0] a: load, deadline 100\n"
+    trace_expect(t, "[  0] a: load\n"
                     "[ 40] done A CANCELED\n"
                     "[ 50] a: run B\n"
-                    "[140] a: save, closed by window, deadline 140\n");
+                    "[140] a: save, closed by window\n");
     trace_end(t);
 }
 
-TEST(the_deadline_moves_with_the_window_when_the_opener_is_refused_at_its_turn)
+TEST(the_window_begins_anew_when_the_opener_is_refused_at_its_turn)
 {
-    struct trace *t = trace_new(&(struct trace_options){.deadline_ms = 100, .show_deadline = true});
+    struct trace *t = trace_new(&(struct trace_options){.deadline_ms = 100});
     trace_submit(t, "a", "AB");
     trace_op(t, 'A')->op.private_canceled = 1;
     trace_late(t, 50);
     trace_loaded(t, "a", BATCH_OK);
     trace_at(t, 300);
-    trace_expect(t, "[  0] a: load, deadline 100\n"
+    trace_expect(t, "[  0] a: load\n"
                     "[ 50] a: run B\n"
                     "[ 50] done A CANCELED\n"
-                    "[150] a: save, closed by window, deadline 150\n");
+                    "[150] a: save, closed by window\n");
     trace_end(t);
 }
 
-TEST(an_opener_that_expires_behind_another_keys_long_operation_moves_the_deadline)
+TEST(the_window_begins_anew_when_the_opener_expires_behind_another_keys_long_operation)
 {
-    struct trace *t = trace_new(&(struct trace_options){.deadline_ms = 100, .show_deadline = true});
+    struct trace *t = trace_new(&(struct trace_options){.deadline_ms = 100});
     trace_submit(t, "a", "A");
     trace_op(t, 'B')->op.start_by_ns = 30 * TRACE_MS;
     trace_submit(t, "b", "BC");
@@ -362,12 +359,12 @@ TEST(an_opener_that_expires_behind_another_keys_long_operation_moves_the_deadlin
     trace_loaded(t, "b", BATCH_OK);
     trace_go(t);
     trace_at(t, 300);
-    trace_expect(t, "[  0] a: load, deadline 100\n"
-                    "[  0] b: load, deadline 100\n"
+    trace_expect(t, "[  0] a: load\n"
+                    "[  0] b: load\n"
                     "[  0] a: run A\n"
                     "[ 60] b: run C\n"
                     "[ 60] done B EXPIRED\n"
-                    "[100] a: save, closed by window, deadline 100\n"
-                    "[160] b: save, closed by window, deadline 160\n");
+                    "[100] a: save, closed by window\n"
+                    "[160] b: save, closed by window\n");
     trace_end(t);
 }

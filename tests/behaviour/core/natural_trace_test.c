@@ -142,11 +142,11 @@ TEST(a_failed_load_or_one_that_everybody_left_is_not_there_for_the_store)
     trace_end(t);
 }
 
-/* The record of a batch, and its deadline, begin with its first operation. */
+/* The record of a batch begins with its first operation. */
 TEST(a_batch_begins_with_the_first_operation_that_stays)
 {
-    struct trace *t = trace_new(&(struct trace_options){
-        .window_ms = TRACE_NO_WINDOW, .show_deadline = true, .show_records = true});
+    struct trace *t =
+        trace_new(&(struct trace_options){.window_ms = TRACE_NO_WINDOW, .show_records = true});
     trace_submit(t, "a", "A");
     trace_at(t, 20);
     trace_cancel(t, "A");
@@ -156,10 +156,10 @@ TEST(a_batch_begins_with_the_first_operation_that_stays)
     trace_loaded(t, "a", BATCH_OK);
     trace_flush(t, 1);
     trace_saved(t, "a", BATCH_OK);
-    trace_expect(t, "[  0] a: load, deadline 200\n"
+    trace_expect(t, "[  0] a: load\n"
                     "[ 20] done A CANCELED\n"
                     "[ 60] a: run B\n"
-                    "[ 60] a: save, closed by store, deadline 250\n"
+                    "[ 60] a: save, closed by store\n"
                     "[ 60] a: done B OK\n"
                     "[ 60] a: record of 1 ops, 1 changed: begun 50, load 0-60, first wait 10 ms, "
                     "save 60-60, closed by store, OK\n"
@@ -169,18 +169,18 @@ TEST(a_batch_begins_with_the_first_operation_that_stays)
 
 TEST(a_batch_begins_with_the_first_that_was_not_refused_at_its_turn)
 {
-    struct trace *t = trace_new(&(struct trace_options){
-        .window_ms = TRACE_NO_WINDOW, .show_deadline = true, .show_records = true});
+    struct trace *t =
+        trace_new(&(struct trace_options){.window_ms = TRACE_NO_WINDOW, .show_records = true});
     trace_submit(t, "a", "AB");
     trace_op(t, 'A')->op.private_canceled = 1;
     trace_late(t, 60);
     trace_loaded(t, "a", BATCH_OK);
     trace_flush(t, 1);
     trace_saved(t, "a", BATCH_OK);
-    trace_expect(t, "[  0] a: load, deadline 200\n"
+    trace_expect(t, "[  0] a: load\n"
                     "[ 60] a: run B\n"
                     "[ 60] done A CANCELED\n"
-                    "[ 60] a: save, closed by store, deadline 260\n"
+                    "[ 60] a: save, closed by store\n"
                     "[ 60] a: done B OK\n"
                     "[ 60] a: record of 1 ops, 1 changed: begun 60, load 0-60, first wait 60 ms, "
                     "save 60-60, closed by store, OK\n"

@@ -117,22 +117,45 @@ TEST(the_next_batch_has_replays_of_its_own)
     trace_end(t);
 }
 
-TEST(nothing_runs_again_after_the_deadline)
+/* However late the first conflict is: the time for all replays begins with it. */
+TEST(nothing_is_replayed_after_the_deadline)
 {
     struct trace *t = saving(&(struct trace_options){.replays_max = 9, .deadline_ms = 200});
-    trace_at(t, 199);
+    trace_at(t, 900);
+    for (uint64_t at = 900; at <= 1100; at += 100) {
+        trace_at(t, at < 1100 ? at : 1099);
+        trace_saved(t, "a", BATCH_CONFLICT);
+        trace_loaded(t, "a", BATCH_OK);
+    }
+    trace_at(t, 1100);
+    t->text_size = 0;
     trace_saved(t, "a", BATCH_CONFLICT);
-    trace_at(t, 200);
+    trace_expect(t, "[1100] a: done A B C CONFLICT\n"
+                    "[1100] a: release\n");
+    assert_int_equal(t->loads, 4);
+    trace_end(t);
+}
+
+TEST(the_next_batch_has_a_time_for_replays_of_its_own)
+{
+    struct trace *t = saving(&(struct trace_options){.replays_max = 1, .deadline_ms = 200});
+    trace_saved(t, "a", BATCH_CONFLICT);
     trace_loaded(t, "a", BATCH_OK);
+    trace_saved(t, "a", BATCH_OK);
+    trace_submit(t, "a", "D");
+    trace_loaded(t, "a", BATCH_OK);
+    trace_at(t, 500);
     trace_saved(t, "a", BATCH_CONFLICT);
-    trace_expect(t, "[199] a: release\n"
-                    "[199] a: load\n"
-                    "[200] a: run A\n"
-                    "[200] a: run B\n"
-                    "[200] a: run C\n"
-                    "[200] a: save, closed by window\n"
-                    "[200] a: done A B C CONFLICT\n"
-                    "[200] a: release\n");
+    assert_int_equal(t->loads, 4);
+    trace_end(t);
+}
+
+TEST(one_nanosecond_beyond_the_end_of_time_a_replay_has_all_time)
+{
+    struct trace *t = saving(&(struct trace_options){.replays_max = 1, .deadline_ms = 200});
+    t->core.config.deadline_ns = UINT64_MAX - t->now_ns + 1;
+    trace_saved(t, "a", BATCH_CONFLICT);
+    assert_true(trace_batch(t, "a")->replay_by_ns == UINT64_MAX);
     trace_end(t);
 }
 
@@ -209,7 +232,7 @@ TEST(when_all_have_left_nothing_is_saved)
     trace_end(t);
 }
 
-/* It began in time; the deadline of its batch bounds the rest. */
+/* It began in time. */
 TEST(start_by_does_not_end_what_has_begun)
 {
     struct trace *t = trace_new(&once);

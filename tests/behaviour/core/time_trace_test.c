@@ -219,17 +219,6 @@ TEST(lots_of_one_are_the_smallest)
     trace_end(t);
 }
 
-/* The sum would be 0, one more than the end of time. */
-TEST(a_deadline_one_beyond_the_end_of_time_is_the_end)
-{
-    struct trace *t = trace_new(NULL);
-    trace_at(t, 1);
-    t->core.config.deadline_ns = UINT64_MAX - t->now_ns + 1;
-    trace_submit(t, "a", "A");
-    assert_true(trace_batch(t, "a")->deadline_ns == UINT64_MAX);
-    trace_end(t);
-}
-
 TEST(a_batch_in_which_nothing_ran_has_no_first_wait)
 {
     struct trace *t = trace_new(NULL);
@@ -349,7 +338,7 @@ TEST(a_cancel_with_nobody_waiting_does_not_wake_anybody_later)
 
 /* ---- The edges of the clock ----------------------------------------------------------------- */
 
-TEST(at_the_end_of_time_windows_and_deadlines_do_not_wrap)
+TEST(at_the_end_of_time_windows_do_not_wrap)
 {
     struct trace *t =
         trace_new(&(struct trace_options){.start_ns = UINT64_MAX - 50 * TRACE_MS, .load_ms = 10});
@@ -358,7 +347,6 @@ TEST(at_the_end_of_time_windows_and_deadlines_do_not_wrap)
     trace_submit(t, "a", "B");
     struct batch__batch *batch = trace_batch(t, "a");
     assert_int_equal(batch->closes_ns, UINT64_MAX);
-    assert_int_equal(batch->deadline_ns, UINT64_MAX);
     trace_expect(t, "[  0] a: load\n"
                     "[ 10] a: run A\n"
                     "[ 40] a: run B\n");
@@ -388,11 +376,10 @@ TEST(at_the_end_of_time_sweeps_go_on)
     trace_end(t);
 }
 
-TEST(a_window_and_a_deadline_as_long_as_they_can_be)
+TEST(a_window_as_long_as_it_can_be)
 {
     uint64_t longest_ms = (UINT64_MAX - 1) / TRACE_MS;
-    struct trace *t = trace_new(
-        &(struct trace_options){.window_ms = longest_ms, .deadline_ms = longest_ms, .load_ms = 1});
+    struct trace *t = trace_new(&(struct trace_options){.window_ms = longest_ms, .load_ms = 1});
     trace_at(t, 1000);
     trace_submit(t, "a", "A");
     trace_at(t, 1000000);

@@ -45,7 +45,7 @@ const char *trace_status_name(int status)
 
 static const char *reason_name(int reason)
 {
-    static const char *const names[] = {"window", "store", "size", "stop", "error"};
+    static const char *const names[] = {"window", "store", "size", "stop", "error", "age"};
     assert_in_range(reason, 0, BATCH_CLOSE_REASON_COUNT - 1);
     return names[reason];
 }
@@ -121,14 +121,12 @@ static void call_start(struct trace *t, struct batch__batch *batch, bool is_save
     t->calls[t->calls_size++] = (struct trace_call){batch, is_save, finish_ns};
     say_when(t, batch);
     say(t, is_save ? "save, closed by %s" : "load", reason_name(batch->close_reason));
-    if (t->options.show_deadline)
-        say(t, ", deadline %lu", ms_of(t, batch->deadline_ns));
     say(t, "\n");
 }
 
 static bool is_replay(const struct trace *t)
 {
-    return t->options.replays_max > 0 || t->options.cache_max > 0;
+    return t->options.replays_max > 0 || t->options.cache_max > 0 || t->options.age_ms > 0;
 }
 
 static void run(struct trace *t, struct batch__batch *batch, batch_op *op)
@@ -296,7 +294,7 @@ static void call_finish(struct trace *t, size_t at, int status)
     if (call.is_save)
         batch__core_saved(&t->core, call.batch, status, t->now_ns);
     else
-        batch__core_loaded(&t->core, call.batch, status, t->now_ns);
+        batch__core_loaded(&t->core, call.batch, status, t->load_ended_ns, t->now_ns);
     after_event(t);
 }
 
@@ -315,12 +313,19 @@ static void finish_named(struct trace *t, const char *key, bool is_save, int sta
 
 void trace_loaded(struct trace *t, const char *key, int status)
 {
+    t->load_ended_ns = t->now_ns;
     finish_named(t, key, false, status);
 }
 
 void trace_saved(struct trace *t, const char *key, int status)
 {
     finish_named(t, key, true, status);
+}
+
+void trace_loaded_at(struct trace *t, const char *key, uint64_t ms)
+{
+    t->load_ended_ns = t->options.start_ns + ms * TRACE_MS;
+    finish_named(t, key, false, BATCH_OK);
 }
 
 void trace_expire(struct trace *t)
@@ -364,6 +369,7 @@ static bool do_what_is_due(struct trace *t, uint64_t until_ns)
         return false;
     if (due_ns > t->now_ns)
         t->now_ns = due_ns;
+    t->load_ended_ns = t->now_ns;
     if (call_ns <= expire_ns)
         call_finish(t, call, BATCH_OK);
     else
@@ -406,6 +412,7 @@ struct trace *trace_new(const struct trace_options *options)
     struct batch__core_config config = {
         .window_ns = window_ns,
         .deadline_ns = (o->deadline_ms == 0 ? 200 : o->deadline_ms) * TRACE_MS,
+        .age_max_ns = o->age_ms == 0 ? UINT64_MAX : o->age_ms * TRACE_MS,
         .ops_max = limit_of(o->ops_max),
         .ops_waiting_max = limit_of(o->ops_waiting_max),
         .key_ops_waiting_max = limit_of(o->key_ops_waiting_max),
@@ -431,6 +438,7 @@ void trace_end(struct trace *t)
     t->options.save_ms = 0;
     trace_stop(t);
     trace_go(t);
+    t->load_ended_ns = t->now_ns;
     while (t->calls_size > 0) {
         call_finish(t, 0, BATCH_OK);
         trace_go(t);

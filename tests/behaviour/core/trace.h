@@ -32,7 +32,8 @@
 struct trace_options {
     uint64_t start_ns;    /* where the clock begins; times in the text count from here */
     uint64_t window_ms;   /* default 100 */
-    uint64_t deadline_ms; /* default 200 */
+    uint64_t deadline_ms; /* of replays; default 200 */
+    uint64_t age_ms;      /* of what was loaded; default: any */
     uint64_t ops_max;     /* this and the other limits: default none */
     uint64_t ops_waiting_max;
     uint64_t key_ops_waiting_max;
@@ -40,9 +41,8 @@ struct trace_options {
     uint64_t cache_max; /* this and the next two: default none */
     uint32_t replays_max;
     bool refuses_early;
-    uint64_t load_ms;   /* default: until trace_loaded */
-    uint64_t save_ms;   /* default: until trace_saved */
-    bool show_deadline; /* of load and save */
+    uint64_t load_ms; /* default: until trace_loaded */
+    uint64_t save_ms; /* default: until trace_saved */
     bool show_records;
 };
 
@@ -68,7 +68,8 @@ struct trace {
     struct trace_options options;
     struct allocator memory;
     uint64_t now_ns;
-    bool is_held; /* actions are not taken until trace_go */
+    uint64_t load_ended_ns; /* of the next load whose end is put in */
+    bool is_held;           /* actions are not taken until trace_go */
 
     struct trace_op ops[TRACE_NAMES_MAX];
     struct trace_call calls[TRACE_CALLS_MAX];
@@ -96,6 +97,8 @@ void trace_submit_one(struct trace *t, struct trace_op *op); /* whose op.key is 
 void trace_cancel(struct trace *t, const char *names);       /* one event for all of them */
 void trace_loaded(struct trace *t, const char *key, int status);
 void trace_saved(struct trace *t, const char *key, int status);
+/* The load ended at `ms`, and only now does the worker learn of it. */
+void trace_loaded_at(struct trace *t, const char *key, uint64_t ms);
 void trace_expire(struct trace *t);
 void trace_flush(struct trace *t, uint64_t calls_max);
 void trace_stop(struct trace *t);

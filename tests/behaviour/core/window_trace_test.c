@@ -113,27 +113,6 @@ TEST(an_operation_that_takes_all_of_the_window_ends_its_batch)
     trace_end(t);
 }
 
-TEST(one_deadline_spans_load_and_save_of_a_batch_and_the_next_has_its_own)
-{
-    struct trace *t =
-        trace_new(&(struct trace_options){.load_ms = 5, .save_ms = 10, .show_deadline = true});
-    trace_submit(t, "a", "A");
-    trace_at(t, 103);
-    trace_submit(t, "a", "B");
-    trace_at(t, 250);
-    trace_expect(t, "[  0] a: load, deadline 200\n"
-                    "[  5] a: run A\n"
-                    "[100] a: save, closed by window, deadline 200\n"
-                    "[110] a: done A OK\n"
-                    "[110] a: release\n"
-                    "[110] a: load, deadline 310\n"
-                    "[115] a: run B\n"
-                    "[210] a: save, closed by window, deadline 310\n"
-                    "[220] a: done B OK\n"
-                    "[220] a: release\n");
-    trace_end(t);
-}
-
 TEST(keys_do_not_wait_for_each_other)
 {
     struct trace *t = trace_new(NULL);

@@ -39,11 +39,13 @@ TEST(deadline_shorter_than_the_window_is_refused)
     batch_options options = BATCH_OPTIONS_INIT;
     options.window_ns = 10 * MS;
     options.deadline_ns = 10 * MS - 1;
-    expect_invalid(&options,
-                   "options: deadline_ns is shorter than window_ns: every save would miss it");
+    expect_invalid(
+        &options,
+        "options: deadline_ns is shorter than window_ns: what is loaded would get older than that");
     options.window_ns = 0; /* 100 ms */
-    expect_invalid(&options,
-                   "options: deadline_ns is shorter than window_ns: every save would miss it");
+    expect_invalid(
+        &options,
+        "options: deadline_ns is shorter than window_ns: what is loaded would get older than that");
 }
 
 TEST(pointers_are_looked_at)

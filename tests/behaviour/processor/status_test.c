@@ -77,7 +77,8 @@ TEST(number_that_is_no_status_is_named_too)
 
 TEST(close_reasons_have_names)
 {
-    const char *names[BATCH_CLOSE_REASON_COUNT] = {"window", "store", "size", "stop", "error"};
+    const char *names[BATCH_CLOSE_REASON_COUNT] = {"window", "store", "size",
+                                                   "stop",   "error", "age"};
     for (int i = 0; i < BATCH_CLOSE_REASON_COUNT; i++)
         assert_string_equal(batch_close_reason_name(i), names[i]);
     assert_non_null(batch_close_reason_name(-1));

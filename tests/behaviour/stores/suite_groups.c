@@ -1,5 +1,6 @@
 /* Groups: each key is decided on its own; and what is refused because it comes too late. */
 #include "driver.h"
+#include "store_wrapper.h"
 #include "suite_parts.h"
 #include "test.h"
 
@@ -154,17 +155,23 @@ static void test_a_load_after_the_deadline_is_not_begun(void **state)
     assert_int_equal(stored_number(fixture, "key"), -1);
 }
 
-static void outlive_the_deadline(void *arg)
+/* As a process does that is suspended just before its store is called. */
+static void run_past_the_deadline(enum store_step step, size_t calls_size, void *arg)
 {
+    (void)calls_size;
     uint64_t until_ns = batch_now_ns() + 2 * *(uint64_t *)arg;
-    while (batch_now_ns() < until_ns)
+    while (step == STORE_SAVES && batch_now_ns() < until_ns)
         ;
 }
 
 static void test_a_save_after_the_deadline_is_not_begun(void **state)
 {
     struct store_fixture *fixture = *state;
-    batch_options options = number_options(fixture->store, 1);
+    struct store_wrapper wrapper;
+    store_wrapper_init(&wrapper, "late", fixture->store);
+    batch_options options = number_options(&wrapper.store, 1);
+    wrapper.before = run_past_the_deadline;
+    wrapper.arg = &options.deadline_ns;
     /* On a slow machine the load comes too late already: then with more time. */
     options.deadline_ns = 50000000;
     int status = BATCH_LOAD_FAILED;
@@ -172,8 +179,6 @@ static void test_a_save_after_the_deadline_is_not_begun(void **state)
         batch_processor *processor = processor_start(&options);
         struct request request;
         request_init(&request, "key", 3, 1);
-        request.meddle = outlive_the_deadline;
-        request.meddle_arg = &options.deadline_ns;
         status = request_run(processor, &request);
         assert_non_null(strstr(request.result.message, "deadline"));
         processor_end(processor);

@@ -84,7 +84,7 @@ TEST_WITH(test_batches_are_counted_by_close_reason, set_up, NULL)
     batch_stats stats = snapshot();
     for (size_t i = 0; i < BATCH_CLOSE_REASON_COUNT; i++)
         assert_int_equal(stats.batches_closed[i], i + 1);
-    assert_int_equal(stats.batches, 1 + 2 + 3 + 4 + 5);
+    assert_int_equal(stats.batches, 1 + 2 + 3 + 4 + 5 + 6);
     assert_int_equal(stats.batches_saved, BATCH_CLOSE_REASON_COUNT);
 }
 

@@ -333,6 +333,7 @@ TEST(test_close_reasons_have_names)
     assert_string_equal(batch_close_reason_name(BATCH_CLOSED_BY_SIZE), "size");
     assert_string_equal(batch_close_reason_name(BATCH_CLOSED_BY_STOP), "stop");
     assert_string_equal(batch_close_reason_name(BATCH_CLOSED_BY_ERROR), "error");
+    assert_string_equal(batch_close_reason_name(BATCH_CLOSED_BY_AGE), "age");
     assert_non_null(batch_close_reason_name(-1));
     assert_non_null(batch_close_reason_name(BATCH_CLOSE_REASON_COUNT));
 }
