@@ -15,7 +15,7 @@
  *
  * The file, its log ("-wal") and the index of that ("-shm") belong together. When one of them is
  * removed, moved or replaced, or gets a second name, or is written to by something else than SQLite
- * (cp over it, even touch), loads and saves fail, with BATCH_UNKNOWN if that is found only after a
+ * (as by cp), loads and saves fail, with BATCH_UNKNOWN if that is found only after a
  * commit. Stop all processors before you restore a backup. What cannot be found out is a restore by
  * SQLite itself, which is a transaction like any other, though versions may meet again; a foreign
  * write in the same few milliseconds as a checkpoint; and other machines: on a network file system

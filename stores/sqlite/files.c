@@ -10,10 +10,12 @@
  *
  *   - The database has a second name. Who uses that has another log.
  *   - Something else than SQLite wrote to a file, as cp does when it restores a backup over it. The
- *     log must be as long as its index says, and begin as that says. The database is written
- *     only by checkpoints, and each of them leaves its mark in the index of the log: so if it
- *     changed while the mark did not, it was not SQLite that changed it. That is for good: what
- *     SQLite holds of the file, in memory and in the log, no longer belongs to it.
+ *     log must be as long as its index says, and begin as that says. The database is written only
+ *     by checkpoints, and each of them leaves its mark in the index of the log: so if it changed
+ *     while the mark did not, it was not SQLite that changed it. If only its time is another one,
+ *     as after touch, the pages that the last checkpoint copied tell whether its content is the
+ *     same; before there was one, that cannot be told. It is for good: what SQLite holds of the
+ *     file, in memory and in the log, no longer belongs to it.
  *
  * The index of the log is shared memory whose layout is part of SQLite's file format
  * (https://www.sqlite.org/walformat.html, 2.2). If it is not the layout known here, or changes
@@ -41,7 +43,8 @@ enum {
     LOG_HEADER_SIZE = 32,
     LOG_SALT_AT = 16,
     FRAME_HEADER_SIZE = 24,
-    INDEX_PIECE_SIZE = 32768 /* the unit that SQLite maps it in */
+    INDEX_PIECE_SIZE = 32768, /* the unit that SQLite maps it in */
+    PAGES_COMPARED = 16
 };
 
 /* The index, in words of 32 bits. */
@@ -152,17 +155,78 @@ static bool has_same_mark(const struct batch__sqlite_log *a, const struct batch_
            a->copying == b->copying;
 }
 
-/* Is the database as it was, or has a checkpoint written to it meanwhile? With the lock held. */
-static bool is_by_checkpoint(struct batch__sqlite_watch *watch, const struct batch__sqlite_log *log,
-                             const struct stat *status)
+static uint32_t big_endian(const unsigned char *bytes)
 {
+    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+static bool is_among(const uint32_t *pages, size_t size, uint32_t page)
+{
+    size_t i = 0;
+    while (i < size && pages[i] != page)
+        i++;
+    return i < size;
+}
+
+/* Are the pages that were copied last in the database as they are in the log? `pages` has room for
+ * two. False, too, if none were copied, so that it cannot be told. */
+static bool has_last_pages(const struct batch__sqlite_files *files, sqlite3_file *log_file,
+                           const struct batch__sqlite_log *log, unsigned char *pages)
+{
+    uint32_t compared[PAGES_COMPARED];
+    size_t size = 0;
+    sqlite3_int64 page_size = log->page_size;
+    unsigned char *in_log = pages, *in_main = pages + page_size;
+    for (uint32_t frame = log->copied; frame > 0 && size < PAGES_COMPARED; frame--) {
+        unsigned char number[4];
+        sqlite3_int64 at =
+            LOG_HEADER_SIZE + (sqlite3_int64)(frame - 1) * (FRAME_HEADER_SIZE + page_size);
+        if (log_file->pMethods->xRead(log_file, number, sizeof number, at) != SQLITE_OK)
+            return false;
+        uint32_t page = big_endian(number);
+        if (page == 0 || is_among(compared, size, page))
+            continue;
+        compared[size++] = page;
+        if (log_file->pMethods->xRead(log_file, in_log, (int)page_size, at + FRAME_HEADER_SIZE) !=
+                SQLITE_OK ||
+            files->main->pMethods->xRead(files->main, in_main, (int)page_size,
+                                         (page - 1) * page_size) != SQLITE_OK ||
+            memcmp(in_log, in_main, log->page_size) != 0)
+            return false;
+    }
+    return size > 0;
+}
+
+/* The time of the database is another one, and its mark is not: is it as it was? */
+static bool is_kept(const struct batch__sqlite_files *files, sqlite3_file *log_file,
+                    const struct batch__sqlite_log *log, unsigned char *pages)
+{
+    struct batch__sqlite_log after;
+    return has_last_pages(files, log_file, log, pages) || !read_log(files, &after) ||
+           !has_same_mark(log, &after); /* it was copied to meanwhile */
+}
+
+/* Is the database as it was, or has a checkpoint written to it meanwhile? With the lock held. */
+static bool is_by_checkpoint(const struct batch__sqlite_files *files, sqlite3_file *log_file,
+                             const struct batch__sqlite_log *log, const struct stat *status)
+{
+    struct batch__sqlite_watch *watch = files->watch;
     if (log->copied != log->copying)
         return true; /* one is at work, or was stopped */
-    bool is_changed = status->st_size != watch->size ||
-                      status->st_mtim.tv_sec != watch->time.tv_sec ||
-                      status->st_mtim.tv_nsec != watch->time.tv_nsec;
-    if (watch->is_seen && is_changed && has_same_mark(log, &watch->log))
-        return false;
+    if (watch->is_seen && has_same_mark(log, &watch->log)) {
+        if (status->st_size != watch->size)
+            return false;
+        if (status->st_mtim.tv_sec != watch->time.tv_sec ||
+            status->st_mtim.tv_nsec != watch->time.tv_nsec) {
+            unsigned char *pages = sqlite3_malloc64(2 * (sqlite3_uint64)log->page_size);
+            if (pages == NULL)
+                return true; /* the next look will tell */
+            bool is_as_it_was = is_kept(files, log_file, log, pages);
+            sqlite3_free(pages);
+            if (!is_as_it_was)
+                return false;
+        }
+    }
     watch->is_seen = true;
     watch->log = *log;
     watch->time = status->st_mtim;
@@ -216,7 +280,7 @@ static bool check(const struct batch__sqlite_files *files,
         return true; /* somebody is writing; the next look comes soon */
     if (!is_whole)
         return foreign(watch, BATCH__SQLITE_FILE_LOG, ret_problem);
-    return is_by_checkpoint(watch, &after, &main_status) ||
+    return is_by_checkpoint(files, log, &after, &main_status) ||
            foreign(watch, BATCH__SQLITE_FILE_MAIN, ret_problem);
 }
 

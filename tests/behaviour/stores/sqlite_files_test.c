@@ -239,6 +239,25 @@ TEST(test_a_file_that_comes_back_is_used_again)
     setting_end(&setting);
 }
 
+TEST(test_a_copy_over_a_file_is_told_from_another_time)
+{
+    struct setting setting;
+    struct request request;
+    setting_begin(&setting, false);
+    sqlite_file_execute(&setting.file, "PRAGMA wal_checkpoint");
+    assert_int_equal(number_add(setting.processor, "key", 3, 0), 2);
+    shell("touch -d 2001-01-01 '%s'%s", setting.file.path, "");
+    for (int64_t i = 3; i < 6; i++)
+        assert_int_equal(number_add(setting.processor, "key", 3, 1), i);
+    sqlite_file_execute(&setting.file, "PRAGMA wal_checkpoint");
+    assert_int_equal(number_add(setting.processor, "key", 3, 0), 5);
+    copy_over_file(&setting); /* as large, with the same first page */
+    request_init(&request, "key", 3, 0);
+    assert_int_equal(request_run(setting.processor, &request), BATCH_LOAD_FAILED);
+    assert_non_null(strstr(request.result.message, "something else than SQLite"));
+    setting_end(&setting);
+}
+
 TEST(test_a_file_with_a_second_name_is_not_opened)
 {
     struct setting setting;
