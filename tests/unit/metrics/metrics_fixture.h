@@ -2,7 +2,7 @@
 #ifndef TESTS_UNIT_METRICS_SUPPORT_H
 #define TESTS_UNIT_METRICS_SUPPORT_H
 
-#include <batch/metrics.h>
+#include "metrics/subscription.h"
 
 #include "counting_allocator.h"
 #include "must.h"
@@ -11,5 +11,20 @@
 
 /* A seed from BATCH_TEST_SEED, else a new one; printed. */
 uint64_t random_seed(void);
+
+/* A hub, whose memory must all be back at the end. */
+struct world {
+    struct allocator memory;
+    struct batch__hub hub;
+    bool is_own_thread; /* what the hub is told when it asks */
+    uint32_t xasked;    /* how often it has asked: readers that were about to wait */
+};
+
+void world_begin(struct world *world);
+void world_end(struct world *world);
+bool world_is_own_thread(void *arg);
+batch_subscription *subscribe(struct world *world, uint32_t queue_max, bool block);
+
+#define WORLD_TEST(name) TEST_OF(name, struct world, world, world_begin, world_end)
 
 #endif

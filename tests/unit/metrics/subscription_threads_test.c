@@ -8,50 +8,13 @@
  */
 #include "metrics_fixture.h"
 
-#include "metrics/subscription.h"
 #include "base/atomics.h"
 #include "platform/platform.h"
-
-struct world {
-    struct allocator memory;
-    struct batch__hub hub;
-    uint32_t xasked; /* readers that were about to wait, so far */
-};
-
-static bool is_own_thread(void *arg)
-{
-    struct world *world = arg;
-    batch__add_relaxed(&world->xasked, 1u);
-    return false;
-}
-
-static void world_begin(struct world *world)
-{
-    *world = (struct world){.xasked = 0};
-    batch_allocator allocator = allocator_functions(&world->memory);
-    MUST(batch__hub_init(&world->hub, &allocator, is_own_thread, world) == BATCH_OK);
-}
-
-static void world_end(struct world *world)
-{
-    batch__hub_destroy(&world->hub);
-    MUST(world->memory.live == 0);
-}
 
 static void wait_until_asked(const struct world *world, uint32_t count)
 {
     while (batch__load_relaxed(&world->xasked) < count)
         batch__thread_yield();
-}
-
-static batch_subscription *subscribe(struct world *world, uint32_t queue_max, bool block)
-{
-    batch_subscription_options options = BATCH_SUBSCRIPTION_OPTIONS_INIT;
-    options.queue_max = queue_max;
-    options.block = block;
-    batch_subscription *subscription = NULL;
-    MUST(batch__hub_subscribe(&world->hub, &options, &subscription) == BATCH_OK);
-    return subscription;
 }
 
 static void start(struct batch__thread *thread, void (*body)(void *arg), void *arg)
@@ -139,18 +102,16 @@ static void reader_main(void *arg)
     reader->status = batch_metrics_next(reader->subscription, BATCH_FOREVER, &reader->metric);
 }
 
-TEST(test_a_record_wakes_every_waiting_reader)
+WORLD_TEST(test_a_record_wakes_every_waiting_reader)
 {
     enum { READERS = 3 };
-    struct world world;
-    world_begin(&world);
     struct reader readers[READERS];
     for (size_t i = 0; i < READERS; i++) {
-        readers[i].subscription = subscribe(&world, 1, i == 1);
+        readers[i].subscription = subscribe(world, 1, i == 1);
         start(&readers[i].thread, reader_main, &readers[i]);
     }
-    wait_until_asked(&world, READERS);
-    publish(&world, 0, 7);
+    wait_until_asked(world, READERS);
+    publish(world, 0, 7);
     for (size_t i = 0; i < READERS; i++) {
         batch__thread_join(&readers[i].thread);
         assert_int_equal(readers[i].status, BATCH_OK);
@@ -158,7 +119,6 @@ TEST(test_a_record_wakes_every_waiting_reader)
         check_key(&readers[i].metric);
         batch_metrics_unsubscribe(readers[i].subscription);
     }
-    world_end(&world);
 }
 
 TEST(test_the_end_wakes_every_waiting_reader)
@@ -184,80 +144,76 @@ TEST(test_the_end_wakes_every_waiting_reader)
 /* ---- Workers that wait ---------------------------------------------------------------------- */
 
 /* Two subscriptions, one blocking and full with record 1, and a worker that waits with record 2. */
-struct scene {
+struct blocked {
     struct world world;
     batch_subscription *watch; /* does not block; the next record in it is 3 */
     batch_subscription *full;
     struct worker worker; /* publishes 1, 2 and 3 */
 };
 
-static void scene_begin(struct scene *scene)
+static void blocked_begin(struct blocked *blocked)
 {
-    world_begin(&scene->world);
-    scene->watch = subscribe(&scene->world, 0, false);
-    scene->full = subscribe(&scene->world, 1, true);
-    worker_start(&scene->worker, &scene->world, 0, 1, 3);
-    expect(scene->watch, 1);
-    expect(scene->watch, 2);
-    assert_int_equal(batch__load_relaxed(&scene->worker.xpublished), 1);
+    world_begin(&blocked->world);
+    blocked->watch = subscribe(&blocked->world, 0, false);
+    blocked->full = subscribe(&blocked->world, 1, true);
+    worker_start(&blocked->worker, &blocked->world, 0, 1, 3);
+    expect(blocked->watch, 1);
+    expect(blocked->watch, 2);
+    assert_int_equal(batch__load_relaxed(&blocked->worker.xpublished), 1);
 }
 
-TEST(test_a_blocking_subscription_holds_up_the_worker_and_loses_nothing)
+static void blocked_end(struct blocked *blocked)
 {
-    struct scene scene;
-    scene_begin(&scene);
-    expect_none(scene.watch, BATCH_TIMED_OUT); /* 3 is not published yet */
-    expect(scene.full, 1);
-    expect(scene.watch, 3); /* now it is, and the worker waits once more */
-    expect(scene.full, 2);
-    expect(scene.full, 3);
-    batch__thread_join(&scene.worker.thread);
-    expect_none(scene.full, BATCH_TIMED_OUT);
-    assert_int_equal(batch__hub_dropped(&scene.world.hub), 0);
-    batch_metrics_unsubscribe(scene.full);
-    batch_metrics_unsubscribe(scene.watch);
-    world_end(&scene.world);
+    world_end(&blocked->world);
 }
 
-TEST(test_unsubscribing_lets_a_waiting_worker_go_on)
+#define BLOCKED_TEST(name) TEST_OF(name, struct blocked, blocked, blocked_begin, blocked_end)
+
+BLOCKED_TEST(test_a_blocking_subscription_holds_up_the_worker_and_loses_nothing)
 {
-    struct scene scene;
-    scene_begin(&scene);
-    batch_metrics_unsubscribe(scene.full);
-    expect(scene.watch, 3);
-    batch__thread_join(&scene.worker.thread);
-    assert_int_equal(batch__hub_dropped(&scene.world.hub), 0);
-    batch_metrics_unsubscribe(scene.watch);
-    world_end(&scene.world);
+    expect_none(blocked->watch, BATCH_TIMED_OUT); /* 3 is not published yet */
+    expect(blocked->full, 1);
+    expect(blocked->watch, 3); /* now it is, and the worker waits once more */
+    expect(blocked->full, 2);
+    expect(blocked->full, 3);
+    batch__thread_join(&blocked->worker.thread);
+    expect_none(blocked->full, BATCH_TIMED_OUT);
+    assert_int_equal(batch__hub_dropped(&blocked->world.hub), 0);
+    batch_metrics_unsubscribe(blocked->full);
+    batch_metrics_unsubscribe(blocked->watch);
 }
 
-TEST(test_the_end_lets_a_waiting_worker_go_on)
+BLOCKED_TEST(test_unsubscribing_lets_a_waiting_worker_go_on)
 {
-    struct scene scene;
-    scene_begin(&scene);
-    batch__hub_end(&scene.world.hub);
-    batch__thread_join(&scene.worker.thread);
-    assert_int_equal(batch_metrics_dropped(scene.full), 1);
-    expect(scene.full, 1);
-    expect_none(scene.full, BATCH_ENDED);
-    expect_none(scene.watch, BATCH_ENDED);
-    batch_metrics_unsubscribe(scene.watch);
-    batch_metrics_unsubscribe(scene.full);
-    world_end(&scene.world);
+    batch_metrics_unsubscribe(blocked->full);
+    expect(blocked->watch, 3);
+    batch__thread_join(&blocked->worker.thread);
+    assert_int_equal(batch__hub_dropped(&blocked->world.hub), 0);
+    batch_metrics_unsubscribe(blocked->watch);
 }
 
-TEST(test_nothing_is_queued_after_the_end)
+BLOCKED_TEST(test_the_end_lets_a_waiting_worker_go_on)
 {
-    struct world world;
-    world_begin(&world);
-    batch_subscription *watch = subscribe(&world, 0, false);
-    batch_subscription *behind = subscribe(&world, 9, true);
-    batch_subscription *full = subscribe(&world, 1, true); /* the worker meets it first */
+    batch__hub_end(&blocked->world.hub);
+    batch__thread_join(&blocked->worker.thread);
+    assert_int_equal(batch_metrics_dropped(blocked->full), 1);
+    expect(blocked->full, 1);
+    expect_none(blocked->full, BATCH_ENDED);
+    expect_none(blocked->watch, BATCH_ENDED);
+    batch_metrics_unsubscribe(blocked->watch);
+    batch_metrics_unsubscribe(blocked->full);
+}
+
+WORLD_TEST(test_nothing_is_queued_after_the_end)
+{
+    batch_subscription *watch = subscribe(world, 0, false);
+    batch_subscription *behind = subscribe(world, 9, true);
+    batch_subscription *full = subscribe(world, 1, true); /* the worker meets it first */
     struct worker worker;
-    worker_start(&worker, &world, 0, 1, 2);
+    worker_start(&worker, world, 0, 1, 2);
     expect(watch, 1);
     expect(watch, 2);
-    batch__hub_end(&world.hub);
+    batch__hub_end(&world->hub);
     batch__thread_join(&worker.thread);
     expect(behind, 1);
     expect_none(behind, BATCH_ENDED); /* though there was room for 2 */
@@ -265,49 +221,43 @@ TEST(test_nothing_is_queued_after_the_end)
     batch_metrics_unsubscribe(behind);
     batch_metrics_unsubscribe(full);
     batch_metrics_unsubscribe(watch);
-    world_end(&world);
 }
 
-TEST(test_others_go_on_while_a_worker_waits)
+BLOCKED_TEST(test_others_go_on_while_a_worker_waits)
 {
-    struct scene scene;
-    scene_begin(&scene);
-    batch_metrics_unsubscribe(scene.watch);
-    batch_subscription *dropping = subscribe(&scene.world, 1, false);
-    batch_subscription *blocking = subscribe(&scene.world, 1, true);
+    batch_metrics_unsubscribe(blocked->watch);
+    batch_subscription *dropping = subscribe(&blocked->world, 1, false);
+    batch_subscription *blocking = subscribe(&blocked->world, 1, true);
     expect_none(dropping, BATCH_TIMED_OUT);
     expect_none(blocking, BATCH_TIMED_OUT);
-    assert_true(batch__hub_is_listening(&scene.world.hub));
+    assert_true(batch__hub_is_listening(&blocked->world.hub));
 
-    expect(scene.full, 1);
+    expect(blocked->full, 1);
     expect(dropping, 3); /* they are younger than record 2 */
     expect(blocking, 3);
-    expect(scene.full, 2);
-    expect(scene.full, 3);
-    batch__thread_join(&scene.worker.thread);
+    expect(blocked->full, 2);
+    expect(blocked->full, 3);
+    batch__thread_join(&blocked->worker.thread);
     batch_metrics_unsubscribe(dropping);
     batch_metrics_unsubscribe(blocking);
-    batch_metrics_unsubscribe(scene.full);
-    world_end(&scene.world);
+    batch_metrics_unsubscribe(blocked->full);
 }
 
-TEST(test_the_list_may_change_around_a_waiting_worker)
+WORLD_TEST(test_the_list_may_change_around_a_waiting_worker)
 {
-    struct world world;
-    world_begin(&world);
-    batch_subscription *watch = subscribe(&world, 0, false);
-    batch_subscription *behind = subscribe(&world, 9, true);
-    batch_subscription *next = subscribe(&world, 9, true);
-    batch_subscription *full = subscribe(&world, 1, true); /* the worker meets it before these */
-    batch_subscription *before = subscribe(&world, 9, true);
+    batch_subscription *watch = subscribe(world, 0, false);
+    batch_subscription *behind = subscribe(world, 9, true);
+    batch_subscription *next = subscribe(world, 9, true);
+    batch_subscription *full = subscribe(world, 1, true); /* the worker meets it before these */
+    batch_subscription *before = subscribe(world, 9, true);
     struct worker worker;
-    worker_start(&worker, &world, 0, 1, 2);
+    worker_start(&worker, world, 0, 1, 2);
     expect(watch, 1);
     expect(watch, 2);
 
     batch_metrics_unsubscribe(next);
     batch_metrics_unsubscribe(before);
-    batch_subscription *younger = subscribe(&world, 9, true);
+    batch_subscription *younger = subscribe(world, 9, true);
     batch_metrics_unsubscribe(full);
     batch__thread_join(&worker.thread);
     expect_none(younger, BATCH_TIMED_OUT);
@@ -316,7 +266,6 @@ TEST(test_the_list_may_change_around_a_waiting_worker)
     batch_metrics_unsubscribe(behind);
     batch_metrics_unsubscribe(younger);
     batch_metrics_unsubscribe(watch);
-    world_end(&world);
 }
 
 /* Two workers wait at one subscription, then it is read or unsubscribed. */
@@ -352,15 +301,13 @@ TEST(test_two_workers_wait_for_one_subscription)
     two_workers_wait(false);
 }
 
-TEST(test_a_worker_waits_for_one_subscription_after_the_other)
+WORLD_TEST(test_a_worker_waits_for_one_subscription_after_the_other)
 {
-    struct world world;
-    world_begin(&world);
-    batch_subscription *watch = subscribe(&world, 0, false);
-    batch_subscription *second = subscribe(&world, 1, true);
-    batch_subscription *first = subscribe(&world, 1, true);
+    batch_subscription *watch = subscribe(world, 0, false);
+    batch_subscription *second = subscribe(world, 1, true);
+    batch_subscription *first = subscribe(world, 1, true);
     struct worker worker;
-    worker_start(&worker, &world, 0, 1, 2);
+    worker_start(&worker, world, 0, 1, 2);
     expect(watch, 1);
     expect(watch, 2);
     expect(first, 1);
@@ -372,7 +319,6 @@ TEST(test_a_worker_waits_for_one_subscription_after_the_other)
     batch_metrics_unsubscribe(first);
     batch_metrics_unsubscribe(second);
     batch_metrics_unsubscribe(watch);
-    world_end(&world);
 }
 
 /* ---- Storms --------------------------------------------------------------------------------- */
@@ -438,10 +384,8 @@ static void passer_by_main(void *arg)
     }
 }
 
-TEST(test_a_storm_of_workers_readers_and_passers_by)
+WORLD_TEST(test_a_storm_of_workers_readers_and_passers_by)
 {
-    struct world world;
-    world_begin(&world);
     struct random random = {random_seed()};
     uint32_t xis_over = 0;
 
@@ -449,17 +393,17 @@ TEST(test_a_storm_of_workers_readers_and_passers_by)
     for (size_t i = 0; i < READERS; i++) {
         listeners[i] = (struct listener){.is_blocking = i % 2 == 0};
         uint32_t queue_max = 1 + (uint32_t)(random_next(&random) % 8);
-        listeners[i].subscription = subscribe(&world, queue_max, listeners[i].is_blocking);
+        listeners[i].subscription = subscribe(world, queue_max, listeners[i].is_blocking);
     }
     struct worker workers[WORKERS];
     for (uint32_t i = 0; i < WORKERS; i++)
-        worker_start(&workers[i], &world, i, 1, RECORDS);
+        worker_start(&workers[i], world, i, 1, RECORDS);
     for (size_t i = 0; i < READERS; i++)
         start(&listeners[i].thread, listener_main, &listeners[i]);
     struct passer_by passers_by[2];
     for (size_t i = 0; i < 2; i++) {
         passers_by[i] = (struct passer_by){
-            .world = &world, .random = {random_next(&random)}, .xis_over = &xis_over};
+            .world = world, .random = {random_next(&random)}, .xis_over = &xis_over};
         start(&passers_by[i].thread, passer_by_main, &passers_by[i]);
     }
 
@@ -468,7 +412,7 @@ TEST(test_a_storm_of_workers_readers_and_passers_by)
     batch__store_release(&xis_over, 1u);
     for (size_t i = 0; i < 2; i++)
         batch__thread_join(&passers_by[i].thread);
-    batch__hub_end(&world.hub);
+    batch__hub_end(&world->hub);
 
     uint64_t dropped = 0;
     for (size_t i = 0; i < READERS; i++) {
@@ -480,8 +424,7 @@ TEST(test_a_storm_of_workers_readers_and_passers_by)
         dropped += dropped_here;
         batch_metrics_unsubscribe(listeners[i].subscription);
     }
-    assert_true(batch__hub_dropped(&world.hub) >= dropped);
-    world_end(&world);
+    assert_true(batch__hub_dropped(&world->hub) >= dropped);
 }
 
 /* A life: two workers publish to a blocking subscription that is soon full and never read to the
