@@ -61,6 +61,8 @@ static int tear_down(void **state)
     return 0;
 }
 
+#define PROXY_TEST(name) TEST_ON(name, struct rig *rig, set_up, tear_down)
+
 static void send_text(const struct rig *rig, enum fault_direction direction)
 {
     assert_int_equal(send(rig->ends[direction], text, TEXT_SIZE, MSG_NOSIGNAL), TEXT_SIZE);
@@ -83,9 +85,8 @@ static int read_up_to(int end, size_t size_max, size_t *ret_size)
     return 1;
 }
 
-TEST_WITH(test_it_forwards_and_counts, set_up, tear_down)
+PROXY_TEST(test_it_forwards_and_counts)
 {
-    struct rig *rig = *state;
     size_t size;
     for (int direction = 0; direction < 2; direction++) {
         fault_proxy_mark(rig->proxy);
@@ -125,26 +126,24 @@ static void cut_everywhere(struct rig *rig, enum fault_kind kind, int end)
     }
 }
 
-TEST_WITH(test_it_resets_after_every_byte, set_up, tear_down)
+PROXY_TEST(test_it_resets_after_every_byte)
 {
-    cut_everywhere(*state, FAULT_RESET, -ECONNRESET);
+    cut_everywhere(rig, FAULT_RESET, -ECONNRESET);
 }
 
-TEST_WITH(test_it_ends_after_every_byte, set_up, tear_down)
+PROXY_TEST(test_it_ends_after_every_byte)
 {
-    cut_everywhere(*state, FAULT_FIN, 0);
+    cut_everywhere(rig, FAULT_FIN, 0);
 }
 
-TEST_WITH(test_it_resets_after_every_byte_in_slices, set_up, tear_down)
+PROXY_TEST(test_it_resets_after_every_byte_in_slices)
 {
-    struct rig *rig = *state;
     fault_proxy_slice(rig->proxy, 1, 10000);
     cut_everywhere(rig, FAULT_RESET, -ECONNRESET);
 }
 
-TEST_WITH(test_it_holds_and_lets_go, set_up, tear_down)
+PROXY_TEST(test_it_holds_and_lets_go)
 {
-    struct rig *rig = *state;
     size_t size;
     fault_proxy_arm(rig->proxy, TO_SERVER, 4, FAULT_HOLD);
     send_text(rig, TO_SERVER);
@@ -161,18 +160,16 @@ TEST_WITH(test_it_holds_and_lets_go, set_up, tear_down)
     assert_int_equal(read_up_to(rig->ends[TO_SERVER], TEXT_SIZE, &size), 1);
 }
 
-TEST_WITH(test_it_resets_all, set_up, tear_down)
+PROXY_TEST(test_it_resets_all)
 {
-    struct rig *rig = *state;
     size_t size;
     fault_proxy_reset_all(rig->proxy);
     assert_int_equal(read_up_to(rig->ends[TO_SERVER], 1, &size), -ECONNRESET);
     assert_int_equal(read_up_to(rig->ends[TO_CLIENT], 1, &size), -ECONNRESET);
 }
 
-TEST_WITH(test_nobody_listens_behind_it, set_up, tear_down)
+PROXY_TEST(test_nobody_listens_behind_it)
 {
-    struct rig *rig = *state;
     size_t size;
     close(rig->listener);
     disconnect_both(rig);

@@ -32,6 +32,27 @@
     }                                                                                              \
     static void name(__attribute__((unused)) void **state)
 
+/* A test of what `set_up` has made: *state, as its parameter. */
+#define TEST_ON(name, parameter, set_up, tear_down)                                                \
+    static void name##_on(__attribute__((unused)) parameter);                                      \
+    TEST_WITH(name, set_up, tear_down)                                                             \
+    {                                                                                              \
+        name##_on(*state);                                                                         \
+    }                                                                                              \
+    static void name##_on(__attribute__((unused)) parameter)
+
+/* A test of a struct that is begun before it and, if it gets there, ended after it. */
+#define TEST_OF(name, type, variable, begin, end)                                                  \
+    static void name##_of(type *variable);                                                         \
+    TEST(name)                                                                                     \
+    {                                                                                              \
+        type variable;                                                                             \
+        begin(&variable);                                                                          \
+        name##_of(&variable);                                                                      \
+        end(&variable);                                                                            \
+    }                                                                                              \
+    static void name##_of(type *variable)
+
 /* Functions called before the first test and after the last one. */
 #define TEST_GROUP(set_up, tear_down)                                                              \
     __attribute__((constructor)) static void register_group(void)                                  \

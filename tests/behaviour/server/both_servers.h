@@ -16,9 +16,14 @@ struct fixture {
 int fixture_start(void **state, const char *program, const char *const *options);
 int fixture_stop(void **state);
 
-/* A test with start_batched before it, and again with start_direct; a file has both. */
+/* A test with start_batched before it, and again with start_direct; a file has both. Its parameter
+ * is the struct fixture *fixture. */
 #define TEST_ON_BOTH(name)                                                                         \
-    static void name(void **state);                                                                \
+    static void name##_on(struct fixture *fixture);                                                \
+    static void name(void **state)                                                                 \
+    {                                                                                              \
+        name##_on(*state);                                                                         \
+    }                                                                                              \
     __attribute__((constructor)) static void register_##name(void)                                 \
     {                                                                                              \
         test_register((struct CMUnitTest){#name " (train-server)", name, start_batched,            \
@@ -26,6 +31,6 @@ int fixture_stop(void **state);
         test_register((struct CMUnitTest){#name " (direct-server)", name, start_direct,            \
                                           fixture_stop, NULL});                                    \
     }                                                                                              \
-    static void name(void **state)
+    static void name##_on(struct fixture *fixture)
 
 #endif

@@ -41,7 +41,6 @@ static void assert_retry_later(const struct response *response)
 
 TEST_ON_BOTH(a_database_that_goes_away_and_comes_back)
 {
-    struct fixture *fixture = *state;
     ask_until(fixture, "/health", 200, "ok\n");
     assert_int_equal(ask(&fixture->server, "/book?train=t&person=a&seat=1", &fixture->response),
                      200);
@@ -56,7 +55,6 @@ TEST_ON_BOTH(a_database_that_goes_away_and_comes_back)
 
 TEST_ON_BOTH(a_database_that_is_suspended)
 {
-    struct fixture *fixture = *state;
     ask_until(fixture, "/health", 200, "ok\n");
     postgres_server_pause(&storage_database);
     ask_until(fixture, "/health", 503, "The store cannot be read.");
@@ -80,7 +78,6 @@ static void refuse_writes(const char *key)
 
 TEST_ON_BOTH(a_database_that_takes_no_writes)
 {
-    struct fixture *fixture = *state;
     refuse_writes("%");
     struct timespec pause = {0, 20000000};
     for (int i = 0; ask(&fixture->server, "/health", &fixture->response) == 200; i++) {
@@ -102,7 +99,6 @@ TEST_ON_BOTH(a_database_that_takes_no_writes)
 /* Trains that cannot be saved are no reason to leave, as long as others can. */
 TEST_ON_BOTH(one_bad_train_is_no_bad_server)
 {
-    struct fixture *fixture = *state;
     refuse_writes("bad");
     struct timespec begin;
     struct timespec now;

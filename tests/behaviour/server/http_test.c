@@ -42,7 +42,6 @@ static void assert_alive(struct fixture *fixture)
 
 TEST_ON_BOTH(a_booking_is_answered_and_stored)
 {
-    struct fixture *fixture = *state;
     assert_asked(fixture, "/book?train=berlin&person=ann&seat=1", 200, "berlin 1 ann\n");
     assert_non_null(strstr(fixture->response.head, "Content-Type: text/plain"));
     assert_asked(fixture, "/trains/berlin", 200, "{\"Seats\":[\"ann\",\"\",\"\",\"\"]}\n");
@@ -51,7 +50,6 @@ TEST_ON_BOTH(a_booking_is_answered_and_stored)
 
 TEST_ON_BOTH(the_rules_of_booking)
 {
-    struct fixture *fixture = *state;
     assert_asked(fixture, "/book?train=t&person=ann&seat=4", 200, "t 4 ann\n");
     assert_asked(fixture, "/book?train=t&person=ann&seat=4", 200, "t 4 ann\n");
     assert_asked(fixture, "/book?train=t&person=bob&seat=4", 400, "another person's");
@@ -65,7 +63,6 @@ TEST_ON_BOTH(the_rules_of_booking)
 
 TEST_ON_BOTH(invalid_bookings)
 {
-    struct fixture *fixture = *state;
     assert_asked(fixture, "/book", 400, "missing");
     assert_asked(fixture, "/book?train=t&person=p", 400, "missing");
     assert_asked(fixture, "/book?train=t&person=p&seat=x", 400, "not a number");
@@ -112,15 +109,14 @@ static void assert_names_are_any_bytes(struct fixture *fixture)
 TEST_ON_BOTH(names_may_hold_what_the_store_can_keep)
 {
     if (storage_is_text)
-        assert_names_are_text(*state);
+        assert_names_are_text(fixture);
     else
-        assert_names_are_any_bytes(*state);
+        assert_names_are_any_bytes(fixture);
 }
 
 /* Two persons, one seat, at once: one of them gets it. */
 TEST_ON_BOTH(a_contested_seat_goes_to_one)
 {
-    struct fixture *fixture = *state;
     int ann = connection_open(&fixture->server);
     int bob = connection_open(&fixture->server);
     for (int i = 0; i < 50; i++) {
@@ -146,7 +142,6 @@ TEST_ON_BOTH(a_contested_seat_goes_to_one)
 
 TEST_ON_BOTH(what_is_booked_is_there_after_a_restart)
 {
-    struct fixture *fixture = *state;
     assert_asked(fixture, "/book?train=r&person=ann&seat=2", 200, "r 2 ann\n");
     assert_int_equal(server_end(&fixture->server, SIGINT, NULL, 0), 0);
     /* Both servers in turn, on the same store; a stored train has the seats it was stored with. */
@@ -171,7 +166,6 @@ TEST_ON_BOTH(what_is_booked_is_there_after_a_restart)
 /* As balancers ask: GET or HEAD, by HTTP 1.0 or 1.1, with a Host or without. */
 TEST_ON_BOTH(health_is_reported_to_balancers)
 {
-    struct fixture *fixture = *state;
     assert_asked(fixture, "/health", 200, "ok\n");
     assert_asked_raw(fixture, "GET /health HTTP/1.0\r\n\r\n", 200);
     assert_string_equal(fixture->response.body, "ok\n");
@@ -190,7 +184,6 @@ TEST_ON_BOTH(health_is_reported_to_balancers)
 
 TEST_ON_BOTH(other_paths_are_404)
 {
-    struct fixture *fixture = *state;
     assert_asked(fixture, "/", 404, "/book?train=T&person=P&seat=N");
     assert_asked(fixture, "/nothing", 404, "/trains/T");
     assert_asked(fixture, "/book/", 404, "");
@@ -201,7 +194,6 @@ TEST_ON_BOTH(other_paths_are_404)
 
 TEST_ON_BOTH(other_methods_are_405)
 {
-    struct fixture *fixture = *state;
     static const char *const methods[] = {"POST", "PUT", "DELETE", "OPTIONS", "PATCH", "get", "X"};
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
         char request[256];
@@ -217,7 +209,6 @@ TEST_ON_BOTH(other_methods_are_405)
 
 TEST_ON_BOTH(a_body_is_refused)
 {
-    struct fixture *fixture = *state;
     assert_asked_raw(fixture,
                      "GET /book?train=b&person=p&seat=1 HTTP/1.1\r\nHost: t\r\n"
                      "Content-Length: 3\r\n\r\nabc",
@@ -239,7 +230,6 @@ TEST_ON_BOTH(a_body_is_refused)
 
 TEST_ON_BOTH(what_is_too_large_is_4xx)
 {
-    struct fixture *fixture = *state;
     static char request[40000];
     int size = snprintf(request, sizeof request, "GET /trains/%020000d HTTP/1.1\r\n\r\n", 0);
     ask_raw(&fixture->server, request, (size_t)size, &fixture->response);
@@ -253,7 +243,6 @@ TEST_ON_BOTH(what_is_too_large_is_4xx)
 
 TEST_ON_BOTH(one_connection_serves_many_requests)
 {
-    struct fixture *fixture = *state;
     int connection = connection_open(&fixture->server);
     static const char *const targets[] = {"/book?train=k&person=p&seat=1", "/nothing",
                                           "/book?train=k&person=q&seat=1", "/trains/k",
@@ -272,7 +261,6 @@ TEST_ON_BOTH(one_connection_serves_many_requests)
 
 TEST_ON_BOTH(requests_sent_ahead_are_answered_in_order)
 {
-    struct fixture *fixture = *state;
     int connection = connection_open(&fixture->server);
     static const char requests[] = "GET /book?train=p&person=a&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n"
                                    "GET /book?train=p&person=a&seat=2 HTTP/1.1\r\nHost: t\r\n\r\n"
@@ -289,7 +277,6 @@ TEST_ON_BOTH(requests_sent_ahead_are_answered_in_order)
 
 TEST_ON_BOTH(a_client_that_sends_no_more_is_answered)
 {
-    struct fixture *fixture = *state;
     int connection = connection_open(&fixture->server);
     static const char request[] = "GET /book?train=h&person=a&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n";
     connection_send(connection, request, strlen(request));
@@ -301,7 +288,6 @@ TEST_ON_BOTH(a_client_that_sends_no_more_is_answered)
 
 TEST_ON_BOTH(http_1_0_is_answered_and_closed)
 {
-    struct fixture *fixture = *state;
     int connection = connection_open(&fixture->server);
     static const char request[] = "GET /trains/x HTTP/1.0\r\n\r\n";
     connection_send(connection, request, strlen(request));
@@ -314,7 +300,6 @@ TEST_ON_BOTH(http_1_0_is_answered_and_closed)
 
 TEST_ON_BOTH(a_request_may_come_in_pieces)
 {
-    struct fixture *fixture = *state;
     int connection = connection_open(&fixture->server);
     static const char request[] = "GET /book?train=q&person=a&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n";
     for (size_t i = 0; request[i] != '\0'; i++)
@@ -327,7 +312,6 @@ TEST_ON_BOTH(a_request_may_come_in_pieces)
 /* What is no HTTP is answered 4xx or hung up on, and does no harm. */
 TEST_ON_BOTH(nonsense_does_no_harm)
 {
-    struct fixture *fixture = *state;
     static const char *const nonsense[] = {
         "x\r\n\r\n",
         "GET\r\n\r\n",
@@ -354,7 +338,6 @@ TEST_ON_BOTH(nonsense_does_no_harm)
 /* The responses are not read: some requests are not whole, and the server waits for the rest. */
 TEST_ON_BOTH(changed_bytes_do_no_harm)
 {
-    struct fixture *fixture = *state;
     static const char good[] = "GET /book?train=z&person=%41&seat=1 HTTP/1.1\r\nHost: t\r\n"
                                "Content-Length: 0\r\n\r\n";
     struct random random = {7};
@@ -374,7 +357,6 @@ TEST_ON_BOTH(changed_bytes_do_no_harm)
 /* Clients that go away at every moment: while sending, while waiting, with a reset. */
 TEST_ON_BOTH(clients_that_go_away_do_no_harm)
 {
-    struct fixture *fixture = *state;
     static const char request[] = "GET /book?train=w&person=a&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n";
     for (size_t i = 0; i < 200; i++) {
         int connection = connection_open(&fixture->server);
@@ -457,7 +439,6 @@ TEST(wrong_command_lines_are_refused)
 
 TEST_ON_BOTH(a_port_in_use_is_reported)
 {
-    struct fixture *fixture = *state;
     char listen[32];
     snprintf(listen, sizeof listen, "127.0.0.1:%u", fixture->server.port);
     const char *const options[] = {"--store", fixture->folder.store, "--listen", listen, NULL};

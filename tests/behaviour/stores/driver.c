@@ -41,6 +41,12 @@ void processor_end(batch_processor *processor)
     assert_int_equal(batch_processor_free(processor), BATCH_OK);
 }
 
+void processor_end_with_store(batch_processor *processor, batch_store *store)
+{
+    processor_end(processor);
+    assert_int_equal(batch_store_close(store), BATCH_OK);
+}
+
 /* ---- Operations ----------------------------------------------------------------------------- */
 
 static batch_verdict add(void *resource, void *arg)

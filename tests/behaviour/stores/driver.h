@@ -23,6 +23,7 @@ batch_processor *processor_start(const batch_options *options);
 batch_processor *number_processor(batch_store *store, uint32_t sessions); /* of number_options */
 batch_processor *text_processor(batch_store *store, uint32_t sessions);   /* of text_options */
 void processor_end(batch_processor *processor);                           /* stop and free */
+void processor_end_with_store(batch_processor *processor, batch_store *store); /* and close it */
 
 /* ---- Operations ----------------------------------------------------------------------------- */
 

@@ -75,8 +75,7 @@ TEST(test_what_is_stored_stays_while_there_is_no_memory)
 
     assert_int_equal(number_add(processor, "new", 3, 0), 0);
     assert_int_equal(number_add(processor, "old", 3, 1), 8);
-    processor_end(processor);
-    assert_int_equal(batch_store_close(store), BATCH_OK);
+    processor_end_with_store(processor, store);
 }
 
 /* Chains that could not be made shorter are only slower. */

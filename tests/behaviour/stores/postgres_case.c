@@ -140,12 +140,6 @@ void pg_store_end(batch_store *store)
     assert_int_equal(batch_store_close(store), BATCH_OK);
 }
 
-void pg_end(batch_processor *processor, batch_store *store)
-{
-    processor_end(processor);
-    pg_store_end(store);
-}
-
 batch_postgres_options pg_text_table(struct postgres_server *server, const char *table)
 {
     pg_sql(server,

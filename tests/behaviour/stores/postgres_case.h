@@ -13,6 +13,7 @@ int pg_server_set_up(void **state);
 int pg_server_tear_down(void **state);
 /* Before each test: nothing is in the database, and no setting is changed. */
 int pg_set_up(void **state);
+#define PG_TEST(name) TEST_ON(name, struct postgres_server *server, pg_set_up, NULL)
 
 /* SQL in the manner of printf, on the plain connection of the server; must go well. */
 __attribute__((format(printf, 2, 3))) void pg_sql(struct postgres_server *server,
@@ -40,7 +41,6 @@ batch_store *pg_store(struct postgres_server *server, const char *conninfo,
 int pg_refused(const char *conninfo, const batch_postgres_options *options, batch_result *reterr,
                char ret_sqlstate[6]);
 void pg_store_end(batch_store *store);
-void pg_end(batch_processor *processor, batch_store *store); /* both */
 
 /* A table of texts: its options for a store, and SQL to make it. */
 batch_postgres_options pg_text_table(struct postgres_server *server, const char *table);

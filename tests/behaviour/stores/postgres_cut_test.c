@@ -330,20 +330,21 @@ static int tear_down(void **state)
     return 0;
 }
 
-TEST_WITH(test_a_save_is_reset_at_every_byte, set_up, tear_down)
+#define CUT_TEST(name) TEST_ON(name, struct cut *cut, set_up, tear_down)
+
+CUT_TEST(test_a_save_is_reset_at_every_byte)
 {
-    cut_saves(*state, FAULT_RESET);
+    cut_saves(cut, FAULT_RESET);
 }
 
-TEST_WITH(test_a_save_is_ended_at_every_byte, set_up, tear_down)
+CUT_TEST(test_a_save_is_ended_at_every_byte)
 {
-    cut_saves(*state, FAULT_FIN);
+    cut_saves(cut, FAULT_FIN);
 }
 
 #ifndef CUT_BUG
-TEST_WITH(test_a_load_is_cut_at_every_byte, set_up, tear_down)
+CUT_TEST(test_a_load_is_cut_at_every_byte)
 {
-    struct cut *cut = *state;
     assert_true(cut_after(cut, UINT64_MAX));
     uint64_t sent = cut_everywhere(cut, CUT_LOAD, TO_SERVER, FAULT_RESET, CUT_STEP);
     uint64_t got = cut_everywhere(cut, CUT_LOAD, TO_CLIENT, FAULT_FIN, CUT_STEP);
@@ -354,9 +355,8 @@ TEST_WITH(test_a_load_is_cut_at_every_byte, set_up, tear_down)
 
 /* Opening a connection, when the load, or the save, finds that it is lost. A load has nothing to
  * lose and may be tried again; a save must not be UNKNOWN before it was sent. */
-TEST_WITH(test_opening_a_connection_is_cut, set_up, tear_down)
+CUT_TEST(test_opening_a_connection_is_cut)
 {
-    struct cut *cut = *state;
     for (int direction = 0; direction < 2; direction++) {
         enum fault_direction at = (enum fault_direction)direction;
         cut_everywhere(cut, CUT_CONNECT_AND_LOAD, at, FAULT_RESET, CONNECT_STEP);
@@ -369,9 +369,8 @@ TEST_WITH(test_opening_a_connection_is_cut, set_up, tear_down)
     assert_true(cut->seen[0][1] > 0);
 }
 
-TEST_WITH(test_everything_comes_byte_by_byte, set_up, tear_down)
+CUT_TEST(test_everything_comes_byte_by_byte)
 {
-    struct cut *cut = *state;
     cut->exchange = CUT_CONNECT_AND_LOAD;
     fault_proxy_slice(cut->proxy, 1, 0);
     for (size_t i = 0; i < 3; i++)

@@ -69,6 +69,8 @@ static int tear_down(void **state)
     return 0;
 }
 
+#define FAULT_TEST(name) TEST_ON(name, struct pg_case *pg, set_up, tear_down)
+
 static void hurried_start(struct pg_case *pg, uint64_t deadline_ms)
 {
     batch_options options = pg_number_options(&pg->wrapper.store, 1);
@@ -202,9 +204,9 @@ static void kill_and_start(struct pg_case *pg)
     postgres_server_start(pg->server);
 }
 
-TEST_WITH(test_the_server_is_killed_under_load, set_up, tear_down)
+FAULT_TEST(test_the_server_is_killed_under_load)
 {
-    add_while(*state, kill_and_start, 5);
+    add_while(pg, kill_and_start, 5);
 }
 
 static void stop_and_start(struct pg_case *pg)
@@ -213,9 +215,9 @@ static void stop_and_start(struct pg_case *pg)
     postgres_server_start(pg->server);
 }
 
-TEST_WITH(test_the_server_is_stopped_under_load, set_up, tear_down)
+FAULT_TEST(test_the_server_is_stopped_under_load)
 {
-    add_while(*state, stop_and_start, 3);
+    add_while(pg, stop_and_start, 3);
 }
 
 static void terminate_all(struct pg_case *pg)
@@ -224,9 +226,9 @@ static void terminate_all(struct pg_case *pg)
                        "where backend_type = 'client backend' and pid <> pg_backend_pid()");
 }
 
-TEST_WITH(test_sessions_are_terminated_under_load, set_up, tear_down)
+FAULT_TEST(test_sessions_are_terminated_under_load)
 {
-    add_while(*state, terminate_all, 50);
+    add_while(pg, terminate_all, 50);
 }
 
 static void reset_all(struct pg_case *pg)
@@ -234,9 +236,9 @@ static void reset_all(struct pg_case *pg)
     fault_proxy_reset_all(pg->proxy);
 }
 
-TEST_WITH(test_connections_are_reset_under_load, set_up, tear_down)
+FAULT_TEST(test_connections_are_reset_under_load)
 {
-    add_while(*state, reset_all, 50);
+    add_while(pg, reset_all, 50);
 }
 
 /* ---- A server that does not answer ---------------------------------------------------------- */
@@ -332,35 +334,34 @@ static void check_saves(struct pg_case *pg, fault_fn fault, int wanted)
     }
 }
 
-TEST_WITH(test_loads_end_while_the_server_is_paused, set_up, tear_down)
+FAULT_TEST(test_loads_end_while_the_server_is_paused)
 {
-    check_loads(*state, pause_before);
+    check_loads(pg, pause_before);
 }
 
-TEST_WITH(test_loads_end_in_a_black_hole, set_up, tear_down)
+FAULT_TEST(test_loads_end_in_a_black_hole)
 {
-    check_loads(*state, hold_before);
+    check_loads(pg, hold_before);
 }
 
-TEST_WITH(test_a_save_ends_while_the_server_is_paused, set_up, tear_down)
+FAULT_TEST(test_a_save_ends_while_the_server_is_paused)
 {
-    check_saves(*state, pause_before, BATCH_UNKNOWN);
+    check_saves(pg, pause_before, BATCH_UNKNOWN);
 }
 
-TEST_WITH(test_a_save_ends_in_a_black_hole, set_up, tear_down)
+FAULT_TEST(test_a_save_ends_in_a_black_hole)
 {
-    check_saves(*state, hold_before, BATCH_UNKNOWN);
+    check_saves(pg, hold_before, BATCH_UNKNOWN);
 }
 
-TEST_WITH(test_a_save_that_finds_no_connection_is_not_applied, set_up, tear_down)
+FAULT_TEST(test_a_save_that_finds_no_connection_is_not_applied)
 {
-    check_saves(*state, reset_and_hold_before, BATCH_SAVE_FAILED);
+    check_saves(pg, reset_and_hold_before, BATCH_SAVE_FAILED);
 }
 
 /* Stopping does not wait for a server that does not answer. */
-TEST_WITH(test_stopping_while_the_server_is_paused, set_up, tear_down)
+FAULT_TEST(test_stopping_while_the_server_is_paused)
 {
-    struct pg_case *pg = *state;
     add_until_ok(pg);
     hurried_start(pg, DEADLINE_MS);
     postgres_server_pause(pg->server);
@@ -399,14 +400,14 @@ static void check_tried_again(struct pg_case *pg, const char *sqlstate)
     assert_int_equal(pg_number(pg->server, "select last_value from runs"), 6);
 }
 
-TEST_WITH(test_a_serialization_failure_is_tried_again, set_up, tear_down)
+FAULT_TEST(test_a_serialization_failure_is_tried_again)
 {
-    check_tried_again(*state, "40001");
+    check_tried_again(pg, "40001");
 }
 
-TEST_WITH(test_a_deadlock_is_tried_again, set_up, tear_down)
+FAULT_TEST(test_a_deadlock_is_tried_again)
 {
-    check_tried_again(*state, "40P01");
+    check_tried_again(pg, "40P01");
 }
 
 /* Tried again until the deadline, and then the server's reason is told. */
@@ -431,20 +432,19 @@ static void check_given_up(struct pg_case *pg, const char *sqlstate)
     assert_true(pg_number(pg->server, "select last_value from runs") > 1);
 }
 
-TEST_WITH(test_a_serialization_failure_that_stays_is_given_up, set_up, tear_down)
+FAULT_TEST(test_a_serialization_failure_that_stays_is_given_up)
 {
-    check_given_up(*state, "40001");
+    check_given_up(pg, "40001");
 }
 
-TEST_WITH(test_a_deadlock_that_stays_is_given_up, set_up, tear_down)
+FAULT_TEST(test_a_deadlock_that_stays_is_given_up)
 {
-    check_given_up(*state, "40P01");
+    check_given_up(pg, "40P01");
 }
 
 /* The session is thrown out in the middle of the statement. */
-TEST_WITH(test_a_session_is_terminated_during_a_save, set_up, tear_down)
+FAULT_TEST(test_a_session_is_terminated_during_a_save)
 {
-    struct pg_case *pg = *state;
     make_trigger(pg, "if n % 2 = 1 then perform pg_terminate_backend(pg_backend_pid()); "
                      "perform pg_sleep(600); end if;");
     for (int i = 0; i < 5; i++) {
@@ -462,9 +462,8 @@ TEST_WITH(test_a_session_is_terminated_during_a_save, set_up, tear_down)
 }
 
 /* A statement that does not end by itself is ended by the deadline, and is not applied. */
-TEST_WITH(test_a_save_that_hangs_is_canceled, set_up, tear_down)
+FAULT_TEST(test_a_save_that_hangs_is_canceled)
 {
-    struct pg_case *pg = *state;
     make_trigger(pg, "perform pg_sleep(600);");
     for (uint64_t deadline_ms = DEADLINE_MS;; deadline_ms *= 2) {
         hurried_start(pg, deadline_ms);
@@ -480,9 +479,8 @@ TEST_WITH(test_a_save_that_hangs_is_canceled, set_up, tear_down)
 }
 
 /* Somebody else cancels the statement. */
-TEST_WITH(test_a_save_is_canceled_by_somebody_else, set_up, tear_down)
+FAULT_TEST(test_a_save_is_canceled_by_somebody_else)
 {
-    struct pg_case *pg = *state;
     make_trigger(pg, "if n = 1 then perform pg_cancel_backend(pg_backend_pid()); "
                      "perform pg_sleep(600); end if;");
     struct request request;
@@ -527,9 +525,8 @@ static void find_standby(struct pg_case *pg, PGconn *probe)
 
 /* A commit waits for a standby that is not there. A cancel ends the wait, and then the server says
  * that all went well: it is committed here, but not there, so it may be lost. */
-TEST_WITH(test_a_synchronous_standby_is_not_there, set_up, tear_down)
+FAULT_TEST(test_a_synchronous_standby_is_not_there)
 {
-    struct pg_case *pg = *state;
     int status = BATCH_OK;
     for (uint64_t deadline_ms = DEADLINE_MS; status != BATCH_UNKNOWN; deadline_ms *= 2) {
         if (deadline_ms > DEADLINE_MAX_MS)

@@ -17,7 +17,7 @@ static void check_it_works(const char *conninfo)
     batch_processor *processor = number_processor(store, 2);
     int64_t before = number_add(processor, "key", 3, 0);
     assert_int_equal(number_add(processor, "key", 3, 1), before + 1);
-    pg_end(processor, store);
+    processor_end_with_store(processor, store);
 }
 
 /* ---- Several hosts -------------------------------------------------------------------------- */
@@ -47,27 +47,24 @@ static void check_two_hosts(unsigned first, unsigned second)
     check_it_works(conninfo);
 }
 
-TEST_WITH(test_a_dead_first_host_is_passed_over, pg_set_up, NULL)
+PG_TEST(test_a_dead_first_host_is_passed_over)
 {
-    struct postgres_server *server = *state;
     unsigned port;
     int dead = dead_port(&port);
     check_two_hosts(port, server->port);
     close(dead);
 }
 
-TEST_WITH(test_a_black_hole_as_first_host_is_passed_over, pg_set_up, NULL)
+PG_TEST(test_a_black_hole_as_first_host_is_passed_over)
 {
-    struct postgres_server *server = *state;
     struct fault_proxy *proxy = fault_proxy_start(server->port);
     fault_proxy_hold(proxy, true);
     check_two_hosts(fault_proxy_port(proxy), server->port);
     fault_proxy_end(proxy);
 }
 
-TEST_WITH(test_a_host_that_takes_no_writes_is_passed_over, pg_set_up, NULL)
+PG_TEST(test_a_host_that_takes_no_writes_is_passed_over)
 {
-    struct postgres_server *server = *state;
     static const char *const settings[] = {"default_transaction_read_only=on", NULL};
     struct postgres_server read_only;
     postgres_server_init(&read_only, settings, false);
@@ -80,9 +77,8 @@ TEST_WITH(test_a_host_that_takes_no_writes_is_passed_over, pg_set_up, NULL)
 }
 
 /* A session whose server has gone finds the next one by itself. */
-TEST_WITH(test_a_session_moves_to_the_next_host, pg_set_up, NULL)
+PG_TEST(test_a_session_moves_to_the_next_host)
 {
-    struct postgres_server *server = *state;
     char conninfo[256];
     struct fault_proxy *proxy = fault_proxy_start(server->port);
     snprintf(conninfo, sizeof conninfo,
@@ -99,11 +95,11 @@ TEST_WITH(test_a_session_moves_to_the_next_host, pg_set_up, NULL)
     while (request_run(processor, &request) == BATCH_LOAD_FAILED);
     assert_int_equal(request.result.status, BATCH_OK);
     assert_int_equal(request.seen, 2);
-    pg_end(processor, store);
+    processor_end_with_store(processor, store);
 }
 
 /* Refused before anybody is asked. */
-TEST_WITH(test_lists_of_hosts_that_do_not_fit_together, pg_set_up, NULL)
+PG_TEST(test_lists_of_hosts_that_do_not_fit_together)
 {
     char many[256] = "host=127.0.0.1", sqlstate[6];
     batch_result error;
@@ -115,7 +111,7 @@ TEST_WITH(test_lists_of_hosts_that_do_not_fit_together, pg_set_up, NULL)
         assert_int_equal(pg_refused(conninfos[i], NULL, &error, sqlstate), BATCH_INVALID);
 }
 
-TEST_WITH(test_a_service_that_there_is_not, pg_set_up, NULL)
+PG_TEST(test_a_service_that_there_is_not)
 {
     batch_result error;
     char sqlstate[6];
@@ -124,9 +120,8 @@ TEST_WITH(test_a_service_that_there_is_not, pg_set_up, NULL)
 }
 
 /* Less than two seconds would be none, and more than there are nanoseconds for would wrap. */
-TEST_WITH(test_a_connect_timeout_out_of_all_bounds, pg_set_up, NULL)
+PG_TEST(test_a_connect_timeout_out_of_all_bounds)
 {
-    struct postgres_server *server = *state;
     static const char *const timeouts[] = {"1", "2000000000"};
     for (size_t i = 0; i < 2; i++) {
         char conninfo[POSTGRES_CONNINFO_SIZE + 64];
@@ -135,7 +130,7 @@ TEST_WITH(test_a_connect_timeout_out_of_all_bounds, pg_set_up, NULL)
     }
 }
 
-TEST_WITH(test_nobody_answers, pg_set_up, NULL)
+PG_TEST(test_nobody_answers)
 {
     char conninfo[256], sqlstate[6];
     unsigned port;
@@ -147,9 +142,8 @@ TEST_WITH(test_nobody_answers, pg_set_up, NULL)
     close(dead);
 }
 
-TEST_WITH(test_opening_does_not_wait_for_ever, pg_set_up, NULL)
+PG_TEST(test_opening_does_not_wait_for_ever)
 {
-    struct postgres_server *server = *state;
     char conninfo[POSTGRES_CONNINFO_SIZE + 32], plain[POSTGRES_CONNINFO_SIZE], sqlstate[6];
     batch_result error;
     struct fault_proxy *proxy = fault_proxy_start(server->port);
@@ -233,7 +227,7 @@ TEST_WITH(test_a_server_without_connections_left, pg_set_up, NULL)
     while (request_run(processor, &request) == BATCH_LOAD_FAILED);
     assert_int_equal(request.result.status, BATCH_OK);
     assert_int_equal(before, 0);
-    pg_end(processor, store);
+    processor_end_with_store(processor, store);
     postgres_server_destroy(&server);
 }
 
@@ -293,12 +287,12 @@ TEST_WITH(test_the_right_password_and_a_wrong_one, pg_set_up, NULL)
     request_init(&request, "key", 3, 1);
     assert_int_equal(request_run(processor, &request), BATCH_LOAD_FAILED);
     assert_null(strstr(request.result.message, server.password));
-    pg_end(processor, store);
+    processor_end_with_store(processor, store);
     postgres_server_destroy(&server);
 }
 
 /* Each must fail, and each would have libpq say a part of it. */
-TEST_WITH(test_no_message_holds_a_password, pg_set_up, NULL)
+PG_TEST(test_no_message_holds_a_password)
 {
     static const char *const conninfos[] = {
         "host=127.0.0.1 port=1 user=batch password=" CANARY,
@@ -341,7 +335,7 @@ TEST_WITH(test_no_message_holds_a_password, pg_set_up, NULL)
 
 /* A message is one line and not long. What is left there of a longer value, or of one with several
  * blanks, is a part of a password too. */
-TEST_WITH(test_no_message_holds_a_part_of_a_long_password, pg_set_up, NULL)
+PG_TEST(test_no_message_holds_a_part_of_a_long_password)
 {
     static const char *const conninfos[] = {
         "host=127.0.0.1 port=1 sslmode=" CANARY HUNDRED HUNDRED HUNDRED,

@@ -5,9 +5,8 @@
 #include "refused.h"
 #include "test.h"
 
-TEST_WITH(test_a_store_is_opened_with_all_its_memory_or_not_at_all, pg_set_up, NULL)
+PG_TEST(test_a_store_is_opened_with_all_its_memory_or_not_at_all)
 {
-    struct postgres_server *server = *state;
     batch_postgres_options options = BATCH_POSTGRES_OPTIONS_INIT;
     options.schema = "public";
     batch_store *store = NULL;
@@ -29,9 +28,8 @@ TEST_WITH(test_a_store_is_opened_with_all_its_memory_or_not_at_all, pg_set_up, N
     pg_store_end(store);
 }
 
-TEST_WITH(test_a_batch_without_memory_is_told_so_and_stores_nothing, pg_set_up, NULL)
+PG_TEST(test_a_batch_without_memory_is_told_so_and_stores_nothing)
 {
-    struct postgres_server *server = *state;
     batch_store *store = pg_store(server, NULL, NULL);
     refused_batches(store);
     pg_store_end(store);

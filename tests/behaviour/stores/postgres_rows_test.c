@@ -45,6 +45,16 @@ static void pg_free(struct pg_case *pg)
     free(pg);
 }
 
+#define ROWS_TEST(name, columns)                                                                   \
+    static void name##_rows(struct pg_case *pg);                                                   \
+    PG_TEST(name)                                                                                  \
+    {                                                                                              \
+        struct pg_case *pg = pg_new(server, columns, 0);                                           \
+        name##_rows(pg);                                                                           \
+        pg_free(pg);                                                                               \
+    }                                                                                              \
+    static void name##_rows(struct pg_case *pg)
+
 /* ---- One row is refused --------------------------------------------------------------------- */
 
 /* Give every key the state `text`, the odd one `odd_text`, all at once. */
@@ -100,13 +110,11 @@ static void check_odd(struct pg_case *pg, const char *odd_text, size_t odd_size,
     }
 }
 
-TEST_WITH(test_a_check_constraint_refuses_one, pg_set_up, NULL)
+ROWS_TEST(test_a_check_constraint_refuses_one,
+          TEXT_COLUMNS ", constraint no_odd check (state <> 'odd')")
 {
-    struct pg_case *pg =
-        pg_new(*state, TEXT_COLUMNS ", constraint no_odd check (state <> 'odd')", 0);
     check_odd(pg, "odd", 3, BATCH_SAVE_FAILED, "23514");
     assert_non_null(strstr(pg->requests[ODD].request.result.message, "no_odd"));
-    pg_free(pg);
 }
 
 /* "when" is when the function is run, which does `body` to odd rows. */
@@ -119,30 +127,25 @@ static void make_trigger(struct pg_case *pg, const char *when, const char *body)
     pg_sql(pg->server, "create %s for each row execute function meet()", when);
 }
 
-TEST_WITH(test_a_trigger_refuses_one, pg_set_up, NULL)
+ROWS_TEST(test_a_trigger_refuses_one, TEXT_COLUMNS)
 {
-    struct pg_case *pg = pg_new(*state, TEXT_COLUMNS, 0);
     make_trigger(pg, "trigger meets before insert or update on rows",
                  "raise exception 'not this one';");
     check_odd(pg, "odd", 3, BATCH_SAVE_FAILED, "P0001");
     assert_non_null(strstr(pg->requests[ODD].request.result.message, "not this one"));
-    pg_free(pg);
 }
 
-TEST_WITH(test_a_deferred_trigger_refuses_one_at_commit, pg_set_up, NULL)
+ROWS_TEST(test_a_deferred_trigger_refuses_one_at_commit, TEXT_COLUMNS)
 {
-    struct pg_case *pg = pg_new(*state, TEXT_COLUMNS, 0);
     make_trigger(pg,
                  "constraint trigger meets after insert or update on rows "
                  "deferrable initially deferred",
                  "raise exception 'too late' using errcode = '23514';");
     check_odd(pg, "odd", 3, BATCH_SAVE_FAILED, "23514");
-    pg_free(pg);
 }
 
-TEST_WITH(test_a_deferred_foreign_key_refuses_one_at_commit, pg_set_up, NULL)
+PG_TEST(test_a_deferred_foreign_key_refuses_one_at_commit)
 {
-    struct postgres_server *server = *state;
     pg_sql(server, "create table allowed (state text primary key)");
     pg_sql(server, "insert into allowed values ('\"zero\"'), ('\"one\"'), ('\"two\"'), "
                    "('\"good\"')");
@@ -156,9 +159,8 @@ TEST_WITH(test_a_deferred_foreign_key_refuses_one_at_commit, pg_set_up, NULL)
 }
 
 /* A trigger that returns null: no error, and no row. */
-TEST_WITH(test_a_trigger_leaves_one_out, pg_set_up, NULL)
+ROWS_TEST(test_a_trigger_leaves_one_out, TEXT_COLUMNS)
 {
-    struct pg_case *pg = pg_new(*state, TEXT_COLUMNS, 0);
     make_trigger(pg, "trigger meets before insert or update on rows", "return null;");
     set_all(pg, "one", "odd", 3);
     assert_false(batch_may_be_applied(pg->requests[ODD].request.result.status));
@@ -167,13 +169,11 @@ TEST_WITH(test_a_trigger_leaves_one_out, pg_set_up, NULL)
     set_all(pg, "two", "odd", 3);
     assert_false(batch_may_be_applied(pg->requests[ODD].request.result.status));
     check_all(pg, "two", "good");
-    pg_free(pg);
 }
 
 /* A trigger that changes what is stored. What is stored is what the next one loads. */
-TEST_WITH(test_a_trigger_changes_one, pg_set_up, NULL)
+ROWS_TEST(test_a_trigger_changes_one, TEXT_COLUMNS)
 {
-    struct pg_case *pg = pg_new(*state, TEXT_COLUMNS, 0);
     make_trigger(pg, "trigger meets before insert or update on rows", "new.state := 'even';");
     set_all(pg, "one", "odd", 3);
     check_all(pg, "one", "even");
@@ -184,7 +184,6 @@ TEST_WITH(test_a_trigger_changes_one, pg_set_up, NULL)
     set_all(pg, "two", "good", 4);
     assert_int_equal(pg->requests[ODD].request.result.status, BATCH_OK);
     check_all(pg, "two", "good");
-    pg_free(pg);
 }
 
 /* A warning is no refusal, whenever it comes. */
@@ -202,25 +201,25 @@ static void check_warned(struct postgres_server *server, const char *when)
     pg_free(pg);
 }
 
-TEST_WITH(test_a_trigger_warns_of_one, pg_set_up, NULL)
+PG_TEST(test_a_trigger_warns_of_one)
 {
-    check_warned(*state, "trigger meets before insert or update on rows");
+    check_warned(server, "trigger meets before insert or update on rows");
 }
 
-TEST_WITH(test_a_deferred_trigger_warns_of_one, pg_set_up, NULL)
+PG_TEST(test_a_deferred_trigger_warns_of_one)
 {
-    check_warned(*state, "constraint trigger meets after insert or update on rows "
+    check_warned(server, "constraint trigger meets after insert or update on rows "
                          "deferrable initially deferred");
 }
 
-TEST_WITH(test_no_json, pg_set_up, NULL)
+PG_TEST(test_no_json)
 {
     struct pg_case *pg =
-        pg_new(*state, "key text primary key, state jsonb not null, version int not null", 0);
+        pg_new(server, "key text primary key, state jsonb not null, version int not null", 0);
     check_odd(pg, "{\"n\": ", 6, BATCH_SAVE_FAILED, NULL);
     pg_free(pg);
-    postgres_server_execute(*state, "drop table rows");
-    pg = pg_new(*state, "key text primary key, state jsonb not null, version int not null", 0);
+    postgres_server_execute(server, "drop table rows");
+    pg = pg_new(server, "key text primary key, state jsonb not null, version int not null", 0);
     check_odd(pg, "\"\\u0000\"", 8, BATCH_SAVE_FAILED, NULL); /* JSON, but not for PostgreSQL */
     pg_free(pg);
 }
@@ -239,22 +238,19 @@ TEST_WITH(test_no_text, pg_set_up, NULL)
     }
 }
 
-TEST_WITH(test_a_state_that_is_too_long_for_its_column, pg_set_up, NULL)
+ROWS_TEST(test_a_state_that_is_too_long_for_its_column,
+          "key text primary key, state varchar(8) not null, version int not null")
 {
-    struct pg_case *pg =
-        pg_new(*state, "key text primary key, state varchar(8) not null, version int not null", 0);
     check_odd(pg, "123456789", 9, BATCH_SAVE_FAILED, "22001");
-    pg_free(pg);
 }
 
 /* Keys that a text column cannot hold: told so, alone. */
-TEST_WITH(test_a_key_that_is_no_text, pg_set_up, NULL)
+ROWS_TEST(test_a_key_that_is_no_text, TEXT_COLUMNS)
 {
     static const struct {
         const char *bytes;
         size_t size;
     } keys[] = {{"a\0b", 3}, {"\xff", 1}, {"\xed\xa0\x80", 3}};
-    struct pg_case *pg = pg_new(*state, TEXT_COLUMNS, 0);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         for (size_t j = 0; j < 3; j++) {
             text_request_init(&pg->requests[j], pg->keys[j], pg->key_sizes[j], "one", 3);
@@ -271,7 +267,6 @@ TEST_WITH(test_a_key_that_is_no_text, pg_set_up, NULL)
         free(pg->requests[2].seen);
         pg_expect(pg->server, "2", "select count(*) from rows");
     }
-    pg_free(pg);
 }
 
 /* ---- Others have written meanwhile ---------------------------------------------------------- */
@@ -287,10 +282,9 @@ static void interfere(void *arg)
     pg_sql(pg->server, "insert into rows values ('key %d', 'theirs', 1)", MADE);
 }
 
-TEST_WITH(test_every_outcome_in_one_group, pg_set_up, NULL)
+ROWS_TEST(test_every_outcome_in_one_group,
+          TEXT_COLUMNS ", constraint no_odd check (state <> 'odd')")
 {
-    struct pg_case *pg =
-        pg_new(*state, TEXT_COLUMNS ", constraint no_odd check (state <> 'odd')", 0);
     set_all(pg, "one", "good", 4);
     pg_sql(pg->server, "delete from rows where key = 'key %d'", MADE);
     for (size_t i = 0; i < KEYS; i++) {
@@ -313,7 +307,6 @@ TEST_WITH(test_every_outcome_in_one_group, pg_set_up, NULL)
     pg_expect(pg->server, NULL, "select state from rows where key = 'key %d'", DELETED);
     pg_expect(pg->server, "theirs", "select state from rows where key = 'key %d'", MADE);
     pg_expect(pg->server, "good", "select state from rows where key = 'key %d'", ODD);
-    pg_free(pg);
 }
 
 /* ---- Others have a row locked --------------------------------------------------------------- */
@@ -372,24 +365,24 @@ static void check_locked(struct postgres_server *server, bool is_there, const ch
 #define UPDATE_ODD "update rows set state = 'theirs', version = version + 1 where key = 'key 617'"
 #define INSERT_ODD "insert into rows values ('key 617', 'theirs', 1)"
 
-TEST_WITH(test_a_locked_row_waits_alone, pg_set_up, NULL)
+PG_TEST(test_a_locked_row_waits_alone)
 {
-    check_locked(*state, true, LOCK_ODD, "rollback", BATCH_OK);
+    check_locked(server, true, LOCK_ODD, "rollback", BATCH_OK);
 }
 
-TEST_WITH(test_a_row_that_is_being_updated_waits_alone, pg_set_up, NULL)
+PG_TEST(test_a_row_that_is_being_updated_waits_alone)
 {
-    check_locked(*state, true, UPDATE_ODD, "commit", BATCH_CONFLICT);
+    check_locked(server, true, UPDATE_ODD, "commit", BATCH_CONFLICT);
 }
 
-TEST_WITH(test_a_row_that_is_being_made_waits_alone, pg_set_up, NULL)
+PG_TEST(test_a_row_that_is_being_made_waits_alone)
 {
-    check_locked(*state, false, INSERT_ODD, "commit", BATCH_CONFLICT);
+    check_locked(server, false, INSERT_ODD, "commit", BATCH_CONFLICT);
 }
 
-TEST_WITH(test_a_row_that_was_not_made_after_all, pg_set_up, NULL)
+PG_TEST(test_a_row_that_was_not_made_after_all)
 {
-    check_locked(*state, false, INSERT_ODD, "rollback", BATCH_OK);
+    check_locked(server, false, INSERT_ODD, "rollback", BATCH_OK);
 }
 
 /* It is not let go: at the deadline, not applied. */
@@ -426,19 +419,19 @@ static void check_locked_for_ever(struct postgres_server *server, const char *lo
     pg_free(pg);
 }
 
-TEST_WITH(test_a_row_stays_locked, pg_set_up, NULL)
+PG_TEST(test_a_row_stays_locked)
 {
-    check_locked_for_ever(*state, LOCK_ODD);
+    check_locked_for_ever(server, LOCK_ODD);
 }
 
-TEST_WITH(test_a_table_stays_locked_for_writing, pg_set_up, NULL)
+PG_TEST(test_a_table_stays_locked_for_writing)
 {
-    check_locked_for_ever(*state, "lock rows in share mode");
+    check_locked_for_ever(server, "lock rows in share mode");
 }
 
-TEST_WITH(test_a_table_stays_locked, pg_set_up, NULL)
+PG_TEST(test_a_table_stays_locked)
 {
-    check_locked_for_ever(*state, "lock table rows in access exclusive mode");
+    check_locked_for_ever(server, "lock table rows in access exclusive mode");
 }
 
 /* ---- Large ---------------------------------------------------------------------------------- */
@@ -446,12 +439,9 @@ TEST_WITH(test_a_table_stays_locked, pg_set_up, NULL)
 enum { LARGE_KEYS = 14, LARGE_SIZE = 8 << 20 };
 
 /* Over 100 MB: more than one statement may hold. */
-TEST_WITH(test_a_large_group, pg_set_up, NULL)
+ROWS_TEST(test_a_large_group, "key text primary key, state bytea not null, version bigint not null")
 {
-    struct postgres_server *server = *state;
-    struct pg_case *pg =
-        pg_new(server, "key text primary key, state bytea not null, version bigint not null", 0);
-    pg_sql(server, "alter table rows alter state set storage external");
+    pg_sql(pg->server, "alter table rows alter state set storage external");
     char *bytes = malloc(LARGE_SIZE);
     assert_non_null(bytes);
     for (int turn = 0; turn < 2; turn++) {
@@ -466,18 +456,17 @@ TEST_WITH(test_a_large_group, pg_set_up, NULL)
             free(pg->requests[i].seen);
         }
         assert_int_equal(
-            pg_number(server, "select sum(length(state)) from rows where get_byte(state, 7) = %d",
+            pg_number(pg->server,
+                      "select sum(length(state)) from rows where get_byte(state, 7) = %d",
                       'a' + turn),
             (int64_t)LARGE_KEYS * LARGE_SIZE);
     }
     free(bytes);
-    pg_free(pg);
 }
 
 /* Keys of the greatest length, which differ in their last byte. */
-TEST_WITH(test_the_longest_keys, pg_set_up, NULL)
+PG_TEST(test_the_longest_keys)
 {
-    struct postgres_server *server = *state;
     enum { LONG_KEYS = 20 };
     static char keys[LONG_KEYS][BATCH_KEY_SIZE_MAX];
     struct text_request requests[LONG_KEYS];
@@ -504,10 +493,9 @@ TEST_WITH(test_the_longest_keys, pg_set_up, NULL)
 }
 
 /* In a table of others, whose index does not take such a key: alone. */
-TEST_WITH(test_a_key_that_is_too_long_for_the_index, pg_set_up, NULL)
+ROWS_TEST(test_a_key_that_is_too_long_for_the_index,
+          "key bytea primary key, state text not null, version bigint not null")
 {
-    struct pg_case *pg =
-        pg_new(*state, "key bytea primary key, state text not null, version bigint not null", 0);
     static unsigned char key[BATCH_KEY_SIZE_MAX];
     struct random random = {1}; /* what cannot be compressed */
     for (size_t i = 0; i < sizeof key; i++)
@@ -523,7 +511,6 @@ TEST_WITH(test_a_key_that_is_too_long_for_the_index, pg_set_up, NULL)
     assert_false(batch_may_be_applied(pg->requests[1].request.result.status));
     assert_int_equal(pg->requests[2].request.result.status, BATCH_OK);
     pg_expect(pg->server, "2", "select count(*) from rows");
-    pg_free(pg);
 }
 
 TEST_GROUP(pg_server_set_up, pg_server_tear_down)

@@ -88,19 +88,19 @@ static void storm_of_two(struct postgres_server *server, const char *extra)
     check_sums(server, "storm", STORM_THREADS * STORM_ADDS / STORM_KEYS);
 }
 
-TEST_WITH(test_read_committed, pg_set_up, NULL)
+PG_TEST(test_read_committed)
 {
-    storm_of_two(*state, "options='-cdefault_transaction_isolation=read\\\\ committed'");
+    storm_of_two(server, "options='-cdefault_transaction_isolation=read\\\\ committed'");
 }
 
-TEST_WITH(test_repeatable_read, pg_set_up, NULL)
+PG_TEST(test_repeatable_read)
 {
-    storm_of_two(*state, "options='-cdefault_transaction_isolation=repeatable\\\\ read'");
+    storm_of_two(server, "options='-cdefault_transaction_isolation=repeatable\\\\ read'");
 }
 
-TEST_WITH(test_serializable, pg_set_up, NULL)
+PG_TEST(test_serializable)
 {
-    storm_of_two(*state, "options='-cdefault_transaction_isolation=serializable'");
+    storm_of_two(server, "options='-cdefault_transaction_isolation=serializable'");
 }
 
 /* ---- Another program ------------------------------------------------------------------------ */
@@ -140,9 +140,8 @@ static void *foreign_main(void *arg)
     return NULL;
 }
 
-TEST_WITH(test_beside_another_program, pg_set_up, NULL)
+PG_TEST(test_beside_another_program)
 {
-    struct postgres_server *server = *state;
     static struct storm ours, theirs;
     pthread_t threads[STORM_THREADS];
     batch_postgres_options table = BATCH_POSTGRES_OPTIONS_INIT;
@@ -216,9 +215,8 @@ static void *grouper_main(void *arg)
 
 /* Two processors save groups that have half of their keys in common, in another order each time. If
  * they took their locks in that order, they would soon wait for each other. */
-TEST_WITH(test_groups_that_overlap, pg_set_up, NULL)
+PG_TEST(test_groups_that_overlap)
 {
-    struct postgres_server *server = *state;
     static struct grouper groupers[2];
     pthread_t threads[2];
     batch_postgres_options table = pg_text_table(server, "storm");

@@ -31,7 +31,7 @@ static void check_it_works(struct postgres_server *server, const batch_postgres_
     processor = processor_start(&options);
     expect_text(processor, "a key", "{\"n\": 2}");
     expect_text(processor, "another", "[]");
-    pg_end(processor, store);
+    processor_end_with_store(processor, store);
 }
 
 /* ---- Names ---------------------------------------------------------------------------------- */
@@ -67,9 +67,8 @@ static void odd_sql(struct postgres_server *server, const char *format)
     free(sql);
 }
 
-TEST_WITH(test_odd_names_of_a_table_that_is_there, pg_set_up, NULL)
+PG_TEST(test_odd_names_of_a_table_that_is_there)
 {
-    struct postgres_server *server = *state;
     batch_postgres_options table = odd_names();
     odd_sql(server, "drop schema if exists %1$I cascade");
     odd_sql(server, "create schema %1$I");
@@ -81,9 +80,8 @@ TEST_WITH(test_odd_names_of_a_table_that_is_there, pg_set_up, NULL)
     odd_sql(server, "drop schema %1$I cascade");
 }
 
-TEST_WITH(test_odd_names_of_a_table_that_is_made, pg_set_up, NULL)
+PG_TEST(test_odd_names_of_a_table_that_is_made)
 {
-    struct postgres_server *server = *state;
     batch_postgres_options table = odd_names();
     odd_sql(server, "drop schema if exists %1$I cascade");
     odd_sql(server, "create schema %1$I");
@@ -94,9 +92,8 @@ TEST_WITH(test_odd_names_of_a_table_that_is_made, pg_set_up, NULL)
 }
 
 /* PostgreSQL would cut it, and two long names might mean one table. */
-TEST_WITH(test_a_name_that_is_too_long_is_refused, pg_set_up, NULL)
+PG_TEST(test_a_name_that_is_too_long_is_refused)
 {
-    struct postgres_server *server = *state;
     batch_postgres_options table = BATCH_POSTGRES_OPTIONS_INIT;
     batch_result error;
     char sqlstate[6];
@@ -105,9 +102,8 @@ TEST_WITH(test_a_name_that_is_too_long_is_refused, pg_set_up, NULL)
     pg_expect(server, "0", "select count(*) from pg_tables where schemaname = 'public'");
 }
 
-TEST_WITH(test_the_first_of_the_search_path, pg_set_up, NULL)
+PG_TEST(test_the_first_of_the_search_path)
 {
-    struct postgres_server *server = *state;
     batch_postgres_options table = BATCH_POSTGRES_OPTIONS_INIT;
     char conninfo[POSTGRES_CONNINFO_SIZE + 64];
     table.table = "here";
@@ -121,10 +117,9 @@ TEST_WITH(test_the_first_of_the_search_path, pg_set_up, NULL)
     snprintf(conninfo, sizeof conninfo, "%s options='-csearch_path=one,two,public'",
              server->conninfo);
     batch_store *store = pg_store(server, conninfo, &table);
-    batch_options options = text_options(store, 1);
-    batch_processor *processor = processor_start(&options);
+    batch_processor *processor = text_processor(store, 1);
     text_set(processor, "key", 3, "state", 5);
-    pg_end(processor, store);
+    processor_end_with_store(processor, store);
     pg_expect(server, "state", "select state from two.here");
     pg_expect(server, "0", "select count(*) from public.here");
     pg_sql(server, "drop schema one cascade; drop schema two cascade");
@@ -132,9 +127,8 @@ TEST_WITH(test_the_first_of_the_search_path, pg_set_up, NULL)
 
 /* ---- Types ---------------------------------------------------------------------------------- */
 
-TEST_WITH(test_every_combination_of_types, pg_set_up, NULL)
+PG_TEST(test_every_combination_of_types)
 {
-    struct postgres_server *server = *state;
     static const char *const keys[] = {"bytea", "text", "varchar(40)"};
     static const char *const states[] = {"bytea", "text", "varchar(40)", "jsonb"};
     static const char *const versions[] = {"smallint", "integer", "bigint"};
@@ -150,9 +144,8 @@ TEST_WITH(test_every_combination_of_types, pg_set_up, NULL)
     }
 }
 
-TEST_WITH(test_types_that_were_asked_for, pg_set_up, NULL)
+PG_TEST(test_types_that_were_asked_for)
 {
-    struct postgres_server *server = *state;
     static const char *const names[] = {NULL, "bytea", "text", "jsonb"};
     batch_postgres_options table = BATCH_POSTGRES_OPTIONS_INIT;
     table.table = "made";
@@ -187,8 +180,7 @@ static void check_version(struct postgres_server *server, const char *type, cons
            type);
     pg_sql(server, "insert into versioned values ('key', 'first', %s)", version);
     batch_store *store = pg_store(server, NULL, &table);
-    batch_options options = text_options(store, 1);
-    batch_processor *processor = processor_start(&options);
+    batch_processor *processor = text_processor(store, 1);
     char *before = pg_value(server, "select version from versioned");
     for (int i = 0; i < 4; i++) {
         char text[16];
@@ -201,12 +193,11 @@ static void check_version(struct postgres_server *server, const char *type, cons
         before = after;
     }
     free(before);
-    pg_end(processor, store);
+    processor_end_with_store(processor, store);
 }
 
-TEST_WITH(test_versions_at_the_end_of_their_range, pg_set_up, NULL)
+PG_TEST(test_versions_at_the_end_of_their_range)
 {
-    struct postgres_server *server = *state;
     static const char *const smallints[] = {"32767", "32766", "32764", "0", "-1", "-2", "-32768"};
     static const char *const integers[] = {"2147483647", "2147483645", "0", "-1", "-2147483648"};
     static const char *const bigints[] = {"9223372036854775807", "9223372036854775805", "0", "-1",
@@ -220,14 +211,12 @@ TEST_WITH(test_versions_at_the_end_of_their_range, pg_set_up, NULL)
 }
 
 /* There is one number more in a bigint than versions; it is not taken for "nothing stored". */
-TEST_WITH(test_the_least_bigint_is_told_apart, pg_set_up, NULL)
+PG_TEST(test_the_least_bigint_is_told_apart)
 {
-    struct postgres_server *server = *state;
     batch_postgres_options table = pg_text_table(server, "versioned");
     pg_sql(server, "insert into versioned values ('key', 'first', '-9223372036854775808')");
     batch_store *store = pg_store(server, NULL, &table);
-    batch_options options = text_options(store, 1);
-    batch_processor *processor = processor_start(&options);
+    batch_processor *processor = text_processor(store, 1);
     struct text_request request;
     text_request_init(&request, "key", 3, "ours", 4);
     int status = request_run(processor, &request.request);
@@ -235,7 +224,7 @@ TEST_WITH(test_the_least_bigint_is_told_apart, pg_set_up, NULL)
     assert_string_equal(status == BATCH_OK ? request.seen : "first", "first");
     free(request.seen);
     pg_expect(server, status == BATCH_OK ? "ours" : "first", "select state from versioned");
-    pg_end(processor, store);
+    processor_end_with_store(processor, store);
 }
 
 struct foreign {
@@ -250,9 +239,8 @@ static void meddle(void *arg)
 }
 
 /* Somebody else gives it another version, from and to the odd ones. */
-TEST_WITH(test_a_conflict_at_the_end_of_the_range, pg_set_up, NULL)
+PG_TEST(test_a_conflict_at_the_end_of_the_range)
 {
-    struct postgres_server *server = *state;
     static const struct {
         const char *from, *to;
     } steps[] = {{"32767", "-32768"}, {"-1", "0"}, {"0", "1"}, {"32766", "32767"}, {"1", "0"}};
@@ -261,8 +249,7 @@ TEST_WITH(test_a_conflict_at_the_end_of_the_range, pg_set_up, NULL)
     pg_sql(server, "create table versioned (key text primary key, state text not null, "
                    "version smallint not null)");
     batch_store *store = pg_store(server, NULL, &table);
-    batch_options options = text_options(store, 1);
-    batch_processor *processor = processor_start(&options);
+    batch_processor *processor = text_processor(store, 1);
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         char sql[128];
         pg_sql(server, "delete from versioned");
@@ -278,7 +265,7 @@ TEST_WITH(test_a_conflict_at_the_end_of_the_range, pg_set_up, NULL)
         free(request.seen);
         pg_expect(server, "theirs", "select state from versioned");
     }
-    pg_end(processor, store);
+    processor_end_with_store(processor, store);
 }
 
 /* ---- Refused -------------------------------------------------------------------------------- */
@@ -297,9 +284,8 @@ static void check_refused(struct postgres_server *server, const char *sql, const
         fail_msg("%s: %s: %s", sql, batch_status_name(status), error.message);
 }
 
-TEST_WITH(test_tables_that_will_not_do, pg_set_up, NULL)
+PG_TEST(test_tables_that_will_not_do)
 {
-    struct postgres_server *server = *state;
     static const char *const tables[][2] = {
         {"create table odd (k text primary key, state text not null, version int not null)", "key"},
         {"create table odd (key text primary key, s text not null, version int not null)", "state"},
@@ -342,9 +328,8 @@ TEST_WITH(test_tables_that_will_not_do, pg_set_up, NULL)
         check_refused(server, tables[i][0], tables[i][1]);
 }
 
-TEST_WITH(test_types_other_than_asked_for_are_refused, pg_set_up, NULL)
+PG_TEST(test_types_other_than_asked_for_are_refused)
 {
-    struct postgres_server *server = *state;
     batch_postgres_options table = pg_text_table(server, "texts");
     batch_result error;
     char sqlstate[6];
@@ -359,9 +344,8 @@ TEST_WITH(test_types_other_than_asked_for_are_refused, pg_set_up, NULL)
     check_it_works(server, &table);
 }
 
-TEST_WITH(test_arguments_that_are_not_valid, pg_set_up, NULL)
+PG_TEST(test_arguments_that_are_not_valid)
 {
-    struct postgres_server *server = *state;
     batch_postgres_options table = BATCH_POSTGRES_OPTIONS_INIT;
     batch_result error;
     char sqlstate[6];
@@ -388,9 +372,8 @@ struct first_options {
     batch_postgres_durability durability;
 };
 
-TEST_WITH(test_options_of_an_older_and_of_a_newer_version_are_understood, pg_set_up, NULL)
+PG_TEST(test_options_of_an_older_and_of_a_newer_version_are_understood)
 {
-    struct postgres_server *server = *state;
     batch_result error;
     char sqlstate[6];
     struct first_options older = {.size = sizeof older, .table = "older"};
@@ -416,9 +399,8 @@ TEST_WITH(test_options_of_an_older_and_of_a_newer_version_are_understood, pg_set
     assert_int_equal(pg_refused(server->conninfo, given, &error, sqlstate), BATCH_INVALID);
 }
 
-TEST_WITH(test_an_unlogged_table_if_commits_may_be_lost, pg_set_up, NULL)
+PG_TEST(test_an_unlogged_table_if_commits_may_be_lost)
 {
-    struct postgres_server *server = *state;
     batch_postgres_options table = BATCH_POSTGRES_OPTIONS_INIT;
     table.table = "unlogged";
     table.durability = BATCH_POSTGRES_MAY_LOSE_LAST_COMMITS;
@@ -443,9 +425,8 @@ TEST_WITH(test_a_server_without_fsync, pg_set_up, NULL)
 }
 
 /* The store sets synchronous_commit itself, whatever is the default there. */
-TEST_WITH(test_synchronous_commit_is_set, pg_set_up, NULL)
+PG_TEST(test_synchronous_commit_is_set)
 {
-    struct postgres_server *server = *state;
     static const char *const wanted[] = {"on", "remote_apply", "off"};
     batch_postgres_options table = pg_text_table(server, "synced");
     pg_sql(server, "create table seen (value text)");
@@ -467,9 +448,8 @@ TEST_WITH(test_synchronous_commit_is_set, pg_set_up, NULL)
 
 /* ---- A table that changes while it is used -------------------------------------------------- */
 
-TEST_WITH(test_a_table_that_goes_away_and_comes_back, pg_set_up, NULL)
+PG_TEST(test_a_table_that_goes_away_and_comes_back)
 {
-    struct postgres_server *server = *state;
     batch_store *store = pg_store(server, NULL, NULL);
     batch_processor *processor = number_processor(store, 1);
     assert_int_equal(number_add(processor, "key", 3, 1), 1);
@@ -479,23 +459,21 @@ TEST_WITH(test_a_table_that_goes_away_and_comes_back, pg_set_up, NULL)
     assert_int_equal(request_run(processor, &request), BATCH_LOAD_FAILED);
     pg_sql(server, "alter table away rename to batch");
     assert_int_equal(number_add(processor, "key", 3, 1), 2);
-    pg_end(processor, store);
+    processor_end_with_store(processor, store);
 }
 
 /* The statements that were prepared for the old type are void. */
-TEST_WITH(test_a_column_that_gets_another_type, pg_set_up, NULL)
+PG_TEST(test_a_column_that_gets_another_type)
 {
-    struct postgres_server *server = *state;
     batch_postgres_options table = pg_text_table(server, "changing");
     batch_store *store = pg_store(server, NULL, &table);
-    batch_options options = text_options(store, 1);
-    batch_processor *processor = processor_start(&options);
+    batch_processor *processor = text_processor(store, 1);
     text_set(processor, "key", 3, "{\"n\": 1}", 8);
     pg_sql(server, "alter table changing alter state type jsonb using state::jsonb");
     expect_text(processor, "key", "{\"n\": 1}");
     text_set(processor, "key", 3, "{\"n\": 2}", 8);
     expect_text(processor, "key", "{\"n\": 2}");
-    pg_end(processor, store);
+    processor_end_with_store(processor, store);
 }
 
 TEST_GROUP(pg_server_set_up, pg_server_tear_down)

@@ -55,7 +55,6 @@ static void let_it_try(void)
 
 SQLITE_TEST(test_a_save_waits_for_another_process)
 {
-    struct sqlite_file *file = *state;
     batch_store *store = sqlite_file_store(file, NULL);
     batch_processor *processor = number_processor(store, 1);
     sqlite_file_execute(file, "BEGIN IMMEDIATE");
@@ -66,13 +65,11 @@ SQLITE_TEST(test_a_save_waits_for_another_process)
     sqlite_file_execute(file, "COMMIT");
     assert_int_equal(waiting_end(&waiting), BATCH_OK);
     assert_int_equal(number_add(processor, "key", 3, 0), 1);
-    processor_end(processor);
-    assert_int_equal(batch_store_close(store), BATCH_OK);
+    processor_end_with_store(processor, store);
 }
 
 SQLITE_TEST(test_a_save_waits_no_longer_than_its_deadline)
 {
-    struct sqlite_file *file = *state;
     batch_store *store = sqlite_file_store(file, NULL);
     batch_options options = number_options(store, 1);
     /* On a slow machine the save is not tried before the deadline: then with more time. */
@@ -96,13 +93,11 @@ SQLITE_TEST(test_a_save_waits_no_longer_than_its_deadline)
     options.deadline_ns = LONG_NS;
     batch_processor *processor = processor_start(&options);
     assert_int_equal(number_add(processor, "key", 3, 1), 1);
-    processor_end(processor);
-    assert_int_equal(batch_store_close(store), BATCH_OK);
+    processor_end_with_store(processor, store);
 }
 
 SQLITE_TEST(test_a_save_gives_up_waiting_when_the_time_to_stop_is_over)
 {
-    struct sqlite_file *file = *state;
     batch_store *store = sqlite_file_store(file, NULL);
     batch_processor *processor = number_processor(store, 1);
     sqlite_file_execute(file, "BEGIN IMMEDIATE");
@@ -123,7 +118,6 @@ enum { BUSY_KEYS = 20 };
  * What waits gathers: the first group, and all that came later. */
 SQLITE_TEST(test_reads_do_not_wait_for_saves_behind_another_process)
 {
-    struct sqlite_file *file = *state;
     static const uint32_t sessions[] = {2, 3, 8};
     for (size_t i = 0; i < sizeof sessions / sizeof sessions[0]; i++) {
         batch_store *store = sqlite_file_store(file, NULL);
@@ -156,14 +150,12 @@ SQLITE_TEST(test_reads_do_not_wait_for_saves_behind_another_process)
         batch_stats after = BATCH_STATS_INIT;
         assert_int_equal(batch_processor_stats(processor, &after), BATCH_OK);
         assert_int_equal(after.save_group.count, before.save_group.count + 2);
-        processor_end(processor);
-        assert_int_equal(batch_store_close(store), BATCH_OK);
+        processor_end_with_store(processor, store);
     }
 }
 
 SQLITE_TEST(test_nobody_waits_behind_a_later_deadline)
 {
-    struct sqlite_file *file = *state;
     batch_store *store = sqlite_file_store(file, NULL);
     batch_options options = number_options(store, 1);
     batch_processor *patient = processor_start(&options);
@@ -180,13 +172,11 @@ SQLITE_TEST(test_nobody_waits_behind_a_later_deadline)
     assert_int_equal(waiting_end(&waiting), BATCH_OK);
     assert_int_equal(sqlite_file_number(file, "SELECT count(*) FROM batch"), 1);
     processor_end(patient);
-    processor_end(impatient);
-    assert_int_equal(batch_store_close(store), BATCH_OK);
+    processor_end_with_store(impatient, store);
 }
 
 SQLITE_TEST(test_a_snapshot_that_is_kept_open_stops_nobody)
 {
-    struct sqlite_file *file = *state;
     batch_store *store = sqlite_file_store(file, NULL);
     batch_processor *processor = number_processor(store, 2);
     assert_int_equal(number_add(processor, "key", 3, 1), 1);
@@ -195,8 +185,7 @@ SQLITE_TEST(test_a_snapshot_that_is_kept_open_stops_nobody)
     for (int64_t i = 2; i <= 200; i++)
         assert_int_equal(number_add(processor, "key", 3, 1), i);
     sqlite_file_execute(file, "COMMIT");
-    processor_end(processor);
-    assert_int_equal(batch_store_close(store), BATCH_OK);
+    processor_end_with_store(processor, store);
 }
 
 /* ---- This process --------------------------------------------------------------------------- */
@@ -222,7 +211,6 @@ static void *opener_main(void *arg)
 
 SQLITE_TEST(test_many_may_open_a_new_file_at_once)
 {
-    struct sqlite_file *file = *state;
     pthread_barrier_t barrier;
     pthread_barrier_init(&barrier, NULL, OPENERS);
     for (int i = 0; i < OPENINGS; i++) {
@@ -246,7 +234,6 @@ SQLITE_TEST(test_many_may_open_a_new_file_at_once)
 /* A file that is not in WAL mode yet is put into it, which nobody else may be using it for. */
 SQLITE_TEST(test_opening_waits_for_another_process)
 {
-    struct sqlite_file *file = *state;
     sqlite_file_execute(file, "PRAGMA journal_mode=DELETE; CREATE TABLE other (x)");
     static const char *const locks[] = {"BEGIN; SELECT * FROM other", "BEGIN IMMEDIATE",
                                         "BEGIN EXCLUSIVE"};
@@ -299,7 +286,6 @@ static void *adder_main(void *arg)
 
 SQLITE_TEST(test_nobody_in_a_process_is_told_that_the_file_is_busy)
 {
-    struct sqlite_file *file = *state;
     batch_store *stores[STORES];
     batch_processor *processors[2 * STORES];
     for (size_t i = 0; i < STORES; i++) {

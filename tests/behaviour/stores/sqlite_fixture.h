@@ -22,7 +22,8 @@ void sqlite_file_init(struct sqlite_file *file);
 void sqlite_file_destroy(struct sqlite_file *file);
 
 /* A test that finds such a file in *state. */
-#define SQLITE_TEST(name) TEST_WITH(name, sqlite_file_set_up, sqlite_file_tear_down)
+#define SQLITE_TEST(name)                                                                          \
+    TEST_ON(name, struct sqlite_file *file, sqlite_file_set_up, sqlite_file_tear_down)
 int sqlite_file_set_up(void **state);
 int sqlite_file_tear_down(void **state);
 

@@ -107,8 +107,7 @@ static bool check_open(unsigned n, bool goes_on)
         processor = processor_start(&options);
     }
     assert_int_equal(number_add(processor, "a", 1, 1), 1);
-    processor_end(processor);
-    assert_int_equal(batch_store_close(store), BATCH_OK);
+    processor_end_with_store(processor, store);
     sqlite_file_destroy(&file);
     return has_failed;
 }
@@ -159,8 +158,7 @@ static bool check_group(unsigned n, bool goes_on)
             fail_msg("allocation %u: %d, %s", n, result->store_code, result->message);
         assert_int_equal(number_add(processor, &keys[i], 1, 1), number + 1);
     }
-    processor_end(processor);
-    assert_int_equal(batch_store_close(store), BATCH_OK);
+    processor_end_with_store(processor, store);
     sqlite_file_destroy(&file);
     return has_failed;
 }

@@ -40,7 +40,6 @@ static void assert_usable(batch_store *store)
 
 SQLITE_TEST(test_arguments_are_checked)
 {
-    struct sqlite_file *file = *state;
     assert_refused(NULL, NULL, BATCH_INVALID, 0, "path");
     assert_refused("", NULL, BATCH_INVALID, 0, "path");
     assert_refused(":memory:", NULL, BATCH_INVALID, 0, ":memory:");
@@ -66,7 +65,6 @@ struct first_options {
 
 SQLITE_TEST(test_options_of_an_older_and_of_a_newer_version_are_understood)
 {
-    struct sqlite_file *file = *state;
     struct first_options older = {.size = sizeof older, .table = "older"};
     batch_store *store = sqlite_file_store(file, (batch_sqlite_options *)(void *)&older);
     assert_usable(store);
@@ -95,7 +93,6 @@ SQLITE_TEST(test_options_of_an_older_and_of_a_newer_version_are_understood)
 
 SQLITE_TEST(test_a_file_that_cannot_be_made_or_opened_is_refused)
 {
-    struct sqlite_file *file = *state;
     char path[160];
     snprintf(path, sizeof path, "%s/missing/batch.db", file->folder);
     assert_refused(path, NULL, BATCH_STORE_FAILED, SQLITE_CANTOPEN, "unable to open");
@@ -113,7 +110,6 @@ static void write_file(const char *path, const char *text)
 
 SQLITE_TEST(test_a_file_that_is_not_a_database_is_refused_and_left_alone)
 {
-    struct sqlite_file *file = *state;
     write_file(file->path, "this is a text and no database\n");
     assert_refused(file->path, NULL, BATCH_STORE_FAILED, SQLITE_NOTADB, "not a database");
     struct stat status;
@@ -140,7 +136,6 @@ static void take_rights_back(const char *back)
 
 SQLITE_TEST(test_a_folder_or_file_that_can_only_be_read_is_refused)
 {
-    struct sqlite_file *file = *state;
     char back[256];
     assert_non_null(getcwd(back, sizeof back));
     assert_int_equal(chmod(file->folder, 0555), 0);
@@ -167,7 +162,6 @@ SQLITE_TEST(test_a_folder_or_file_that_can_only_be_read_is_refused)
 
 SQLITE_TEST(test_a_path_is_never_a_uri)
 {
-    struct sqlite_file *file = *state;
     char back[256];
     assert_non_null(getcwd(back, sizeof back));
     assert_int_equal(chdir(file->folder), 0);
@@ -182,7 +176,6 @@ SQLITE_TEST(test_a_path_is_never_a_uri)
 
 SQLITE_TEST(test_a_file_that_is_gone_is_not_made_again_by_a_session)
 {
-    struct sqlite_file *file = *state;
     batch_store *store = sqlite_file_store(file, NULL);
     assert_int_equal(unlink(file->path), 0);
     batch_options options = number_options(store, 1);
@@ -196,19 +189,16 @@ SQLITE_TEST(test_a_file_that_is_gone_is_not_made_again_by_a_session)
 
 SQLITE_TEST(test_states_outlive_the_store)
 {
-    struct sqlite_file *file = *state;
     for (int64_t i = 0; i < 3; i++) {
         batch_store *store = sqlite_file_store(file, NULL);
         batch_processor *processor = number_processor(store, 2);
         assert_int_equal(number_add(processor, "key", 3, 1), i + 1);
-        processor_end(processor);
-        assert_int_equal(batch_store_close(store), BATCH_OK);
+        processor_end_with_store(processor, store);
     }
 }
 
 SQLITE_TEST(test_a_file_is_put_into_wal_mode)
 {
-    struct sqlite_file *file = *state;
     sqlite_file_execute(file, "PRAGMA journal_mode=DELETE; CREATE TABLE other (x)");
     batch_store *store = sqlite_file_store(file, NULL);
     assert_int_equal(
@@ -223,7 +213,6 @@ SQLITE_TEST(test_a_file_is_put_into_wal_mode)
 
 SQLITE_TEST(test_names_may_hold_any_characters)
 {
-    struct sqlite_file *file = *state;
     batch_sqlite_options options = BATCH_SQLITE_OPTIONS_INIT;
     options.table = "a \"table\"; DROP TABLE x --";
     options.key_column = "the 'key' %s %w";
@@ -244,7 +233,6 @@ SQLITE_TEST(test_names_may_hold_any_characters)
 
 SQLITE_TEST(test_a_table_of_ones_own_may_have_more_columns)
 {
-    struct sqlite_file *file = *state;
     sqlite_file_execute(file, "CREATE TABLE batch (id INTEGER PRIMARY KEY, state BLOB, version "
                               "BIGINT, note TEXT DEFAULT 'none', key BLOB UNIQUE)");
     batch_store *store = sqlite_file_store(file, NULL);
@@ -255,7 +243,6 @@ SQLITE_TEST(test_a_table_of_ones_own_may_have_more_columns)
 
 SQLITE_TEST(test_a_table_without_rowid_will_do)
 {
-    struct sqlite_file *file = *state;
     sqlite_file_execute(file, "CREATE TABLE batch (key BLOB PRIMARY KEY, version INT, state) "
                               "WITHOUT ROWID");
     batch_store *store = sqlite_file_store(file, NULL);
@@ -265,7 +252,6 @@ SQLITE_TEST(test_a_table_without_rowid_will_do)
 
 SQLITE_TEST(test_an_unsuitable_table_is_refused)
 {
-    struct sqlite_file *file = *state;
     const struct {
         const char *table;
         const char *text;
@@ -302,7 +288,6 @@ SQLITE_TEST(test_an_unsuitable_table_is_refused)
 /* Rows that somebody else wrote badly. */
 SQLITE_TEST(test_a_row_that_is_not_as_it_should_be_is_not_loaded)
 {
-    struct sqlite_file *file = *state;
     sqlite_file_execute(file, "CREATE TABLE batch (key BLOB PRIMARY KEY, version INT, state BLOB)");
     sqlite_file_execute(file, "INSERT INTO batch VALUES "
                               "(x'61', 0, x'0000000000000000'), (x'62', NULL, x'0000000000000000'),"
@@ -325,6 +310,5 @@ SQLITE_TEST(test_a_row_that_is_not_as_it_should_be_is_not_loaded)
         assert_int_equal(number_add(processor, &key, 1, 1), 1);
         assert_int_equal(number_add(processor, &key, 1, 1), 2);
     }
-    processor_end(processor);
-    assert_int_equal(batch_store_close(store), BATCH_OK);
+    processor_end_with_store(processor, store);
 }

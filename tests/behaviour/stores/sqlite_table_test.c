@@ -36,8 +36,7 @@ static void begin(const char *sql)
 
 static void end(void)
 {
-    processor_end(processor);
-    assert_int_equal(batch_store_close(store), BATCH_OK);
+    processor_end_with_store(processor, store);
     sqlite_file_destroy(&file);
 }
 

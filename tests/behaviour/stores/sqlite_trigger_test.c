@@ -39,6 +39,8 @@ static int tear_down(void **state)
     return status;
 }
 
+#define TRIGGER_TEST(name) TEST_ON(name, struct setting *setting, set_up, tear_down)
+
 /* Add `number` to every key, in one group. */
 static void add_to_all(struct setting *setting, int64_t number)
 {
@@ -112,32 +114,31 @@ static void check_refusal(struct setting *setting, const char *time, const char 
     assert_int_equal(count_notes(setting), KEYS - 3);
 }
 
-TEST_WITH(test_a_trigger_that_aborts_refuses_its_key_alone, set_up, tear_down)
+TRIGGER_TEST(test_a_trigger_that_aborts_refuses_its_key_alone)
 {
-    check_refusal(*state, "AFTER", "RAISE(ABORT, 'not this one')", SQLITE_CONSTRAINT_TRIGGER,
+    check_refusal(setting, "AFTER", "RAISE(ABORT, 'not this one')", SQLITE_CONSTRAINT_TRIGGER,
                   "not this one");
 }
 
-TEST_WITH(test_a_trigger_that_fails_leaves_nothing_behind, set_up, tear_down)
+TRIGGER_TEST(test_a_trigger_that_fails_leaves_nothing_behind)
 {
-    check_refusal(*state, "AFTER", "RAISE(FAIL, 'not this one')", SQLITE_CONSTRAINT_TRIGGER,
+    check_refusal(setting, "AFTER", "RAISE(FAIL, 'not this one')", SQLITE_CONSTRAINT_TRIGGER,
                   "not this one");
 }
 
-TEST_WITH(test_a_trigger_that_rolls_back_refuses_its_key_alone, set_up, tear_down)
+TRIGGER_TEST(test_a_trigger_that_rolls_back_refuses_its_key_alone)
 {
-    check_refusal(*state, "BEFORE", "RAISE(ROLLBACK, 'not this one')", SQLITE_CONSTRAINT_TRIGGER,
+    check_refusal(setting, "BEFORE", "RAISE(ROLLBACK, 'not this one')", SQLITE_CONSTRAINT_TRIGGER,
                   "not this one");
 }
 
-TEST_WITH(test_a_trigger_that_ignores_the_row_refuses_it, set_up, tear_down)
+TRIGGER_TEST(test_a_trigger_that_ignores_the_row_refuses_it)
 {
-    check_refusal(*state, "BEFORE", "RAISE(IGNORE)", SQLITE_CONSTRAINT, "trigger");
+    check_refusal(setting, "BEFORE", "RAISE(IGNORE)", SQLITE_CONSTRAINT, "trigger");
 }
 
-TEST_WITH(test_a_constraint_refuses_its_key_alone, set_up, tear_down)
+TRIGGER_TEST(test_a_constraint_refuses_its_key_alone)
 {
-    struct setting *setting = *state;
     sqlite_file_execute(&setting->file, "ALTER TABLE batch ADD COLUMN c INT CHECK (key != x'64' OR "
                                         "substr(state, 1, 1) < x'02') DEFAULT 0");
     add_to_all(setting, 1);
@@ -147,9 +148,8 @@ TEST_WITH(test_a_constraint_refuses_its_key_alone, set_up, tear_down)
     assert_int_equal(count_stored(setting, 2), KEYS - 1);
 }
 
-TEST_WITH(test_another_unique_column_is_no_conflict, set_up, tear_down)
+TRIGGER_TEST(test_another_unique_column_is_no_conflict)
 {
-    struct setting *setting = *state;
     sqlite_file_execute(&setting->file, "CREATE UNIQUE INDEX one ON batch (state)");
     add_to_all(setting, 1);
     assert_only_refused(setting, "bcdefghi", BATCH_SAVE_FAILED, SQLITE_CONSTRAINT_UNIQUE, "UNIQUE");
@@ -163,9 +163,8 @@ static void insert_behind_the_back(void *arg)
                  NULL, NULL);
 }
 
-TEST_WITH(test_a_conflict_of_a_new_row_leaves_nothing_behind, set_up, tear_down)
+TRIGGER_TEST(test_a_conflict_of_a_new_row_leaves_nothing_behind)
 {
-    struct setting *setting = *state;
     make_trigger(setting, "BEFORE INSERT", "1");
     for (size_t i = 0; i < KEYS; i++)
         request_init(&setting->requests[i], &keys[i], 1, 1);
@@ -194,9 +193,8 @@ static int decode_number(void *resource, const void *bytes, size_t bytes_size, v
     return BATCH_OK;
 }
 
-TEST_WITH(test_a_state_that_is_too_long_refuses_its_key_alone, set_up, tear_down)
+TRIGGER_TEST(test_a_state_that_is_too_long_refuses_its_key_alone)
 {
-    struct setting *setting = *state;
     batch_codec codec = {.size = sizeof codec, .decode = decode_number, .encode = encode_too_much};
     batch_options options = number_options(setting->store, 0);
     options.codec = &codec;
@@ -209,9 +207,8 @@ TEST_WITH(test_a_state_that_is_too_long_refuses_its_key_alone, set_up, tear_down
     assert_int_equal(count_stored(setting, 1), KEYS - 1);
 }
 
-TEST_WITH(test_a_table_that_is_gone_refuses_all_and_may_come_back, set_up, tear_down)
+TRIGGER_TEST(test_a_table_that_is_gone_refuses_all_and_may_come_back)
 {
-    struct setting *setting = *state;
     add_to_all(setting, 1);
     sqlite_file_execute(&setting->file, "ALTER TABLE batch RENAME TO away");
     add_to_all(setting, 1);
@@ -229,9 +226,8 @@ TEST_WITH(test_a_table_that_is_gone_refuses_all_and_may_come_back, set_up, tear_
 /* ---- The order ------------------------------------------------------------------------------ */
 
 /* Neighbours in the index are written one after the other, whichever order they came in. */
-TEST_WITH(test_a_group_is_written_in_the_order_of_its_keys, set_up, tear_down)
+TRIGGER_TEST(test_a_group_is_written_in_the_order_of_its_keys)
 {
-    struct setting *setting = *state;
     static const char mixed[KEYS + 1] = "ifagchebd";
     sqlite_file_execute(&setting->file, "CREATE TRIGGER t AFTER INSERT ON batch "
                                         "BEGIN INSERT INTO note VALUES (new.key); END");

@@ -8,29 +8,25 @@ struct fixture {
     struct batch__pool pool;
 };
 
-static int set_up(void **state)
+static void begin(struct fixture *f)
 {
-    struct fixture *f = calloc(1, sizeof *f);
+    memset(f, 0, sizeof *f);
     batch_allocator allocator = allocator_functions(&f->memory);
     batch__pool_init(&f->pool, &allocator, OBJECT_BYTES);
-    *state = f;
-    return 0;
 }
 
-static int tear_down(void **state)
+static void end(struct fixture *f)
 {
-    struct fixture *f = *state;
     batch__pool_destroy(&f->pool);
-    int leaked = f->memory.live != 0;
-    free(f);
-    return leaked;
+    assert_int_equal(f->memory.live, 0);
 }
+
+#define POOL_TEST(name) TEST_OF(name, struct fixture, f, begin, end)
 
 /* ---- Objects -------------------------------------------------------------------------------- */
 
-TEST_WITH(an_object_is_aligned_zeroed_and_has_a_copy_of_its_key, set_up, tear_down)
+POOL_TEST(an_object_is_aligned_zeroed_and_has_a_copy_of_its_key)
 {
-    struct fixture *f = *state;
     char key[] = "seat";
     struct batch__batch *batch = batch__pool_take(&f->pool, key, 4, 99);
     key[0] = 'x';
@@ -47,9 +43,8 @@ TEST_WITH(an_object_is_aligned_zeroed_and_has_a_copy_of_its_key, set_up, tear_do
     batch__pool_give(&f->pool, batch);
 }
 
-TEST_WITH(what_lies_behind_the_batch_is_kept_from_use_to_use, set_up, tear_down)
+POOL_TEST(what_lies_behind_the_batch_is_kept_from_use_to_use)
 {
-    struct fixture *f = *state;
     struct batch__batch *batch = batch__pool_take(&f->pool, "a", 1, 1);
     memset(batch, 0x5A, OBJECT_BYTES);
     *batch = (struct batch__batch){
@@ -63,9 +58,8 @@ TEST_WITH(what_lies_behind_the_batch_is_kept_from_use_to_use, set_up, tear_down)
     batch__pool_give(&f->pool, again);
 }
 
-TEST_WITH(objects_do_not_overlap_and_are_used_again, set_up, tear_down)
+POOL_TEST(objects_do_not_overlap_and_are_used_again)
 {
-    struct fixture *f = *state;
     enum { COUNT = 1000 };
     static struct batch__batch *batches[COUNT];
     uint64_t taken = 0;
@@ -108,9 +102,8 @@ TEST(an_object_larger_than_a_slab_is_possible)
     assert_int_equal(memory.live, 0);
 }
 
-TEST_WITH(slabs_double_up_to_two_megabytes, set_up, tear_down)
+POOL_TEST(slabs_double_up_to_two_megabytes)
 {
-    struct fixture *f = *state;
     size_t before = f->pool.slab_bytes;
     struct batch__batch *taken = NULL;
     for (uint64_t slabs = 0; slabs < 10;) {
@@ -132,9 +125,8 @@ TEST_WITH(slabs_double_up_to_two_megabytes, set_up, tear_down)
     }
 }
 
-TEST_WITH(without_memory_for_object_or_key_nothing_is_taken, set_up, tear_down)
+POOL_TEST(without_memory_for_object_or_key_nothing_is_taken)
 {
-    struct fixture *f = *state;
     char key[100] = "long";
     f->memory.fail_at = 1;
     assert_null(batch__pool_take(&f->pool, "a", 1, 1));
@@ -153,9 +145,8 @@ TEST_WITH(without_memory_for_object_or_key_nothing_is_taken, set_up, tear_down)
 /* ---- Keys ----------------------------------------------------------------------------------- */
 
 /* Bytes with a length: short ones in place, long ones in memory of their own. */
-TEST_WITH(keys_of_every_length_are_kept_whole, set_up, tear_down)
+POOL_TEST(keys_of_every_length_are_kept_whole)
 {
-    struct fixture *f = *state;
     static const size_t sizes[] = {0, 1, 23, 24, 25, 26, 1000, BATCH_KEY_SIZE_MAX};
     static unsigned char key[BATCH_KEY_SIZE_MAX];
     for (size_t i = 0; i < sizeof key; i++)

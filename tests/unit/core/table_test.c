@@ -8,23 +8,20 @@ struct fixture {
     struct batch__table table;
 };
 
-static int set_up(void **state)
+static void begin(struct fixture *f)
 {
-    struct fixture *f = calloc(1, sizeof *f);
+    memset(f, 0, sizeof *f);
     batch_allocator allocator = allocator_functions(&f->memory);
     batch__table_init(&f->table, &allocator);
-    *state = f;
-    return 0;
 }
 
-static int tear_down(void **state)
+static void end(struct fixture *f)
 {
-    struct fixture *f = *state;
     batch__table_destroy(&f->table);
-    int leaked = f->memory.live != 0;
-    free(f);
-    return leaked;
+    assert_int_equal(f->memory.live, 0);
 }
+
+#define TABLE_TEST(name) TEST_OF(name, struct fixture, f, begin, end)
 
 static void make(struct batch__batch *batch, const char *key, uint32_t hash)
 {
@@ -42,18 +39,16 @@ static struct batch__batch *find(struct fixture *f, const struct batch__batch *b
     return batch__table_find(&f->table, batch->key, batch->key_size, batch->hash);
 }
 
-TEST_WITH(an_empty_table_finds_nothing_and_has_no_memory, set_up, tear_down)
+TABLE_TEST(an_empty_table_finds_nothing_and_has_no_memory)
 {
-    struct fixture *f = *state;
     assert_null(batch__table_find(&f->table, "a", 1, 7));
     batch__table_prefetch_slot(&f->table, 7);
     batch__table_prefetch_batch(&f->table, 7);
     assert_int_equal(f->memory.taken, 0);
 }
 
-TEST_WITH(keys_with_one_hash_are_told_apart, set_up, tear_down)
+TABLE_TEST(keys_with_one_hash_are_told_apart)
 {
-    struct fixture *f = *state;
     static const char *const keys[] = {"a", "b", "aa", "ab", "", "abc"};
     struct batch__batch batches[6];
     for (size_t i = 0; i < 6; i++) {
@@ -71,9 +66,8 @@ TEST_WITH(keys_with_one_hash_are_told_apart, set_up, tear_down)
         assert_ptr_equal(find(f, &batches[i]), &batches[i]);
 }
 
-TEST_WITH(it_grows_and_finds_all_at_most_half_full, set_up, tear_down)
+TABLE_TEST(it_grows_and_finds_all_at_most_half_full)
 {
-    struct fixture *f = *state;
     enum { COUNT = 5000 };
     static struct batch__batch batches[COUNT];
     static char keys[COUNT][8];
@@ -90,9 +84,8 @@ TEST_WITH(it_grows_and_finds_all_at_most_half_full, set_up, tear_down)
 
 /* An entry stands at home unless somebody else does, and the table grows for the one that would
  * make it more than half full. */
-TEST_WITH(entries_stand_at_home_and_half_full_is_not_too_full, set_up, tear_down)
+TABLE_TEST(entries_stand_at_home_and_half_full_is_not_too_full)
 {
-    struct fixture *f = *state;
     static struct batch__batch batches[33];
     static char keys[33][8];
     for (uint32_t i = 0; i < 33; i++) {
@@ -104,9 +97,8 @@ TEST_WITH(entries_stand_at_home_and_half_full_is_not_too_full, set_up, tear_down
     }
 }
 
-TEST_WITH(without_memory_it_fills_to_seven_eighths_and_then_says_no, set_up, tear_down)
+TABLE_TEST(without_memory_it_fills_to_seven_eighths_and_then_says_no)
 {
-    struct fixture *f = *state;
     static struct batch__batch batches[64];
     static char keys[64][8];
     uint32_t count = 0;
@@ -135,9 +127,8 @@ TEST_WITH(without_memory_it_fills_to_seven_eighths_and_then_says_no, set_up, tea
 
 /* Hashes have 32 bits, so a larger table would not be used. Only its size and count are looked
  * at before that. */
-TEST_WITH(it_does_not_grow_beyond_what_a_hash_can_tell, set_up, tear_down)
+TABLE_TEST(it_does_not_grow_beyond_what_a_hash_can_tell)
 {
-    struct fixture *f = *state;
     f->table.size = UINT64_C(1) << 31;
     f->table.count = f->table.size / 2;
     assert_true(batch__table_reserve(&f->table));
@@ -150,9 +141,8 @@ TEST_WITH(it_does_not_grow_beyond_what_a_hash_can_tell, set_up, tear_down)
 
 /* Every way to remove one of a run that goes over the end of the slots, with homes that lie at its
  * beginning, at the end, and beyond. */
-TEST_WITH(removal_closes_the_hole_in_a_run_over_the_end, set_up, tear_down)
+TABLE_TEST(removal_closes_the_hole_in_a_run_over_the_end)
 {
-    struct fixture *f = *state;
     static const uint32_t homes[] = {61, 62, 62, 63, 61, 0, 1, 0, 62, 3};
     enum { COUNT = sizeof homes / sizeof homes[0] };
     static const char *const keys[COUNT] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
@@ -177,9 +167,8 @@ TEST_WITH(removal_closes_the_hole_in_a_run_over_the_end, set_up, tear_down)
 }
 
 /* A table of small hashes is crowded and wraps often; the model is an array of who is in. */
-TEST_WITH(a_random_walk_agrees_with_the_model, set_up, tear_down)
+TABLE_TEST(a_random_walk_agrees_with_the_model)
 {
-    struct fixture *f = *state;
     enum { COUNT = 300, STEPS = 200000 };
     static struct batch__batch batches[COUNT];
     static char keys[COUNT][8];
