@@ -27,9 +27,8 @@ static void submit_by(struct trace *t, const char *key, const char *name, uint64
     trace_submit(t, key, name);
 }
 
-TEST(what_cannot_begin_in_time_is_busy_at_once)
+TRACE_TEST_FROM(what_cannot_begin_in_time_is_busy_at_once, saving(&early))
 {
-    struct trace *t = saving(&early);
     submit_by(t, "a", "B", 1419);
     submit_by(t, "a", "C", 1420);
     trace_expect(t, "[1000] done B BUSY\n");
@@ -40,51 +39,42 @@ TEST(what_cannot_begin_in_time_is_busy_at_once)
                     "[1400] a: release\n"
                     "[1400] a: load\n"
                     "[1420] a: run C\n");
-    trace_end(t);
 }
 
-TEST(if_not_asked_for_it_expires_in_the_end)
+TRACE_TEST_FROM(if_not_asked_for_it_expires_in_the_end,
+                saving(&(struct trace_options){.deadline_ms = 10000, .load_ms = 20}))
 {
-    struct trace *t = saving(&(struct trace_options){.deadline_ms = 10000, .load_ms = 20});
     submit_by(t, "a", "B", 1100);
     trace_expect(t, "");
     trace_at(t, 1200);
     trace_expect(t, "[1100] done B EXPIRED\n");
-    trace_end(t);
 }
 
-TEST(the_time_that_the_save_has_taken_so_far_is_counted)
+TRACE_TEST_FROM(the_time_that_the_save_has_taken_so_far_is_counted, saving(&early))
 {
-    struct trace *t = saving(&early);
     trace_at(t, 1300);
     submit_by(t, "a", "B", 1419);
     submit_by(t, "a", "C", 1420);
     trace_expect(t, "[1300] done B BUSY\n");
-    trace_end(t);
 }
 
 /* Nothing is known of how late it will be, and it may end at any moment. */
-TEST(a_save_that_takes_longer_than_ever_refuses_only_for_the_load)
+TRACE_TEST_FROM(a_save_that_takes_longer_than_ever_refuses_only_for_the_load, saving(&early))
 {
-    struct trace *t = saving(&early);
     trace_at(t, 2000);
     submit_by(t, "a", "B", 2019);
     submit_by(t, "a", "C", 2020);
     trace_expect(t, "[2000] done B BUSY\n");
-    trace_end(t);
 }
 
-TEST(an_operation_without_a_limit_waits)
+TRACE_TEST_FROM(an_operation_without_a_limit_waits, saving(&early))
 {
-    struct trace *t = saving(&early);
     trace_submit(t, "a", "B");
     trace_expect(t, "");
-    trace_end(t);
 }
 
-TEST(a_key_at_rest_or_open_is_never_refused)
+TRACE_TEST_FROM(a_key_at_rest_or_open_is_never_refused, saving(&early))
 {
-    struct trace *t = saving(&early);
     submit_by(t, "b", "B", 1001); /* the load may be quick this time, and then it is known */
     trace_submit(t, "c", "C");
     trace_at(t, 1020);
@@ -95,42 +85,37 @@ TEST(a_key_at_rest_or_open_is_never_refused)
                     "[1020] b: release\n"
                     "[1020] c: run C\n"
                     "[1020] c: run D\n");
-    trace_end(t);
 }
 
-TEST(before_the_first_save_nothing_is_known)
+TRACE_TEST_FROM(before_the_first_save_nothing_is_known, trace_new(&early))
 {
-    struct trace *t = trace_new(&early);
     trace_submit(t, "a", "A");
     trace_at(t, 100);
     submit_by(t, "a", "B", 101);
     assert_int_equal(t->completed, 0);
-    trace_end(t);
 }
 
-TEST(a_new_save_time_counts_for_an_eighth)
+TRACE_TEST_FROM(a_new_save_time_counts_for_an_eighth, saving(&early))
 {
-    struct trace *t = saving(&early);
     trace_at(t, 1800);
     trace_saved(t, "a", BATCH_OK);
     assert_int_equal(t->core.save_mean_ns, 450 * TRACE_MS);
-    trace_end(t);
 }
 
-TEST(cached_resources_need_no_load)
+TRACE_TEST_FROM(cached_resources_need_no_load,
+                saving(&(struct trace_options){
+                    .refuses_early = true, .cache_max = 1, .deadline_ms = 10000, .load_ms = 20}))
 {
-    struct trace *t = saving(&(struct trace_options){
-        .refuses_early = true, .cache_max = 1, .deadline_ms = 10000, .load_ms = 20});
     submit_by(t, "a", "B", 1399);
     submit_by(t, "a", "C", 1400);
     trace_expect(t, "[1000] done B BUSY\n");
-    trace_end(t);
 }
 
-TEST(a_replay_means_a_load_and_a_save_more)
+static const struct trace_options replays = {
+    .refuses_early = true, .replays_max = 1, .deadline_ms = 10000, .load_ms = 20};
+
+TRACE_TEST_FROM(a_replay_means_a_load_and_a_save_more, saving(&replays))
 {
-    struct trace *t = saving(&(struct trace_options){
-        .refuses_early = true, .replays_max = 1, .deadline_ms = 10000, .load_ms = 20});
     trace_at(t, 1400);
     trace_saved(t, "a", BATCH_CONFLICT); /* loading until 1420, then saving for 400, then a load */
     submit_by(t, "a", "B", 1839);
@@ -138,15 +123,11 @@ TEST(a_replay_means_a_load_and_a_save_more)
     trace_expect(t, "[1400] a: release\n"
                     "[1400] a: load\n"
                     "[1400] done B BUSY\n");
-    trace_end(t);
 }
 
 /* The same 440 ms, whichever step of the replay it is in, but for the time that has gone by. */
-TEST(a_replay_is_judged_in_each_of_its_steps)
+TRACE_TEST_FROM(a_replay_is_judged_in_each_of_its_steps, saving(&replays))
 {
-    static const struct trace_options options = {
-        .refuses_early = true, .replays_max = 1, .deadline_ms = 10000, .load_ms = 20};
-    struct trace *t = saving(&options);
     trace_at(t, 1400);
     trace_hold(t);
     trace_saved(t, "a", BATCH_CONFLICT);
@@ -172,13 +153,12 @@ TEST(a_replay_is_judged_in_each_of_its_steps)
     trace_expect(t, "[1405] a: run A\n"
                     "[1405] a: save, closed by window\n"
                     "[1405] done F BUSY\n");
-    trace_end(t);
 }
 
-TEST(a_load_of_a_replay_that_takes_longer_than_ever_leaves_the_save)
+TRACE_TEST_FROM(a_load_of_a_replay_that_takes_longer_than_ever_leaves_the_save,
+                saving(&(struct trace_options){
+                    .refuses_early = true, .replays_max = 1, .deadline_ms = 10000, .load_ms = 20}))
 {
-    struct trace *t = saving(&(struct trace_options){
-        .refuses_early = true, .replays_max = 1, .deadline_ms = 10000, .load_ms = 20});
     trace_at(t, 1400);
     t->options.load_ms = 0;
     trace_saved(t, "a", BATCH_CONFLICT);
@@ -188,5 +168,4 @@ TEST(a_load_of_a_replay_that_takes_longer_than_ever_leaves_the_save)
     trace_expect(t, "[1400] a: release\n"
                     "[1400] a: load\n"
                     "[1500] done B BUSY\n");
-    trace_end(t);
 }

@@ -20,9 +20,8 @@ static struct trace *unchanged(const struct trace_options *options)
 static const struct trace_options two_hundred = {.age_ms = 200};
 
 /* After a pause of 3 s an increment was refused on a state 3 s old. */
-TEST(what_was_refused_on_an_old_state_is_checked_on_a_new_one)
+TRACE_TEST_FROM(what_was_refused_on_an_old_state_is_checked_on_a_new_one, unchanged(&two_hundred))
 {
-    struct trace *t = unchanged(&two_hundred);
     trace_late(t, 3000);
     trace_expire(t);
     trace_op(t, 'A')->verdict = BATCH_CHANGED;
@@ -35,7 +34,6 @@ TEST(what_was_refused_on_an_old_state_is_checked_on_a_new_one)
                     "[3005] a: save, closed by window\n"
                     "[3005] a: done A OK\n"
                     "[3005] a: release\n");
-    trace_end(t);
 }
 
 TEST(at_its_age_limit_it_completes_and_a_nanosecond_later_it_does_not)
@@ -50,9 +48,9 @@ TEST(at_its_age_limit_it_completes_and_a_nanosecond_later_it_does_not)
     }
 }
 
-TEST(it_is_as_old_as_its_load_and_not_as_what_the_worker_knows_of_it)
+TRACE_TEST_WITH(it_is_as_old_as_its_load_and_not_as_what_the_worker_knows_of_it, .age_ms = 200,
+                .show_records = true)
 {
-    struct trace *t = trace_new(&(struct trace_options){.age_ms = 200, .show_records = true});
     trace_op(t, 'A')->verdict = BATCH_UNCHANGED;
     trace_submit(t, "a", "A");
     trace_late(t, 2000); /* suspended */
@@ -68,13 +66,11 @@ TEST(it_is_as_old_as_its_load_and_not_as_what_the_worker_knows_of_it)
                     "[2000] a: record of 1 ops, 0 changed: begun 0, load 2000-2000, "
                     "first wait 2000 ms, closed by window, OK\n"
                     "[2000] a: release\n");
-    trace_end(t);
 }
 
 /* The time of another clock may be a little ahead, or behind. */
-TEST(a_load_ends_between_its_beginning_and_now)
+TRACE_TEST(a_load_ends_between_its_beginning_and_now)
 {
-    struct trace *t = trace_new(NULL);
     trace_at(t, 50);
     trace_submit(t, "a", "A");
     trace_loaded_at(t, "a", 49);
@@ -82,12 +78,10 @@ TEST(a_load_ends_between_its_beginning_and_now)
     trace_submit(t, "b", "B");
     trace_loaded_at(t, "b", 51);
     assert_int_equal(trace_batch(t, "b")->loaded_ns, 50 * TRACE_MS);
-    trace_end(t);
 }
 
-TEST(what_changed_is_checked_by_its_save_however_old)
+TRACE_TEST_FROM(what_changed_is_checked_by_its_save_however_old, unchanged(&two_hundred))
 {
-    struct trace *t = unchanged(&two_hundred);
     trace_submit(t, "a", "D");
     trace_late(t, 3000);
     trace_expire(t);
@@ -96,13 +90,11 @@ TEST(what_changed_is_checked_by_its_save_however_old)
                     "[3000] a: save, closed by window\n"
                     "[3000] a: done A D OK\n"
                     "[3000] a: release\n");
-    trace_end(t);
 }
 
 /* Or nobody who is slow would ever complete. */
-TEST(it_is_loaded_again_once)
+TRACE_TEST_FROM(it_is_loaded_again_once, unchanged(&two_hundred))
 {
-    struct trace *t = unchanged(&two_hundred);
     trace_op(t, 'A')->takes_ms = 300;
     trace_late(t, 3000);
     trace_expire(t);
@@ -112,12 +104,10 @@ TEST(it_is_loaded_again_once)
                     "[3000] a: run A\n"
                     "[3300] a: done A OK\n"
                     "[3300] a: release\n");
-    trace_end(t);
 }
 
-TEST(the_next_batch_of_the_key_may_be_loaded_again_too)
+TRACE_TEST_FROM(the_next_batch_of_the_key_may_be_loaded_again_too, unchanged(&two_hundred))
 {
-    struct trace *t = unchanged(&two_hundred);
     trace_late(t, 3000);
     trace_expire(t);
     trace_submit(t, "a", "B");
@@ -128,12 +118,10 @@ TEST(the_next_batch_of_the_key_may_be_loaded_again_too)
     trace_loaded(t, "a", BATCH_OK);
     assert_int_equal(t->loads, 4);
     assert_int_equal(t->completed_as[BATCH_OK], 2);
-    trace_end(t);
 }
 
-TEST(those_who_left_are_not_replayed)
+TRACE_TEST_FROM(those_who_left_are_not_replayed, unchanged(&two_hundred))
 {
-    struct trace *t = unchanged(&two_hundred);
     trace_late(t, 3000);
     trace_expire(t);
     trace_cancel(t, "A");
@@ -142,13 +130,12 @@ TEST(those_who_left_are_not_replayed)
                     "[3000] a: load\n"
                     "[3000] a: release\n"
                     "[3000] done A CANCELED\n");
-    trace_end(t);
 }
 
 /* A conflict is replayed as often as before, and its replay may get too old as well. */
-TEST(a_replay_of_a_conflict_is_judged_by_its_own_load)
+TRACE_TEST_FROM(a_replay_of_a_conflict_is_judged_by_its_own_load,
+                unchanged(&(struct trace_options){.age_ms = 200, .replays_max = 1}))
 {
-    struct trace *t = unchanged(&(struct trace_options){.age_ms = 200, .replays_max = 1});
     trace_submit(t, "a", "D");
     trace_late(t, 3000);
     trace_expire(t);
@@ -169,14 +156,13 @@ TEST(a_replay_of_a_conflict_is_judged_by_its_own_load)
                     "[4000] a: run D\n"
                     "[4000] a: done A D OK\n"
                     "[4000] a: release\n");
-    trace_end(t);
 }
 
 /* ---- Who joins ------------------------------------------------------------------------------- */
 
-TEST(a_batch_that_is_too_old_takes_nobody_new)
+TRACE_TEST_FROM(a_batch_that_is_too_old_takes_nobody_new,
+                unchanged(&(struct trace_options){.age_ms = 200, .window_ms = 200}))
 {
-    struct trace *t = unchanged(&(struct trace_options){.age_ms = 200, .window_ms = 200});
     t->core.config.window_ns = 10000 * TRACE_MS; /* so that its age comes first */
     trace_submit(t, "b", "D");
     trace_loaded(t, "b", BATCH_OK);
@@ -194,13 +180,12 @@ TEST(a_batch_that_is_too_old_takes_nobody_new)
                     "[210] b: release\n"
                     "[210] b: load\n"
                     "[210] b: run F\n");
-    trace_end(t);
 }
 
 /* They cannot wait for ever for a load that is younger. */
-TEST(those_who_waited_for_the_load_join_however_old_it_is)
+TRACE_TEST_WITH(those_who_waited_for_the_load_join_however_old_it_is, .age_ms = 200,
+                .window_ms = 5000)
 {
-    struct trace *t = trace_new(&(struct trace_options){.age_ms = 200, .window_ms = 5000});
     trace_submit(t, "a", "ABC");
     trace_late(t, 2000);
     trace_loaded_at(t, "a", 20);
@@ -209,12 +194,10 @@ TEST(those_who_waited_for_the_load_join_however_old_it_is)
                     "[2000] a: run B\n"
                     "[2000] a: run C\n"
                     "[2000] a: save, closed by age\n");
-    trace_end(t);
 }
 
-TEST(while_nobody_ran_the_first_to_come_joins)
+TRACE_TEST_FROM(while_nobody_ran_the_first_to_come_joins, trace_new(&two_hundred))
 {
-    struct trace *t = trace_new(&two_hundred);
     trace_submit(t, "a", "A");
     trace_op(t, 'A')->op.private_canceled = 1;
     trace_late(t, 2000);
@@ -226,13 +209,11 @@ TEST(while_nobody_ran_the_first_to_come_joins)
                     "[2000] a: run B\n"
                     "[2000] a: save, closed by age\n"
                     "[2000] done A CANCELED\n");
-    trace_end(t);
 }
 
 /* It is checked in any case: by the save, or on a load. */
-TEST(a_cached_resource_has_no_age)
+TRACE_TEST_WITH(a_cached_resource_has_no_age, .age_ms = 200, .cache_max = 1)
 {
-    struct trace *t = trace_new(&(struct trace_options){.age_ms = 200, .cache_max = 1});
     trace_submit(t, "a", "A");
     trace_loaded(t, "a", BATCH_OK);
     trace_at(t, 100);
@@ -249,5 +230,4 @@ TEST(a_cached_resource_has_no_age)
                     "[9000] a: run C\n"
                     "[9100] a: save, closed by window\n"
                     "[9100] a: done B C OK\n");
-    trace_end(t);
 }

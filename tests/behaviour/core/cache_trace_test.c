@@ -21,9 +21,8 @@ static struct trace *cached(const struct trace_options *options)
     return t;
 }
 
-TEST(the_next_batch_skips_its_load_and_has_a_window_of_its_own)
+TRACE_TEST_FROM(the_next_batch_skips_its_load_and_has_a_window_of_its_own, cached(&caches_two))
 {
-    struct trace *t = cached(&caches_two);
     trace_at(t, 500);
     trace_submit(t, "a", "B");
     trace_at(t, 550);
@@ -34,12 +33,10 @@ TEST(the_next_batch_skips_its_load_and_has_a_window_of_its_own)
                     "[550] a: run C\n"
                     "[600] a: save, closed by window\n"
                     "[600] a: done B C OK\n");
-    trace_end(t);
 }
 
-TEST(those_who_waited_for_the_save_run_at_once)
+TRACE_TEST_FROM(those_who_waited_for_the_save_run_at_once, trace_new(&caches_two))
 {
-    struct trace *t = trace_new(&caches_two);
     trace_submit(t, "a", "A");
     trace_at(t, 100);
     trace_submit(t, "a", "BC");
@@ -55,7 +52,6 @@ TEST(those_who_waited_for_the_save_run_at_once)
                     "[110] a: run C\n"
                     "[210] a: save, closed by window\n"
                     "[210] a: done B C OK\n");
-    trace_end(t);
 }
 
 TEST(a_save_that_is_not_ok_drops_it)
@@ -74,19 +70,16 @@ TEST(a_save_that_is_not_ok_drops_it)
     }
 }
 
-TEST(a_load_that_fails_leaves_nothing_to_keep)
+TRACE_TEST_WITH(a_load_that_fails_leaves_nothing_to_keep, .cache_max = 2)
 {
-    struct trace *t = trace_new(&(struct trace_options){.cache_max = 2});
     trace_submit(t, "a", "A");
     trace_loaded(t, "a", BATCH_LOAD_FAILED);
     assert_int_equal(t->core.cached_size, 0);
     assert_int_equal(t->core.table.count, 0);
-    trace_end(t);
 }
 
-TEST(the_one_used_longest_ago_is_dropped_for_another)
+TRACE_TEST_FROM(the_one_used_longest_ago_is_dropped_for_another, trace_new(&caches_two))
 {
-    struct trace *t = trace_new(&caches_two);
     static const char *const keys[] = {"a", "b", "a", "c"};
     static const char *const names[] = {"A", "B", "C", "D"};
     for (size_t i = 0; i < 4; i++) {
@@ -112,12 +105,11 @@ TEST(the_one_used_longest_ago_is_dropped_for_another)
                     "[403] b: release\n");
     assert_int_equal(t->core.cached_size, 2);
     assert_null(trace_batch(t, "b"));
-    trace_end(t);
 }
 
-TEST(an_operation_that_comes_while_it_is_dropped_loads_it)
+TRACE_TEST_WITH(an_operation_that_comes_while_it_is_dropped_loads_it, .cache_max = 1,
+                .deadline_ms = 1000)
 {
-    struct trace *t = trace_new(&(struct trace_options){.cache_max = 1, .deadline_ms = 1000});
     trace_submit(t, "a", "A");
     trace_loaded(t, "a", BATCH_OK);
     trace_at(t, 100);
@@ -135,13 +127,11 @@ TEST(an_operation_that_comes_while_it_is_dropped_loads_it)
     trace_go(t);
     assert_int_equal(t->core.cached_size, 1);
     assert_int_equal(t->loads, 2);
-    trace_end(t);
 }
 
 /* Somebody else may have saved meanwhile, and no save looks. */
-TEST(a_batch_that_changes_nothing_is_run_again_on_what_is_stored)
+TRACE_TEST_FROM(a_batch_that_changes_nothing_is_run_again_on_what_is_stored, cached(&caches_two))
 {
-    struct trace *t = cached(&caches_two);
     trace_op(t, 'B')->verdict = BATCH_UNCHANGED;
     trace_op(t, 'C')->verdict = BATCH_UNCHANGED;
     trace_submit(t, "a", "BC");
@@ -154,12 +144,10 @@ TEST(a_batch_that_changes_nothing_is_run_again_on_what_is_stored)
                     "[210] a: run C\n"
                     "[210] a: done B C OK\n");
     assert_int_equal(t->core.cached_size, 1); /* as it was loaded */
-    trace_end(t);
 }
 
-TEST(what_changes_only_then_is_saved)
+TRACE_TEST_FROM(what_changes_only_then_is_saved, cached(&caches_two))
 {
-    struct trace *t = cached(&caches_two);
     trace_op(t, 'B')->verdict = BATCH_UNCHANGED;
     trace_submit(t, "a", "B");
     trace_at(t, 205);
@@ -172,23 +160,21 @@ TEST(what_changes_only_then_is_saved)
                     "[210] a: run B\n"
                     "[210] a: save, closed by window\n"
                     "[220] a: done B OK\n");
-    trace_end(t);
 }
 
-TEST(to_look_again_is_not_a_replay)
+TRACE_TEST_FROM(to_look_again_is_not_a_replay,
+                cached(&(struct trace_options){
+                    .cache_max = 2, .deadline_ms = 1000, .load_ms = 10, .show_records = false}))
 {
-    struct trace *t = cached(&(struct trace_options){
-        .cache_max = 2, .deadline_ms = 1000, .load_ms = 10, .show_records = false});
     trace_op(t, 'B')->verdict = BATCH_UNCHANGED;
     trace_submit(t, "a", "B");
     trace_at(t, 205);
     assert_int_equal(trace_batch(t, "a")->replays, 0);
-    trace_end(t);
 }
 
-TEST(a_conflict_of_a_cached_resource_is_replayed_on_what_is_stored)
+TRACE_TEST_FROM(a_conflict_of_a_cached_resource_is_replayed_on_what_is_stored,
+                cached(&caches_two_and_replays))
 {
-    struct trace *t = cached(&caches_two_and_replays);
     trace_submit(t, "a", "B");
     trace_at(t, 200);
     trace_saved(t, "a", BATCH_CONFLICT);
@@ -202,12 +188,10 @@ TEST(a_conflict_of_a_cached_resource_is_replayed_on_what_is_stored)
                     "[210] a: save, closed by window\n"
                     "[220] a: done B OK\n");
     assert_int_equal(t->core.cached_size, 1);
-    trace_end(t);
 }
 
-TEST(when_all_leave_before_they_begin_it_is_dropped)
+TRACE_TEST_FROM(when_all_leave_before_they_begin_it_is_dropped, cached(&caches_two))
 {
-    struct trace *t = cached(&caches_two);
     trace_hold(t);
     trace_submit(t, "a", "B");
     trace_op(t, 'B')->op.private_canceled = 1;
@@ -215,13 +199,11 @@ TEST(when_all_leave_before_they_begin_it_is_dropped)
     trace_expect(t, "[100] a: release\n"
                     "[100] done B CANCELED\n");
     assert_int_equal(t->core.table.count, 0);
-    trace_end(t);
 }
 
-TEST(natural_batching_closes_a_batch_that_skipped_its_load)
+TRACE_TEST_WITH(natural_batching_closes_a_batch_that_skipped_its_load, .cache_max = 2,
+                .window_ms = TRACE_NO_WINDOW, .load_ms = 1)
 {
-    struct trace *t = trace_new(
-        &(struct trace_options){.cache_max = 2, .window_ms = TRACE_NO_WINDOW, .load_ms = 1});
     trace_submit(t, "a", "A");
     trace_at(t, 1);
     trace_flush(t, 9);
@@ -238,12 +220,10 @@ TEST(natural_batching_closes_a_batch_that_skipped_its_load)
                     "[  1] a: run C\n"
                     "[  1] a: save, closed by store\n"
                     "[  1] a: done B C OK\n");
-    trace_end(t);
 }
 
-TEST(stop_drops_what_is_cached)
+TRACE_TEST_FROM(stop_drops_what_is_cached, cached(&caches_two))
 {
-    struct trace *t = cached(&caches_two);
     trace_submit(t, "b", "B");
     trace_at(t, 150);
     trace_stop(t);
@@ -255,13 +235,11 @@ TEST(stop_drops_what_is_cached)
                     "[150] b: done B OK\n"
                     "[150] b: release\n");
     assert_int_equal(t->core.table.count, 0);
-    trace_end(t);
 }
 
 /* The batch has ended, and its resource is about to be cached, when stop comes. */
-TEST(stop_that_comes_just_before_it_is_cached_drops_it_too)
+TRACE_TEST_FROM(stop_that_comes_just_before_it_is_cached_drops_it_too, trace_new(&caches_two))
 {
-    struct trace *t = trace_new(&caches_two);
     trace_submit(t, "a", "A");
     trace_at(t, 100);
     trace_hold(t);
@@ -274,14 +252,12 @@ TEST(stop_that_comes_just_before_it_is_cached_drops_it_too)
     trace_go(t);
     assert_int_equal(t->releases, 1);
     assert_int_equal(t->core.table.count, 0);
-    trace_end(t);
 }
 
 /* It was not loaded, so no load has a time. */
-TEST(the_times_of_an_earlier_batch_are_not_its_own)
+TRACE_TEST_FROM(the_times_of_an_earlier_batch_are_not_its_own,
+                cached(&(struct trace_options){.cache_max = 2, .deadline_ms = 1000, .load_ms = 10}))
 {
-    struct trace *t =
-        cached(&(struct trace_options){.cache_max = 2, .deadline_ms = 1000, .load_ms = 10});
     trace_op(t, 'B')->verdict = BATCH_UNCHANGED;
     trace_at(t, 500);
     trace_submit(t, "a", "B");
@@ -291,12 +267,11 @@ TEST(the_times_of_an_earlier_batch_are_not_its_own)
     trace_expect(t, "[500] a: run B\n"
                     "[600] a: release\n"
                     "[600] a: load\n");
-    trace_end(t);
 }
 
-TEST(those_who_waited_join_though_the_first_takes_longer_than_the_window)
+TRACE_TEST_FROM(those_who_waited_join_though_the_first_takes_longer_than_the_window,
+                trace_new(&caches_two))
 {
-    struct trace *t = trace_new(&caches_two);
     trace_submit(t, "a", "A");
     trace_at(t, 100);
     trace_op(t, 'B')->takes_ms = 150;
@@ -310,5 +285,4 @@ TEST(those_who_waited_join_though_the_first_takes_longer_than_the_window)
                     "[110] a: run B\n"
                     "[260] a: run C\n"
                     "[260] a: save, closed by window\n");
-    trace_end(t);
 }

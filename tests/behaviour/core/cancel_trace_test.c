@@ -3,31 +3,26 @@
 
 /* ---- They never begin, and open no batch ---------------------------------------------------- */
 
-TEST(an_operation_canceled_before_it_is_submitted_opens_no_batch)
+TRACE_TEST(an_operation_canceled_before_it_is_submitted_opens_no_batch)
 {
-    struct trace *t = trace_new(NULL);
     trace_op(t, 'A')->op.private_canceled = 1;
     trace_submit(t, "a", "A");
     trace_expect(t, "[  0] done A CANCELED\n");
     assert_int_equal(t->core.table.count, 0);
     assert_int_equal(batch__core_deadline_ns(&t->core), UINT64_MAX);
-    trace_end(t);
 }
 
-TEST(an_operation_that_is_late_when_submitted_opens_no_batch)
+TRACE_TEST(an_operation_that_is_late_when_submitted_opens_no_batch)
 {
-    struct trace *t = trace_new(NULL);
     trace_at(t, 50);
     trace_op(t, 'A')->op.start_by_ns = 50 * TRACE_MS - 1;
     trace_submit(t, "a", "A");
     trace_expect(t, "[ 50] done A EXPIRED\n");
     assert_int_equal(t->core.table.count, 0);
-    trace_end(t);
 }
 
-TEST(beginning_at_start_by_itself_is_in_time)
+TRACE_TEST(beginning_at_start_by_itself_is_in_time)
 {
-    struct trace *t = trace_new(NULL);
     trace_op(t, 'A')->op.start_by_ns = 20 * TRACE_MS;
     trace_op(t, 'B')->op.start_by_ns = 20 * TRACE_MS - 1;
     trace_submit(t, "a", "BA");
@@ -36,24 +31,20 @@ TEST(beginning_at_start_by_itself_is_in_time)
     trace_expect(t, "[  0] a: load\n"
                     "[ 20] a: run A\n"
                     "[ 20] done B EXPIRED\n");
-    trace_end(t);
 }
 
-TEST(canceled_before_the_load_was_taken_nothing_is_loaded)
+TRACE_TEST_WITH(canceled_before_the_load_was_taken_nothing_is_loaded, .show_records = true)
 {
-    struct trace *t = trace_new(&(struct trace_options){.show_records = true});
     trace_hold(t);
     trace_submit(t, "a", "A");
     trace_cancel(t, "A");
     trace_go(t);
     trace_expect(t, "[  0] done A CANCELED\n");
     assert_int_equal(t->core.table.count, 0);
-    trace_end(t);
 }
 
-TEST(canceled_and_submitted_again_before_the_load_was_taken_it_is_loaded_once)
+TRACE_TEST(canceled_and_submitted_again_before_the_load_was_taken_it_is_loaded_once)
 {
-    struct trace *t = trace_new(NULL);
     trace_hold(t);
     trace_submit(t, "a", "A");
     trace_cancel(t, "A");
@@ -63,14 +54,12 @@ TEST(canceled_and_submitted_again_before_the_load_was_taken_it_is_loaded_once)
                     "[  0] done A CANCELED\n");
     trace_loaded(t, "a", BATCH_OK);
     trace_expect(t, "[  0] a: run B\n");
-    trace_end(t);
 }
 
 /* ---- While the key is loaded or saved ------------------------------------------------------- */
 
-TEST(a_waiting_operation_is_completed_as_soon_as_it_is_canceled)
+TRACE_TEST(a_waiting_operation_is_completed_as_soon_as_it_is_canceled)
 {
-    struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "ABC");
     trace_at(t, 10);
     trace_cancel(t, "B");
@@ -80,12 +69,10 @@ TEST(a_waiting_operation_is_completed_as_soon_as_it_is_canceled)
                     "[ 10] done B CANCELED\n"
                     "[ 20] a: run A\n"
                     "[ 20] a: run C\n");
-    trace_end(t);
 }
 
-TEST(a_waiting_operation_is_completed_as_soon_as_it_expires)
+TRACE_TEST(a_waiting_operation_is_completed_as_soon_as_it_expires)
 {
-    struct trace *t = trace_new(NULL);
     trace_op(t, 'B')->op.start_by_ns = 15 * TRACE_MS - 1;
     trace_submit(t, "a", "ABC");
     assert_int_equal(batch__core_deadline_ns(&t->core), 15 * TRACE_MS);
@@ -95,12 +82,10 @@ TEST(a_waiting_operation_is_completed_as_soon_as_it_expires)
                     "[ 15] done B EXPIRED\n"
                     "[ 20] a: run A\n"
                     "[ 20] a: run C\n");
-    trace_end(t);
 }
 
-TEST(operations_behind_a_save_are_canceled_and_expire_at_once)
+TRACE_TEST_WITH(operations_behind_a_save_are_canceled_and_expire_at_once, .load_ms = 1)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_submit(t, "a", "A");
     trace_at(t, 100);
     trace_op(t, 'C')->op.start_by_ns = 120 * TRACE_MS - 1;
@@ -119,12 +104,11 @@ TEST(operations_behind_a_save_are_canceled_and_expire_at_once)
                     "[130] a: release\n"
                     "[130] a: load\n"
                     "[131] a: run D\n");
-    trace_end(t);
 }
 
-TEST(canceled_when_about_to_run_and_then_without_a_place_it_is_not_left_waiting)
+TRACE_TEST_WITH(canceled_when_about_to_run_and_then_without_a_place_it_is_not_left_waiting,
+                .ops_max = 1)
 {
-    struct trace *t = trace_new(&(struct trace_options){.ops_max = 1});
     trace_submit(t, "a", "AB");
     trace_hold(t);
     trace_loaded(t, "a", BATCH_OK);
@@ -135,12 +119,10 @@ TEST(canceled_when_about_to_run_and_then_without_a_place_it_is_not_left_waiting)
                     "[  0] a: run A\n"
                     "[  0] a: save, closed by size\n"
                     "[  0] done B CANCELED\n");
-    trace_end(t);
 }
 
-TEST(everybody_behind_a_save_leaves_and_the_key_is_forgotten)
+TRACE_TEST_WITH(everybody_behind_a_save_leaves_and_the_key_is_forgotten, .load_ms = 1)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_submit(t, "a", "A");
     trace_at(t, 100);
     trace_submit(t, "a", "BC");
@@ -154,12 +136,10 @@ TEST(everybody_behind_a_save_leaves_and_the_key_is_forgotten)
                     "[100] a: done A OK\n"
                     "[100] a: release\n");
     assert_int_equal(t->core.table.count, 0);
-    trace_end(t);
 }
 
-TEST(cancel_after_an_operation_ran_changes_nothing)
+TRACE_TEST_WITH(cancel_after_an_operation_ran_changes_nothing, .load_ms = 1)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_op(t, 'A')->op.start_by_ns = 10 * TRACE_MS;
     trace_submit(t, "a", "A");
     trace_at(t, 50);
@@ -173,12 +153,10 @@ TEST(cancel_after_an_operation_ran_changes_nothing)
                     "[100] a: save, closed by window\n"
                     "[100] a: done A OK\n"
                     "[100] a: release\n");
-    trace_end(t);
 }
 
-TEST(canceled_twice_it_is_completed_once)
+TRACE_TEST(canceled_twice_it_is_completed_once)
 {
-    struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "AB");
     trace_hold(t);
     trace_cancel(t, "A");
@@ -187,14 +165,13 @@ TEST(canceled_twice_it_is_completed_once)
     trace_cancel(t, "A");
     trace_expect(t, "[  0] a: load\n"
                     "[  0] done A CANCELED\n");
-    trace_end(t);
 }
 
 /* ---- Batches that everybody left ------------------------------------------------------------ */
 
-TEST(a_batch_that_everybody_left_is_released_without_run_save_or_record)
+TRACE_TEST_WITH(a_batch_that_everybody_left_is_released_without_run_save_or_record,
+                .show_records = true)
 {
-    struct trace *t = trace_new(&(struct trace_options){.show_records = true});
     trace_submit(t, "a", "AB");
     trace_at(t, 10);
     trace_cancel(t, "AB");
@@ -205,24 +182,20 @@ TEST(a_batch_that_everybody_left_is_released_without_run_save_or_record)
                     "[ 10] done B CANCELED\n"
                     "[300] a: release\n");
     assert_int_equal(t->core.table.count, 0);
-    trace_end(t);
 }
 
-TEST(a_failed_load_that_everybody_left_is_nobodys_error)
+TRACE_TEST_WITH(a_failed_load_that_everybody_left_is_nobodys_error, .show_records = true)
 {
-    struct trace *t = trace_new(&(struct trace_options){.show_records = true});
     trace_submit(t, "a", "A");
     trace_cancel(t, "A");
     trace_loaded(t, "a", BATCH_LOAD_FAILED);
     trace_expect(t, "[  0] a: load\n"
                     "[  0] done A CANCELED\n");
     assert_int_equal(t->core.table.count, 0);
-    trace_end(t);
 }
 
-TEST(everybody_left_between_the_end_of_the_load_and_their_turn)
+TRACE_TEST_WITH(everybody_left_between_the_end_of_the_load_and_their_turn, .show_records = true)
 {
-    struct trace *t = trace_new(&(struct trace_options){.show_records = true});
     trace_submit(t, "a", "AB");
     trace_op(t, 'A')->op.private_canceled = 1; /* its event comes after that of the load */
     trace_op(t, 'B')->op.private_canceled = 1;
@@ -233,12 +206,10 @@ TEST(everybody_left_between_the_end_of_the_load_and_their_turn)
                     "[  0] done A CANCELED\n"
                     "[  0] done B CANCELED\n");
     assert_int_equal(t->core.table.count, 0);
-    trace_end(t);
 }
 
-TEST(a_load_that_everybody_left_serves_who_comes_next)
+TRACE_TEST_WITH(a_load_that_everybody_left_serves_who_comes_next, .load_ms = 60)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 60});
     trace_submit(t, "a", "A");
     trace_at(t, 10);
     trace_cancel(t, "A");
@@ -249,14 +220,12 @@ TEST(a_load_that_everybody_left_serves_who_comes_next)
                     "[ 10] done A CANCELED\n"
                     "[ 60] a: run B\n"
                     "[150] a: save, closed by window\n");
-    trace_end(t);
 }
 
 /* ---- The window of those who stay ----------------------------------------------------------- */
 
-TEST(a_canceled_opener_does_not_shorten_the_window_of_the_next)
+TRACE_TEST_WITH(a_canceled_opener_does_not_shorten_the_window_of_the_next, .load_ms = 50)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 50});
     trace_submit(t, "a", "A");
     trace_at(t, 40);
     trace_submit(t, "a", "B");
@@ -269,12 +238,10 @@ TEST(a_canceled_opener_does_not_shorten_the_window_of_the_next)
                     "[ 50] a: run B\n"
                     "[139] a: run C\n"
                     "[140] a: save, closed by window\n");
-    trace_end(t);
 }
 
-TEST(an_opener_refused_at_its_turn_does_not_shorten_the_window_of_the_next)
+TRACE_TEST(an_opener_refused_at_its_turn_does_not_shorten_the_window_of_the_next)
 {
-    struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "AB");
     trace_op(t, 'A')->op.private_canceled = 1;
     trace_late(t, 40);
@@ -284,12 +251,10 @@ TEST(an_opener_refused_at_its_turn_does_not_shorten_the_window_of_the_next)
                     "[ 40] a: run B\n"
                     "[ 40] done A CANCELED\n"
                     "[140] a: save, closed by window\n");
-    trace_end(t);
 }
 
-TEST(one_in_the_middle_that_leaves_does_not_lengthen_the_window)
+TRACE_TEST_WITH(one_in_the_middle_that_leaves_does_not_lengthen_the_window, .load_ms = 50)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 50});
     trace_submit(t, "a", "AB");
     trace_at(t, 40);
     trace_cancel(t, "B");
@@ -298,12 +263,10 @@ TEST(one_in_the_middle_that_leaves_does_not_lengthen_the_window)
                     "[ 40] done B CANCELED\n"
                     "[ 50] a: run A\n"
                     "[100] a: save, closed by window\n");
-    trace_end(t);
 }
 
-TEST(one_in_the_middle_refused_at_its_turn_does_not_lengthen_the_window)
+TRACE_TEST(one_in_the_middle_refused_at_its_turn_does_not_lengthen_the_window)
 {
-    struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "ABC");
     trace_op(t, 'B')->op.private_canceled = 1;
     trace_late(t, 40);
@@ -314,12 +277,11 @@ TEST(one_in_the_middle_refused_at_its_turn_does_not_lengthen_the_window)
                     "[ 40] a: run C\n"
                     "[ 40] done B CANCELED\n"
                     "[100] a: save, closed by window\n");
-    trace_end(t);
 }
 
-TEST(the_window_begins_anew_when_the_opener_left_while_loading)
+TRACE_TEST_WITH(the_window_begins_anew_when_the_opener_left_while_loading, .deadline_ms = 100,
+                .load_ms = 50)
 {
-    struct trace *t = trace_new(&(struct trace_options){.deadline_ms = 100, .load_ms = 50});
     trace_submit(t, "a", "A");
     trace_at(t, 40);
     trace_submit(t, "a", "B");
@@ -329,12 +291,10 @@ TEST(the_window_begins_anew_when_the_opener_left_while_loading)
                     "[ 40] done A CANCELED\n"
                     "[ 50] a: run B\n"
                     "[140] a: save, closed by window\n");
-    trace_end(t);
 }
 
-TEST(the_window_begins_anew_when_the_opener_is_refused_at_its_turn)
+TRACE_TEST_WITH(the_window_begins_anew_when_the_opener_is_refused_at_its_turn, .deadline_ms = 100)
 {
-    struct trace *t = trace_new(&(struct trace_options){.deadline_ms = 100});
     trace_submit(t, "a", "AB");
     trace_op(t, 'A')->op.private_canceled = 1;
     trace_late(t, 50);
@@ -344,12 +304,11 @@ TEST(the_window_begins_anew_when_the_opener_is_refused_at_its_turn)
                     "[ 50] a: run B\n"
                     "[ 50] done A CANCELED\n"
                     "[150] a: save, closed by window\n");
-    trace_end(t);
 }
 
-TEST(the_window_begins_anew_when_the_opener_expires_behind_another_keys_long_operation)
+TRACE_TEST_WITH(the_window_begins_anew_when_the_opener_expires_behind_another_keys_long_operation,
+                .deadline_ms = 100)
 {
-    struct trace *t = trace_new(&(struct trace_options){.deadline_ms = 100});
     trace_submit(t, "a", "A");
     trace_op(t, 'B')->op.start_by_ns = 30 * TRACE_MS;
     trace_submit(t, "b", "BC");
@@ -366,5 +325,4 @@ TEST(the_window_begins_anew_when_the_opener_expires_behind_another_keys_long_ope
                     "[ 60] done B EXPIRED\n"
                     "[100] a: save, closed by window\n"
                     "[160] b: save, closed by window\n");
-    trace_end(t);
 }

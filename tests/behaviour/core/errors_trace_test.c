@@ -4,9 +4,8 @@
 /* ---- Load ----------------------------------------------------------------------------------- */
 
 /* The original completed one of them and loaded again for the next: 50 waiters, 50 failed loads. */
-TEST(a_failed_load_completes_everybody_who_waits_for_it)
+TRACE_TEST(a_failed_load_completes_everybody_who_waits_for_it)
 {
-    struct trace *t = trace_new(NULL);
     struct trace_op many[50];
     for (size_t i = 0; i < 50; i++) {
         many[i] = (struct trace_op){.verdict = BATCH_CHANGED};
@@ -23,12 +22,10 @@ TEST(a_failed_load_completes_everybody_who_waits_for_it)
     assert_int_equal(t->records, 1);
     assert_int_equal(t->completed_as[-BATCH_LOAD_FAILED], 50);
     assert_int_equal(t->core.table.count, 0);
-    trace_end(t);
 }
 
-TEST(an_operation_that_comes_after_a_failed_load_opens_a_new_batch)
+TRACE_TEST_WITH(an_operation_that_comes_after_a_failed_load_opens_a_new_batch, .show_records = true)
 {
-    struct trace *t = trace_new(&(struct trace_options){.show_records = true});
     trace_submit(t, "a", "AB");
     trace_at(t, 10);
     trace_loaded(t, "a", BATCH_LOAD_FAILED);
@@ -43,12 +40,10 @@ TEST(an_operation_that_comes_after_a_failed_load_opens_a_new_batch)
                     "[ 10] a: load\n"
                     "[ 20] a: run C\n"
                     "[110] a: save, closed by window\n");
-    trace_end(t);
 }
 
-TEST(an_operation_that_comes_before_the_failure_is_told_opens_a_new_batch)
+TRACE_TEST(an_operation_that_comes_before_the_failure_is_told_opens_a_new_batch)
 {
-    struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "A");
     trace_hold(t);
     trace_loaded(t, "a", BATCH_LOAD_FAILED);
@@ -59,29 +54,24 @@ TEST(an_operation_that_comes_before_the_failure_is_told_opens_a_new_batch)
                     "[  0] a: done A LOAD_FAILED\n"
                     "[  0] a: load\n"
                     "[  0] a: run B\n");
-    trace_end(t);
 }
 
-TEST(a_load_that_fails_after_the_window_is_completed_too)
+TRACE_TEST(a_load_that_fails_after_the_window_is_completed_too)
 {
-    struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "A");
     trace_at(t, 500);
     trace_submit(t, "a", "B");
     trace_loaded(t, "a", BATCH_LOAD_FAILED);
     trace_expect(t, "[  0] a: load\n"
                     "[500] a: done A B LOAD_FAILED\n");
-    trace_end(t);
 }
 
-TEST(more_than_ops_max_wait_for_a_load_that_fails)
+TRACE_TEST_WITH(more_than_ops_max_wait_for_a_load_that_fails, .ops_max = 2)
 {
-    struct trace *t = trace_new(&(struct trace_options){.ops_max = 2});
     trace_submit(t, "a", "ABC");
     trace_loaded(t, "a", BATCH_LOAD_FAILED);
     trace_expect(t, "[  0] a: load\n"
                     "[  0] a: done A B C LOAD_FAILED\n");
-    trace_end(t);
 }
 
 /* ---- Save ----------------------------------------------------------------------------------- */
@@ -141,9 +131,8 @@ TEST(a_conflict_is_told_as_a_conflict)
                                    "[110] a: load\n");
 }
 
-TEST(a_save_error_is_not_told_to_those_who_left_the_batch_or_to_other_keys)
+TRACE_TEST(a_save_error_is_not_told_to_those_who_left_the_batch_or_to_other_keys)
 {
-    struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "AB");
     trace_submit(t, "b", "C");
     trace_cancel(t, "A");
@@ -163,15 +152,13 @@ TEST(a_save_error_is_not_told_to_those_who_left_the_batch_or_to_other_keys)
                     "[100] a: release\n"
                     "[100] b: done C OK\n"
                     "[100] b: release\n");
-    trace_end(t);
 }
 
 /* The core never keeps a resource from one batch to the next: what a failed save left in memory is
  * gone, and the truth is loaded. */
-TEST(after_every_batch_the_resource_is_loaded_again)
+TRACE_TEST_WITH(after_every_batch_the_resource_is_loaded_again, .ops_max = 1)
 {
     static const int outcomes[] = {BATCH_OK, BATCH_SAVE_FAILED, BATCH_CONFLICT, BATCH_UNKNOWN};
-    struct trace *t = trace_new(&(struct trace_options){.ops_max = 1});
     trace_submit(t, "a", "ABCDE");
     for (size_t i = 0; i < 4; i++) {
         trace_loaded(t, "a", BATCH_OK);
@@ -180,5 +167,4 @@ TEST(after_every_batch_the_resource_is_loaded_again)
         assert_int_equal(t->loads, i + 2);
     }
     assert_int_equal(t->runs, 4);
-    trace_end(t);
 }

@@ -3,9 +3,9 @@
 
 /* ---- BUSY ----------------------------------------------------------------------------------- */
 
-TEST(more_operations_than_may_wait_in_all_are_told_busy)
+TRACE_TEST_WITH(more_operations_than_may_wait_in_all_are_told_busy, .ops_waiting_max = 2,
+                .load_ms = 1)
 {
-    struct trace *t = trace_new(&(struct trace_options){.ops_waiting_max = 2, .load_ms = 1});
     trace_submit(t, "a", "A");
     trace_submit(t, "b", "B");
     trace_submit(t, "a", "C");
@@ -27,13 +27,11 @@ TEST(more_operations_than_may_wait_in_all_are_told_busy)
                     "[100] a: done A OK\n"
                     "[100] a: release\n"
                     "[100] c: load\n");
-    trace_end(t);
 }
 
-TEST(more_operations_than_may_wait_on_one_key_are_told_busy)
+TRACE_TEST_WITH(more_operations_than_may_wait_on_one_key_are_told_busy, .key_ops_waiting_max = 2,
+                .load_ms = 1, .save_ms = 5)
 {
-    struct trace *t =
-        trace_new(&(struct trace_options){.key_ops_waiting_max = 2, .load_ms = 1, .save_ms = 5});
     trace_submit(t, "a", "ABC");
     trace_submit(t, "b", "D");
     trace_at(t, 50);
@@ -54,13 +52,11 @@ TEST(more_operations_than_may_wait_on_one_key_are_told_busy)
                     "[105] b: done D OK\n"
                     "[105] b: release\n"
                     "[105] a: load\n");
-    trace_end(t);
 }
 
-TEST(an_operation_that_is_canceled_makes_room)
+TRACE_TEST_WITH(an_operation_that_is_canceled_makes_room, .ops_waiting_max = 3,
+                .key_ops_waiting_max = 2)
 {
-    struct trace *t =
-        trace_new(&(struct trace_options){.ops_waiting_max = 3, .key_ops_waiting_max = 2});
     trace_submit(t, "a", "ABC");
     trace_cancel(t, "A");
     trace_submit(t, "a", "D");
@@ -68,13 +64,12 @@ TEST(an_operation_that_is_canceled_makes_room)
                     "[  0] done C BUSY\n"
                     "[  0] done A CANCELED\n");
     assert_int_equal(t->core.ops, 2);
-    trace_end(t);
 }
 
 /* The outcome is known and DONE has not been taken: they are not completed yet. */
-TEST(those_who_are_about_to_be_completed_still_count)
+TRACE_TEST_WITH(those_who_are_about_to_be_completed_still_count, .key_ops_waiting_max = 2,
+                .load_ms = 1)
 {
-    struct trace *t = trace_new(&(struct trace_options){.key_ops_waiting_max = 2, .load_ms = 1});
     trace_submit(t, "a", "AB");
     trace_at(t, 100);
     trace_hold(t);
@@ -83,7 +78,6 @@ TEST(those_who_are_about_to_be_completed_still_count)
     trace_go(t);
     assert_int_equal(t->completed_as[-BATCH_BUSY], 1);
     assert_int_equal(t->completed_as[-BATCH_OK], 2);
-    trace_end(t);
 }
 
 /* ---- Memory --------------------------------------------------------------------------------- */
@@ -156,9 +150,9 @@ TEST(when_memory_is_at_its_end_operations_are_told_and_nothing_is_lost)
     without_memory(true);
 }
 
-TEST(an_accepted_operation_needs_no_more_memory)
+TRACE_TEST_WITH(an_accepted_operation_needs_no_more_memory, .ops_max = 2, .load_ms = 1,
+                .save_ms = 1)
 {
-    struct trace *t = trace_new(&(struct trace_options){.ops_max = 2, .load_ms = 1, .save_ms = 1});
     trace_submit(t, "a", "A");
     t->memory.fail_at = 1;
     t->memory.fails_from_there = true;
@@ -169,13 +163,11 @@ TEST(an_accepted_operation_needs_no_more_memory)
     trace_submit(t, "a", "D"); /* the pool has an object to give */
     trace_at(t, 600);
     assert_int_equal(t->completed_as[-BATCH_OK], 4);
-    trace_end(t);
 }
 
-TEST(memory_grows_with_the_keys_that_have_work_at_one_time_and_not_with_all_keys)
+TRACE_TEST_WITH(memory_grows_with_the_keys_that_have_work_at_one_time_and_not_with_all_keys,
+                .window_ms = 1, .load_ms = 1, .save_ms = 1)
 {
-    struct trace *t =
-        trace_new(&(struct trace_options){.window_ms = 1, .load_ms = 1, .save_ms = 1});
     uint64_t taken = 0;
     for (uint64_t i = 0; i < 2000; i++) {
         char key[16];
@@ -191,14 +183,11 @@ TEST(memory_grows_with_the_keys_that_have_work_at_one_time_and_not_with_all_keys
             taken = t->memory.taken;
     }
     assert_int_equal(t->memory.taken, taken);
-    trace_end(t);
 }
 
 /* What an owner may ask of a core. */
-TEST(questions_to_a_core)
+TRACE_TEST_WITH(questions_to_a_core, .start_ns = 7, .ops_waiting_max = 2, .cache_max = 1)
 {
-    struct trace *t =
-        trace_new(&(struct trace_options){.start_ns = 7, .ops_waiting_max = 2, .cache_max = 1});
     assert_true(batch__core_is_idle(&t->core));
     assert_false(batch__core_is_full(&t->core));
     assert_false(batch__core_has_due(&t->core));
@@ -223,5 +212,4 @@ TEST(questions_to_a_core)
     assert_false(batch__core_is_idle(&t->core)); /* it is refused, and not completed yet */
     trace_go(t);
     assert_true(batch__core_is_idle(&t->core));
-    trace_end(t);
 }

@@ -4,9 +4,8 @@
 
 static const struct trace_options natural = {.window_ms = TRACE_NO_WINDOW, .load_ms = 1};
 
-TEST(a_batch_closes_when_the_store_is_free_and_not_before)
+TRACE_TEST_FROM(a_batch_closes_when_the_store_is_free_and_not_before, trace_new(&natural))
 {
-    struct trace *t = trace_new(&natural);
     trace_submit(t, "a", "A");
     trace_at(t, 1000);
     trace_submit(t, "a", "B");
@@ -20,12 +19,11 @@ TEST(a_batch_closes_when_the_store_is_free_and_not_before)
                     "[1000] a: save, closed by store\n"
                     "[1001] a: done A B OK\n"
                     "[1001] a: release\n");
-    trace_end(t);
 }
 
-TEST(the_store_takes_the_oldest_batches_first_and_no_more_than_it_has_room_for)
+TRACE_TEST_FROM(the_store_takes_the_oldest_batches_first_and_no_more_than_it_has_room_for,
+                trace_new(&natural))
 {
-    struct trace *t = trace_new(&natural);
     trace_submit(t, "a", "A");
     trace_submit(t, "b", "B");
     trace_submit(t, "c", "C");
@@ -44,12 +42,10 @@ TEST(the_store_takes_the_oldest_batches_first_and_no_more_than_it_has_room_for)
     trace_expect(t, "[  1] c: save, closed by store\n");
     trace_flush(t, 2);
     trace_expect(t, "");
-    trace_end(t);
 }
 
-TEST(what_comes_while_the_store_is_busy_is_the_next_batch)
+TRACE_TEST_FROM(what_comes_while_the_store_is_busy_is_the_next_batch, trace_new(&natural))
 {
-    struct trace *t = trace_new(&natural);
     trace_submit(t, "a", "A");
     trace_at(t, 1);
     trace_flush(t, 9);
@@ -69,12 +65,10 @@ TEST(what_comes_while_the_store_is_busy_is_the_next_batch)
                     "[  7] a: run B\n"
                     "[  7] a: run C\n"
                     "[  7] a: save, closed by store\n");
-    trace_end(t);
 }
 
-TEST(a_flush_in_the_turn_of_the_load_takes_all_who_waited)
+TRACE_TEST_WITH(a_flush_in_the_turn_of_the_load_takes_all_who_waited, .window_ms = TRACE_NO_WINDOW)
 {
-    struct trace *t = trace_new(&(struct trace_options){.window_ms = TRACE_NO_WINDOW});
     trace_submit(t, "a", "AB");
     trace_hold(t);
     trace_loaded(t, "a", BATCH_OK);
@@ -85,25 +79,21 @@ TEST(a_flush_in_the_turn_of_the_load_takes_all_who_waited)
                     "[  0] a: run A\n"
                     "[  0] a: run B\n"
                     "[  0] a: save, closed by store\n");
-    trace_end(t);
 }
 
-TEST(a_full_batch_does_not_wait_for_the_store)
+TRACE_TEST_WITH(a_full_batch_does_not_wait_for_the_store, .window_ms = TRACE_NO_WINDOW,
+                .ops_max = 2, .load_ms = 1)
 {
-    struct trace *t = trace_new(
-        &(struct trace_options){.window_ms = TRACE_NO_WINDOW, .ops_max = 2, .load_ms = 1});
     trace_submit(t, "a", "ABC");
     trace_at(t, 1);
     trace_expect(t, "[  0] a: load\n"
                     "[  1] a: run A\n"
                     "[  1] a: run B\n"
                     "[  1] a: save, closed by size\n");
-    trace_end(t);
 }
 
-TEST(stop_does_not_wait_for_the_store_to_be_free)
+TRACE_TEST_FROM(stop_does_not_wait_for_the_store_to_be_free, trace_new(&natural))
 {
-    struct trace *t = trace_new(&natural);
     trace_submit(t, "a", "A");
     trace_at(t, 1);
     trace_submit(t, "b", "B");
@@ -115,12 +105,11 @@ TEST(stop_does_not_wait_for_the_store_to_be_free)
                     "[  1] a: save, closed by stop\n"
                     "[  2] b: run B\n"
                     "[  2] b: save, closed by stop\n");
-    trace_end(t);
 }
 
-TEST(a_failed_load_or_one_that_everybody_left_is_not_there_for_the_store)
+TRACE_TEST_WITH(a_failed_load_or_one_that_everybody_left_is_not_there_for_the_store,
+                .window_ms = TRACE_NO_WINDOW)
 {
-    struct trace *t = trace_new(&(struct trace_options){.window_ms = TRACE_NO_WINDOW});
     trace_submit(t, "a", "A");
     trace_submit(t, "b", "B");
     trace_submit(t, "c", "C");
@@ -139,14 +128,12 @@ TEST(a_failed_load_or_one_that_everybody_left_is_not_there_for_the_store)
                     "[  0] c: release\n"
                     "[  0] done C CANCELED\n");
     assert_null(t->core.due.first);
-    trace_end(t);
 }
 
 /* The record of a batch begins with its first operation. */
-TEST(a_batch_begins_with_the_first_operation_that_stays)
+TRACE_TEST_WITH(a_batch_begins_with_the_first_operation_that_stays, .window_ms = TRACE_NO_WINDOW,
+                .show_records = true)
 {
-    struct trace *t =
-        trace_new(&(struct trace_options){.window_ms = TRACE_NO_WINDOW, .show_records = true});
     trace_submit(t, "a", "A");
     trace_at(t, 20);
     trace_cancel(t, "A");
@@ -164,13 +151,11 @@ TEST(a_batch_begins_with_the_first_operation_that_stays)
                     "[ 60] a: record of 1 ops, 1 changed: begun 50, load 0-60, first wait 10 ms, "
                     "save 60-60, closed by store, OK\n"
                     "[ 60] a: release\n");
-    trace_end(t);
 }
 
-TEST(a_batch_begins_with_the_first_that_was_not_refused_at_its_turn)
+TRACE_TEST_WITH(a_batch_begins_with_the_first_that_was_not_refused_at_its_turn,
+                .window_ms = TRACE_NO_WINDOW, .show_records = true)
 {
-    struct trace *t =
-        trace_new(&(struct trace_options){.window_ms = TRACE_NO_WINDOW, .show_records = true});
     trace_submit(t, "a", "AB");
     trace_op(t, 'A')->op.private_canceled = 1;
     trace_late(t, 60);
@@ -185,12 +170,10 @@ TEST(a_batch_begins_with_the_first_that_was_not_refused_at_its_turn)
                     "[ 60] a: record of 1 ops, 1 changed: begun 60, load 0-60, first wait 60 ms, "
                     "save 60-60, closed by store, OK\n"
                     "[ 60] a: release\n");
-    trace_end(t);
 }
 
-TEST(a_flush_is_nothing_to_a_batch_with_a_window)
+TRACE_TEST_WITH(a_flush_is_nothing_to_a_batch_with_a_window, .load_ms = 1)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_submit(t, "a", "A");
     trace_at(t, 50);
     trace_flush(t, 9);
@@ -198,5 +181,4 @@ TEST(a_flush_is_nothing_to_a_batch_with_a_window)
     trace_expect(t, "[  0] a: load\n"
                     "[  1] a: run A\n"
                     "[100] a: save, closed by window\n");
-    trace_end(t);
 }

@@ -21,9 +21,8 @@ static struct trace *saving(const struct trace_options *options)
     return t;
 }
 
-TEST(after_a_conflict_the_same_operations_run_in_the_same_order)
+TRACE_TEST_FROM(after_a_conflict_the_same_operations_run_in_the_same_order, saving(&once))
 {
-    struct trace *t = saving(&once);
     trace_at(t, 110);
     trace_saved(t, "a", BATCH_CONFLICT);
     trace_at(t, 120);
@@ -38,21 +37,18 @@ TEST(after_a_conflict_the_same_operations_run_in_the_same_order)
                     "[120] a: save, closed by window\n"
                     "[130] a: done A B C OK\n"
                     "[130] a: release\n");
-    trace_end(t);
 }
 
-TEST(without_replays_a_conflict_is_told)
+TRACE_TEST_FROM(without_replays_a_conflict_is_told,
+                saving(&(struct trace_options){.deadline_ms = 1000}))
 {
-    struct trace *t = saving(&(struct trace_options){.deadline_ms = 1000});
     trace_saved(t, "a", BATCH_CONFLICT);
     trace_expect(t, "[100] a: done A B C CONFLICT\n"
                     "[100] a: release\n");
-    trace_end(t);
 }
 
-TEST(when_the_replays_are_used_up_the_conflict_is_told)
+TRACE_TEST_FROM(when_the_replays_are_used_up_the_conflict_is_told, trace_new(&thrice))
 {
-    struct trace *t = trace_new(&thrice);
     trace_submit(t, "a", "A");
     trace_at(t, 100);
     for (int i = 0; i < 4; i++) {
@@ -82,12 +78,10 @@ TEST(when_the_replays_are_used_up_the_conflict_is_told)
                     "[130] a: record of 1 ops, 1 changed: begun 0, load 120-130, first wait 10 ms, "
                     "save 130-130, replays 3, closed by window, CONFLICT\n"
                     "[130] a: release\n");
-    trace_end(t);
 }
 
-TEST(the_next_batch_has_replays_of_its_own)
+TRACE_TEST_FROM(the_next_batch_has_replays_of_its_own, saving(&once))
 {
-    struct trace *t = saving(&once);
     trace_submit(t, "a", "D");
     trace_saved(t, "a", BATCH_CONFLICT);
     trace_loaded(t, "a", BATCH_OK);
@@ -114,13 +108,12 @@ TEST(the_next_batch_has_replays_of_its_own)
                     "[200] a: save, closed by window\n"
                     "[200] a: done D OK\n"
                     "[200] a: release\n");
-    trace_end(t);
 }
 
 /* However late the first conflict is: the time for all replays begins with it. */
-TEST(nothing_is_replayed_after_the_deadline)
+TRACE_TEST_FROM(nothing_is_replayed_after_the_deadline,
+                saving(&(struct trace_options){.replays_max = 9, .deadline_ms = 200}))
 {
-    struct trace *t = saving(&(struct trace_options){.replays_max = 9, .deadline_ms = 200});
     trace_at(t, 900);
     for (uint64_t at = 900; at <= 1100; at += 100) {
         trace_at(t, at < 1100 ? at : 1099);
@@ -133,12 +126,11 @@ TEST(nothing_is_replayed_after_the_deadline)
     trace_expect(t, "[1100] a: done A B C CONFLICT\n"
                     "[1100] a: release\n");
     assert_int_equal(t->loads, 4);
-    trace_end(t);
 }
 
-TEST(the_next_batch_has_a_time_for_replays_of_its_own)
+TRACE_TEST_FROM(the_next_batch_has_a_time_for_replays_of_its_own,
+                saving(&(struct trace_options){.replays_max = 1, .deadline_ms = 200}))
 {
-    struct trace *t = saving(&(struct trace_options){.replays_max = 1, .deadline_ms = 200});
     trace_saved(t, "a", BATCH_CONFLICT);
     trace_loaded(t, "a", BATCH_OK);
     trace_saved(t, "a", BATCH_OK);
@@ -147,16 +139,14 @@ TEST(the_next_batch_has_a_time_for_replays_of_its_own)
     trace_at(t, 500);
     trace_saved(t, "a", BATCH_CONFLICT);
     assert_int_equal(t->loads, 4);
-    trace_end(t);
 }
 
-TEST(one_nanosecond_beyond_the_end_of_time_a_replay_has_all_time)
+TRACE_TEST_FROM(one_nanosecond_beyond_the_end_of_time_a_replay_has_all_time,
+                saving(&(struct trace_options){.replays_max = 1, .deadline_ms = 200}))
 {
-    struct trace *t = saving(&(struct trace_options){.replays_max = 1, .deadline_ms = 200});
     t->core.config.deadline_ns = UINT64_MAX - t->now_ns + 1;
     trace_saved(t, "a", BATCH_CONFLICT);
     assert_true(trace_batch(t, "a")->replay_by_ns == UINT64_MAX);
-    trace_end(t);
 }
 
 TEST(only_a_conflict_is_replayed)
@@ -173,10 +163,10 @@ TEST(only_a_conflict_is_replayed)
 }
 
 /* They changed nothing on what is stored now, so there is nothing to save. */
-TEST(only_the_last_verdicts_count)
+TRACE_TEST_FROM(only_the_last_verdicts_count,
+                saving(&(struct trace_options){
+                    .replays_max = 1, .deadline_ms = 1000, .show_records = true}))
 {
-    struct trace *t = saving(
-        &(struct trace_options){.replays_max = 1, .deadline_ms = 1000, .show_records = true});
     trace_saved(t, "a", BATCH_CONFLICT);
     for (const char *name = "ABC"; *name != '\0'; name++)
         trace_op(t, *name)->verdict = BATCH_UNCHANGED;
@@ -191,12 +181,10 @@ TEST(only_the_last_verdicts_count)
                     "[100] a: record of 3 ops, 0 changed: begun 0, load 100-100, first wait 0 ms, "
                     "replays 1, closed by window, OK\n"
                     "[100] a: release\n");
-    trace_end(t);
 }
 
-TEST(the_canceled_leave_before_they_run_again)
+TRACE_TEST_FROM(the_canceled_leave_before_they_run_again, saving(&once))
 {
-    struct trace *t = saving(&once);
     trace_saved(t, "a", BATCH_CONFLICT);
     trace_cancel(t, "B");
     trace_loaded(t, "a", BATCH_OK);
@@ -210,12 +198,10 @@ TEST(the_canceled_leave_before_they_run_again)
                     "[100] done B CANCELED\n"
                     "[100] a: done A C OK\n"
                     "[100] a: release\n");
-    trace_end(t);
 }
 
-TEST(when_all_have_left_nothing_is_saved)
+TRACE_TEST_FROM(when_all_have_left_nothing_is_saved, saving(&once))
 {
-    struct trace *t = saving(&once);
     trace_saved(t, "a", BATCH_CONFLICT);
     trace_cancel(t, "ABC");
     trace_submit(t, "a", "D");
@@ -229,13 +215,11 @@ TEST(when_all_have_left_nothing_is_saved)
                     "[100] done B CANCELED\n"
                     "[100] done C CANCELED\n"
                     "[100] a: run D\n");
-    trace_end(t);
 }
 
 /* It began in time. */
-TEST(start_by_does_not_end_what_has_begun)
+TRACE_TEST_FROM(start_by_does_not_end_what_has_begun, trace_new(&once))
 {
-    struct trace *t = trace_new(&once);
     trace_op(t, 'A')->op.start_by_ns = 50 * TRACE_MS;
     trace_submit(t, "a", "A");
     trace_loaded(t, "a", BATCH_OK);
@@ -244,12 +228,10 @@ TEST(start_by_does_not_end_what_has_begun)
     trace_loaded(t, "a", BATCH_OK);
     trace_saved(t, "a", BATCH_OK);
     assert_int_equal(t->completed_as[BATCH_OK], 1);
-    trace_end(t);
 }
 
-TEST(what_comes_meanwhile_waits_for_the_next_batch)
+TRACE_TEST_FROM(what_comes_meanwhile_waits_for_the_next_batch, saving(&once))
 {
-    struct trace *t = saving(&once);
     trace_saved(t, "a", BATCH_CONFLICT);
     trace_submit(t, "a", "D");
     trace_at(t, 110);
@@ -269,13 +251,12 @@ TEST(what_comes_meanwhile_waits_for_the_next_batch)
                     "[110] a: load\n"
                     "[120] a: run D\n"
                     "[120] a: run E\n");
-    trace_end(t);
 }
 
-TEST(a_load_that_fails_reaches_those_who_were_to_run_again_and_nobody_else)
+TRACE_TEST_FROM(a_load_that_fails_reaches_those_who_were_to_run_again_and_nobody_else,
+                saving(&(struct trace_options){
+                    .replays_max = 1, .deadline_ms = 1000, .show_records = true}))
 {
-    struct trace *t = saving(
-        &(struct trace_options){.replays_max = 1, .deadline_ms = 1000, .show_records = true});
     trace_saved(t, "a", BATCH_CONFLICT);
     trace_submit(t, "a", "D");
     trace_at(t, 110);
@@ -288,12 +269,10 @@ TEST(a_load_that_fails_reaches_those_who_were_to_run_again_and_nobody_else)
                     "replays 1, closed by error, LOAD_FAILED\n"
                     "[110] a: load\n"
                     "[110] a: run D\n");
-    trace_end(t);
 }
 
-TEST(keys_of_one_group_replay_on_their_own)
+TRACE_TEST_FROM(keys_of_one_group_replay_on_their_own, trace_new(&once))
 {
-    struct trace *t = trace_new(&once);
     trace_submit(t, "a", "A");
     trace_submit(t, "b", "B");
     trace_loaded(t, "a", BATCH_OK);
@@ -317,12 +296,10 @@ TEST(keys_of_one_group_replay_on_their_own)
                     "[100] a: save, closed by window\n"
                     "[100] a: done A OK\n"
                     "[100] a: release\n");
-    trace_end(t);
 }
 
-TEST(stop_waits_for_a_replay)
+TRACE_TEST_FROM(stop_waits_for_a_replay, saving(&once))
 {
-    struct trace *t = saving(&once);
     trace_stop(t);
     trace_saved(t, "a", BATCH_CONFLICT);
     trace_loaded(t, "a", BATCH_OK);
@@ -335,15 +312,13 @@ TEST(stop_waits_for_a_replay)
                     "[100] a: save, closed by window\n"
                     "[100] a: done A B C OK\n"
                     "[100] a: release\n");
-    trace_end(t);
 }
 
-TEST(what_runs_again_still_counts_against_the_limits)
+TRACE_TEST_FROM(what_runs_again_still_counts_against_the_limits,
+                saving(&(struct trace_options){
+                    .replays_max = 1, .deadline_ms = 1000, .key_ops_waiting_max = 4}))
 {
-    struct trace *t = saving(
-        &(struct trace_options){.replays_max = 1, .deadline_ms = 1000, .key_ops_waiting_max = 4});
     trace_saved(t, "a", BATCH_CONFLICT);
     trace_submit(t, "a", "DE");
     assert_int_equal(t->completed_as[-BATCH_BUSY], 1);
-    trace_end(t);
 }

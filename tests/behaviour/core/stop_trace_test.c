@@ -1,9 +1,8 @@
 /* Stop: open windows end early, everything accepted is completed, nothing later is taken. */
 #include "trace.h"
 
-TEST(stop_ends_open_windows_early_and_waits_for_the_saves)
+TRACE_TEST_WITH(stop_ends_open_windows_early_and_waits_for_the_saves, .load_ms = 1, .save_ms = 5)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1, .save_ms = 5});
     trace_submit(t, "a", "A");
     trace_submit(t, "b", "B");
     trace_at(t, 10);
@@ -23,12 +22,10 @@ TEST(stop_ends_open_windows_early_and_waits_for_the_saves)
     assert_int_equal(t->core.ops, 0);
     assert_int_equal(t->core.table.count, 0);
     assert_int_equal(batch__core_deadline_ns(&t->core), UINT64_MAX);
-    trace_end(t);
 }
 
-TEST(stop_during_a_load_runs_and_saves_what_waits_for_it)
+TRACE_TEST_WITH(stop_during_a_load_runs_and_saves_what_waits_for_it, .load_ms = 10, .save_ms = 5)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 10, .save_ms = 5});
     trace_submit(t, "a", "AB");
     trace_at(t, 5);
     trace_stop(t);
@@ -39,13 +36,12 @@ TEST(stop_during_a_load_runs_and_saves_what_waits_for_it)
                     "[ 10] a: save, closed by stop\n"
                     "[ 15] a: done A B OK\n"
                     "[ 15] a: release\n");
-    trace_end(t);
 }
 
 /* The original left them incomplete, or ran them after Stop had returned. */
-TEST(those_who_wait_behind_a_save_when_stop_comes_are_run_saved_and_completed)
+TRACE_TEST_WITH(those_who_wait_behind_a_save_when_stop_comes_are_run_saved_and_completed,
+                .ops_max = 2, .load_ms = 1, .save_ms = 5)
 {
-    struct trace *t = trace_new(&(struct trace_options){.ops_max = 2, .load_ms = 1, .save_ms = 5});
     trace_submit(t, "a", "ABCDE");
     trace_at(t, 2);
     trace_stop(t);
@@ -67,12 +63,10 @@ TEST(those_who_wait_behind_a_save_when_stop_comes_are_run_saved_and_completed)
                     "[ 13] a: save, closed by stop\n"
                     "[ 18] a: done E OK\n"
                     "[ 18] a: release\n");
-    trace_end(t);
 }
 
-TEST(after_stop_operations_are_refused)
+TRACE_TEST_WITH(after_stop_operations_are_refused, .load_ms = 10)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 10});
     trace_submit(t, "a", "A");
     trace_stop(t);
     trace_submit(t, "a", "B");
@@ -81,12 +75,10 @@ TEST(after_stop_operations_are_refused)
                     "[  0] done B STOPPED\n"
                     "[  0] done C STOPPED\n");
     assert_int_equal(t->core.table.count, 1);
-    trace_end(t);
 }
 
-TEST(an_operation_accepted_in_the_same_turn_as_stop_is_run)
+TRACE_TEST_WITH(an_operation_accepted_in_the_same_turn_as_stop_is_run, .load_ms = 1, .save_ms = 1)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1, .save_ms = 1});
     trace_hold(t);
     trace_submit(t, "a", "A");
     trace_stop(t);
@@ -99,23 +91,19 @@ TEST(an_operation_accepted_in_the_same_turn_as_stop_is_run)
                     "[  1] a: save, closed by stop\n"
                     "[  2] a: done A OK\n"
                     "[  2] a: release\n");
-    trace_end(t);
 }
 
-TEST(a_second_stop_changes_nothing)
+TRACE_TEST_WITH(a_second_stop_changes_nothing, .load_ms = 1)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_stop(t);
     trace_stop(t);
     trace_submit(t, "a", "A");
     trace_stop(t);
     trace_expect(t, "[  0] done A STOPPED\n");
-    trace_end(t);
 }
 
-TEST(errors_while_stopping_are_told_as_ever)
+TRACE_TEST(errors_while_stopping_are_told_as_ever)
 {
-    struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "A");
     trace_submit(t, "b", "B");
     trace_submit(t, "c", "C");
@@ -138,14 +126,12 @@ TEST(errors_while_stopping_are_told_as_ever)
                     "[  0] a: release\n"
                     "[  0] c: release\n");
     assert_int_equal(t->core.table.count, 0);
-    trace_end(t);
 }
 
 /* No operation is left, but the store still has the resource in its hands: whoever stops must wait
  * for that too. */
-TEST(a_load_that_everybody_left_keeps_its_key_until_it_ends)
+TRACE_TEST(a_load_that_everybody_left_keeps_its_key_until_it_ends)
 {
-    struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "A");
     trace_cancel(t, "A");
     trace_stop(t);
@@ -153,12 +139,10 @@ TEST(a_load_that_everybody_left_keeps_its_key_until_it_ends)
     assert_int_equal(t->core.table.count, 1);
     trace_loaded(t, "a", BATCH_OK);
     assert_int_equal(t->core.table.count, 0);
-    trace_end(t);
 }
 
-TEST(an_unchanged_batch_is_completed_by_stop_at_once)
+TRACE_TEST_WITH(an_unchanged_batch_is_completed_by_stop_at_once, .load_ms = 1)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_op(t, 'A')->verdict = BATCH_UNCHANGED;
     trace_submit(t, "a", "A");
     trace_at(t, 10);
@@ -167,5 +151,4 @@ TEST(an_unchanged_batch_is_completed_by_stop_at_once)
                     "[  1] a: run A\n"
                     "[ 10] a: done A OK\n"
                     "[ 10] a: release\n");
-    trace_end(t);
 }

@@ -4,9 +4,8 @@
 
 /* ---- The record ----------------------------------------------------------------------------- */
 
-TEST(the_record_tells_when_each_stage_of_a_batch_was)
+TRACE_TEST_WITH(the_record_tells_when_each_stage_of_a_batch_was, .show_records = true)
 {
-    struct trace *t = trace_new(&(struct trace_options){.show_records = true});
     trace_op(t, 'B')->verdict = BATCH_UNCHANGED;
     trace_at(t, 5);
     trace_submit(t, "a", "A");
@@ -27,13 +26,11 @@ TEST(the_record_tells_when_each_stage_of_a_batch_was)
                     "[112] a: record of 3 ops, 2 changed: begun 5, load 5-30, first wait 25 ms, "
                     "save 105-112, closed by window, OK\n"
                     "[112] a: release\n");
-    trace_end(t);
 }
 
-TEST(the_first_of_a_backlog_has_waited_since_it_was_accepted)
+TRACE_TEST_WITH(the_first_of_a_backlog_has_waited_since_it_was_accepted, .load_ms = 10,
+                .save_ms = 20, .show_records = true)
 {
-    struct trace *t =
-        trace_new(&(struct trace_options){.load_ms = 10, .save_ms = 20, .show_records = true});
     trace_submit(t, "a", "A");
     trace_at(t, 105);
     trace_submit(t, "a", "B");
@@ -52,12 +49,10 @@ TEST(the_first_of_a_backlog_has_waited_since_it_was_accepted)
                     "[240] a: record of 1 ops, 1 changed: begun 120, load 120-130, "
                     "first wait 25 ms, save 220-240, closed by window, OK\n"
                     "[240] a: release\n");
-    trace_end(t);
 }
 
-TEST(a_failed_load_after_a_good_batch_has_no_time_of_the_good_one)
+TRACE_TEST_WITH(a_failed_load_after_a_good_batch_has_no_time_of_the_good_one, .show_records = true)
 {
-    struct trace *t = trace_new(&(struct trace_options){.show_records = true});
     trace_submit(t, "a", "A");
     trace_at(t, 30);
     trace_loaded(t, "a", BATCH_OK);
@@ -77,13 +72,11 @@ TEST(a_failed_load_after_a_good_batch_has_no_time_of_the_good_one)
                     "[110] a: done B LOAD_FAILED\n"
                     "[110] a: record of 1 ops, 0 changed: begun 105, load 105-110, "
                     "first wait 0 ms, closed by error, LOAD_FAILED\n");
-    trace_end(t);
 }
 
-TEST(a_save_begins_when_flush_or_stop_says_so)
+TRACE_TEST_WITH(a_save_begins_when_flush_or_stop_says_so, .window_ms = TRACE_NO_WINDOW,
+                .load_ms = 1, .save_ms = 5, .show_records = true)
 {
-    struct trace *t = trace_new(&(struct trace_options){
-        .window_ms = TRACE_NO_WINDOW, .load_ms = 1, .save_ms = 5, .show_records = true});
     trace_submit(t, "a", "A");
     trace_submit(t, "b", "B");
     trace_at(t, 50);
@@ -105,12 +98,10 @@ TEST(a_save_begins_when_flush_or_stop_says_so)
                     "[ 65] b: record of 1 ops, 1 changed: begun 0, load 0-1, first wait 1 ms, "
                     "save 60-65, closed by stop, OK\n"
                     "[ 65] b: release\n");
-    trace_end(t);
 }
 
-TEST(what_did_not_happen_has_no_time)
+TRACE_TEST_WITH(what_did_not_happen_has_no_time, .start_ns = 7 * TRACE_MS)
 {
-    struct trace *t = trace_new(&(struct trace_options){.start_ns = 7 * TRACE_MS});
     trace_op(t, 'A')->verdict = BATCH_UNCHANGED;
     trace_submit(t, "a", "A");
     trace_loaded(t, "a", BATCH_OK);
@@ -127,14 +118,12 @@ TEST(what_did_not_happen_has_no_time)
     assert_int_equal(action.batch->save_ns, 0);
     assert_int_equal(action.batch->saved_ns, 0);
     assert_int_equal(action.batch->begun_ns, 7 * TRACE_MS);
-    trace_end(t);
 }
 
 /* ---- When expire is next needed ------------------------------------------------------------- */
 
-TEST(expire_is_next_needed_for_the_first_window_or_the_first_start_by)
+TRACE_TEST(expire_is_next_needed_for_the_first_window_or_the_first_start_by)
 {
-    struct trace *t = trace_new(NULL);
     assert_int_equal(batch__core_deadline_ns(&t->core), UINT64_MAX);
     trace_submit(t, "a", "A");
     trace_at(t, 10);
@@ -154,12 +143,10 @@ TEST(expire_is_next_needed_for_the_first_window_or_the_first_start_by)
     assert_int_equal(batch__core_deadline_ns(&t->core), 110 * TRACE_MS);
     trace_at(t, 110);
     assert_int_equal(batch__core_deadline_ns(&t->core), UINT64_MAX);
-    trace_end(t);
 }
 
-TEST(an_operation_that_ran_needs_no_expire_for_its_start_by)
+TRACE_TEST_WITH(an_operation_that_ran_needs_no_expire_for_its_start_by, .load_ms = 1)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_op(t, 'A')->op.start_by_ns = 50 * TRACE_MS;
     trace_submit(t, "a", "A");
     trace_at(t, 1);
@@ -167,23 +154,19 @@ TEST(an_operation_that_ran_needs_no_expire_for_its_start_by)
     trace_submit(t, "a", "B");
     trace_expire(t);
     assert_int_equal(batch__core_deadline_ns(&t->core), 100 * TRACE_MS);
-    trace_end(t);
 }
 
-TEST(those_who_have_run_in_time_leave_no_start_by_to_wake_for)
+TRACE_TEST_WITH(those_who_have_run_in_time_leave_no_start_by_to_wake_for, .load_ms = 1)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_op(t, 'A')->op.start_by_ns = 50 * TRACE_MS;
     trace_submit(t, "a", "A");
     trace_at(t, 100); /* the save has begun */
     trace_submit(t, "a", "B");
     assert_int_equal(batch__core_deadline_ns(&t->core), UINT64_MAX);
-    trace_end(t);
 }
 
-TEST(many_windows_that_end_together_may_end_in_lots)
+TRACE_TEST_WITH(many_windows_that_end_together_may_end_in_lots, .load_ms = 1, .expire_max = 2)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1, .expire_max = 2});
     trace_submit(t, "a", "A");
     trace_submit(t, "b", "B");
     trace_submit(t, "c", "C");
@@ -202,12 +185,10 @@ TEST(many_windows_that_end_together_may_end_in_lots)
     trace_expire(t);
     trace_expect(t, "[120] c: save, closed by window\n");
     assert_int_equal(batch__core_deadline_ns(&t->core), UINT64_MAX);
-    trace_end(t);
 }
 
-TEST(lots_of_one_are_the_smallest)
+TRACE_TEST_WITH(lots_of_one_are_the_smallest, .load_ms = 1, .expire_max = 1)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1, .expire_max = 1});
     trace_submit(t, "a", "A");
     trace_submit(t, "b", "B");
     trace_at(t, 1);
@@ -216,23 +197,19 @@ TEST(lots_of_one_are_the_smallest)
     assert_int_equal(t->saves, 1);
     trace_expire(t);
     assert_int_equal(t->saves, 2);
-    trace_end(t);
 }
 
-TEST(a_batch_in_which_nothing_ran_has_no_first_wait)
+TRACE_TEST(a_batch_in_which_nothing_ran_has_no_first_wait)
 {
-    struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "A");
     trace_hold(t);
     trace_loaded(t, "a", BATCH_LOAD_FAILED);
     assert_int_equal(trace_batch(t, "a")->first_wait_ns, 0);
     trace_go(t);
-    trace_end(t);
 }
 
-TEST(calling_expire_too_early_or_too_often_is_harmless)
+TRACE_TEST_WITH(calling_expire_too_early_or_too_often_is_harmless, .load_ms = 1)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_expire(t);
     trace_submit(t, "a", "A");
     trace_expire(t);
@@ -245,13 +222,11 @@ TEST(calling_expire_too_early_or_too_often_is_harmless)
     trace_expire(t);
     trace_expire(t);
     trace_expect(t, "[150] a: save, closed by window\n");
-    trace_end(t);
 }
 
 /* A clock that is read on several threads may seem to go back a little. */
-TEST(an_event_with_an_earlier_time_does_not_turn_the_clock_back)
+TRACE_TEST_WITH(an_event_with_an_earlier_time_does_not_turn_the_clock_back, .show_records = true)
 {
-    struct trace *t = trace_new(&(struct trace_options){.show_records = true});
     trace_at(t, 50);
     trace_submit(t, "a", "A");
     t->now_ns = 40 * TRACE_MS;
@@ -261,7 +236,6 @@ TEST(an_event_with_an_earlier_time_does_not_turn_the_clock_back)
     assert_int_equal(t->saves, 0);
     trace_at(t, 150);
     assert_int_equal(t->saves, 1);
-    trace_end(t);
 }
 
 /* ---- The pace of sweeps --------------------------------------------------------------------- */
@@ -325,23 +299,20 @@ TEST(expired_operations_wait_for_the_pace_too)
     free(crowd);
 }
 
-TEST(a_cancel_with_nobody_waiting_does_not_wake_anybody_later)
+TRACE_TEST_WITH(a_cancel_with_nobody_waiting_does_not_wake_anybody_later, .load_ms = 1)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_cancel(t, "A");
     assert_int_equal(batch__core_deadline_ns(&t->core), UINT64_MAX);
     trace_op(t, 'A')->op.private_canceled = 0;
     trace_submit(t, "a", "A");
     assert_int_equal(batch__core_deadline_ns(&t->core), 100 * TRACE_MS);
-    trace_end(t);
 }
 
 /* ---- The edges of the clock ----------------------------------------------------------------- */
 
-TEST(at_the_end_of_time_windows_do_not_wrap)
+TRACE_TEST_WITH(at_the_end_of_time_windows_do_not_wrap, .start_ns = UINT64_MAX - 50 * TRACE_MS,
+                .load_ms = 10)
 {
-    struct trace *t =
-        trace_new(&(struct trace_options){.start_ns = UINT64_MAX - 50 * TRACE_MS, .load_ms = 10});
     trace_submit(t, "a", "A");
     trace_at(t, 40);
     trace_submit(t, "a", "B");
@@ -355,12 +326,10 @@ TEST(at_the_end_of_time_windows_do_not_wrap)
     trace_expect(t, "[ 40] a: save, closed by stop\n"
                     "[ 40] a: done A B OK\n"
                     "[ 40] a: release\n");
-    trace_end(t);
 }
 
-TEST(at_the_end_of_time_sweeps_go_on)
+TRACE_TEST_WITH(at_the_end_of_time_sweeps_go_on, .start_ns = UINT64_MAX - 1000)
 {
-    struct trace *t = trace_new(&(struct trace_options){.start_ns = UINT64_MAX - 1000});
     trace_op(t, 'C')->op.start_by_ns = UINT64_MAX - 1;
     trace_op(t, 'D')->op.start_by_ns = UINT64_MAX;
     trace_submit(t, "a", "ABCDE");
@@ -373,7 +342,6 @@ TEST(at_the_end_of_time_sweeps_go_on)
     assert_int_equal(t->completed_as[-BATCH_CANCELED], 2);
     assert_int_equal(t->completed_as[-BATCH_EXPIRED], 1);
     assert_int_equal(t->runs, 2);
-    trace_end(t);
 }
 
 TEST(a_window_as_long_as_it_can_be)

@@ -1,17 +1,18 @@
-/* trace.h: tests of the core that read as stories.
+/* trace.h: tests of the core that read as scenarios.
  *
  * A test puts events in at virtual times, and compares what the core did with a text:
  *
- *     struct trace *t = trace_new(NULL);
- *     trace_submit(t, "a", "AB");          operations A and B on key a, at 0 ms
- *     trace_at(t, 20);                     the clock goes to 20 ms; what is due happens
- *     trace_loaded(t, "a", BATCH_OK);      the store has loaded a
- *     trace_at(t, 100);
- *     trace_expect(t, "[  0] a: load\n"
- *                     "[ 20] a: run A\n"
- *                     "[ 20] a: run B\n"
- *                     "[100] a: save, closed by window\n");
- *     trace_end(t);
+ *     TRACE_TEST(what_it_shows)
+ *     {
+ *         trace_submit(t, "a", "AB");          operations A and B on key a, at 0 ms
+ *         trace_at(t, 20);                     the clock goes to 20 ms; what is due happens
+ *         trace_loaded(t, "a", BATCH_OK);      the store has loaded a
+ *         trace_at(t, 100);
+ *         trace_expect(t, "[  0] a: load\n"
+ *                         "[ 20] a: run A\n"
+ *                         "[ 20] a: run B\n"
+ *                         "[100] a: save, closed by window\n");
+ *     }
  *
  * An operation is named by a letter. The store is scripted: a load or save ends when the test says
  * so, or after load_ms and save_ms. The whole state is checked after every event and every action,
@@ -86,8 +87,23 @@ struct trace {
 
 struct trace *trace_new(const struct trace_options *options); /* NULL: defaults */
 
-/* Stop, let every call succeed, and free. What happens here is not part of the story. */
+/* Stop, let every call succeed, and free. What happens here is not compared. */
 void trace_end(struct trace *t);
+
+/* A test on a trace, `t`: with defaults; with options, as initializers; or with what an expression
+ * has made. */
+#define TRACE_TEST(name) TRACE_TEST_FROM(name, trace_new(NULL))
+#define TRACE_TEST_WITH(name, ...)                                                                 \
+    TRACE_TEST_FROM(name, trace_new(&(struct trace_options){__VA_ARGS__}))
+#define TRACE_TEST_FROM(name, ...)                                                                 \
+    static void name##_trace(struct trace *t);                                                     \
+    TEST(name)                                                                                     \
+    {                                                                                              \
+        struct trace *t = __VA_ARGS__;                                                             \
+        name##_trace(t);                                                                           \
+        trace_end(t);                                                                              \
+    }                                                                                              \
+    static void name##_trace(struct trace *t)
 
 struct trace_op *trace_op(struct trace *t, char name);
 

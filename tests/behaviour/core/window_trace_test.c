@@ -3,9 +3,8 @@
 
 /* ---- Kept from the original ----------------------------------------------------------------- */
 
-TEST(many_operations_are_loaded_and_saved_once_and_completed_after_the_save)
+TRACE_TEST(many_operations_are_loaded_and_saved_once_and_completed_after_the_save)
 {
-    struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "AB");
     trace_at(t, 20);
     trace_loaded(t, "a", BATCH_OK);
@@ -20,12 +19,10 @@ TEST(many_operations_are_loaded_and_saved_once_and_completed_after_the_save)
                     "[100] a: save, closed by window\n"
                     "[105] a: done A B C OK\n"
                     "[105] a: release\n");
-    trace_end(t);
 }
 
-TEST(a_batch_takes_operations_for_at_least_its_window)
+TRACE_TEST_WITH(a_batch_takes_operations_for_at_least_its_window, .load_ms = 1)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_submit(t, "a", "A");
     trace_late(t, 99);
     trace_expire(t);
@@ -39,13 +36,11 @@ TEST(a_batch_takes_operations_for_at_least_its_window)
                     "[ 99] a: run A\n"
                     "[ 99] a: run B\n"
                     "[100] a: save, closed by window\n");
-    trace_end(t);
 }
 
 /* A worker that comes late to the end of a window still takes what has come before it. */
-TEST(a_window_ends_when_it_is_told_so)
+TRACE_TEST_WITH(a_window_ends_when_it_is_told_so, .load_ms = 1)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_submit(t, "a", "A");
     trace_at(t, 50);
     trace_late(t, 103);
@@ -56,12 +51,10 @@ TEST(a_window_ends_when_it_is_told_so)
                     "[  1] a: run A\n"
                     "[103] a: run B\n"
                     "[103] a: save, closed by window\n");
-    trace_end(t);
 }
 
-TEST(each_operation_runs_after_the_one_before_it)
+TRACE_TEST_WITH(each_operation_runs_after_the_one_before_it, .load_ms = 1, .save_ms = 1)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1, .save_ms = 1});
     trace_op(t, 'A')->takes_ms = 10;
     trace_op(t, 'B')->takes_ms = 10;
     trace_submit(t, "a", "ABC");
@@ -73,12 +66,11 @@ TEST(each_operation_runs_after_the_one_before_it)
                     "[100] a: save, closed by window\n"
                     "[101] a: done A B C OK\n"
                     "[101] a: release\n");
-    trace_end(t);
 }
 
-TEST(an_operation_that_outlives_the_window_ends_its_batch_and_the_next_opens_another)
+TRACE_TEST_WITH(an_operation_that_outlives_the_window_ends_its_batch_and_the_next_opens_another,
+                .load_ms = 5, .save_ms = 5)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 5, .save_ms = 5});
     trace_op(t, 'A')->takes_ms = 120;
     trace_submit(t, "a", "A");
     trace_late(t, 5);
@@ -97,12 +89,10 @@ TEST(an_operation_that_outlives_the_window_ends_its_batch_and_the_next_opens_ano
                     "[230] a: save, closed by window\n"
                     "[235] a: done B OK\n"
                     "[235] a: release\n");
-    trace_end(t);
 }
 
-TEST(an_operation_that_takes_all_of_the_window_ends_its_batch)
+TRACE_TEST(an_operation_that_takes_all_of_the_window_ends_its_batch)
 {
-    struct trace *t = trace_new(NULL);
     trace_op(t, 'A')->takes_ms = 90;
     trace_submit(t, "a", "A");
     trace_late(t, 10);
@@ -110,12 +100,10 @@ TEST(an_operation_that_takes_all_of_the_window_ends_its_batch)
     trace_expect(t, "[  0] a: load\n"
                     "[ 10] a: run A\n"
                     "[100] a: save, closed by window\n");
-    trace_end(t);
 }
 
-TEST(keys_do_not_wait_for_each_other)
+TRACE_TEST(keys_do_not_wait_for_each_other)
 {
-    struct trace *t = trace_new(NULL);
     trace_submit(t, "a", "A");
     trace_at(t, 10);
     trace_submit(t, "b", "B");
@@ -131,12 +119,10 @@ TEST(keys_do_not_wait_for_each_other)
                     "[110] b: release\n"
                     "[110] a: run A\n"
                     "[110] a: save, closed by window\n");
-    trace_end(t);
 }
 
-TEST(windows_end_in_the_order_in_which_they_began)
+TRACE_TEST_WITH(windows_end_in_the_order_in_which_they_began, .load_ms = 1)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_submit(t, "a", "A");
     trace_at(t, 1);
     trace_submit(t, "b", "B");
@@ -155,16 +141,14 @@ TEST(windows_end_in_the_order_in_which_they_began)
     trace_expect(t, "[100] a: save, closed by window\n"
                     "[101] b: save, closed by window\n"
                     "[102] c: save, closed by window\n");
-    trace_end(t);
 }
 
 /* ---- Decided differently -------------------------------------------------------------------- */
 
 /* 10 ms of window, 20 ms of load, 200 waiting: the original made about 100 batches of them. */
-TEST(a_load_longer_than_the_window_does_not_scatter_the_waiting_over_many_batches)
+TRACE_TEST_WITH(a_load_longer_than_the_window_does_not_scatter_the_waiting_over_many_batches,
+                .window_ms = 10, .load_ms = 20, .save_ms = 5, .show_records = true)
 {
-    struct trace *t = trace_new(&(struct trace_options){
-        .window_ms = 10, .load_ms = 20, .save_ms = 5, .show_records = true});
     struct trace_op many[200] = {{.verdict = BATCH_UNCHANGED}};
     for (uint64_t i = 0; i < 200; i++) {
         many[i] = (struct trace_op){.verdict = BATCH_CHANGED};
@@ -180,12 +164,11 @@ TEST(a_load_longer_than_the_window_does_not_scatter_the_waiting_over_many_batche
                     "first wait 20 ms, save 20-25, closed by window, OK\n"
                     "[ 25] a: release\n");
     assert_int_equal(t->completed_as[0], 200);
-    trace_end(t);
 }
 
-TEST(after_a_long_load_the_window_is_looked_at_when_all_who_waited_have_run)
+TRACE_TEST_WITH(after_a_long_load_the_window_is_looked_at_when_all_who_waited_have_run,
+                .window_ms = 10, .load_ms = 20)
 {
-    struct trace *t = trace_new(&(struct trace_options){.window_ms = 10, .load_ms = 20});
     trace_submit(t, "a", "AB");
     trace_op(t, 'A')->takes_ms = 1;
     trace_late(t, 20);
@@ -197,12 +180,10 @@ TEST(after_a_long_load_the_window_is_looked_at_when_all_who_waited_have_run)
                     "[ 20] a: run A\n"
                     "[ 21] a: run B\n"
                     "[ 21] a: save, closed by window\n");
-    trace_end(t);
 }
 
-TEST(waiters_do_not_overtake_each_other)
+TRACE_TEST_WITH(waiters_do_not_overtake_each_other, .ops_max = 2)
 {
-    struct trace *t = trace_new(&(struct trace_options){.ops_max = 2});
     trace_submit(t, "a", "ABC");
     trace_loaded(t, "a", BATCH_OK);
     trace_submit(t, "a", "D");
@@ -225,12 +206,10 @@ TEST(waiters_do_not_overtake_each_other)
                     "[  0] a: release\n"
                     "[  0] a: load\n"
                     "[  0] a: run E\n");
-    trace_end(t);
 }
 
-TEST(operations_that_come_while_the_batch_is_saved_are_the_next_batch)
+TRACE_TEST_WITH(operations_that_come_while_the_batch_is_saved_are_the_next_batch, .load_ms = 1)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_submit(t, "a", "A");
     trace_at(t, 100);
     trace_submit(t, "a", "BC");
@@ -249,12 +228,10 @@ TEST(operations_that_come_while_the_batch_is_saved_are_the_next_batch)
                     "[111] a: run D\n");
     trace_at(t, 300);
     trace_expect(t, "[210] a: save, closed by window\n");
-    trace_end(t);
 }
 
-TEST(a_batch_that_nothing_changed_is_not_saved)
+TRACE_TEST_WITH(a_batch_that_nothing_changed_is_not_saved, .load_ms = 1)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1});
     trace_op(t, 'A')->verdict = BATCH_UNCHANGED;
     trace_op(t, 'B')->verdict = BATCH_UNCHANGED;
     trace_submit(t, "a", "AB");
@@ -264,12 +241,10 @@ TEST(a_batch_that_nothing_changed_is_not_saved)
                     "[  1] a: run B\n"
                     "[100] a: done A B OK\n"
                     "[100] a: release\n");
-    trace_end(t);
 }
 
-TEST(one_change_among_refusals_is_saved)
+TRACE_TEST_WITH(one_change_among_refusals_is_saved, .load_ms = 1, .save_ms = 1)
 {
-    struct trace *t = trace_new(&(struct trace_options){.load_ms = 1, .save_ms = 1});
     trace_op(t, 'A')->verdict = BATCH_UNCHANGED;
     trace_op(t, 'C')->verdict = BATCH_UNCHANGED;
     trace_submit(t, "a", "ABC");
@@ -283,14 +258,13 @@ TEST(one_change_among_refusals_is_saved)
                     "[101] a: release\n");
     assert_false(trace_op(t, 'A')->op.private_changed);
     assert_true(trace_op(t, 'B')->op.private_changed);
-    trace_end(t);
 }
 
 /* ---- ops_max -------------------------------------------------------------------------------- */
 
-TEST(a_full_batch_closes_before_its_window_ends)
+TRACE_TEST_WITH(a_full_batch_closes_before_its_window_ends, .ops_max = 3, .load_ms = 1,
+                .save_ms = 1)
 {
-    struct trace *t = trace_new(&(struct trace_options){.ops_max = 3, .load_ms = 1, .save_ms = 1});
     trace_submit(t, "a", "AB");
     trace_at(t, 10);
     trace_submit(t, "a", "CD");
@@ -307,12 +281,10 @@ TEST(a_full_batch_closes_before_its_window_ends)
                     "[111] a: save, closed by window\n"
                     "[112] a: done D OK\n"
                     "[112] a: release\n");
-    trace_end(t);
 }
 
-TEST(one_operation_per_batch_is_possible)
+TRACE_TEST_WITH(one_operation_per_batch_is_possible, .ops_max = 1, .load_ms = 1, .save_ms = 1)
 {
-    struct trace *t = trace_new(&(struct trace_options){.ops_max = 1, .load_ms = 1, .save_ms = 1});
     trace_submit(t, "a", "AB");
     trace_at(t, 10);
     trace_expect(t, "[  0] a: load\n"
@@ -325,5 +297,4 @@ TEST(one_operation_per_batch_is_possible)
                     "[  3] a: save, closed by size\n"
                     "[  4] a: done B OK\n"
                     "[  4] a: release\n");
-    trace_end(t);
 }
