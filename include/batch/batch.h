@@ -16,12 +16,20 @@
  *     the codec. With `sessions = 0` the worker does that too.
  *
  * A callback may call every function that does not block: submit, cancel, stats, subscribe, and so
- * on. A call that would wait for the thread it is made on returns BATCH_DEADLOCK at once.
+ * on. It must not wait for a processor, neither its own nor another, since they could wait for each
+ * other in a circle: a call that would returns BATCH_DEADLOCK at once. A callback must return: no
+ * C++ exception, longjmp, pthread_exit or thrd_exit may leave it.
  *
- * The library starts its own threads and blocks all signals in them. It installs no signal handler,
- * writes nothing to standard output or error, and never exits the process. (If it finds its own
- * memory inconsistent, which is a bug, it calls abort.) After fork() a child must not use its
- * parent's objects.
+ * The library starts its own threads, with signals blocked but for those by which the system
+ * reports what a thread itself has done (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS,
+ * SIGABRT): these are left alone, so crash handlers work. It installs no signal handler, writes
+ * nothing to standard output or error, and never exits the process. (If it finds its own memory
+ * inconsistent, which is a bug, it calls abort.) No function may be called from a signal handler.
+ * After fork() a child must not use its parent's objects.
+ *
+ * pthread_cancel() of a thread that is in a function of the library takes effect after the function
+ * has returned; only batch_metrics_next ends at once, if it waits. Cancellation must be deferred,
+ * as it is unless a thread has asked for the other kind.
  *
  * A struct that begins with its `size` may grow at its end in later versions. A program that was
  * compiled with an older one gets the defaults of what it does not know; one that was compiled with
@@ -367,10 +375,12 @@ BATCH_API int batch_processor_start(batch_processor **ret_processor, const batch
  * the timeout, the number of operations that are not completed: at least 1, not counting those that
  * a worker has not received yet because it is blocked in a callback. The processor goes on with
  * them; call again to keep waiting. Negative:
- * BATCH_DEADLOCK  called from a callback of this processor; nothing was done
+ * BATCH_DEADLOCK  called from a callback of this processor, session_close included; or from one of
+ *                 another processor, with a timeout other than 0. Nothing was done
  * BATCH_INVALID   `processor` is NULL
  *
- * Threads: any but callbacks of this processor. Blocks for at most `timeout_ns`. */
+ * Threads: any but callbacks of this processor; with a timeout, any but callbacks. Blocks for at
+ * most `timeout_ns`, and while the sessions are closed. */
 BATCH_API int64_t batch_processor_stop(batch_processor *processor, uint64_t timeout_ns);
 
 /* Free a processor that has stopped. No other call may be using it.
@@ -394,12 +404,13 @@ BATCH_API int batch_processor_free(batch_processor *processor);
  *                    process may have saved since.
  * BATCH_UNKNOWN      may have been applied; what is stored is certain only after the next BATCH_OK
  *                    of that key
- * BATCH_INVALID      no run function, a key too long or NULL with a size, or an operation in use
- * BATCH_DEADLOCK     called from a callback of this processor: use batch_submit there
+ * BATCH_INVALID      no run function, a key too long or NULL with a size, or an operation in use:
+ *                    result->message says which
+ * BATCH_DEADLOCK     called from a callback, of this processor or another: use batch_submit there
  * others             not applied: BATCH_CANCELED, BATCH_EXPIRED, BATCH_STOPPED, BATCH_BUSY,
  *                    BATCH_NO_MEMORY, BATCH_LOAD_FAILED, BATCH_SAVE_FAILED, BATCH_CONFLICT
  *
- * Threads: any but callbacks of this processor. Blocks until the batch has ended. */
+ * Threads: any but callbacks. Blocks until the batch has ended. */
 BATCH_API int batch_run(batch_processor *processor, batch_op *op, batch_result *result);
 
 /* Submit an operation and return at once.
@@ -430,10 +441,14 @@ BATCH_API int batch_submit_many(batch_processor *processor, batch_op *const *ops
 /* Request that a submitted operation does not begin.
  *
  * Does not wait: `done` reports the outcome, BATCH_CANCELED if the operation had not begun,
- * otherwise whatever it would have been. Waiting operations are scanned at most once per
- * microsecond for each of them (ten thousand waiting: once in 10 ms). Has no effect on an operation
- * that has completed, as long as its memory is valid: make sure that your own `done` does not free
- * it at the same time.
+ * otherwise whatever it would have been; when the worker comes to it, so behind an operation of
+ * another key that takes a second, a second later. Waiting operations are scanned at most once per
+ * microsecond for each of them (ten thousand waiting: once in 10 ms).
+ *
+ * Has no effect on an operation that has completed, as long as its memory is valid: make sure that
+ * your own `done` does not free it at the same time. An operation that has been submitted again is
+ * a new one, and is what is canceled, also by a call that was meant for the one before and comes
+ * late: do not submit again what another thread may be about to cancel.
  *
  * Returns BATCH_OK, or BATCH_INVALID if an argument is NULL.
  *

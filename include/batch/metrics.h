@@ -61,7 +61,8 @@ typedef struct batch_subscription_options {
 
     /* When the queue is full: false, drop the new record and count it; true, hold up the worker
      * until there is room, also while stopping. Then somebody must keep reading, or unsubscribe; a
-     * thread that waits for one such subscription must not leave another one full. */
+     * thread that waits for one such subscription must not leave another one full. While it is read
+     * in callbacks (of any processor), it drops all the same: the worker might wait for itself. */
     bool block;
 } batch_subscription_options;
 
@@ -92,10 +93,11 @@ BATCH_API int batch_metrics_subscribe(batch_processor *processor,
  * BATCH_OK         *ret_metric is filled
  * BATCH_TIMED_OUT  no record in that time
  * BATCH_ENDED      no record any more: the processor has stopped
- * BATCH_DEADLOCK   would wait, in a callback of the processor itself
+ * BATCH_DEADLOCK   would wait, in a callback of this processor or another
  * BATCH_INVALID    an argument is NULL
  *
- * Threads: any, one at a time per subscription. Blocks for at most `timeout_ns`. */
+ * Threads: any, one at a time per subscription. Blocks for at most `timeout_ns`; a reader that
+ * waits may be ended with pthread_cancel(), and the subscription stays usable. */
 BATCH_API int batch_metrics_next(batch_subscription *subscription, uint64_t timeout_ns,
                                  batch_metric *ret_metric);
 

@@ -22,7 +22,8 @@ extern "C" {
 
 /* One batch_call spans the load and the save of one batch: what load sets, save finds. It is valid
  * from the moment the store gets it until batch_call_finish(). Only the thread that owns the call
- * may use it: the one that the store was called on, or the one that it was handed to. */
+ * may use it: the one that the store was called on, or the one that it was handed to. A thread of
+ * the store's own that has calls of a processor must not wait for that processor. */
 
 /* The key of a call; not NUL-terminated.
  * Returns its bytes, never NULL, valid until the call is finished; *ret_key_size is their number.

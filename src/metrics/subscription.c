@@ -30,7 +30,7 @@ struct key_copy {
 
 struct batch__hub_shared {
     batch_allocator allocator;
-    bool (*is_own_thread)(void *arg);
+    bool (*is_ours)(void *arg);
     void *arg;
     uint32_t xlistening; /* subscriptions that get records; written under the lock */
     uint64_t xdropped;   /* written under the lock */
@@ -56,6 +56,7 @@ struct batch_subscription {
     bool is_blocking;
     bool is_closed;   /* being unsubscribed */
     bool is_awaited;  /* its reader waits */
+    bool is_ours;     /* blocking, and last read on a thread of a processor */
     uint32_t workers; /* that wait at it for room */
     uint32_t begin;   /* the oldest record; < queue_max */
     uint32_t count;   /* <= queue_max */
@@ -124,13 +125,13 @@ static void shared_leave(struct batch__hub_shared *shared)
 /* ---- The hub -------------------------------------------------------------------------------- */
 
 int batch__hub_init(struct batch__hub *hub, const batch_allocator *allocator,
-                    bool (*is_own_thread)(void *arg), void *arg)
+                    bool (*is_ours)(void *arg), void *arg)
 {
     struct batch__hub_shared *shared = allocator->allocate(sizeof *shared, allocator->arg);
     if (shared == NULL)
         return BATCH_NO_MEMORY;
     *shared = (struct batch__hub_shared){
-        .allocator = *allocator, .is_own_thread = is_own_thread, .arg = arg, .users = 1};
+        .allocator = *allocator, .is_ours = is_ours, .arg = arg, .users = 1};
     if (!batch__lock_init(&shared->lock)) {
         give_memory(shared, shared);
         return BATCH_SYSTEM;
@@ -169,11 +170,11 @@ uint64_t batch__hub_dropped(const struct batch__hub *hub)
 /* ---- Publish -------------------------------------------------------------------------------- */
 
 /* Locks: held; given back while waiting. On return there is room, or the subscription takes no
- * more. */
+ * more, or its reader may be the thread that would wait. */
 static void wait_for_room(struct batch__hub_shared *shared, batch_subscription *subscription)
 {
     while (subscription->count == subscription->queue_max && !subscription->is_closed &&
-           !shared->is_ended) {
+           !shared->is_ended && !subscription->is_ours) {
         subscription->workers++;
         batch__lock_wait(&shared->lock, UINT64_MAX);
         subscription->workers--;
@@ -307,6 +308,13 @@ void batch_metrics_unsubscribe(batch_subscription *subscription)
 
 /* ---- Read ----------------------------------------------------------------------------------- */
 
+/* The reader is canceled. Locks: held. */
+static void stop_waiting(void *arg)
+{
+    batch_subscription *subscription = arg;
+    subscription->is_awaited = false;
+}
+
 /* Locks: held; given back while waiting. BATCH_OK: there is a record. */
 static int wait_for_record(struct batch__hub_shared *shared, batch_subscription *subscription,
                            uint64_t timeout_ns)
@@ -317,7 +325,7 @@ static int wait_for_record(struct batch__hub_shared *shared, batch_subscription 
         return BATCH_ENDED;
     if (timeout_ns == 0)
         return BATCH_TIMED_OUT;
-    if (shared->is_own_thread(shared->arg))
+    if (shared->is_ours(shared->arg))
         return BATCH_DEADLOCK;
 
     uint64_t now_ns = batch__clock_now_ns();
@@ -326,12 +334,22 @@ static int wait_for_record(struct batch__hub_shared *shared, batch_subscription 
     subscription->is_awaited = true;
     while (subscription->count == 0 && !shared->is_ended &&
            (until_ns == UINT64_MAX || batch__clock_now_ns() < until_ns))
-        batch__lock_wait(&shared->lock, until_ns);
+        batch__lock_wait_cancelable(&shared->lock, until_ns, stop_waiting, subscription);
     subscription->is_awaited = false;
 
     if (subscription->count > 0)
         return BATCH_OK;
     return shared->is_ended ? BATCH_ENDED : BATCH_TIMED_OUT;
+}
+
+/* Locks: held. */
+static void note_reader(struct batch__hub_shared *shared, batch_subscription *subscription)
+{
+    if (!subscription->is_blocking || shared->is_ended)
+        return;
+    subscription->is_ours = shared->is_ours(shared->arg);
+    if (subscription->is_ours && subscription->workers > 0)
+        batch__lock_wake_all(&shared->lock); /* they need not wait for this one */
 }
 
 /* Locks: held. There is a record. */
@@ -362,10 +380,12 @@ int batch_metrics_next(batch_subscription *subscription, uint64_t timeout_ns,
     if (subscription == NULL || ret_metric == NULL)
         return BATCH_INVALID;
     struct batch__hub_shared *shared = subscription->shared;
-    key_copy_leave(shared, subscription->given_long);
+    struct key_copy *given = subscription->given_long;
     subscription->given_long = NULL;
+    key_copy_leave(shared, given);
 
     batch__lock_take(&shared->lock);
+    note_reader(shared, subscription);
     int status = wait_for_record(shared, subscription, timeout_ns);
     if (status == BATCH_OK)
         take_record(shared, subscription, ret_metric);

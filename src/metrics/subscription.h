@@ -9,7 +9,9 @@
  * A worker that finds a blocking subscription full waits for room with the lock given back:
  * meanwhile others read, publish, subscribe and unsubscribe. It has served all subscriptions that
  * do not block before it begins to wait, and goes on when there is room, or the subscription or the
- * hub has ended.
+ * hub has ended. It does not wait for a reader that is a thread of a processor: that might be
+ * itself, or wait for it in turn. Such a subscription drops what it has no room for, until another
+ * thread reads it.
  *
  * The lock is held to copy a record and never while the allocator is called. With a key of up to
  * BATCH__KEY_RECORDED bytes publishing allocates nothing; a longer one is allocated once for all
@@ -31,11 +33,11 @@ struct batch__hub {
     struct batch__hub_shared *shared;
 };
 
-/* `is_own_thread(arg)` returns whether the calling thread is one of the processor's; it must not
- * block and is not called after batch__hub_end. The allocator is copied; it must work until the
- * last subscription is freed. BATCH_OK, BATCH_NO_MEMORY or BATCH_SYSTEM. */
+/* `is_ours(arg)` returns whether the calling thread is one of a processor, this one or another; it
+ * must not block and is not called after batch__hub_end. The allocator is copied; it must work
+ * until the last subscription is freed. BATCH_OK, BATCH_NO_MEMORY or BATCH_SYSTEM. */
 int batch__hub_init(struct batch__hub *hub, const batch_allocator *allocator,
-                    bool (*is_own_thread)(void *arg), void *arg);
+                    bool (*is_ours)(void *arg), void *arg);
 
 /* End the hub if it has not ended, and leave it to its subscriptions. No other call may be using
  * `hub`; subscriptions may be in use. */

@@ -43,9 +43,20 @@ void batch__lock_wake_one(struct batch__lock *lock);
 void batch__lock_wake_all(struct batch__lock *lock);
 void batch__lock_wait(struct batch__lock *lock, uint64_t until_ns);
 
-/* A thread, with all signals blocked in it. `name` has at most 15 bytes. It and the struct stay
- * where they are until the thread is joined. `owner` is what code on the thread itself
- * can ask for. */
+/* The same, as a point at which pthread_cancel ends the thread: then `undo(arg)` is called with the
+ * lock held, and the lock given back. No other function here is such a point. */
+void batch__lock_wait_cancelable(struct batch__lock *lock, uint64_t until_ns,
+                                 void (*undo)(void *arg), void *arg);
+
+/* Around what must not be left half done on a thread of somebody else's: pthread_cancel takes
+ * effect later. _disable returns what _restore needs. */
+int batch__cancel_disable(void);
+void batch__cancel_restore(int before);
+
+/* A thread, with signals blocked in it that others can send: not those by which the system reports
+ * what the thread itself has done, SIGSEGV and its like, so that crash handlers work. `name` has at
+ * most 15 bytes. It and the struct stay where they are until the thread is joined. `owner` is what
+ * code on the thread itself can ask for. */
 struct batch__thread {
     pthread_t id;
     const char *name;
@@ -58,9 +69,14 @@ bool batch__thread_start(struct batch__thread *thread, const char *name, const v
                          void (*body)(void *arg), void *arg);
 void batch__thread_join(struct batch__thread *thread);
 
-/* Of the calling thread: is it `thread`; its owner, NULL if it was not started here. */
+/* Of the calling thread: is it `thread`; was it started here at all; its owner, or NULL. */
 bool batch__thread_is_current(const struct batch__thread *thread);
+bool batch__thread_is_ours(void);
 const void *batch__thread_owner(void);
+
+/* For a while, the calling thread works for `owner`, whoever has started it. Returns the owner
+ * before, to be set afterwards. */
+const void *batch__thread_set_owner(const void *owner);
 
 /* Let another thread run; and, in a loop that waits for another processor, spare it. */
 void batch__thread_yield(void);

@@ -124,7 +124,7 @@ void batch__lock_wake_all(struct batch__lock *lock)
     pthread_cond_broadcast(&lock->changed);
 }
 
-void batch__lock_wait(struct batch__lock *lock, uint64_t until_ns)
+static void wait_until(struct batch__lock *lock, uint64_t until_ns)
 {
     if (until_ns == UINT64_MAX) {
         pthread_cond_wait(&lock->changed, &lock->mutex);
@@ -135,13 +135,60 @@ void batch__lock_wait(struct batch__lock *lock, uint64_t until_ns)
     pthread_cond_timedwait(&lock->changed, &lock->mutex, &until);
 }
 
-/* The calling thread, if it was started here. */
+void batch__lock_wait(struct batch__lock *lock, uint64_t until_ns)
+{
+    int before = batch__cancel_disable();
+    wait_until(lock, until_ns);
+    batch__cancel_restore(before);
+}
+
+struct cleanup {
+    struct batch__lock *lock;
+    void (*undo)(void *arg);
+    void *arg;
+};
+
+static void clean_up(void *arg)
+{
+    const struct cleanup *cleanup = arg;
+    cleanup->undo(cleanup->arg);
+    batch__lock_give(cleanup->lock);
+}
+
+void batch__lock_wait_cancelable(struct batch__lock *lock, uint64_t until_ns,
+                                 void (*undo)(void *arg), void *arg)
+{
+    struct cleanup cleanup = {lock, undo, arg};
+    pthread_cleanup_push(clean_up, &cleanup);
+    wait_until(lock, until_ns);
+    pthread_cleanup_pop(0);
+}
+
+int batch__cancel_disable(void)
+{
+    int before;
+    int error = pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    batch__check(error == 0);
+    return before;
+}
+
+void batch__cancel_restore(int before)
+{
+    int disabled;
+    int error = pthread_setcancelstate(before, &disabled);
+    batch__check(error == 0);
+    batch__check(disabled == PTHREAD_CANCEL_DISABLE);
+}
+
+/* The calling thread, if it was started here; and who it works for. */
 static _Thread_local const struct batch__thread *current;
+static _Thread_local const void *current_owner;
 
 static void *thread_main(void *arg)
 {
     const struct batch__thread *thread = arg;
     current = thread;
+    current_owner = thread->owner;
 #ifdef __linux__
     pthread_setname_np(pthread_self(), thread->name); /* others would have to go through /proc */
 #endif
@@ -158,9 +205,14 @@ bool batch__thread_start(struct batch__thread *thread, const char *name, const v
     thread->body = body;
     thread->arg = arg;
 
-    sigset_t all, before; /* a thread inherits the mask of the one that starts it */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    /* A thread inherits the mask of the one that starts it. What it does itself comes as a signal
+     * to it alone: if that is blocked, the process ends without its handler being called. */
+    static const int own[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
+    sigset_t blocked, before;
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        sigdelset(&blocked, own[i]);
+    pthread_sigmask(SIG_BLOCK, &blocked, &before);
     int error = pthread_create(&thread->id, NULL, thread_main, thread);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return error == 0;
@@ -179,7 +231,19 @@ bool batch__thread_is_current(const struct batch__thread *thread)
 
 const void *batch__thread_owner(void)
 {
-    return current != NULL ? current->owner : NULL;
+    return current_owner;
+}
+
+const void *batch__thread_set_owner(const void *owner)
+{
+    const void *before = current_owner;
+    current_owner = owner;
+    return before;
+}
+
+bool batch__thread_is_ours(void)
+{
+    return current != NULL;
 }
 
 void batch__thread_yield(void)

@@ -136,9 +136,10 @@ static void unmake(batch_processor *processor)
     batch__release(&options, processor);
 }
 
-static bool is_own_thread(void *arg)
+static bool is_ours(void *arg)
 {
-    return batch__shared_is_own_thread(arg);
+    (void)arg;
+    return batch__thread_is_ours();
 }
 
 /* The parts that unmake expects to be there. */
@@ -163,7 +164,7 @@ static int make_base(batch_processor **ret_processor, const struct batch__asked 
                                                       asked->store.saves_max);
     int status = BATCH_SYSTEM;
     if (has_queue)
-        status = batch__hub_init(&shared->hub, &options->allocator, is_own_thread, shared);
+        status = batch__hub_init(&shared->hub, &options->allocator, is_ours, NULL);
     if (status == BATCH_OK) {
         if (options->store != NULL)
             batch__store_use(options->store);
@@ -178,8 +179,8 @@ static int make_base(batch_processor **ret_processor, const struct batch__asked 
     return batch__result_set(reterr, status, "the processor: %s", batch_status_text(status));
 }
 
-int batch_processor_start(batch_processor **ret_processor, const batch_options *options,
-                          batch_result *reterr)
+static int start(batch_processor **ret_processor, const batch_options *options,
+                 batch_result *reterr)
 {
     if (ret_processor == NULL)
         return batch__result_set(reterr, BATCH_INVALID, "ret_processor is NULL");
@@ -205,6 +206,15 @@ int batch_processor_start(batch_processor **ret_processor, const batch_options *
     return BATCH_OK;
 }
 
+int batch_processor_start(batch_processor **ret_processor, const batch_options *options,
+                          batch_result *reterr)
+{
+    int before = batch__cancel_disable(); /* the store connects on this thread */
+    int status = start(ret_processor, options, reterr);
+    batch__cancel_restore(before);
+    return status;
+}
+
 /* ---- Stop ----------------------------------------------------------------------------------- */
 
 /* Locks: lifecycle.lock is held. */
@@ -225,6 +235,7 @@ static void join_all(batch_processor *processor)
 {
     struct batch__shared *shared = &processor->shared;
     batch__check(shared->lifecycle.state == BATCH__JOINING);
+    const void *before = batch__thread_set_owner(shared); /* for session_close */
     batch__hub_end(&shared->hub);
     for (uint32_t i = 0; i < shared->options.shards; i++)
         batch__thread_join(&shared->shards[i]->thread);
@@ -233,6 +244,7 @@ static void join_all(batch_processor *processor)
     while (batch__load_acquire(&shared->xfinishers) != 0)
         batch__thread_yield(); /* a store's own thread is about to return from its last finish */
     close_sessions(processor);
+    batch__thread_set_owner(before);
 }
 
 static int64_t ops_left(batch_processor *processor)
@@ -249,14 +261,10 @@ static uint64_t until_of(uint64_t timeout_ns)
     return timeout_ns <= UINT64_MAX - now_ns ? now_ns + timeout_ns : UINT64_MAX;
 }
 
-int64_t batch_processor_stop(batch_processor *processor, uint64_t timeout_ns)
+static int64_t stop(batch_processor *processor, uint64_t timeout_ns)
 {
-    if (processor == NULL)
-        return BATCH_INVALID;
     struct batch__shared *shared = &processor->shared;
     struct batch__lifecycle *lifecycle = &shared->lifecycle;
-    if (batch__shared_is_own_thread(shared))
-        return BATCH_DEADLOCK;
     uint64_t until_ns = until_of(timeout_ns);
     batch__lock_take(&lifecycle->lock);
     if (lifecycle->state == BATCH__RUNNING)
@@ -281,6 +289,19 @@ int64_t batch_processor_stop(batch_processor *processor, uint64_t timeout_ns)
     return 0;
 }
 
+int64_t batch_processor_stop(batch_processor *processor, uint64_t timeout_ns)
+{
+    if (processor == NULL)
+        return BATCH_INVALID;
+    if (batch__shared_is_own_thread(&processor->shared) ||
+        (batch__thread_is_ours() && timeout_ns > 0))
+        return BATCH_DEADLOCK;
+    int before = batch__cancel_disable();
+    int64_t left = stop(processor, timeout_ns);
+    batch__cancel_restore(before);
+    return left;
+}
+
 int batch_processor_free(batch_processor *processor)
 {
     if (processor == NULL)
@@ -293,6 +314,10 @@ int batch_processor_free(batch_processor *processor)
     batch__lock_give(&lifecycle->lock);
     if (!is_stopped)
         return BATCH_BUSY;
+    int cancel_before = batch__cancel_disable();
+    const void *owner_before = batch__thread_set_owner(&processor->shared); /* for `release` */
     unmake(processor);
+    batch__thread_set_owner(owner_before);
+    batch__cancel_restore(cancel_before);
     return BATCH_OK;
 }

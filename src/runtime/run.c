@@ -6,25 +6,32 @@
 #include "submit.h"
 #include "waiter.h"
 
-static int refused(batch_result *result, int status)
+static int refused(batch_result *result, int status, const char *why)
 {
     batch__check(status != BATCH_OK);
-    return batch__result_set(result, status, "%s", batch_status_text(status));
+    return batch__result_set(result, status, "%s", why != NULL ? why : batch_status_text(status));
 }
 
 int batch_run(batch_processor *processor, batch_op *op, batch_result *result)
 {
-    if (processor == NULL || op == NULL)
-        return refused(result, BATCH_INVALID);
+    if (processor == NULL)
+        return refused(result, BATCH_INVALID, "processor is NULL");
+    if (op == NULL)
+        return refused(result, BATCH_INVALID, batch__op_fault(op));
     if (batch__load_relaxed(&processor->shared.xis_stopping) != 0)
-        return refused(result, BATCH_STOPPED);
-    if (batch__shared_is_own_thread(&processor->shared))
-        return refused(result, BATCH_DEADLOCK);
+        return refused(result, BATCH_STOPPED, NULL);
+    if (batch__thread_is_ours())
+        return refused(result, BATCH_DEADLOCK,
+                       "batch_run in a callback might wait for the thread that it is called on, "
+                       "also by way of another processor: use batch_submit");
     struct batch__waiter waiter;
     if (!batch__waiter_init(&waiter, result))
-        return refused(result, BATCH_NO_MEMORY);
+        return refused(result, BATCH_NO_MEMORY, NULL);
     int status = batch__submit(processor, op, &waiter);
-    status = status == BATCH_OK ? batch__waiter_wait(&waiter) : refused(result, status);
+    if (status == BATCH_OK)
+        status = batch__waiter_wait(&waiter);
+    else
+        refused(result, status, status == BATCH_INVALID ? batch__op_fault(op) : NULL);
     batch__waiter_destroy(&waiter);
     return status;
 }

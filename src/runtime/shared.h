@@ -43,7 +43,9 @@ struct batch__shared {
     struct batch__lifecycle lifecycle;
 };
 
-/* Is the calling thread one of the processor's own? Then it must not wait for the processor. */
+/* Does the calling thread work for the processor: as one of its own, or in a stop or free of it?
+ * Then it must not stop or free it. What waits asks whether it is a thread of any processor
+ * (batch__thread_is_ours): docs/decisions/023. */
 static inline bool batch__shared_is_own_thread(const struct batch__shared *shared)
 {
     return batch__thread_owner() == shared;

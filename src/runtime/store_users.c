@@ -2,6 +2,7 @@
 
 #include "../base/atomics.h"
 #include "../base/check.h"
+#include "../platform/platform.h"
 
 void batch__store_use(batch_store *store)
 {
@@ -20,6 +21,8 @@ int batch_store_close(batch_store *store)
         return BATCH_OK;
     if (batch__load_acquire(&store->private_users) != 0)
         return BATCH_BUSY;
+    int before = batch__cancel_disable();
     store->close(store);
+    batch__cancel_restore(before);
     return BATCH_OK;
 }

@@ -35,6 +35,21 @@ static bool is_valid(const batch_op *op)
            (op->key != NULL || op->key_size == 0) && op->private_state == BATCH__OP_IDLE;
 }
 
+const char *batch__op_fault(const batch_op *op)
+{
+    if (op == NULL)
+        return "op is NULL";
+    if (op->run == NULL)
+        return "op->run is NULL";
+    if (op->key_size > BATCH_KEY_SIZE_MAX)
+        return "op->key_size exceeds 65,536";
+    if (op->key == NULL && op->key_size > 0)
+        return "op->key is NULL, but op->key_size is not 0";
+    if (op->private_state != BATCH__OP_IDLE)
+        return "op is in use: it has been submitted and is not complete (or is not initialized)";
+    return NULL;
+}
+
 static void accept(batch_op *op, uint32_t hash, struct batch__waiter *waiter)
 {
     batch__check((waiter != NULL) || (op->done != NULL));

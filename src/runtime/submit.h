@@ -6,6 +6,9 @@
 
 struct batch__waiter;
 
+/* Any thread. What makes an operation invalid, for people; NULL: nothing, or no longer. */
+const char *batch__op_fault(const batch_op *op);
+
 /* Any thread. Accept `op`, whose owner waits at `waiter`, or NULL: is called back. */
 int batch__submit(batch_processor *processor, batch_op *op, struct batch__waiter *waiter);
 

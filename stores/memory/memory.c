@@ -308,7 +308,7 @@ static void store_close(batch_store *base)
     free(store);
 }
 
-int batch_memory_open(batch_store **ret_store)
+static int open_store(batch_store **ret_store)
 {
     struct memory_store *store = calloc(1, sizeof *store);
     if (store == NULL)
@@ -332,6 +332,15 @@ int batch_memory_open(batch_store **ret_store)
     }
     *ret_store = &store->base;
     return BATCH_OK;
+}
+
+int batch_memory_open(batch_store **ret_store)
+{
+    int before; /* pthread_cancel of the calling thread takes effect when nothing is half done */
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    int status = open_store(ret_store);
+    pthread_setcancelstate(before, NULL);
+    return status;
 }
 
 bool batch_memory_read(batch_store *base, const void *key_bytes, size_t key_size, void *state,

@@ -14,6 +14,7 @@
 #include "session.h"
 #include "spec.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,8 +95,8 @@ static int invalid(batch_result *reterr, const char *text)
 /* The size of the struct in the first release. */
 #define OPTIONS_FIRST sizeof(batch_postgres_options)
 
-int batch_postgres_open(batch_store **ret_store, const char *conninfo,
-                        const batch_postgres_options *options, batch_result *reterr)
+static int open_store(batch_store **ret_store, const char *conninfo,
+                      const batch_postgres_options *options, batch_result *reterr)
 {
     batch_result ignored;
     if (reterr == NULL)
@@ -128,4 +129,14 @@ int batch_postgres_open(batch_store **ret_store, const char *conninfo,
     batch__postgres_session_close(session);
     *ret_store = &store->base;
     return BATCH_OK;
+}
+
+int batch_postgres_open(batch_store **ret_store, const char *conninfo,
+                        const batch_postgres_options *options, batch_result *reterr)
+{
+    int before; /* pthread_cancel of the calling thread takes effect when nothing is half done */
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    int status = open_store(ret_store, conninfo, options, reterr);
+    pthread_setcancelstate(before, NULL);
+    return status;
 }

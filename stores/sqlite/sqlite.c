@@ -17,6 +17,7 @@
 #include "writer_queue.h"
 
 #include <stddef.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -112,15 +113,20 @@ static int check_arguments(const char *path, const batch_sqlite_options *options
                            batch_result *reterr)
 {
     if (path == NULL || is_empty(path))
-        return invalid(reterr, "path is empty");
+        return invalid(reterr, path == NULL ? "path is NULL" : "path is empty");
     if (strcmp(path, ":memory:") == 0)
         return invalid(reterr, "path must be a file: \":memory:\" is lost with its connection");
-    if (is_empty(options->table) || is_empty(options->key_column) ||
-        is_empty(options->version_column) || is_empty(options->state_column))
-        return invalid(reterr, "the name of the table or of a column is empty");
+    if (is_empty(options->table))
+        return invalid(reterr, "options.table is empty");
+    if (is_empty(options->key_column))
+        return invalid(reterr, "options.key_column is empty");
+    if (is_empty(options->version_column))
+        return invalid(reterr, "options.version_column is empty");
+    if (is_empty(options->state_column))
+        return invalid(reterr, "options.state_column is empty");
     if (options->durability != BATCH_SQLITE_FULL &&
         options->durability != BATCH_SQLITE_MAY_LOSE_LAST_COMMITS)
-        return invalid(reterr, "durability is not one of batch_sqlite_durability");
+        return invalid(reterr, "options.durability is not one of batch_sqlite_durability");
     return BATCH_OK;
 }
 
@@ -193,7 +199,7 @@ static int store_verify(struct store *store, batch_result *reterr)
 /* The size of the struct in the first release. */
 #define OPTIONS_FIRST sizeof(batch_sqlite_options)
 
-int batch_sqlite_open(batch_store **ret_store, const char *path,
+static int open_store(batch_store **ret_store, const char *path,
                       const batch_sqlite_options *options, batch_result *reterr)
 {
     batch_result ignored;
@@ -220,4 +226,14 @@ int batch_sqlite_open(batch_store **ret_store, const char *path,
     }
     *ret_store = &store->base;
     return BATCH_OK;
+}
+
+int batch_sqlite_open(batch_store **ret_store, const char *path,
+                      const batch_sqlite_options *options, batch_result *reterr)
+{
+    int before; /* pthread_cancel of the calling thread takes effect when nothing is half done */
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    int status = open_store(ret_store, path, options, reterr);
+    pthread_setcancelstate(before, NULL);
+    return status;
 }

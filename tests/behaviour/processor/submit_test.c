@@ -108,7 +108,7 @@ HARNESS_TEST(operation_that_is_not_valid_is_refused, HARNESS_FUNCTIONS)
     batch_op whole = job.op;
     job.op.run = NULL;
     assert_int_equal(job_run(&job), BATCH_INVALID);
-    assert_string_equal(job.result.message, batch_status_text(BATCH_INVALID));
+    assert_string_equal(job.result.message, "op->run is NULL");
     assert_int_equal(batch_submit(harness->processor, &job.op), BATCH_INVALID);
     job.op = whole;
     job.op.done = NULL;
@@ -117,9 +117,15 @@ HARNESS_TEST(operation_that_is_not_valid_is_refused, HARNESS_FUNCTIONS)
     job.op = whole;
     job.op.key = NULL;
     assert_int_equal(job_run(&job), BATCH_INVALID);
+    assert_string_equal(job.result.message, "op->key is NULL, but op->key_size is not 0");
     job.op.key = "k";
     job.op.key_size = BATCH_KEY_SIZE_MAX + 1;
     assert_int_equal(job_run(&job), BATCH_INVALID);
+    assert_string_equal(job.result.message, "op->key_size exceeds 65,536");
+    assert_int_equal(batch_run(harness->processor, NULL, &job.result), BATCH_INVALID);
+    assert_string_equal(job.result.message, "op is NULL");
+    assert_int_equal(batch_run(NULL, &job.op, &job.result), BATCH_INVALID);
+    assert_string_equal(job.result.message, "processor is NULL");
     harness_end(harness);
 }
 
@@ -130,7 +136,10 @@ HARNESS_TEST(operation_in_use_is_refused_and_still_completes_once, HARNESS_FUNCT
     job_send(&job, harness, "k", 1);
     gate_await(&harness->load_gate, 1);
     assert_int_equal(batch_submit(harness->processor, &job.op), BATCH_INVALID);
+    batch_result result;
     assert_int_equal(batch_run(harness->processor, &job.op, NULL), BATCH_INVALID);
+    assert_int_equal(batch_run(harness->processor, &job.op, &result), BATCH_INVALID);
+    assert_non_null(strstr(result.message, "op is in use"));
     gate_open(&harness->load_gate);
     assert_int_equal(job_wait(&job), BATCH_OK);
     harness_stop(harness);

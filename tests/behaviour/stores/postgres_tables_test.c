@@ -2,6 +2,7 @@
  * why. */
 #include "driver.h"
 #include "postgres_case.h"
+#include "must.h"
 #include "test.h"
 
 static void expect_text(batch_processor *processor, const char *key, const char *expected)
@@ -362,6 +363,26 @@ PG_TEST(test_arguments_that_are_not_valid)
     assert_int_equal(pg_refused(server->conninfo, &table, &error, sqlstate), BATCH_INVALID);
     assert_int_equal(batch_postgres_open(NULL, server->conninfo, NULL, NULL), BATCH_INVALID);
     pg_expect(server, "0", "select count(*) from pg_tables where schemaname = 'public'");
+}
+
+static void *open_canceled(void *arg)
+{
+    const struct postgres_server *server = arg;
+    batch_store *store = NULL;
+    pthread_cancel(pthread_self());
+    MUST(batch_postgres_open(&store, server->conninfo, NULL, NULL) == BATCH_OK);
+    MUST(batch_store_close(store) == BATCH_OK);
+    return NULL;
+}
+
+TEST_WITH(test_a_canceled_thread_opens_first, pg_set_up, NULL)
+{
+    struct postgres_server *server = *state;
+    pthread_t thread;
+    void *end = PTHREAD_CANCELED;
+    assert_int_equal(pthread_create(&thread, NULL, open_canceled, server), 0);
+    assert_int_equal(pthread_join(thread, &end), 0);
+    assert_null(end);
 }
 
 /* The options of the first release: a program that was compiled with it passes no more. */

@@ -89,6 +89,29 @@ SQLITE_TEST(test_options_of_an_older_and_of_a_newer_version_are_understood)
     assert_refused(file->path, &newer.known, BATCH_INVALID, 0, "does not know");
 }
 
+/* SQLite opens, reads and syncs: at each of these a canceled thread would end, with locks held that
+ * all connections of the process share. */
+static void *open_canceled(void *file)
+{
+    pthread_cancel(pthread_self());
+    batch_store *store = sqlite_file_store(file, NULL);
+    batch_store_close(store);
+    return NULL;
+}
+
+SQLITE_TEST(test_a_canceled_thread_opens_first)
+{
+    struct sqlite_file *file = *state;
+    pthread_t thread;
+    void *end = PTHREAD_CANCELED;
+    assert_int_equal(pthread_create(&thread, NULL, open_canceled, file), 0);
+    assert_int_equal(pthread_join(thread, &end), 0);
+    assert_null(end);
+    batch_store *store = sqlite_file_store(file, NULL);
+    assert_usable(store);
+    batch_store_close(store);
+}
+
 /* ---- The file ------------------------------------------------------------------------------- */
 
 SQLITE_TEST(test_a_file_that_cannot_be_made_or_opened_is_refused)

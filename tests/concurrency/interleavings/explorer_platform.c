@@ -210,6 +210,24 @@ void batch__lock_wait(struct batch__lock *lock, uint64_t until_ns)
     own(model);
 }
 
+void batch__lock_wait_cancelable(struct batch__lock *lock, uint64_t until_ns,
+                                 void (*undo)(void *arg), void *arg)
+{
+    (void)undo; /* nobody is canceled here */
+    (void)arg;
+    batch__lock_wait(lock, until_ns);
+}
+
+int batch__cancel_disable(void)
+{
+    return 0;
+}
+
+void batch__cancel_restore(int before)
+{
+    (void)before;
+}
+
 /* ---- Threads -------------------------------------------------------------------------------- */
 
 bool batch__thread_start(struct batch__thread *thread, const char *name, const void *owner,
@@ -244,6 +262,17 @@ const void *batch__thread_owner(void)
         return NULL;
     memory_plain(&thread->owner, sizeof thread->owner, false);
     return thread->owner;
+}
+
+const void *batch__thread_set_owner(const void *owner)
+{
+    (void)owner; /* no scenario asks who works for whom in a callback */
+    return NULL;
+}
+
+bool batch__thread_is_ours(void)
+{
+    return started[engine_thread()] != NULL;
 }
 
 static int ready_to_yield(uint32_t thread, const volatile void *place)

@@ -37,7 +37,7 @@ static void done(batch_op *op, const batch_result *result)
     (void)result;
 }
 
-static bool is_own_thread(void *arg)
+static bool is_ours(void *arg)
 {
     (void)arg;
     return false;
@@ -58,8 +58,7 @@ static void make(uint32_t count)
     shared->shards = shards;
     explorer_check(batch__lifecycle_init(&shared->lifecycle, count, 0));
     explorer_check(batch__io_queue_init(&shared->io_queue, 0, 0));
-    explorer_check(batch__hub_init(&shared->hub, &options.allocator, is_own_thread, NULL) ==
-                   BATCH_OK);
+    explorer_check(batch__hub_init(&shared->hub, &options.allocator, is_ours, NULL) == BATCH_OK);
     for (uint32_t i = 0; i < count; i++) {
         shards[i] = batch__shard_new(shared);
         explorer_check(shards[i] != NULL);

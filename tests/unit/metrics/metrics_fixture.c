@@ -14,18 +14,18 @@ uint64_t random_seed(void)
     return seed;
 }
 
-bool world_is_own_thread(void *arg)
+bool world_is_ours(void *arg)
 {
     struct world *world = arg;
     batch__add_relaxed(&world->xasked, 1u);
-    return world->is_own_thread;
+    return world->is_ours;
 }
 
 void world_begin(struct world *world)
 {
     *world = (struct world){.xasked = 0};
     batch_allocator allocator = allocator_functions(&world->memory);
-    MUST(batch__hub_init(&world->hub, &allocator, world_is_own_thread, world) == BATCH_OK);
+    MUST(batch__hub_init(&world->hub, &allocator, world_is_ours, world) == BATCH_OK);
 }
 
 void world_end(struct world *world)

@@ -16,13 +16,13 @@ uint64_t random_seed(void);
 struct world {
     struct allocator memory;
     struct batch__hub hub;
-    bool is_own_thread; /* what the hub is told when it asks */
+    bool is_ours; /* what the hub is told when it asks */
     uint32_t xasked;    /* how often it has asked: readers that were about to wait */
 };
 
 void world_begin(struct world *world);
 void world_end(struct world *world);
-bool world_is_own_thread(void *arg);
+bool world_is_ours(void *arg);
 batch_subscription *subscribe(struct world *world, uint32_t queue_max, bool block);
 
 #define WORLD_TEST(name) TEST_OF(name, struct world, world, world_begin, world_end)

@@ -278,9 +278,9 @@ WORLD_TEST(test_waiting_ends_with_its_time)
     batch_metrics_unsubscribe(subscription);
 }
 
-WORLD_TEST(test_waiting_on_an_own_thread_is_refused)
+WORLD_TEST(test_waiting_on_a_thread_of_ours_is_refused)
 {
-    world->is_own_thread = true;
+    world->is_ours = true;
     batch_subscription *subscription = subscribe(world, 2, false);
     batch_metric metric;
     assert_int_equal(batch_metrics_next(subscription, 1, &metric), BATCH_DEADLOCK);
@@ -295,6 +295,20 @@ WORLD_TEST(test_waiting_on_an_own_thread_is_refused)
     assert_int_equal(batch_metrics_next(subscription, BATCH_FOREVER, &metric), BATCH_OK);
     assert_int_equal(batch_metrics_next(subscription, BATCH_FOREVER, &metric), BATCH_ENDED);
     assert_int_equal(world->xasked, asked); /* whoever could tell may be gone */
+    batch_metrics_unsubscribe(subscription);
+}
+
+/* The worker that publishes would be this thread, or wait for it. */
+WORLD_TEST(test_a_blocking_subscription_read_on_a_thread_of_ours_drops)
+{
+    batch_subscription *subscription = subscribe(world, 1, true);
+    world->is_ours = true;
+    batch_metric metric;
+    assert_int_equal(batch_metrics_next(subscription, 0, &metric), BATCH_TIMED_OUT);
+    publish(world, 1);
+    publish(world, 2);
+    assert_int_equal(batch_metrics_dropped(subscription), 1);
+    expect(subscription, 1);
     batch_metrics_unsubscribe(subscription);
 }
 
@@ -364,10 +378,10 @@ TEST(test_no_memory_refuses_cleanly)
     struct world world = {.xasked = 0};
     batch_allocator allocator = allocator_functions(&world.memory);
     allocator_refuse(&world.memory, true);
-    assert_int_equal(batch__hub_init(&world.hub, &allocator, world_is_own_thread, &world),
+    assert_int_equal(batch__hub_init(&world.hub, &allocator, world_is_ours, &world),
                      BATCH_NO_MEMORY);
     allocator_refuse(&world.memory, false);
-    assert_int_equal(batch__hub_init(&world.hub, &allocator, world_is_own_thread, &world),
+    assert_int_equal(batch__hub_init(&world.hub, &allocator, world_is_ours, &world),
                      BATCH_OK);
 
     batch_subscription *subscription = NULL;

@@ -1,7 +1,7 @@
 /* subscription_threads_test.c: readers that wait for records, workers that wait for room, and both
  * at once with everything else that may happen meanwhile.
  *
- * Nothing here sleeps. That a reader waits is known because the hub asks is_own_thread just before,
+ * Nothing here sleeps. That a reader waits is known because the hub asks is_ours just before,
  * with its lock held; that a worker waits for room in a blocking subscription is known once a
  * subscription that does not block has the same record, since the worker keeps the lock from there
  * until it waits.
@@ -110,7 +110,7 @@ WORLD_TEST(test_a_record_wakes_every_waiting_reader)
         readers[i].subscription = subscribe(world, 1, i == 1);
         start(&readers[i].thread, reader_main, &readers[i]);
     }
-    wait_until_asked(world, READERS);
+    wait_until_asked(world, READERS + 1); /* the one that blocks asks twice */
     publish(world, 0, 7);
     for (size_t i = 0; i < READERS; i++) {
         batch__thread_join(&readers[i].thread);
