@@ -5,6 +5,7 @@
 #include "error.h"
 
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 /* ---- Checking ------------------------------------------------------------------------------- */
@@ -27,23 +28,34 @@ static bool is_too_long(const char *text)
 
 int batch__postgres_options_check(const batch_postgres_options *options, batch_result *reterr)
 {
-    if (is_empty(options->schema) || is_empty(options->table) || is_empty(options->key_column) ||
-        is_empty(options->version_column) || is_empty(options->state_column))
-        return invalid(reterr, "the name of the schema, the table or a column is empty");
-    if (is_too_long(options->schema) || is_too_long(options->table) ||
-        is_too_long(options->key_column) || is_too_long(options->version_column) ||
-        is_too_long(options->state_column))
-        return invalid(reterr, "the name of the schema, the table or a column is longer than 63 "
-                               "bytes, to which PostgreSQL would truncate it");
+    const struct {
+        const char *name, *member;
+    } names[] = {{options->schema, "schema"},
+                 {options->table, "table"},
+                 {options->key_column, "key_column"},
+                 {options->version_column, "version_column"},
+                 {options->state_column, "state_column"}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char text[128];
+        if (is_empty(names[i].name))
+            snprintf(text, sizeof text, "options.%s is empty", names[i].member);
+        else if (is_too_long(names[i].name))
+            snprintf(text, sizeof text,
+                     "options.%s is longer than 63 bytes, to which PostgreSQL would truncate it",
+                     names[i].member);
+        else
+            continue;
+        return invalid(reterr, text);
+    }
     if ((int)options->key_type < (int)BATCH_POSTGRES_AUTO ||
         (int)options->key_type > (int)BATCH_POSTGRES_TEXT)
-        return invalid(reterr, "key_type is not BATCH_POSTGRES_AUTO, _BYTEA or _TEXT");
+        return invalid(reterr, "options.key_type is not BATCH_POSTGRES_AUTO, _BYTEA or _TEXT");
     if ((int)options->state_type < (int)BATCH_POSTGRES_AUTO ||
         (int)options->state_type > (int)BATCH_POSTGRES_JSONB)
-        return invalid(reterr, "state_type is not one of batch_postgres_type");
+        return invalid(reterr, "options.state_type is not one of batch_postgres_type");
     if ((int)options->durability < (int)BATCH_POSTGRES_ON ||
         (int)options->durability > (int)BATCH_POSTGRES_MAY_LOSE_LAST_COMMITS)
-        return invalid(reterr, "durability is not one of batch_postgres_durability");
+        return invalid(reterr, "options.durability is not one of batch_postgres_durability");
     return BATCH_OK;
 }
 

@@ -314,3 +314,94 @@ HARNESS_TEST(stored_state_of_another_size_cannot_be_loaded_without_a_codec, HARN
     assert_int_equal(job_call(&job, harness, "k", 1), BATCH_LOAD_FAILED);
     assert_non_null(strstr(job.result.message, "has 3 bytes, but resource_size is 8"));
 }
+
+/* ---- A codec that gets the call -------------------------------------------------------------- */
+
+static int decode_instead(void *resource, const void *bytes, size_t bytes_size, void *arg)
+{
+    (void)resource;
+    (void)bytes;
+    (void)bytes_size;
+    (void)arg;
+    abort();
+}
+
+static int decode_call(batch_call *call, void *resource, const void *bytes, size_t bytes_size,
+                       void *arg)
+{
+    const struct coding *coding = arg;
+    size_t key_size;
+    const char *key = batch_call_key(call, &key_size);
+    MUST(key_size == 1 && key[0] == 'k');
+    if (bytes != NULL)
+        memcpy(resource, bytes, bytes_size);
+    if (coding->decode_status != BATCH_OK)
+        batch_call_set_error(call, 501, "format 7 is from the future");
+    return coding->decode_status;
+}
+
+static int encode_call(batch_call *call, void *resource, const void **ret_bytes,
+                       size_t *ret_bytes_size, void *arg)
+{
+    const struct coding *coding = arg;
+    *ret_bytes = resource;
+    *ret_bytes_size = sizeof(int64_t);
+    if (coding->encode_status == -1)
+        batch_call_set_error(call, 502, NULL); /* a code, and no text */
+    if (coding->encode_status == -2)
+        batch_call_set_error(call, 503, "a name is not UTF-8");
+    return coding->encode_status;
+}
+
+static void check_codec_with_calls(int decode_status, int encode_status, int expected, int code,
+                                   const char *message)
+{
+    struct harness harness;
+    harness_init(&harness, HARNESS_STORE);
+    struct coding coding = {decode_status, encode_status, 0};
+    batch_codec codec = {.size = sizeof codec,
+                         .decode_call = decode_call,
+                         .encode_call = encode_call,
+                         .arg = &coding};
+    harness.options.codec = &codec;
+    harness_start(&harness);
+    struct job job;
+    job_init(&job, &harness, "k", 1);
+    assert_int_equal(job_run(&job), expected);
+    assert_int_equal(job.result.store_code, code);
+    assert_string_equal(job.result.message, message);
+    assert_int_equal(harness_stored(&harness, "k"), expected == BATCH_OK);
+    harness_end(&harness);
+}
+
+TEST(codec_that_gets_the_call_says_why_it_failed)
+{
+    check_codec_with_calls(BATCH_OK, BATCH_OK, BATCH_OK, 0, "done");
+    check_codec_with_calls(-1, BATCH_OK, BATCH_LOAD_FAILED, 501,
+                           "could not load key 'k': format 7 is from the future");
+    check_codec_with_calls(BATCH_OK, -1, BATCH_SAVE_FAILED, 502,
+                           "could not save key 'k': the codec could not encode the resource");
+    check_codec_with_calls(BATCH_OK, -2, BATCH_SAVE_FAILED, 503,
+                           "could not save key 'k': a name is not UTF-8");
+    check_codec_with_calls(BATCH_OK, -3, BATCH_SAVE_FAILED, -3,
+                           "could not save key 'k': the codec could not encode the resource");
+}
+
+/* Functions with the call go before those without; the two ways may be mixed. */
+TEST(codec_may_have_both_kinds_of_functions)
+{
+    struct harness harness;
+    harness_init(&harness, HARNESS_STORE);
+    struct coding coding = {BATCH_OK, BATCH_OK, 0};
+    batch_codec codec = {.size = sizeof codec,
+                         .decode = decode_instead,
+                         .decode_call = decode_call,
+                         .encode = encode,
+                         .arg = &coding};
+    harness.options.codec = &codec;
+    harness_start(&harness);
+    harness_add(&harness, "k", 1);
+    harness_stop(&harness);
+    assert_int_equal(harness_stored(&harness, "k"), 1);
+    harness_end(&harness);
+}

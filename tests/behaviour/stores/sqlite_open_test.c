@@ -101,7 +101,6 @@ static void *open_canceled(void *file)
 
 SQLITE_TEST(test_a_canceled_thread_opens_first)
 {
-    struct sqlite_file *file = *state;
     pthread_t thread;
     void *end = PTHREAD_CANCELED;
     assert_int_equal(pthread_create(&thread, NULL, open_canceled, file), 0);

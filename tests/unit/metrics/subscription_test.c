@@ -381,8 +381,7 @@ TEST(test_no_memory_refuses_cleanly)
     assert_int_equal(batch__hub_init(&world.hub, &allocator, world_is_ours, &world),
                      BATCH_NO_MEMORY);
     allocator_refuse(&world.memory, false);
-    assert_int_equal(batch__hub_init(&world.hub, &allocator, world_is_ours, &world),
-                     BATCH_OK);
+    assert_int_equal(batch__hub_init(&world.hub, &allocator, world_is_ours, &world), BATCH_OK);
 
     batch_subscription *subscription = NULL;
     allocator_refuse(&world.memory, true);
