@@ -2,6 +2,9 @@
 # parts.sh: the parts of the cluster: their names, ports and users, and how each is run; to be sourced by
 # deploy/cluster.
 #
+# A part runs in its own folder, folder/PART, and is given names relative to it where possible: the folder may
+# have a name that a program does not quote when it passes it on.
+#
 # Needs: what is in process.sh; folder, and of the cluster port_base, programs, password, conninfo.
 
 postgres_bin=/usr/lib/postgresql/15/bin
@@ -48,11 +51,7 @@ become_etcd()
 # from etcd first: while it is not there no standby takes over, and Patroni assigns it anew.
 forget_standby()
 {
-    local member endpoints= key=/service/trains/sync value revision
-    for member in "${members[@]}"; do
-        endpoints+=,$(address_of "$member")
-    done
-    export ETCDCTL_API=3 ETCDCTL_ENDPOINTS=${endpoints:1}
+    local key=/service/trains/sync value revision
     value=$(etcdctl get $key --print-value-only) || return 1
     if [[ $value =~ \"leader\":\ *\"$1\" ]]; then
         revision=$(etcdctl get $key --write-out fields | sed -n 's/^"ModRevision" : //p')
@@ -61,15 +60,14 @@ forget_standby()
     fi
 }
 
-become_postgres()
+# set_environment NODE: what patroni, patronictl and etcdctl need to know.
+set_environment()
 {
-    local member
-    if postmaster "$1" >/dev/null; then
-        forget_standby "$1" || exit
-    fi
+    local member endpoints=
     PATRONI_ETCD3_HOSTS=
     for member in "${members[@]}"; do
         PATRONI_ETCD3_HOSTS+=${PATRONI_ETCD3_HOSTS:+,}"'$(address_of "$member")'"
+        endpoints+=,$(address_of "$member")
     done
     PATRONI_NAME=$1
     PATRONI_RESTAPI_LISTEN=$(address_of "$1-patroni")
@@ -78,15 +76,27 @@ become_postgres()
     PATRONI_RESTAPI_PASSWORD=$password
     PATRONI_POSTGRESQL_LISTEN=$(address_of "$1")
     PATRONI_POSTGRESQL_CONNECT_ADDRESS=$PATRONI_POSTGRESQL_LISTEN
-    PATRONI_POSTGRESQL_DATA_DIR=$folder/$1/data
+    PATRONI_POSTGRESQL_DATA_DIR=data # pg_ctl passes it to a shell
     PATRONI_POSTGRESQL_BIN_DIR=$postgres_bin
-    PATRONI_POSTGRESQL_PGPASS=$folder/$1/pgpass
+    PATRONI_POSTGRESQL_PGPASS=$folder/$1/pgpass # absolute: PostgreSQL reads it from elsewhere
     PATRONI_SUPERUSER_USERNAME=postgres
     PATRONI_SUPERUSER_PASSWORD=$password
     PATRONI_REPLICATION_USERNAME=replicator
     PATRONI_REPLICATION_PASSWORD=$password
-    export "${!PATRONI_@}"
-    as postgres patroni "$folder/patroni.yml"
+    PATRONICTL_CONFIG_FILE=$folder/patroni
+    ETCDCTL_API=3 ETCDCTL_ENDPOINTS=${endpoints:1}
+    export "${!PATRONI_@}" PATRONICTL_CONFIG_FILE ETCDCTL_API ETCDCTL_ENDPOINTS
+}
+
+become_postgres()
+{
+    set_environment "$1"
+    if postmaster "$1" >/dev/null; then
+        forget_standby "$1" || exit
+    fi
+    # Its own folder, by a name without blanks: a file of initdb's has a name that goes to a shell.
+    export TMPDIR=/proc/self/cwd
+    as postgres patroni ../patroni
 }
 
 become_server()
@@ -103,7 +113,7 @@ become_haproxy()
     SERVER2=$(address_of server2)
     SERVER3=$(address_of server3)
     export BALANCER_LISTEN BALANCER_STATE SERVER1 SERVER2 SERVER3
-    as nobody haproxy -db -f "$folder/haproxy.cfg"
+    as nobody haproxy -db -f ../haproxy.cfg
 }
 
 # start_part PART: if it does not run.
