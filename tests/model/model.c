@@ -1,41 +1,8 @@
 #include "model.h"
 
-#include "base/check.h"
 #include "transcript.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
-
-static struct model *running; /* for batch__panic, which gets none */
-
-void model_wrong(struct model *model, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(model->wrong, sizeof model->wrong, format, arguments);
-    va_end(arguments);
-    model->format = format;
-    transcribe(model, NULL, "wrong: %s", model->wrong);
-    longjmp(model->on_wrong, 1);
-}
-
-void batch__panic(const char *file, int line, const char *broken)
-{
-    const char *name = strrchr(file, '/');
-    running->format = broken;
-    snprintf(running->wrong, sizeof running->wrong, "the core: %s:%d: %s",
-             name != NULL ? name + 1 : file, line, broken);
-    transcribe(running, NULL, "wrong: %s", running->wrong);
-    longjmp(running->on_wrong, 1);
-}
-
-static const char *const names[MODEL_KEYS] = {"a", "a key that is longer than others", "", "b"};
-
-const char *key_name(uint32_t key)
-{
-    return names[key][0] == '\0' ? "(empty)" : names[key];
-}
 
 /* The node that a client is sent to: the one meant, or the next that is up. */
 static struct model_node *route(struct model *model, uint32_t number)
@@ -63,7 +30,7 @@ static struct model_op *add_op(struct model *model, const struct schedule_item *
     op->submitted_ns = model->now_ns;
     op->floor = model->rows[op->key].acknowledged;
     op->status = 1;
-    op->op.key = names[op->key];
+    op->op.key = key_text(op->key);
     op->op.key_size = strlen(op->op.key);
     op->op.private_hash = model->config->hash[op->key];
     op->op.private_canceled = item->is_canceled && !BUG(cancel_flag_late);
@@ -95,7 +62,7 @@ void model_submit(struct model *model, const struct schedule_item *item)
 /* As it is at the beginning. */
 static void init(struct model *model, const struct schedule *schedule, struct tally *tally)
 {
-    running = model;
+    wrong_begin(model);
     model->schedule = schedule;
     model->config = &schedule->config;
     model->tally = tally;
@@ -106,7 +73,6 @@ static void init(struct model *model, const struct schedule *schedule, struct ta
     model->ops_size = 0;
     model->others_size = 0;
     model->oracle = (struct oracle){0};
-    model->format = NULL;
     model_store_init(model);
     for (uint32_t i = 0; i < model->config->nodes_size; i++) {
         struct model_node *node = &model->nodes[i];

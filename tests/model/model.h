@@ -9,6 +9,7 @@
  *   model_node.c  what surrounds a core: memory, clock, actions, events
  *   model_store.c calls in flight, and the rows: a save is a list with its operations appended
  *   oracle.c, oracle_outcome.c  what is wrong
+ *   wrong.c       how a run ends
  *   transcript.c  what happens as text
  *   shrink.c      a failing schedule made short
  *   bugs.h        injected bugs, in another build of the same program
@@ -25,6 +26,7 @@
 #include "oracle.h"
 #include "schedule.h"
 #include "tally.h"
+#include "wrong.h"
 
 #include <setjmp.h>
 
@@ -83,17 +85,6 @@ struct model {
 bool model_run(struct model *model, const struct schedule *schedule, struct tally *tally,
                void (*drive)(struct model *model, void *arg), void *arg);
 
-__attribute__((noreturn, format(printf, 2, 3))) void model_wrong(struct model *model,
-                                                                 const char *format, ...);
-
-#define must(model, condition, ...)                                                                \
-    do {                                                                                           \
-        if (__builtin_expect(!(condition), 0))                                                     \
-            model_wrong(model, __VA_ARGS__);                                                       \
-    } while (0)
-
-const char *key_name(uint32_t key);
-
 /* A client submits an operation; it goes to the inbox of a node, if any is up. */
 void model_submit(struct model *model, const struct schedule_item *item);
 
@@ -132,6 +123,12 @@ static inline struct oracle_key *oracle_key_of(struct model_node *node,
                                                const struct batch__batch *batch)
 {
     return &node->oracle.keys[key_number(batch)];
+}
+
+/* What its clock shows. */
+static inline uint64_t model_node_now(const struct model *model, const struct model_node *node)
+{
+    return model->now_ns + node->elapsed_ns + node->offset_ns;
 }
 
 static inline uint32_t node_number(const struct model *model, const struct model_node *node)

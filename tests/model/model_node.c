@@ -79,11 +79,6 @@ void model_node_end(struct model *model, struct model_node *node)
     go_down(model, node, is_for_good ? MODEL_NEVER : (node->draw >> 8 & 0xFF) * MODEL_US);
 }
 
-uint64_t model_node_now(const struct model *model, const struct model_node *node)
-{
-    return model->now_ns + node->elapsed_ns + node->offset_ns;
-}
-
 /* ---- Actions -------------------------------------------------------------------------------- */
 
 static void run(struct model *model, struct model_node *node, const struct batch__action *action)
@@ -123,6 +118,13 @@ static void done(struct model *model, struct model_node *node, const struct batc
     }
 }
 
+static void call_store(struct model *model, struct model_node *node, struct batch__batch *batch,
+                       bool is_save)
+{
+    if (model_store_call(model, node, batch, is_save))
+        model_node_finish_call(model, model->calls_size - 1);
+}
+
 static void perform(struct model *model, struct model_node *node,
                     const struct batch__action *action)
 {
@@ -135,7 +137,7 @@ static void perform(struct model *model, struct model_node *node,
     case BATCH__LOAD:
         oracle_load(model, node, batch);
         transcribe(model, node, "%s: load", key_name(key));
-        model_store_call(model, node, batch, false);
+        call_store(model, node, batch, false);
         break;
     case BATCH__RUN:
         run(model, node, action);
@@ -144,7 +146,7 @@ static void perform(struct model *model, struct model_node *node,
         oracle_save(model, node, batch);
         transcribe(model, node, "%s: save of version %u: %s", key_name(key),
                    resource_of(batch)->version, log_text(resource_of(batch)));
-        model_store_call(model, node, batch, true);
+        call_store(model, node, batch, true);
         break;
     case BATCH__DONE:
         done(model, node, action);
@@ -235,8 +237,7 @@ static void finish_save(struct model *model, struct model_node *node, const stru
         batch__core_saved(&node->core, call->batch, status, now_ns);
 }
 
-void model_node_finish_call(struct model *model, struct model_node *node,
-                            const struct model_call *call)
+static void learn(struct model *model, struct model_node *node, const struct model_call *call)
 {
     struct model_log *resource = resource_of(call->batch);
     transcribe(model, node, "%s: %s %s", key_name(call->key),
@@ -255,6 +256,14 @@ void model_node_finish_call(struct model *model, struct model_node *node,
         batch__core_loaded(&node->core, call->batch, call->status, finished_ns, now_ns);
     }
     node->oracle.is_clean = false;
+}
+
+bool model_node_finish_call(struct model *model, uint32_t at)
+{
+    struct model_call finished;
+    bool is_over = model_store_finish(model, at, &finished);
+    learn(model, &model->nodes[finished.node], &finished);
+    return is_over;
 }
 
 void model_node_expire(struct model *model, struct model_node *node)

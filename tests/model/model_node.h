@@ -39,14 +39,11 @@ void model_node_crash(struct model *model, struct model_node *node, uint64_t dow
 /* It has stopped, and everything is completed. */
 void model_node_end(struct model *model, struct model_node *node);
 
-/* What its clock shows. */
-uint64_t model_node_now(const struct model *model, const struct model_node *node);
-
 /* Events. From any thread, at any time: the flag of an operation, then the signal. */
 void model_node_flag_canceled(struct model *model, struct model_node *node, uint32_t number);
 void model_node_accept(struct model *model, struct model_node *node, uint32_t number);
-void model_node_finish_call(struct model *model, struct model_node *node,
-                            const struct model_call *call);
+/* A call ends. True if nothing is left of it, and another has taken its place. */
+bool model_node_finish_call(struct model *model, uint32_t at);
 void model_node_cancel(struct model *model, struct model_node *node);
 void model_node_expire(struct model *model, struct model_node *node);
 void model_node_flush(struct model *model, struct model_node *node, uint64_t calls_max);

@@ -105,17 +105,16 @@ void model_store_end(struct model *model, uint32_t call)
         model->calls[call] = *last;
 }
 
-bool model_store_finish(struct model *model, uint32_t at)
+bool model_store_finish(struct model *model, uint32_t at, struct model_call *ret_finished)
 {
     struct model_call *call = &model->calls[at];
     if (call->apply_ns <= call->finish_ns)
         model_store_apply(model, call);
-    struct model_call finished = *call;
+    *ret_finished = *call;
     call->finish_ns = MODEL_NEVER;
     bool is_over = call->apply_ns == MODEL_NEVER;
     if (is_over)
         model_store_end(model, at);
-    model_node_finish_call(model, &model->nodes[finished.node], &finished);
     return is_over;
 }
 
@@ -151,8 +150,9 @@ static const batch_op *first_of(const struct batch__batch *batch, bool is_save)
     return batch->to_replay.head != NULL ? batch->to_replay.head : batch->waiting.head;
 }
 
-/* How long it takes, and what goes wrong with it, by the draw of its first operation. */
-static void draw_call(struct model *model, struct model_call *call, struct model_op *op)
+/* How long it takes, and what goes wrong with it, by the draw of its first operation. True if it
+ * ends at once. */
+static bool draw_call(struct model *model, struct model_call *call, struct model_op *op)
 {
     const struct model_config *config = model->config;
     uint64_t drawn = op == NULL || op->draw == 0 ? 0 : random_mix(op->draw + ++op->calls);
@@ -163,7 +163,7 @@ static void draw_call(struct model *model, struct model_call *call, struct model
     if (BUG(store_slow))
         call->finish_ns += 3 * (config->load_max_ns + config->save_max_ns);
     if (config->is_calm || drawn == 0)
-        return;
+        return false;
 
     drawn = random_mix(drawn);
     if (draw_scale(drawn, 100) < config->fault_percent)
@@ -174,11 +174,12 @@ static void draw_call(struct model *model, struct model_call *call, struct model
         saw(model, EVENT_slow_call);
     } else if (draw_scale(drawn >> 16, 100) < config->at_once_percent) {
         saw(model, EVENT_call_at_once);
-        model_store_finish(model, model->calls_size - 1);
+        return true;
     }
+    return false;
 }
 
-void model_store_call(struct model *model, struct model_node *node, struct batch__batch *batch,
+bool model_store_call(struct model *model, struct model_node *node, struct batch__batch *batch,
                       bool is_save)
 {
     must(model, model->calls_size < MODEL_CALLS, "too many calls");
@@ -196,7 +197,8 @@ void model_store_call(struct model *model, struct model_node *node, struct batch
     if (BUG(call_forgotten) && model->steps % 8 == 1)
         model->calls_size--;
     else if (!model->config->is_untimed)
-        draw_call(model, call, op_of((batch_op *)(uintptr_t)first_of(batch, is_save)));
+        return draw_call(model, call, op_of((batch_op *)(uintptr_t)first_of(batch, is_save)));
+    return false;
 }
 
 void model_store_crashed(struct model *model, const struct model_node *node)

@@ -67,13 +67,15 @@ static inline struct model_log *resource_of(struct batch__batch *batch)
 void log_append(struct model_log *log, uint8_t what);
 
 void model_store_init(struct model *model);
-void model_store_call(struct model *model, struct model_node *node, struct batch__batch *batch,
+/* True if it ends at once: the last of model->calls. */
+bool model_store_call(struct model *model, struct model_node *node, struct batch__batch *batch,
                       bool is_save);
 /* Something goes wrong with it, as `drawn` has it. */
 void model_store_fault(struct model *model, struct model_call *call, uint64_t drawn);
 void model_store_apply(struct model *model, struct model_call *call);
-/* Its node learns of it. True if nothing is left of it, and another has taken its place. */
-bool model_store_finish(struct model *model, uint32_t call);
+/* Its node is about to learn of it, as it is then. True if nothing is left of it, and another has
+ * taken its place. */
+bool model_store_finish(struct model *model, uint32_t call, struct model_call *ret_finished);
 void model_store_end(struct model *model, uint32_t call); /* nothing is left of it */
 void model_store_crashed(struct model *model, const struct model_node *node); /* its calls go on */
 void model_store_write(struct model *model, uint32_t key);

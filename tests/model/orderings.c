@@ -31,7 +31,7 @@ static void finish(struct ordering *o, uint32_t at)
     }
     if (draw_percent(o->draw, model->config->fault_percent))
         model_store_fault(model, call, draw_next(o->draw));
-    model_store_finish(model, at);
+    model_node_finish_call(model, at);
 }
 
 static void take_actions(struct ordering *o, uint32_t max)

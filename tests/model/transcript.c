@@ -5,15 +5,24 @@
 
 const char *status_name(int status)
 {
-    switch (status) {
-#define NAME_CASE(name, number, text)                                                              \
-    case number:                                                                                   \
-        return #name;
-        BATCH_STATUS_MAP(NAME_CASE)
-#undef NAME_CASE
-    default:
-        return "nothing";
-    }
+    static const char *const names[BATCH_STATUS_COUNT] = {
+#define NAME(name, number, text) [-(number)] = #name,
+        BATCH_STATUS_MAP(NAME)
+#undef NAME
+    };
+    return status <= 0 && status > -BATCH_STATUS_COUNT ? names[-status] : "nothing";
+}
+
+static const char *const keys[MODEL_KEYS] = {"a", "a key that is longer than others", "", "b"};
+
+const char *key_text(uint32_t key)
+{
+    return keys[key];
+}
+
+const char *key_name(uint32_t key)
+{
+    return keys[key][0] == '\0' ? "(empty)" : keys[key];
 }
 
 const char *stage_name(const struct oracle_key *key)

@@ -17,6 +17,8 @@ __attribute__((format(printf, 3, 4))) void transcribe_line(const struct model *m
 void transcribe_item(const struct model *model, const struct schedule_item *item);
 void transcribe_config(const struct model_config *config);
 
+const char *key_text(uint32_t key); /* the key itself */
+const char *key_name(uint32_t key); /* as it is shown */
 const char *status_name(int status);
 const char *stage_name(const struct oracle_key *key);
 const char *log_text(const struct model_log *log);

@@ -74,7 +74,7 @@ static void take_finished(struct model *model, struct model_node *node)
         struct model_call *call = &model->calls[i];
         if (call->node != number || call->finish_ns > model->now_ns)
             continue;
-        if (model_store_finish(model, i))
+        if (model_node_finish_call(model, i))
             i--;
         after_event(model, node);
     }

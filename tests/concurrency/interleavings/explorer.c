@@ -13,6 +13,12 @@ static double seconds(void)
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
+static void begin_execution(void)
+{
+    memory_reset();
+    platform_reset();
+}
+
 static void explore(uint64_t seed, uint64_t runs)
 {
     double start = seconds();
@@ -67,6 +73,8 @@ int explorer_main(int argc, char **argv, const struct explorer_scenario *scenari
             is_one = true;
         }
     }
+    engine.watchers =
+        (struct engine_watchers){begin_execution, memory_tick, memory_fork, memory_join};
     engine_init();
     bool is_found = false;
     for (size_t i = 0; i < count; i++) {

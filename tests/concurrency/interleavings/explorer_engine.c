@@ -360,7 +360,7 @@ static void note_step(const struct step *step)
     trace[steps % TRACE_MAX] =
         (struct trace_line){(uint8_t)current, (uint8_t)step->kind, step->place, 0};
     steps++;
-    memory_tick(current);
+    engine.watchers.step(current);
 }
 
 void engine_note(uint64_t value)
@@ -413,7 +413,7 @@ static uint32_t add_thread(void (*body)(void *arg), void *arg)
 uint32_t engine_spawn(void (*body)(void *arg), void *arg)
 {
     uint32_t child = add_thread(body, arg);
-    memory_fork(child);
+    engine.watchers.spawn(child);
     return child;
 }
 
@@ -429,7 +429,7 @@ void engine_join(uint32_t thread)
 {
     engine_pause((struct step){
         .kind = STEP_JOIN, .place = &threads[thread].has_ended, .readiness = ready_to_join});
-    memory_join(thread);
+    engine.watchers.join(thread);
 }
 
 static void run_body(void *arg)
@@ -471,8 +471,7 @@ void engine_execute(void)
     drawn.state = engine.seed;
     stay_percent = stays[draw(sizeof stays / sizeof *stays)];
     late_percent = lates[draw(sizeof lates / sizeof *lates)];
-    memory_reset();
-    platform_reset();
+    engine.watchers.begin();
     add_thread(run_scenario, NULL);
     int how = _setjmp(execution_over);
     if (how == 0)

@@ -8,8 +8,17 @@
 
 /* ---- explorer_engine.c: one execution after the other --------------------------------------- */
 
+/* What else keeps count of executions and threads is called as they go on. */
+struct engine_watchers {
+    void (*begin)(void);            /* an execution */
+    void (*step)(uint32_t thread);  /* a thread begins one */
+    void (*spawn)(uint32_t thread); /* it starts this one */
+    void (*join)(uint32_t thread);  /* this one has ended */
+};
+
 /* What explorer.c sets and reads. */
 struct engine_state {
+    struct engine_watchers watchers;
     const struct explorer_scenario *scenario;
     const char *must_find; /* a failure that begins so is what we want; NULL: none */
     uint64_t seed;

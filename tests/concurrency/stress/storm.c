@@ -10,16 +10,6 @@
 
 enum { HANG_SECONDS = 60 };
 
-uint64_t storm_seed;
-
-void storm_fail(const struct storm *storm, const char *what)
-{
-    fprintf(stderr, "storm: seed %llu, cycle %llu: not so: %s\n", (unsigned long long)storm_seed,
-            (unsigned long long)storm->cycles, what);
-    fflush(NULL);
-    _exit(1);
-}
-
 static void on_alarm(int signal_number)
 {
     static const char text[] = "storm: a cycle hangs\n";

@@ -1,7 +1,20 @@
 /* storm_load.c: see storm.h. */
 #include "storm.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+uint64_t storm_seed;
+
+void storm_fail(const struct storm *storm, const char *what)
+{
+    fprintf(stderr, "storm: seed %llu, cycle %llu: not so: %s\n", (unsigned long long)storm_seed,
+            (unsigned long long)storm->cycles, what);
+    fflush(NULL);
+    _exit(1);
+}
 
 /* ---- What the library calls ----------------------------------------------------------------- */
 
