@@ -1,4 +1,4 @@
-/* The rig itself: a server that is not there, or not the test's own, would prove nothing. */
+/* The server of the tests: one that is not there, or not their own, would prove nothing. */
 #include "postgres_server.h"
 #include "test.h"
 
@@ -68,7 +68,7 @@ TEST(test_it_asks_for_its_password)
     postgres_server_destroy(&server);
 }
 
-/* A program that starts a server, tells where, and is killed while that works, or is paused. */
+/* A program that starts a server, prints where, and is killed while that works, or is paused. */
 static void check_killed(bool is_paused)
 {
     int ends[2];

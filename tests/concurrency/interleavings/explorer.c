@@ -88,7 +88,8 @@ int explorer_main(int argc, char **argv, const struct explorer_scenario *scenari
         explore(seed, is_one && runs > 0 ? 1 : runs);
     }
     if (!is_found || engine.must_find != NULL) {
-        fprintf(stderr, is_found ? "the mistake was not found\n" : "there is no such scenario\n");
+        fprintf(stderr,
+                is_found ? "the injected bug was not found\n" : "there is no such scenario\n");
         return 1;
     }
     return 0;

@@ -42,7 +42,7 @@
  *   same bytes, fences and signals are not modeled: the library has none.
  * - What is called and was not compiled so (libsodium, libc but for mem*) is not looked at.
  * - It is as good as its scenarios. Each kind of bug is injected once: the real source with one
- *   change, in which the mistake must be found.
+ *   change, in which it must be found.
  */
 #ifndef EXPLORER_H
 #define EXPLORER_H

@@ -9,7 +9,7 @@
  * Names on the right and in comments are those of inbox.c; what is one atomic operation or one
  * critical section there is one step here, everything else interleaves.
  *
- * -DFLAG_CLEARED_LATE and -DNAP_TAKEN_FOR_SLEEP are mistakes that Spin must find.
+ * -DFLAG_CLEARED_LATE and -DNAP_TAKEN_FOR_SLEEP are injected bugs that Spin must find.
  */
 mtype = { AWAKE, NAPPING, ASLEEP } /* enum batch__rest */
 

@@ -20,7 +20,7 @@ static struct batch__shared *shared; /* its */
 static struct batch__shard *shards[SHARDS];
 static batch_op ops[OPS];
 static bool is_accepted[OPS]; /* each written by its submitter */
-static uint32_t answers[OPS];
+static uint32_t completions[OPS];
 static batch_call *call;
 static bool is_call_taken;
 
@@ -76,7 +76,7 @@ static void make(uint32_t count)
         ops[i].run = run;
         ops[i].done = done;
         is_accepted[i] = false;
-        answers[i] = 0;
+        completions[i] = 0;
     }
     is_call_taken = false;
 }
@@ -102,19 +102,19 @@ static void answer_all(batch_op *first)
     for (batch_op *op = first; op != NULL; op = next) {
         next = op->private_next;
         explorer_check(op->private_state == BATCH__OP_ACCEPTED);
-        answers[op - ops]++;
+        completions[op - ops]++;
     }
 }
 
-static void end_answered(void)
+static void end_completed(void)
 {
     for (int i = 0; i < OPS; i++)
-        explorer_check(answers[i] == (is_accepted[i] ? 1 : 0));
+        explorer_check(completions[i] == (is_accepted[i] ? 1 : 0));
 }
 
 /* ---- Submit against stop -------------------------------------------------------------------- */
 
-/* A worker that answers what it is given, until it is told to stop. */
+/* A worker that completes what it is given, until it is to stop. */
 static void worker(void *arg)
 {
     struct batch__shard *shard = arg;
@@ -131,7 +131,7 @@ static void worker(void *arg)
     batch__lifecycle_worker_ended(&shared->lifecycle, &shared->io_queue);
 }
 
-/* As it is, but looks only when it is told to stop: fewer steps. */
+/* As it is, but looks only when it is to stop: fewer steps. */
 static void lazy_worker(void *arg)
 {
     struct batch__shard *shard = arg;
@@ -189,31 +189,31 @@ static void submit_many(void)
 static void end_two_shards(void)
 {
     explorer_check(ops[0].private_hash >> 31 != ops[2].private_hash >> 31 || !is_accepted[0]);
-    end_answered();
+    end_completed();
 }
 
 /* ---- Cancel --------------------------------------------------------------------------------- */
 
 static uint32_t cancels; /* that the worker waits for */
 
-/* Whoever is canceled while it waits is answered, and here nobody is answered otherwise. */
+/* Whoever is canceled while it waits is completed, and here nobody is completed otherwise. */
 static void canceling_worker(void *arg)
 {
     struct batch__shard *shard = arg;
     batch_op *waiting[OPS];
     uint32_t waiting_size = 0;
-    uint32_t answered = 0;
-    while (answered < cancels) {
+    uint32_t completed = 0;
+    while (completed < cancels) {
         uint32_t signals = batch__inbox_take_signals_sc(&shard->inbox);
         batch_op *first = batch__inbox_take_ops_sc(&shard->inbox, false);
         for (batch_op *op = first; op != NULL; op = op->private_next)
             waiting[waiting_size++] = op;
         if ((signals & BATCH__SIGNAL_CANCEL) != 0) {
             for (uint32_t i = 0; i < waiting_size; i++) {
-                uint32_t *its_answers = &answers[waiting[i] - ops];
-                if (*its_answers == 0 && batch__op_is_canceled(waiting[i])) {
-                    ++*its_answers;
-                    answered++;
+                uint32_t *its_completions = &completions[waiting[i] - ops];
+                if (*its_completions == 0 && batch__op_is_canceled(waiting[i])) {
+                    ++*its_completions;
+                    completed++;
                 }
             }
         }
@@ -257,7 +257,7 @@ static void submit_and_cancel(void)
 static void end_canceled(void)
 {
     stop_it();
-    explorer_check(answers[0] + answers[1] == cancels);
+    explorer_check(completions[0] + completions[1] == cancels);
 }
 
 /* ---- Finish against stop -------------------------------------------------------------------- */
@@ -384,7 +384,7 @@ static void count_ops(void)
     }
 }
 
-/* Never more answers than operations. */
+/* Never more completed than accepted. */
 static void read_counters(void)
 {
     batch_stats stats = BATCH_STATS_INIT;
@@ -403,11 +403,11 @@ const struct explorer_scenario stop_scenarios[] = {
     {.name = "stop-submit",
      .begin = begin_submit,
      .threads = {submit_one, stop_it},
-     .end = end_answered},
+     .end = end_completed},
     {.name = "stop-submit-two",
      .begin = begin_submit,
      .threads = {submit_two, stop_it},
-     .end = end_answered,
+     .end = end_completed,
      .runs = 100000,
      .whims = 1},
     {.name = "stop-submit-many",

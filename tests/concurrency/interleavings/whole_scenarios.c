@@ -12,7 +12,7 @@ static batch_processor *processor;
 static batch_op ops[OPS];
 static bool is_accepted[OPS]; /* each written by its submitter */
 static uint32_t runs[OPS];    /* by the worker */
-static uint32_t answers[OPS];
+static uint32_t completions[OPS];
 static int statuses[OPS];
 static uint64_t stored[KEYS]; /* by the store */
 static const char keys[KEYS] = {'a', 'b'};
@@ -27,7 +27,7 @@ static batch_verdict run(void *resource, void *arg)
 
 static void done(batch_op *op, const batch_result *result)
 {
-    answers[op - ops]++;
+    completions[op - ops]++;
     statuses[op - ops] = result->status;
 }
 
@@ -74,20 +74,20 @@ static void begin(void)
         ops[i].done = done;
         ops[i].arg = &runs[i];
         is_accepted[i] = false;
-        runs[i] = answers[i] = 0;
+        runs[i] = completions[i] = 0;
         statuses[i] = 1;
     }
     stored[0] = stored[1] = 0;
     explorer_check(batch_processor_start(&processor, &options, NULL) == BATCH_OK);
 }
 
-/* What everybody was told is what is stored. */
+/* What was reported is what is stored. */
 static void check_answers(void)
 {
     uint64_t certain[KEYS] = {0, 0};
     for (int i = 0; i < OPS; i++) {
-        if (answers[i] != (is_accepted[i] ? 1 : 0))
-            explorer_fail("wrong: operation %d has %u answers, the last %d", i, answers[i],
+        if (completions[i] != (is_accepted[i] ? 1 : 0))
+            explorer_fail("wrong: operation %d has %u completions, the last %d", i, completions[i],
                           statuses[i]);
         explorer_check(runs[i] <= 1);
         if (!is_accepted[i])
@@ -121,7 +121,7 @@ static void submit(int number)
         explorer_saw(RESULT_BITS);
 }
 
-/* The caller is told, so the answer is counted here. */
+/* The result is the caller's, so the completion is counted here. */
 static void run_and_wait(int number)
 {
     batch_result result;
@@ -129,7 +129,7 @@ static void run_and_wait(int number)
     explorer_check(status == result.status);
     is_accepted[number] = status != BATCH_STOPPED;
     if (is_accepted[number])
-        answers[number]++;
+        completions[number]++;
     statuses[number] = status;
     explorer_check(runs[number] == 1 || !is_accepted[number]);
 }
@@ -158,15 +158,15 @@ static void begin_stopped(void)
     explorer_want(1u << RESULT_BITS | 1u << -BATCH_OK | 1u << -BATCH_SAVE_FAILED);
 }
 
-static void begin_answered(void)
+static void begin_completed(void)
 {
     begin();
     explorer_want(1u << -BATCH_OK | 1u << -BATCH_SAVE_FAILED | 1u << -BATCH_CANCELED);
 }
 
 const struct explorer_scenario whole_scenarios[] = {
-    {.name = "whole-answers",
-     .begin = begin_answered,
+    {.name = "whole-completions",
+     .begin = begin_completed,
      .threads = {submit_and_run, submit_many_and_cancel},
      .end = end,
      .runs = 2000,

@@ -1,8 +1,8 @@
 /* cycles.c SECONDS CYCLES [SEED]: processors that hardly live: started, given a few operations by
  * two threads, stopped at once, freed; as many of them as fit into the time.
  *
- * What was accepted must be answered when stop returns, what comes later refused, and no memory be
- * left. Seeded bug: CYCLES_BUG forgets to count an answer now and then.
+ * What was accepted must be completed when stop returns, what comes later refused, and no memory be
+ * left. Seeded bug: CYCLES_BUG forgets to count a completion now and then.
  */
 #include <batch/metrics.h>
 #include <batch/store.h>
@@ -23,7 +23,7 @@ struct request {
     batch_op op; /* first */
     struct cycles *cycles;
     bool is_accepted; /* by the thread that submits it */
-    atomic_uint answers;
+    atomic_uint completions;
 };
 
 /* One processor, and a partner thread that submits to it while it is stopped. */
@@ -79,7 +79,7 @@ static void done(batch_op *op, const batch_result *result)
     if (request->cycles->cycle % 100 == 99)
         return;
 #endif
-    atomic_fetch_add(&request->answers, 1);
+    atomic_fetch_add(&request->completions, 1);
 }
 
 static void request_init(struct cycles *cycles, struct request *request, const char *key)
@@ -91,7 +91,7 @@ static void request_init(struct cycles *cycles, struct request *request, const c
     request->op.done = done;
     request->cycles = cycles;
     request->is_accepted = false;
-    atomic_store(&request->answers, 0);
+    atomic_store(&request->completions, 0);
 }
 
 static bool submit(struct cycles *cycles, struct request *request)
@@ -105,7 +105,7 @@ static bool submit(struct cycles *cycles, struct request *request)
 static void check(struct cycles *cycles, struct request *requests, int count)
 {
     for (int i = 0; i < count; i++) {
-        MUST(cycles, atomic_load(&requests[i].answers) == requests[i].is_accepted);
+        MUST(cycles, atomic_load(&requests[i].completions) == requests[i].is_accepted);
         cycles->accepted += requests[i].is_accepted;
         cycles->refused += !requests[i].is_accepted;
     }
@@ -217,7 +217,7 @@ int main(int argc, char **argv)
     }
     set_partner(cycles, false, true);
     pthread_join(partner, NULL);
-    printf("%llu cycles, %llu operations accepted and answered, %llu refused or not submitted\n",
+    printf("%llu cycles, %llu operations accepted and completed, %llu refused or not submitted\n",
            (unsigned long long)cycles->cycle, (unsigned long long)cycles->accepted,
            (unsigned long long)cycles->refused);
     MUST(cycles, batch_store_close(cycles->store) == BATCH_OK);

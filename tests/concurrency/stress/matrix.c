@@ -3,8 +3,8 @@
  *
  * Each cell of the table is a processor of its own. One operation goes through it; when it comes to
  * the callback in question, that calls the function in question, once, and notes what came back.
- * Then everything must still be answered, exactly once, and all memory come back. A cell that hangs
- * is named by an alarm.
+ * Then everything must still be completed, exactly once, and all memory come back. A cell that
+ * hangs is named by an alarm.
  *
  * Sessions are opened and closed by the threads that start and free a processor, when it is not
  * there yet, or no longer: from these callbacks only another processor can be called.
@@ -86,11 +86,11 @@ struct cell {
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool is_armed;               /* under lock: the callback has not called yet */
-    int64_t seen;                /* under lock: what the function said */
-    batch_op op;                 /* the one that goes through the callbacks */
-    batch_op ops[OPS];           /* submitted from there */
-    unsigned accepted, answered; /* under lock; of all */
+    bool is_armed;                /* under lock: the callback has not called yet */
+    int64_t seen;                 /* under lock: what the function said */
+    batch_op op;                  /* the one that goes through the callbacks */
+    batch_op ops[OPS];            /* submitted from there */
+    unsigned accepted, completed; /* under lock; of all */
 };
 
 static struct cell *current; /* for the alarm */
@@ -259,7 +259,7 @@ static void count_answer(batch_op *op, const batch_result *result)
     (void)result;
     pass(cell, DONE);
     pthread_mutex_lock(&cell->lock);
-    cell->answered++;
+    cell->completed++;
     pthread_cond_broadcast(&cell->changed);
     pthread_mutex_unlock(&cell->lock);
 }
@@ -383,7 +383,7 @@ static void cell_make(struct cell *cell)
 static void await_answers(struct cell *cell)
 {
     pthread_mutex_lock(&cell->lock);
-    while (cell->answered < cell->accepted)
+    while (cell->completed < cell->accepted)
         pthread_cond_wait(&cell->changed, &cell->lock);
     pthread_mutex_unlock(&cell->lock);
 }
@@ -410,7 +410,7 @@ static int64_t cell_fill(struct cell *cell)
     must(batch_processor_free(cell->other) == BATCH_OK, "free the other");
     must(batch_store_close(cell->inner) == BATCH_OK, "close");
     must(batch_store_close(cell->other_store) == BATCH_OK, "close the other");
-    must(cell->answered == cell->accepted, "answered more than once");
+    must(cell->completed == cell->accepted, "completed more than once");
     must(!cell->is_armed, "the callback has not come");
     pthread_cond_destroy(&cell->changed);
     pthread_mutex_destroy(&cell->lock);

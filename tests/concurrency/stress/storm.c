@@ -92,16 +92,16 @@ static void stop(struct storm *storm)
 
 /* ---- The totals ------------------------------------------------------------------------------ */
 
-/* Just after stop: the answers of what was accepted must all be there already. The threads may
+/* Just after stop: the completions of what was accepted must all be there already. The threads may
  * still be finding out, so only what `done` wrote is looked at. */
-static uint64_t count_answers(struct storm *storm)
+static uint64_t count_completions(struct storm *storm)
 {
-    uint64_t answers = 0;
+    uint64_t completions = 0;
     for (int thread = 0; thread < THREADS; thread++) {
         for (int i = 0; i < OPS_EACH; i++)
-            answers += atomic_load(&storm->workers[thread].requests[i].answers);
+            completions += atomic_load(&storm->workers[thread].requests[i].completions);
     }
-    return answers;
+    return completions;
 }
 
 static uint64_t count_accepted(struct storm *storm)
@@ -111,36 +111,36 @@ static uint64_t count_accepted(struct storm *storm)
         for (int i = 0; i < OPS_EACH; i++) {
             struct request *request = &storm->workers[thread].requests[i];
             unsigned here = request->accepted + atomic_load(&request->accepted_again);
-            STORM_MUST(storm, here == atomic_load(&request->answers));
+            STORM_MUST(storm, here == atomic_load(&request->completions));
             STORM_MUST(storm, atomic_load(&request->is_free));
             accepted += here;
             request->accepted = 0;
             atomic_store(&request->accepted_again, 0);
-            atomic_store(&request->answers, 0);
+            atomic_store(&request->completions, 0);
         }
     }
     return accepted;
 }
 
-static void check_totals(struct storm *storm, uint64_t answers)
+static void check_totals(struct storm *storm, uint64_t completions)
 {
-    uint64_t runs = 0, runs_uncertain = 0, answered = 0;
+    uint64_t runs = 0, runs_uncertain = 0, completed = 0;
     for (int i = 0; i < THREADS; i++) {
-        runs += storm->workers[i].runs_answered;
+        runs += storm->workers[i].runs_completed;
         runs_uncertain += storm->workers[i].runs_uncertain;
-        storm->workers[i].runs_answered = storm->workers[i].runs_uncertain = 0;
+        storm->workers[i].runs_completed = storm->workers[i].runs_uncertain = 0;
     }
     batch_stats stats = BATCH_STATS_INIT;
     STORM_MUST(storm, batch_processor_stats(storm->processor, &stats) == BATCH_OK);
     for (int i = 0; i < BATCH_STATUS_COUNT; i++) {
-        answered += stats.operations_completed[i];
-        storm->answered[i] += stats.operations_completed[i];
+        completed += stats.operations_completed[i];
+        storm->completed[i] += stats.operations_completed[i];
     }
     storm->batches += stats.batches;
     uint64_t accepted = count_accepted(storm);
-    STORM_MUST(storm, answers == accepted); /* none came after stop */
+    STORM_MUST(storm, completions == accepted); /* none came after stop */
     STORM_MUST(storm, stats.operations_waiting == 0);
-    STORM_MUST(storm, stats.operations_accepted == answered);
+    STORM_MUST(storm, stats.operations_accepted == completed);
     STORM_MUST(storm, stats.operations_accepted >= accepted + runs);
     STORM_MUST(storm, stats.operations_accepted <= accepted + runs + runs_uncertain);
     for (int i = 0; i < KEYS; i++)
@@ -159,9 +159,9 @@ static void run_cycle(struct storm *storm)
     struct timespec pause = {0, (long)random_below(&storm->random, 30000000)};
     nanosleep(&pause, NULL);
     stop(storm);
-    uint64_t answers = count_answers(storm);
+    uint64_t completions = count_completions(storm);
     pthread_barrier_wait(&storm->barrier);
-    check_totals(storm, answers);
+    check_totals(storm, completions);
     STORM_MUST(storm, batch_processor_free(storm->processor) == BATCH_OK);
     STORM_MUST(storm, storm->memory.live == 0);
     storm->cycles++;
@@ -169,17 +169,18 @@ static void run_cycle(struct storm *storm)
 
 static void report(const struct storm *storm)
 {
-    uint64_t answered = 0, records = 0;
+    uint64_t completed = 0, records = 0;
     for (int i = 0; i < BATCH_STATUS_COUNT; i++)
-        answered += storm->answered[i];
+        completed += storm->completed[i];
     for (int i = 0; i < THREADS; i++)
         records += storm->workers[i].records;
     printf("%llu cycles, %llu operations, %llu batches, %llu records read\n",
-           (unsigned long long)storm->cycles, (unsigned long long)answered,
+           (unsigned long long)storm->cycles, (unsigned long long)completed,
            (unsigned long long)storm->batches, (unsigned long long)records);
     for (int i = 0; i < BATCH_STATUS_COUNT; i++) {
-        if (storm->answered[i] > 0)
-            printf("  %-18s %llu\n", batch_status_name(-i), (unsigned long long)storm->answered[i]);
+        if (storm->completed[i] > 0)
+            printf("  %-18s %llu\n", batch_status_name(-i),
+                   (unsigned long long)storm->completed[i]);
     }
 }
 
@@ -201,7 +202,7 @@ int main(int argc, char **argv)
     static const int seen[] = {BATCH_OK,          BATCH_CANCELED,    BATCH_EXPIRED,  BATCH_BUSY,
                                BATCH_LOAD_FAILED, BATCH_SAVE_FAILED, BATCH_CONFLICT, BATCH_UNKNOWN};
     for (size_t i = 0; storm->cycles >= 50 && i < sizeof seen / sizeof seen[0]; i++)
-        STORM_MUST(storm, storm->answered[-seen[i]] > 0);
+        STORM_MUST(storm, storm->completed[-seen[i]] > 0);
     free(storm);
     return 0;
 }

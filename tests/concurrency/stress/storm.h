@@ -2,17 +2,17 @@
  *
  * A cycle: a processor is started, with options drawn from the seed; the threads submit one and
  * many, cancel, run, subscribe and read stats, as fast as they can; it is stopped meanwhile, by
- * one thread or two, at once or after a stop with no time; every thread goes on until it is told
+ * one thread or two, at once or after a stop with no time; every thread goes on until it gets
  * BATCH_STOPPED; then it is freed, and the totals are compared:
  *
- *   - every accepted operation was answered exactly once, before stop returned;
- *   - stats: accepted = the sum of answered[] = what the threads counted;
- *   - operations that one thread submits on one key ran, and were answered, in that order;
+ *   - every accepted operation was completed exactly once, before stop returned;
+ *   - stats: accepted = the sum of completed[] = what the threads counted;
+ *   - operations that one thread submits on one key ran, and were completed, in that order;
  *   - nothing but the library protects the numbers in resources, in the store, and beside the keys:
  *     they add up, and ThreadSanitizer sees no race on them;
  *   - no memory is left.
  *
- * Seeded bugs, each the same program with one injected: STORM_BUG_TWICE answers an
+ * Seeded bugs, each the same program with one injected: STORM_BUG_TWICE completes an
  * operation twice, STORM_BUG_LOST loses an update, STORM_BUG_ORDER submits out of order,
  * STORM_BUG_RACE reads a resource's number unprotected (for ThreadSanitizer).
  */
@@ -37,15 +37,15 @@ enum { THREADS = 8, KEYS = 24, OPS_EACH = 96, MANY_MAX = 24, KEY_TEXT_MAX = 48 }
 struct key {
     char text[KEY_TEXT_MAX];
     size_t size;
-    int64_t stored;             /* by load and save */
-    uint64_t ran[THREADS];      /* the latest number of each thread; by operations */
-    uint64_t answered[THREADS]; /* likewise, of those that ran; by `done` */
-    int64_t expected;           /* changes answered OK; by `done` and by operations of run */
+    int64_t stored;              /* by load and save */
+    uint64_t ran[THREADS];       /* the latest number of each thread; by operations */
+    uint64_t completed[THREADS]; /* likewise, of those that ran; by `done` */
+    int64_t expected;            /* changes completed with OK; by `done` and by operations of run */
 };
 
 struct storm;
 
-/* An operation, in use from submit to answer. */
+/* An operation, in use from submit to completion. */
 struct request {
     batch_op op; /* first */
     struct storm *storm;
@@ -55,8 +55,8 @@ struct request {
     bool has_run;
     bool changes;
     atomic_bool is_free;
-    atomic_uint answers; /* in this cycle */
-    unsigned accepted;   /* in this cycle, by the thread; and by its own `done` */
+    atomic_uint completions; /* in this cycle */
+    unsigned accepted;       /* in this cycle, by the thread; and by its own `done` */
     atomic_uint accepted_again;
 };
 
@@ -68,7 +68,7 @@ struct worker {
     struct request requests[OPS_EACH];
     uint64_t numbers[KEYS]; /* given out so far */
     /* This cycle. */
-    uint64_t runs_answered;  /* runs that were accepted for sure */
+    uint64_t runs_completed; /* runs that were accepted for sure */
     uint64_t runs_uncertain; /* refused, at submit or later */
     uint64_t refused[BATCH_STATUS_COUNT];
     uint64_t records;
@@ -83,14 +83,14 @@ struct storm {
     pthread_barrier_t barrier; /* the threads and the one that starts and stops */
     atomic_bool is_over;
     struct allocator memory;
-    bool may_run_again; /* operations, after a conflict or on a kept resource */
+    bool may_run_again; /* operations, after a conflict or on a cached resource */
     bool must_resubmit; /* some operations are submitted again by their own `done` */
     atomic_uint_fast64_t random_faults;
     struct random random;
 
     /* In all. */
     uint64_t cycles;
-    uint64_t answered[BATCH_STATUS_COUNT];
+    uint64_t completed[BATCH_STATUS_COUNT];
     uint64_t batches;
 };
 

@@ -18,8 +18,8 @@ void storm_fail(const struct storm *storm, const char *what)
 
 /* ---- What the library calls ----------------------------------------------------------------- */
 
-/* One in `of` calls has bad luck. Relaxed, so that it orders nothing for ThreadSanitizer. */
-static bool is_unlucky(struct storm *storm, uint64_t of)
+/* One in `of` calls fails. Relaxed, so that it orders nothing for ThreadSanitizer. */
+static bool is_to_fail(struct storm *storm, uint64_t of)
 {
     struct random random = {
         atomic_fetch_add_explicit(&storm->random_faults, 0x10001, memory_order_relaxed)};
@@ -41,8 +41,8 @@ static struct key *key_of(const struct storm *storm, const batch_call *call)
 static int load(batch_call *call, void *resource, void *arg)
 {
     struct storm *storm = arg;
-    if (is_unlucky(storm, 40)) {
-        batch_call_set_error(call, 7, "bad luck");
+    if (is_to_fail(storm, 40)) {
+        batch_call_set_error(call, 7, "a drawn fault");
         return BATCH_LOAD_FAILED;
     }
     *(int64_t *)resource = key_of(storm, call)->stored;
@@ -53,8 +53,8 @@ static int save(batch_call *call, void *resource, void *arg)
 {
     static const int faults[] = {BATCH_SAVE_FAILED, BATCH_CONFLICT, BATCH_UNKNOWN};
     struct storm *storm = arg;
-    if (is_unlucky(storm, 40)) {
-        batch_call_set_error(call, 8, "worse luck");
+    if (is_to_fail(storm, 40)) {
+        batch_call_set_error(call, 8, "another drawn fault");
         return faults[batch_call_deadline_ns(call) % 3];
     }
     key_of(storm, call)->stored = *(int64_t *)resource;
@@ -63,7 +63,7 @@ static int save(batch_call *call, void *resource, void *arg)
 
 bool storm_is_at_once(void *arg)
 {
-    return is_unlucky(arg, 2);
+    return is_to_fail(arg, 2);
 }
 
 void storm_finish(struct late_call late, void *arg)
@@ -88,7 +88,7 @@ static batch_verdict run(void *resource, void *arg)
     return BATCH_CHANGED;
 }
 
-/* The totals of a key: kept on its worker, one answer after the other. */
+/* The totals of a key: held by its worker, one completion after the other. */
 static void note_answer(struct request *request, const batch_result *result)
 {
     struct storm *storm = request->storm;
@@ -98,8 +98,8 @@ static void note_answer(struct request *request, const batch_result *result)
     STORM_MUST(storm, has_run == request->has_run || (storm->may_run_again && !has_run));
     STORM_MUST(storm, !result->changed || request->changes);
     if (has_run && request->number != 0) {
-        STORM_MUST(storm, request->number > key->answered[request->thread]);
-        key->answered[request->thread] = request->number;
+        STORM_MUST(storm, request->number > key->completed[request->thread]);
+        key->completed[request->thread] = request->number;
     }
     if (result->status == BATCH_OK && result->changed)
         key->expected++;
@@ -120,7 +120,7 @@ static void done(batch_op *op, const batch_result *result)
 {
     struct request *request = (struct request *)(void *)op;
     note_answer(request, result);
-    atomic_fetch_add(&request->answers, 1);
+    atomic_fetch_add(&request->completions, 1);
     if (request->storm->must_resubmit && request->number % 8 == 7) {
         atomic_fetch_add(&request->accepted_again, 1);
         if (submit_again(request))
@@ -129,7 +129,7 @@ static void done(batch_op *op, const batch_result *result)
     }
 #ifdef STORM_BUG_TWICE
     if (request->number % 50 == 49)
-        atomic_fetch_add(&request->answers, 1);
+        atomic_fetch_add(&request->completions, 1);
 #endif
     atomic_store_explicit(&request->is_free, true, memory_order_release);
 }
@@ -265,7 +265,7 @@ static int cancel_one(struct worker *worker)
     return BATCH_OK;
 }
 
-/* A run that is answered to this thread notes nothing in its key, so it only reads. */
+/* A run whose result this thread gets notes nothing in its key, so it only reads. */
 static int run_one(struct worker *worker)
 {
     struct storm *storm = worker->storm;
@@ -282,7 +282,7 @@ static int run_one(struct worker *worker)
     if (status == BATCH_STOPPED || status == BATCH_BUSY)
         worker->runs_uncertain++;
     else
-        worker->runs_answered++;
+        worker->runs_completed++;
     STORM_MUST(storm, status != BATCH_INVALID && status != BATCH_DEADLOCK);
     return status;
 }
@@ -318,10 +318,10 @@ static int read_stats(struct worker *worker)
     struct storm *storm = worker->storm;
     batch_stats stats = BATCH_STATS_INIT;
     STORM_MUST(storm, batch_processor_stats(storm->processor, &stats) == BATCH_OK);
-    uint64_t answered = 0;
+    uint64_t completed = 0;
     for (int i = 0; i < BATCH_STATUS_COUNT; i++)
-        answered += stats.operations_completed[i];
-    STORM_MUST(storm, stats.operations_accepted >= answered);
+        completed += stats.operations_completed[i];
+    STORM_MUST(storm, stats.operations_accepted >= completed);
     STORM_MUST(storm, stats.batches_saved <= stats.batches);
     return BATCH_OK;
 }

@@ -62,7 +62,7 @@ void clients_begin_round(struct clients *clients)
 void clients_start(struct clients *clients, unsigned node)
 {
     char numbers[4][NUMBER_SIZE];
-    unsigned values[4] = {clients->round, clients->incarnations, clients->replays, clients->kept};
+    unsigned values[4] = {clients->round, clients->incarnations, clients->replays, clients->cache};
     for (int i = 0; i < 4; i++)
         snprintf(numbers[i], sizeof numbers[i], "%u", values[i]);
     const char *const arguments[] = {CRASH_NODE, clients->target, clients->journal_path,
@@ -99,16 +99,16 @@ void clients_resume(struct clients *clients, unsigned node)
     node_signal(clients, node, SIGCONT);
 }
 
-unsigned clients_answered(const struct clients *clients, unsigned node)
+unsigned clients_completed(const struct clients *clients, unsigned node)
 {
-    return atomic_load(&clients->journal->incarnations[clients->nodes[node].incarnation].answered);
+    return atomic_load(&clients->journal->incarnations[clients->nodes[node].incarnation].completed);
 }
 
-bool clients_await(const struct clients *clients, unsigned node, unsigned answered,
+bool clients_await(const struct clients *clients, unsigned node, unsigned completed,
                    uint64_t wait_ns)
 {
     uint64_t end_ns = batch_now_ns() + wait_ns;
-    while (clients_answered(clients, node) < answered) {
+    while (clients_completed(clients, node) < completed) {
         if (batch_now_ns() >= end_ns)
             return false;
         nanosleep(&(struct timespec){0, LOOK_NS}, NULL);

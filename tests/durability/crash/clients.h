@@ -1,7 +1,7 @@
 /* clients.h: two nodes on one store: started, killed, stopped where they are and let go on.
  *
- * Nodes die with the driver. What cannot go on (a node that ends by itself, or never answers
- * anything) ends the program with a message.
+ * Nodes die with the driver. What cannot go on (a node that ends by itself, or never completes
+ * anything anything) ends the program with a message.
  */
 #ifndef BATCH_TEST_CRASH_CLIENTS_H
 #define BATCH_TEST_CRASH_CLIENTS_H
@@ -17,7 +17,7 @@ enum { NODES = 2 };
 struct clients {
     const char *target; /* of store_target.h */
     unsigned replays;
-    unsigned kept;
+    unsigned cache;
     const char *bug; /* or NULL */
     char folder[96]; /* of its own */
     char journal_path[128];
@@ -42,11 +42,11 @@ void clients_kill(struct clients *clients, unsigned node); /* with SIGKILL; wait
 void clients_pause(struct clients *clients, unsigned node);
 void clients_resume(struct clients *clients, unsigned node);
 
-/* How many operations and reads the node has had answered BATCH_OK in its incarnation. */
-unsigned clients_answered(const struct clients *clients, unsigned node);
+/* How many operations and reads the node has had completed with BATCH_OK in its incarnation. */
+unsigned clients_completed(const struct clients *clients, unsigned node);
 
 /* Wait until that is at least so many. False: `wait_ns` have passed. */
-bool clients_await(const struct clients *clients, unsigned node, unsigned answered,
+bool clients_await(const struct clients *clients, unsigned node, unsigned completed,
                    uint64_t wait_ns);
 
 #endif

@@ -4,7 +4,7 @@
  * while it starts, while it stands still; now and then both at once; and another takes its place.
  * Some are stopped where they are (SIGSTOP), perhaps in the middle of a save, until the other has
  * gone on without them, and then go on too. A round has KILLS_EACH kills and keys of its own; at
- * its end what is stored is compared with what was answered: see crash_audit.h.
+ * its end what is stored is compared with what was reported: see crash_audit.h.
  *
  * Prints one line of JSON. Exit 0: nothing was wrong (with --must-find: something was).
  */
@@ -17,38 +17,38 @@
 
 enum {
     KILLS_EACH = 25,
-    LIVE_MAX_US = 3000,  /* how long a node that answers goes on living */
+    LIVE_MAX_US = 3000,  /* how long a node that completes operations lives on */
     START_MAX_US = 4000, /* how long one that is killed while it starts */
     PAUSE_MAX_US = 10000
 };
 
 static const char help[] =
-    "usage: crash [--kills N] [--seed S] [--replays N] [--kept N] [--bug early|blind]\n"
+    "usage: crash [--kills N] [--seed S] [--replays N] [--cache N] [--bug early|blind]\n"
     "             [--must-find]\n"
     "\n"
     "  --kills N    (default: CRASH_KILLS in the environment, or 2000)\n"
     "  --seed S     of the moments and the victims (default: the clock)\n"
     "  --replays N  replays_max of the nodes (default 0)\n"
-    "  --kept N     resource_cache_max of the nodes (default 0)\n"
-    "  --bug    nodes that answer before they save, or ignore versions\n"
+    "  --cache N    resource_cache_max of the nodes (default 0)\n"
+    "  --bug    nodes that complete operations before they save, or ignore versions\n"
     "  --must-find    succeed if acknowledged operations were lost, and stop there\n"
     "  --help       print this\n";
 
 struct crash_nodes {
     struct crash crash;      /* first */
-    uint64_t kills_at_start; /* of nodes that had answered nothing yet */
+    uint64_t kills_at_start; /* of nodes that had completed nothing yet */
     uint64_t kills_of_paused;
     uint64_t kills_of_both; /* counts two each in kills */
     uint64_t pauses;
-    uint64_t takeovers; /* pauses in which the other node had operations answered */
+    uint64_t takeovers; /* pauses in which the other node had operations completed */
 };
 
 /* ---- Events --------------------------------------------------------------------------------- */
 
-/* Until the node has answered something since it was started. */
+/* Until the node has completed something since it was started. */
 static void await_answers(struct crash *crash, unsigned node)
 {
-    if (clients_answered(&crash->clients, node) == 0)
+    if (clients_completed(&crash->clients, node) == 0)
         crash_await(crash, node, 1);
 }
 
@@ -57,11 +57,11 @@ static void pause_node(struct crash_nodes *nodes, unsigned node)
 {
     struct crash *crash = &nodes->crash;
     unsigned other = 1 - node;
-    unsigned answered = clients_answered(&crash->clients, other);
+    unsigned completed = clients_completed(&crash->clients, other);
     clients_pause(&crash->clients, node);
     nodes->pauses++;
     bool is_taken_over = clients_await(&crash->clients, other,
-                                       answered + 1 + (unsigned)random_below(&crash->random, 32),
+                                       completed + 1 + (unsigned)random_below(&crash->random, 32),
                                        PAUSE_MAX_US * UINT64_C(1000));
     nodes->takeovers += is_taken_over;
     if (random_below(&crash->random, 4) == 0) {
@@ -95,7 +95,7 @@ static void event(struct crash_nodes *nodes)
         kill_node(crash, 1 - node);
         nodes->kills_of_both++;
     }
-    nodes->kills_at_start += clients_answered(&crash->clients, node) == 0;
+    nodes->kills_at_start += clients_completed(&crash->clients, node) == 0;
     kill_node(crash, node);
     clients_start(&crash->clients, node);
     if (kind == 11)

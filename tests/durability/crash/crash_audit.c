@@ -36,8 +36,8 @@ static void look_at_id(struct audit *audit, uint32_t id)
     }
     const struct entry *entry =
         &audit->journal->incarnations[incarnation].entries[submitter][number];
-    unsigned char answer = atomic_load(&entry->answer);
-    if (answer == ANSWER_NONE || answer == ANSWER_REFUSED ||
+    unsigned char outcome = atomic_load(&entry->outcome);
+    if (outcome == OUTCOME_NONE || outcome == OUTCOME_REFUSED ||
         atomic_load(&entry->key) != audit->key) {
         findings->ghosts++;
         return;
@@ -93,20 +93,20 @@ static void look_at_keys(const char *target, unsigned round, struct audit *audit
 
 /* ---- What should be there ------------------------------------------------------------------- */
 
-static void look_at_entry(struct findings *findings, unsigned char answer, bool is_there)
+static void look_at_entry(struct findings *findings, unsigned char outcome, bool is_there)
 {
-    switch (answer) {
-    case ANSWER_OK:
+    switch (outcome) {
+    case OUTCOME_OK:
         findings->acknowledged++;
         findings->lost += !is_there;
         break;
-    case ANSWER_REFUSED:
+    case OUTCOME_REFUSED:
         findings->refused++;
         break;
-    case ANSWER_SENT:
-    case ANSWER_UNKNOWN:
+    case OUTCOME_SENT:
+    case OUTCOME_UNKNOWN:
         findings->unknown++;
-        findings->told_unknown += answer == ANSWER_UNKNOWN;
+        findings->reported_unknown += outcome == OUTCOME_UNKNOWN;
         findings->unknown_applied += is_there;
         break;
     default:
@@ -127,7 +127,7 @@ void audit(const char *target, struct journal *journal, unsigned round, struct f
             for (unsigned i = 0; i < OPERATIONS_MAX; i++)
                 look_at_entry(
                     findings,
-                    atomic_load(&journal->incarnations[incarnation].entries[submitter][i].answer),
+                    atomic_load(&journal->incarnations[incarnation].entries[submitter][i].outcome),
                     audit->is_there[incarnation][submitter][i]);
         }
     }
@@ -146,10 +146,10 @@ void audit_print(const struct findings *findings, FILE *file)
 {
     fprintf(file,
             "\"acknowledged\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"unknown\":%" PRIu64
-            ",\"told_unknown\":%" PRIu64 ",\"unknown_applied\":%" PRIu64 ",\"reads\":%" PRIu64
+            ",\"reported_unknown\":%" PRIu64 ",\"unknown_applied\":%" PRIu64 ",\"reads\":%" PRIu64
             ",\"lost\":%" PRIu64 ",\"twice\":%" PRIu64 ",\"ghosts\":%" PRIu64
             ",\"disordered\":%" PRIu64 ",\"stale\":%" PRIu64,
-            findings->acknowledged, findings->refused, findings->unknown, findings->told_unknown,
-            findings->unknown_applied, findings->reads, findings->lost, findings->twice,
-            findings->ghosts, findings->disordered, findings->stale);
+            findings->acknowledged, findings->refused, findings->unknown,
+            findings->reported_unknown, findings->unknown_applied, findings->reads, findings->lost,
+            findings->twice, findings->ghosts, findings->disordered, findings->stale);
 }

@@ -13,16 +13,16 @@
 struct findings {
     uint64_t acknowledged;
     uint64_t refused;
-    uint64_t unknown;         /* not answered, or answered BATCH_UNKNOWN */
-    uint64_t told_unknown;    /* of these: answered */
-    uint64_t unknown_applied; /* of these: there */
+    uint64_t unknown;          /* not completed, or completed with BATCH_UNKNOWN */
+    uint64_t reported_unknown; /* of these: completed */
+    uint64_t unknown_applied;  /* of these: there */
     uint64_t reads;
     /* What is wrong. */
     uint64_t lost;       /* acknowledged and not there */
     uint64_t twice;      /* there more than once */
     uint64_t ghosts;     /* there, and never sent, or refused, or of another key */
     uint64_t disordered; /* before one that its submitter had sent earlier */
-    uint64_t stale;      /* answers that missed what was acknowledged before they were asked for */
+    uint64_t stale;      /* results that missed what was acknowledged before they were asked for */
 };
 
 /* Read the keys of the round, with a processor on the store, and add to the findings. No node runs.

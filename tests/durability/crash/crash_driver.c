@@ -26,7 +26,7 @@ void crash_begin(struct crash *crash, const char *help, const char *kills_variab
 {
     static const struct option options[] = {
         {"kills", required_argument, NULL, 'k'},   {"seed", required_argument, NULL, 's'},
-        {"replays", required_argument, NULL, 'r'}, {"kept", required_argument, NULL, 'c'},
+        {"replays", required_argument, NULL, 'r'}, {"cache", required_argument, NULL, 'c'},
         {"bug", required_argument, NULL, 'm'},     {"must-find", no_argument, NULL, 'x'},
         {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
     };
@@ -47,7 +47,7 @@ void crash_begin(struct crash *crash, const char *help, const char *kills_variab
             crash->clients.replays = (unsigned)number(optarg);
             break;
         case 'c':
-            crash->clients.kept = (unsigned)number(optarg);
+            crash->clients.cache = (unsigned)number(optarg);
             break;
         case 'm':
             crash->clients.bug = optarg;
@@ -80,9 +80,9 @@ double crash_run(struct crash *crash, void (*run_round)(struct crash *crash))
 
 void crash_print(const struct crash *crash, const char *store)
 {
-    printf("{\"harness\":\"crash\",\"store\":\"%s\",\"replays\":%u,\"kept\":%u,\"bug\":\"%s\""
+    printf("{\"harness\":\"crash\",\"store\":\"%s\",\"replays\":%u,\"cache\":%u,\"bug\":\"%s\""
            ",\"seed\":%" PRIu64 ",\"kills\":%" PRIu64 ",",
-           store, crash->clients.replays, crash->clients.kept,
+           store, crash->clients.replays, crash->clients.cache,
            crash->clients.bug != NULL ? crash->clients.bug : "none", crash->seed, crash->kills);
 }
 
@@ -106,10 +106,10 @@ void crash_end_round(struct crash *crash)
 
 void crash_await(struct crash *crash, unsigned node, unsigned more)
 {
-    unsigned answered = clients_answered(&crash->clients, node);
-    if (clients_await(&crash->clients, node, answered + more, HANG_SECONDS * UINT64_C(1000000000)))
+    unsigned completed = clients_completed(&crash->clients, node);
+    if (clients_await(&crash->clients, node, completed + more, HANG_SECONDS * UINT64_C(1000000000)))
         return;
-    fprintf(stderr, "crash: a node has answered nothing for %d s\n", HANG_SECONDS);
+    fprintf(stderr, "crash: a node has completed nothing for %d s\n", HANG_SECONDS);
     exit(1);
 }
 

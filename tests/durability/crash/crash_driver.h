@@ -37,7 +37,7 @@ void crash_print_end(const struct crash *crash, double seconds);
 void crash_begin_round(struct crash *crash);
 void crash_end_round(struct crash *crash);
 
-/* Until the node has had so many operations more answered. Ends the program after HANG_SECONDS. */
+/* Until the node has had so many operations more completed. Ends the program after HANG_SECONDS. */
 void crash_await(struct crash *crash, unsigned node, unsigned more);
 
 /* Sleep for a random time. */

@@ -1,8 +1,8 @@
-/* node.c STORE JOURNAL ROUND LIFE REPLAYS KEPT [early|blind]: a server without a network: threads
- * that submit operations to a processor as fast as they are answered, until somebody kills it.
+/* node.c STORE JOURNAL ROUND INCARNATION REPLAYS CACHE [early|blind]: a server without a network:
+ * threads that submit operations to a processor as fast as they complete, until somebody kills it.
  *
- * Writes what was sent and what was answered into the journal; see journal.h. Injected bugs to
- * switch on: "early" answers when an operation has run, before it is saved; "blind" ignores
+ * Writes what was sent and what was completed into the journal; see journal.h. Injected bugs to
+ * switch on: "early" completes an operation when it has run, before it is saved; "blind" ignores
  * versions.
  */
 #include <fcntl.h>
@@ -30,7 +30,7 @@ static struct {
     unsigned incarnation;
     bool is_early;
     char keys[KEYS][KEY_SIZE];
-    atomic_uint seen[KEYS]; /* the most that an answer of this node has seen in the state */
+    atomic_uint seen[KEYS]; /* the most that a completion on this node has seen in the state */
     batch_processor *processor;
 } node;
 
@@ -66,10 +66,10 @@ static _Noreturn void fail(const char *what)
 
 /* ---- Operations ----------------------------------------------------------------------------- */
 
-static void answer(struct request *request, enum answer given)
+static void complete(struct request *request, enum outcome outcome)
 {
-    atomic_store(&request->entry->answer, (unsigned char)given);
-    if (given == ANSWER_OK)
+    atomic_store(&request->entry->outcome, (unsigned char)outcome);
+    if (outcome == OUTCOME_OK)
         atomic_fetch_add(&node.journal->in_state[request->key], 1);
 }
 
@@ -80,7 +80,7 @@ static batch_verdict append(void *resource, void *arg)
     request->seen = log->count;
     log_append(log, request->id);
     if (node.is_early)
-        answer(request, ANSWER_OK);
+        complete(request, OUTCOME_OK);
     return BATCH_CHANGED;
 }
 
@@ -90,7 +90,7 @@ static batch_verdict count(void *resource, void *arg)
     return BATCH_UNCHANGED;
 }
 
-/* Answers come on one thread. */
+/* Completions come on one thread. */
 static void look_at_seen(struct request *request)
 {
     atomic_fetch_add(&node.journal->reads, request->entry == NULL);
@@ -106,10 +106,10 @@ static void done(batch_op *op, const batch_result *result)
     if (result->status == BATCH_OK)
         look_at_seen(request);
     if (request->entry != NULL && !node.is_early)
-        answer(request, result->status == BATCH_OK        ? ANSWER_OK
-                        : result->status == BATCH_UNKNOWN ? ANSWER_UNKNOWN
-                                                          : ANSWER_REFUSED);
-    atomic_fetch_add(&node.journal->incarnations[node.incarnation].answered,
+        complete(request, result->status == BATCH_OK        ? OUTCOME_OK
+                          : result->status == BATCH_UNKNOWN ? OUTCOME_UNKNOWN
+                                                            : OUTCOME_REFUSED);
+    atomic_fetch_add(&node.journal->incarnations[node.incarnation].completed,
                      result->status == BATCH_OK);
     struct submitter *submitter = request->submitter;
     pthread_mutex_lock(&submitter->lock);
@@ -122,7 +122,7 @@ static void done(batch_op *op, const batch_result *result)
 /* ---- Submitters ----------------------------------------------------------------------------- */
 
 /* What appends must see everything that was acknowledged before, by whichever node. What only reads
- * sees the state as its batch loaded it, so at least what an answer of this node has seen. */
+ * sees the state as its batch loaded it, so at least what a completion on this node has seen. */
 static void request_fill(struct submitter *submitter, struct request *request)
 {
     request->submitter = submitter;
@@ -145,7 +145,7 @@ static void request_fill(struct submitter *submitter, struct request *request)
     request->entry =
         &node.journal->incarnations[node.incarnation].entries[submitter->index][number];
     atomic_store(&request->entry->key, (unsigned char)request->key);
-    atomic_store(&request->entry->answer, ANSWER_SENT);
+    atomic_store(&request->entry->outcome, OUTCOME_SENT);
 }
 
 static void *submit_for_ever(void *arg)
@@ -223,7 +223,7 @@ int main(int argc, char **argv)
 {
     static struct submitter submitters[SUBMITTERS];
     if (argc < 7)
-        fail("usage: crash-node STORE JOURNAL ROUND LIFE REPLAYS KEPT [early|blind]");
+        fail("usage: crash-node STORE JOURNAL ROUND INCARNATION REPLAYS CACHE [early|blind]");
     node_start(argv);
     for (unsigned i = 0; i < SUBMITTERS; i++)
         submitter_start(&submitters[i], i);

@@ -1,12 +1,12 @@
 /* crash_postgres.c: kill -9 of a PostgreSQL server under two nodes.
  *
- * Both work on the same keys as fast as they are answered. The server and all its processes are
+ * Both work on the same keys as fast as they complete. The server and all its processes are
  * killed at a random moment, and started again; it repairs itself, and the nodes must find it
  * again by themselves. Then, now and then, a node is killed too. A round has KILLS_EACH kills and
- * keys of its own; at its end what is stored is compared with what was answered: see crash_audit.h.
+ * keys of its own; at its end what is stored is compared with what was reported: see crash_audit.h.
  *
  * The server has `fsync` on; a killed server loses nothing that the system has taken, so this is
- * about what a COMMIT says whose answer never comes.
+ * about what a COMMIT says whose response never comes.
  *
  * Prints one line of JSON. Exit 0: nothing was wrong (with --must-find: something was).
  */
@@ -22,14 +22,14 @@ enum {
 };
 
 static const char help[] =
-    "usage: crash-postgres [--kills N] [--seed S] [--replays N] [--kept N] [--bug early]\n"
+    "usage: crash-postgres [--kills N] [--seed S] [--replays N] [--cache N] [--bug early]\n"
     "                      [--must-find]\n"
     "\n"
     "  --kills N    of the server (default: CRASH_SERVER_KILLS in the environment, or 30)\n"
     "  --seed S     of the moments (default: the clock)\n"
     "  --replays N  replays_max of the nodes (default 3)\n"
-    "  --kept N     resource_cache_max of the nodes (default 1000)\n"
-    "  --bug    nodes that answer before they save\n"
+    "  --cache N    resource_cache_max of the nodes (default 1000)\n"
+    "  --bug    nodes that complete operations before they save\n"
     "  --must-find    succeed if acknowledged operations were lost, and stop there\n"
     "  --help       print this\n";
 
@@ -39,7 +39,7 @@ struct crash_server {
     uint64_t node_kills;
 };
 
-/* Until each node has had more operations answered, through connections as they are now. */
+/* Until each node has had more operations completed, through connections as they are now. */
 static void await_answers(struct crash *crash)
 {
     for (unsigned node = 0; node < NODES; node++)
@@ -83,7 +83,7 @@ static int verdict(const struct crash *crash)
     if (audit_wrong(findings) > 0)
         return 1;
     if (crash->kills >= KILLS_FOR_ALL &&
-        (findings->told_unknown == 0 || findings->unknown_applied == 0 ||
+        (findings->reported_unknown == 0 || findings->unknown_applied == 0 ||
          findings->unknown_applied == findings->unknown || findings->acknowledged < crash->kills)) {
         fputs("crash-postgres: some kinds of outcome never occurred\n", stderr);
         return 1;
@@ -94,7 +94,7 @@ static int verdict(const struct crash *crash)
 int main(int argc, char **argv)
 {
     static struct crash_server killed = {
-        .crash = {.kills_wanted = 30, .clients = {.replays = 3, .kept = 1000}}};
+        .crash = {.kills_wanted = 30, .clients = {.replays = 3, .cache = 1000}}};
     struct crash *crash = &killed.crash;
     crash_begin(crash, help, "CRASH_SERVER_KILLS", argc, argv);
     postgres_server_init(&killed.server, NULL, false);

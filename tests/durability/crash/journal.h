@@ -1,8 +1,8 @@
-/* journal.h: what the nodes of a round were asked and what they answered, in memory that they share
- * with the driver: it outlives a node that is killed at any instant.
+/* journal.h: what the nodes of a round were asked and what they reported, in memory that they share
+ * with the driver: it is there after a node that is killed at any instant.
  *
- * A node writes SENT before it submits an operation, and what came of it from `done`; that write
- * is the answer, for this is where the driver reads it. So what is OK here has been answered, and
+ * A node writes SENT before it submits an operation, and what came of it from `done`; that write is
+ * the completion, for this is where the driver reads it. So what is OK here has been reported, and
  * what is SENT at the end nobody knows.
  *
  * An incarnation is a node from its start to its end. In an incarnation each submitter numbers its
@@ -17,22 +17,22 @@
 
 enum { KEYS = 6, INCARNATIONS_MAX = 64, SUBMITTERS = 4, OPERATIONS_MAX = 4096, KEY_SIZE = 32 };
 
-enum answer { ANSWER_NONE = 0, ANSWER_SENT, ANSWER_OK, ANSWER_REFUSED, ANSWER_UNKNOWN };
+enum outcome { OUTCOME_NONE = 0, OUTCOME_SENT, OUTCOME_OK, OUTCOME_REFUSED, OUTCOME_UNKNOWN };
 
 struct entry {
-    atomic_uchar answer; /* enum answer */
+    atomic_uchar outcome; /* enum outcome */
     atomic_uchar key;
 };
 
 struct incarnation {
-    atomic_uint answered; /* operations and reads */
+    atomic_uint completed; /* operations and reads */
     struct entry entries[SUBMITTERS][OPERATIONS_MAX];
 };
 
 struct journal {
     atomic_uint in_state[KEYS]; /* at least so many operations are in the state */
-    atomic_uint reads;          /* answered BATCH_OK */
-    atomic_uint stale;          /* answers that had not seen what they must have seen */
+    atomic_uint reads;          /* completed with BATCH_OK */
+    atomic_uint stale;          /* results that had not seen what they must have seen */
     struct incarnation incarnations[INCARNATIONS_MAX];
 };
 

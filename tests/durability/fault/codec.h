@@ -1,4 +1,4 @@
-/* codec.h: a codec that fails when it is told to (faults_callback_fails). Its resource begins with
+/* codec.h: a codec that fails on demand (faults_callback_fails). Its resource begins with
  * the number, and has memory of its own, so that one that is not released is missed. */
 #ifndef BATCH_TEST_FAULT_CODEC_H
 #define BATCH_TEST_FAULT_CODEC_H

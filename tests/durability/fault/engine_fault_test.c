@@ -127,7 +127,7 @@ static bool is_by_save(const batch_result *result)
 
 /* ---- The memory store, and one around it that fails ----------------------------------------- */
 
-struct kept {
+struct memory_case {
     struct backend backend; /* first */
     batch_store *store;     /* until it is cleared: so that it can be read */
     struct store_wrapper around;
@@ -136,29 +136,29 @@ struct kept {
     pthread_mutex_t lock;
 };
 
-static unsigned next_failure(struct kept *kept)
+static unsigned next_failure(struct memory_case *tried)
 {
-    pthread_mutex_lock(&kept->lock);
-    unsigned failure = kept->failures++;
-    pthread_mutex_unlock(&kept->lock);
+    pthread_mutex_lock(&tried->lock);
+    unsigned failure = tried->failures++;
+    pthread_mutex_unlock(&tried->lock);
     return failure;
 }
 
 static int around_session_open(batch_store *around, void **ret_session, batch_result *reterr)
 {
     static const int statuses[] = {BATCH_STORE_FAILED, BATCH_NO_MEMORY, 5};
-    struct kept *kept = store_wrapper_of(around)->arg;
+    struct memory_case *tried = store_wrapper_of(around)->arg;
     if (faults_callback_fails()) {
-        unsigned failure = next_failure(kept);
+        unsigned failure = next_failure(tried);
         if (failure % 2 == 0)
             strcpy(reterr->message, "no session today");
         return statuses[failure % 3];
     }
-    return kept->store->session_open(kept->store, ret_session, reterr);
+    return tried->store->session_open(tried->store, ret_session, reterr);
 }
 
 /* Fail some, and hand over the others. The number of those. */
-static size_t fail_some(struct kept *kept, batch_call *const *calls, size_t calls_size,
+static size_t fail_some(struct memory_case *tried, batch_call *const *calls, size_t calls_size,
                         const int statuses[4], int code, batch_call **ret_others)
 {
     size_t others = 0;
@@ -167,7 +167,7 @@ static size_t fail_some(struct kept *kept, batch_call *const *calls, size_t call
             ret_others[others++] = calls[i];
             continue;
         }
-        unsigned failure = next_failure(kept);
+        unsigned failure = next_failure(tried);
         if (failure % 3 != 0)
             batch_call_set_error(calls[i], code, failure % 3 == 1 ? "not today" : NULL);
         else
@@ -187,81 +187,81 @@ static void around_load(batch_store *around, void *session, batch_call *const *c
                         size_t calls_size)
 {
     static const int statuses[4] = {BATCH_LOAD_FAILED, BATCH_NO_MEMORY, BATCH_UNKNOWN, 5};
-    struct kept *kept = store_wrapper_of(around)->arg;
+    struct memory_case *tried = store_wrapper_of(around)->arg;
     batch_call *others[GROUP];
-    size_t size = fail_some(kept, calls, calls_size, statuses, 7, others);
-    kept->store->load(kept->store, session, others, size);
+    size_t size = fail_some(tried, calls, calls_size, statuses, 7, others);
+    tried->store->load(tried->store, session, others, size);
 }
 
 static void around_save(batch_store *around, void *session, batch_call *const *calls,
                         size_t calls_size)
 {
     static const int statuses[4] = {BATCH_SAVE_FAILED, BATCH_CONFLICT, BATCH_UNKNOWN, 5};
-    struct kept *kept = store_wrapper_of(around)->arg;
+    struct memory_case *tried = store_wrapper_of(around)->arg;
     batch_call *others[GROUP];
-    size_t size = fail_some(kept, calls, calls_size, statuses, 8, others);
-    kept->store->save(kept->store, session, others, size);
+    size_t size = fail_some(tried, calls, calls_size, statuses, 8, others);
+    tried->store->save(tried->store, session, others, size);
 }
 
 /* ---- The backends ---------------------------------------------------------------------------- */
 
-static void kept_clear(struct backend *backend)
+static void memory_clear(struct backend *backend)
 {
-    struct kept *kept = (struct kept *)backend;
-    if (batch_store_close(kept->store) != BATCH_OK) {
+    struct memory_case *tried = (struct memory_case *)backend;
+    if (batch_store_close(tried->store) != BATCH_OK) {
         fprintf(stderr, "%s: the store is in use\n", backend->name);
         exit(1);
     }
-    kept->store = NULL;
+    tried->store = NULL;
 }
 
-static int kept_open(struct backend *backend, batch_options *options, batch_result *reterr)
+static int memory_open(struct backend *backend, batch_options *options, batch_result *reterr)
 {
-    struct kept *kept = (struct kept *)backend;
-    kept_clear(backend);
-    int status = batch_memory_open(&kept->store);
+    struct memory_case *tried = (struct memory_case *)backend;
+    memory_clear(backend);
+    int status = batch_memory_open(&tried->store);
     if (status != BATCH_OK) { /* it has no words for it */
         reterr->status = status;
         strcpy(reterr->message, batch_status_text(status));
         return status;
     }
-    options->store = kept->store;
-    if (!kept->is_around)
+    options->store = tried->store;
+    if (!tried->is_around)
         return BATCH_OK;
-    store_wrapper_init(&kept->around, "around", kept->store);
-    kept->around.store.session_open = around_session_open;
-    kept->around.store.load = around_load;
-    kept->around.store.save = around_save;
-    kept->around.arg = kept;
-    options->store = &kept->around.store;
+    store_wrapper_init(&tried->around, "around", tried->store);
+    tried->around.store.session_open = around_session_open;
+    tried->around.store.load = around_load;
+    tried->around.store.save = around_save;
+    tried->around.arg = tried;
+    options->store = &tried->around.store;
     return BATCH_OK;
 }
 
-static void kept_close(struct backend *backend)
+static void memory_close(struct backend *backend)
 {
     (void)backend;
 }
 
-static int64_t kept_read(struct backend *backend, const void *key, size_t key_size)
+static int64_t memory_read(struct backend *backend, const void *key, size_t key_size)
 {
-    const struct kept *kept = (struct kept *)backend;
+    const struct memory_case *tried = (struct memory_case *)backend;
     int64_t number = 0;
-    if (!batch_memory_read(kept->store, key, key_size, &number, sizeof number, NULL, NULL))
+    if (!batch_memory_read(tried->store, key, key_size, &number, sizeof number, NULL, NULL))
         return 0;
     return number;
 }
 
-static void kept_write(struct backend *backend, const void *key, size_t key_size, int64_t number)
+static void memory_write(struct backend *backend, const void *key, size_t key_size, int64_t number)
 {
-    const struct kept *kept = (struct kept *)backend;
-    if (batch_memory_write(kept->store, key, key_size, &number, sizeof number) != BATCH_OK)
+    const struct memory_case *tried = (struct memory_case *)backend;
+    if (batch_memory_write(tried->store, key, key_size, &number, sizeof number) != BATCH_OK)
         abort();
 }
 
-#define KEPT_BACKEND(shown)                                                                        \
+#define MEMORY_BACKEND(shown)                                                                      \
     {                                                                                              \
-        .name = (shown), .clear = kept_clear, .open = kept_open, .close = kept_close,              \
-        .read = kept_read, .write = kept_write                                                     \
+        .name = (shown), .clear = memory_clear, .open = memory_open, .close = memory_close,        \
+        .read = memory_read, .write = memory_write                                                 \
     }
 
 /* Behind the back of every processor: a number is written, or there is no memory and it is not. */
@@ -301,10 +301,10 @@ int main(int argc, char **argv)
                                            .write = rows_write,
                                            .may_be_unknown = is_by_save},
                                .lock = PTHREAD_MUTEX_INITIALIZER};
-    static struct kept memory = {.backend = KEPT_BACKEND("memory"),
-                                 .lock = PTHREAD_MUTEX_INITIALIZER};
-    static struct kept around = {
-        .backend = KEPT_BACKEND("around"), .is_around = true, .lock = PTHREAD_MUTEX_INITIALIZER};
+    static struct memory_case memory = {.backend = MEMORY_BACKEND("memory"),
+                                        .lock = PTHREAD_MUTEX_INITIALIZER};
+    static struct memory_case around = {
+        .backend = MEMORY_BACKEND("around"), .is_around = true, .lock = PTHREAD_MUTEX_INITIALIZER};
     around.backend.may_be_unknown = is_by_save;
     struct fault_case cases[] = {
         {.name = "functions",
@@ -330,7 +330,7 @@ int main(int argc, char **argv)
          .sessions = 1,
          .shards = 1,
          .has_codec = true},
-        {.name = "a store that fails, resources kept",
+        {.name = "a store that fails, resources cached",
          .backend = &around.backend,
          .keys = 9,
          .sessions = 3,
@@ -340,15 +340,15 @@ int main(int argc, char **argv)
     };
     (void)argc;
     faults_init();
-    size_t scenes_size = sizeof cases / sizeof cases[0];
-    scenario_sweep(cases, scenes_size);
+    size_t cases_size = sizeof cases / sizeof cases[0];
+    scenario_sweep(cases, cases_size);
     /* The number of a call depends on which thread comes first, so one may be passed over. */
-    for (size_t i = 0; i < scenes_size; i++)
+    for (size_t i = 0; i < cases_size; i++)
         cases[i].by_path = true;
-    scenario_sweep(cases, scenes_size);
+    scenario_sweep(cases, cases_size);
     sweep_behind();
-    kept_clear(&memory.backend);
-    kept_clear(&around.backend);
+    memory_clear(&memory.backend);
+    memory_clear(&around.backend);
     scenario_report(argv[0]);
     return 0;
 }

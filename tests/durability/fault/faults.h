@@ -9,7 +9,7 @@
  * call fails whose stack of callers has not had a fault yet: so a sweep fails every call on every
  * path to it once, however often it is repeated and whichever thread is faster.
  *
- * Where a fault was injected is kept: the stack's places in this program, for `sites`.
+ * Where a fault was injected is recorded: the stack's places in this program, for `sites`.
  *
  * Threads: arming, disarming and writing are for the test's thread while no other makes calls that
  * count; all else is for any thread.

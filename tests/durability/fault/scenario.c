@@ -33,7 +33,7 @@ struct job {
     int bit;
     bool meddles;
     unsigned runs;
-    unsigned answers; /* under the lock */
+    unsigned completions; /* under the lock */
     batch_result result;
 };
 
@@ -51,14 +51,14 @@ struct scenario {
     struct key keys[KEYS_MAX];
     struct job jobs[OPS_MAX];
     unsigned jobs_size;
-    unsigned is_meddled; /* by the worker, before its answer */
+    unsigned is_meddled; /* by the worker, before it completes */
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    unsigned left; /* jobs that are not answered; under the lock */
+    unsigned left; /* jobs that are not complete; under the lock */
 };
 
-/* The one that is being told, for messages; there is one at a time. */
-static struct scenario *told;
+/* The one that runs, for messages; there is one at a time. */
+static struct scenario *running;
 static uint64_t passes;
 
 /* ---- What must be --------------------------------------------------------------------------- */
@@ -67,9 +67,9 @@ static void show_where(void)
 {
     static const char *const modes[] = {"once", "from then on", "interrupted"};
     char text[160];
-    int size =
-        snprintf(text, sizeof text, "%s, %s, number %lu, pass %lu\n", told->tried->name,
-                 modes[told->plan.mode], (unsigned long)told->plan.number, (unsigned long)passes);
+    int size = snprintf(text, sizeof text, "%s, %s, number %lu, pass %lu\n", running->tried->name,
+                        modes[running->plan.mode], (unsigned long)running->plan.number,
+                        (unsigned long)passes);
     (void)!write(STDERR_FILENO, text, (size_t)size);
     faults_describe();
 }
@@ -159,7 +159,7 @@ static void done(batch_op *op, const batch_result *result)
     struct scenario *scenario = job->scenario;
     pthread_mutex_lock(&scenario->lock);
     job->result = *result;
-    job->answers++;
+    job->completions++;
     scenario->left--;
     pthread_cond_signal(&scenario->changed);
     pthread_mutex_unlock(&scenario->lock);
@@ -180,7 +180,7 @@ static struct job *job_new(struct scenario *scenario, unsigned key)
     return job;
 }
 
-/* Keys that are kept in a batch, and that are not; in a metric, and not; in an index, and not. */
+/* Keys that are stored in a batch, and that are not; in a metric, and not; in an index, and not. */
 static void make_keys(struct scenario *scenario)
 {
     static const int widths[] = {1, 40, 100, 2200};
@@ -305,7 +305,7 @@ static void run_one(struct scenario *scenario, unsigned key)
     struct job *job = job_new(scenario, key);
     int status = batch_run(scenario->processor, &job->op, &job->result);
     MUST(job->result.status == status, "%d, but in the result %d", status, job->result.status);
-    job->answers++;
+    job->completions++;
 }
 
 static void read_metrics(struct scenario *scenario)
@@ -324,14 +324,14 @@ static void read_metrics(struct scenario *scenario)
 
 /* ---- Afterwards ----------------------------------------------------------------------------- */
 
-/* One that was answered: with a status that is documented for what happened, in words. */
+/* One that is complete: with a status that is documented for what happened, in words. */
 static void check_answer(const struct scenario *scenario, const struct job *job)
 {
     const batch_result *result = &job->result;
     const struct backend *backend = scenario->tried->backend;
     int status = result->status;
     bool may_fail = faults_is_hit() || backend->hinder != NULL;
-    MUST(job->answers == 1, "answered %u times", job->answers);
+    MUST(job->completions == 1, "completed %u times", job->completions);
     MUST(result->message[0] != '\0', "%s without a word", batch_status_name(status));
     switch (status) {
     case BATCH_OK:
@@ -353,7 +353,7 @@ static void check_answer(const struct scenario *scenario, const struct job *job)
              "needless doubt: '%s'", result->message);
         break;
     default:
-        wrong("an operation was told %s: %s", batch_status_name(status), result->message);
+        wrong("an operation was completed with %s: %s", batch_status_name(status), result->message);
     }
     MUST(may_fail, "%s, and no fault: %s", batch_status_name(status), result->message);
     MUST(scenario->plan.mode != FAULTS_INTERRUPT || backend->hinder != NULL,
@@ -366,7 +366,7 @@ static void check_answers(const struct scenario *scenario)
         check_answer(scenario, &scenario->jobs[i]);
 }
 
-/* What is stored is what was told. Exempt. */
+/* What is stored is what was reported. Exempt. */
 static void check_stored(struct scenario *scenario)
 {
     struct backend *backend = scenario->tried->backend;
@@ -386,10 +386,10 @@ static void check_stored(struct scenario *scenario)
     }
     for (unsigned i = 0; i < scenario->tried->keys; i++) {
         int64_t number = backend->read(backend, scenario->keys[i].bytes, scenario->keys[i].size);
-        MUST((number & must[i]) == must[i], "key %u: told OK, and not stored: %lx of %lx", i,
-             (unsigned long)number, (unsigned long)must[i]);
-        MUST((number & ~may[i]) == 0, "key %u: told that it was not, and stored: %lx, not %lx", i,
-             (unsigned long)number, (unsigned long)may[i]);
+        MUST((number & must[i]) == must[i], "key %u: completed with OK, and not stored: %lx of %lx",
+             i, (unsigned long)number, (unsigned long)must[i]);
+        MUST((number & ~may[i]) == 0, "key %u: reported as not applied, and stored: %lx, not %lx",
+             i, (unsigned long)number, (unsigned long)may[i]);
     }
 }
 
@@ -480,8 +480,8 @@ static struct footprint footprint_now(void)
 }
 
 /* One pass; true if nothing failed. */
-static bool tell(const struct fault_case *tried, const struct faults_plan *plan,
-                 const struct footprint *before)
+static bool run_scenario(const struct fault_case *tried, const struct faults_plan *plan,
+                         const struct footprint *before)
 {
     static struct scenario scenario;
     struct backend *backend = tried->backend;
@@ -489,7 +489,7 @@ static bool tell(const struct fault_case *tried, const struct faults_plan *plan,
                                  .plan = *plan,
                                  .lock = PTHREAD_MUTEX_INITIALIZER,
                                  .changed = PTHREAD_COND_INITIALIZER};
-    told = &scenario;
+    running = &scenario;
     passes++;
     alarm(HANG_S);
     make_keys(&scenario);
@@ -535,14 +535,14 @@ static void sweep(const struct fault_case *tried)
     watch();
     if (tried->prepare != NULL)
         tried->prepare(tried->backend);
-    tell(tried, &none, NULL); /* what libraries keep for themselves */
+    run_scenario(tried, &none, NULL); /* what libraries allocate once */
     struct footprint before = footprint_now();
-    MUST(tell(tried, &none, &before), "a fault where there is none");
+    MUST(run_scenario(tried, &none, &before), "a fault where there is none");
     for (int mode = 0; mode < FAULTS_MODES; mode++) {
         struct faults_plan plan = {.mode = (enum faults_mode)mode};
         plan.number = tried->by_path ? 0 : 1;
         uint64_t first = passes;
-        while (!tell(tried, &plan, &before)) {
+        while (!run_scenario(tried, &plan, &before)) {
             plan.number += tried->by_path ? 0 : 1;
             MUST(passes - first < NUMBER_MAX, "no end of faults");
         }
@@ -554,9 +554,9 @@ static void sweep(const struct fault_case *tried)
     fflush(stdout);
 }
 
-void scenario_sweep(const struct fault_case *cases, size_t scenes_size)
+void scenario_sweep(const struct fault_case *cases, size_t cases_size)
 {
-    for (size_t i = 0; i < scenes_size; i++)
+    for (size_t i = 0; i < cases_size; i++)
         sweep(&cases[i]);
 }
 

@@ -1,19 +1,19 @@
 /* scenario.h: what is done while calls fail, from opening a store to closing it, and what must be
  * true of it whatever failed.
  *
- * Each operation sets a bit of its own in the number of its key, so what is stored tells which were
- * applied: every operation that was told BATCH_OK, none that was told otherwise, and those that
- * were told BATCH_UNKNOWN perhaps.
+ * Each operation sets a bit of its own in the number of its key, so what is stored shows which were
+ * applied: every operation completed with BATCH_OK, none with another status, and those that
+ * were completed with BATCH_UNKNOWN perhaps.
  */
-#ifndef BATCH_TEST_FAULT_STORY_H
-#define BATCH_TEST_FAULT_STORY_H
+#ifndef BATCH_TEST_FAULT_SCENARIO_H
+#define BATCH_TEST_FAULT_SCENARIO_H
 
 #include <batch/metrics.h>
 #include <batch/store.h>
 
 #include "faults.h"
 
-/* What a scenario is told on. All functions but `open`, `close` and `may_be_unknown` are called by
+/* What a scenario runs on. All functions but `open`, `close` and `may_be_unknown` are called by
  * a thread that is exempt. */
 struct backend {
     const char *name;
@@ -33,12 +33,12 @@ struct backend {
     int64_t (*read)(struct backend *backend, const void *key, size_t key_size);
     void (*write)(struct backend *backend, const void *key, size_t key_size, int64_t number);
 
-    /* May an operation have been told BATCH_UNKNOWN like this? NULL: never. */
+    /* May an operation have been completed with BATCH_UNKNOWN like this? NULL: never. */
     bool (*may_be_unknown)(const batch_result *result);
 
-    /* Called while operations wait: keep the store from answering in time, and let it. Or NULL: it
-     * always answers, and without a fault every operation goes well. `let` may also be there alone,
-     * for what happens between rounds. */
+    /* Called while operations wait: keep the store from responding in time, and let it. Or NULL: it
+     * always responds, and without a fault every operation goes well. `let` may also be there
+     * alone, for what happens between rounds. */
     void (*hinder)(struct backend *backend);
     void (*let)(struct backend *backend);
 };
@@ -59,9 +59,9 @@ struct fault_case {
     void (*prepare)(struct backend *backend); /* once, before it; or NULL */
 };
 
-/* Tell the scenario of each tried over and over, in each mode with each fault in turn, until
+/* Run the scenario of each case over and over, in each mode with each fault in turn, until
  * nothing is left to fail. What is not as it must be is said, and ends the program with exit 1. */
-void scenario_sweep(const struct fault_case *cases, size_t scenes_size);
+void scenario_sweep(const struct fault_case *cases, size_t cases_size);
 
 /* A sum of all, in a line; and the places of faults, if the environment names a file for them
  * (FAULT_PLACES). */

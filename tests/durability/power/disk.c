@@ -24,7 +24,7 @@ struct file {
 struct name {
     char text[NAME_SIZE]; /* "" if it is free */
     struct file *now;     /* NULL: there is no such file */
-    struct file *kept;    /* after a cut, if the folder is not synced before */
+    struct file *synced;  /* after a cut, if the folder is not synced before */
 };
 
 struct handle {
@@ -149,13 +149,13 @@ static void point(struct file **pointer, struct file *file)
 
 static void name_cut(struct name *name)
 {
-    if (name->now != name->kept) {
+    if (name->now != name->synced) {
         uint64_t chosen = random_below(&disk.random, 8);
         if (chosen == 0)
             point(&name->now, NULL); /* the old one deleted, the new one not yet made */
         else if (chosen < 4)
-            point(&name->now, file_use(name->kept));
-        point(&name->kept, file_use(name->now));
+            point(&name->now, file_use(name->synced));
+        point(&name->synced, file_use(name->now));
     }
     if (name->now != NULL)
         image_cut(&name->now->image, &disk.random);
@@ -179,7 +179,7 @@ void disk_reset(uint64_t seed, bool lies)
     assert(disk.handles == 0);
     for (size_t i = 0; i < NAMES_MAX; i++) {
         point(&disk.names[i].now, NULL);
-        point(&disk.names[i].kept, NULL);
+        point(&disk.names[i].synced, NULL);
         disk.names[i].text[0] = '\0';
     }
     disk.random.state = seed;
@@ -248,7 +248,7 @@ static int disk_sync(sqlite3_file *file, int flags)
         return SQLITE_OK;
     image_sync(&handle->file->image);
     if (handle->name != NULL && handle->name->now == handle->file)
-        point(&handle->name->kept, file_use(handle->file));
+        point(&handle->name->synced, file_use(handle->file));
     return SQLITE_OK;
 }
 
@@ -344,7 +344,7 @@ static int disk_delete(sqlite3_vfs *vfs, const char *text, int is_synced)
     if (!step(DISK_OTHER))
         return SQLITE_IOERR_DELETE;
     if (is_synced && !disk.lies)
-        point(&name->kept, NULL);
+        point(&name->synced, NULL);
     return SQLITE_OK;
 }
 

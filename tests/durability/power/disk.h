@@ -6,7 +6,7 @@
  * between: a disk may write at any time), each on its own; the size is the old one, the new one or
  * one between; a sector that the file grew by holds zeros or rubbish. A file that was made and not
  * synced is there or not; one that was deleted without a sync of the folder is there again or not.
- * What one write had in hand when the power went counts as written and not synced.
+ * What one write was writing when the power went counts as written and not synced.
  *
  * SQLite is told what its own Unix disk tells it (sectors of 4,096 bytes; writing one byte leaves
  * its neighbours alone).

@@ -23,10 +23,10 @@ static void image_reserve(struct image *image, size_t size)
     size_t words = capacity / SECTOR_SIZE / WORD_SECTORS;
     size_t words_before = image->capacity / SECTOR_SIZE / WORD_SECTORS;
     image->now = need(realloc(image->now, capacity));
-    image->kept = need(realloc(image->kept, capacity));
+    image->synced = need(realloc(image->synced, capacity));
     image->dirty = need(realloc(image->dirty, words * sizeof *image->dirty));
     memset(image->now + image->capacity, 0, capacity - image->capacity);
-    memset(image->kept + image->capacity, 0, capacity - image->capacity);
+    memset(image->synced + image->capacity, 0, capacity - image->capacity);
     memset(image->dirty + words_before, 0, (words - words_before) * sizeof *image->dirty);
     image->capacity = capacity;
 }
@@ -34,7 +34,7 @@ static void image_reserve(struct image *image, size_t size)
 void image_free(struct image *image)
 {
     free(image->now);
-    free(image->kept);
+    free(image->synced);
     free(image->dirty);
     *image = (struct image){NULL, NULL, NULL, 0, 0, 0};
 }
@@ -46,7 +46,7 @@ static void image_touch(struct image *image, size_t sector, struct random *rando
     uint64_t *word = &image->dirty[sector / WORD_SECTORS];
     size_t at = sector * SECTOR_SIZE;
     if ((*word & bit) != 0 && at + SECTOR_SIZE <= image->size_kept && random_below(random, 4) == 0)
-        memcpy(image->kept + at, image->now + at, SECTOR_SIZE);
+        memcpy(image->synced + at, image->now + at, SECTOR_SIZE);
     *word |= bit;
 }
 
@@ -95,7 +95,8 @@ void image_sync(struct image *image)
 {
     size_t sector = 0;
     while ((sector = take_dirty(image, sector)) != SIZE_MAX)
-        memcpy(image->kept + sector * SECTOR_SIZE, image->now + sector * SECTOR_SIZE, SECTOR_SIZE);
+        memcpy(image->synced + sector * SECTOR_SIZE, image->now + sector * SECTOR_SIZE,
+               SECTOR_SIZE);
     image->size_kept = image->size_now;
 }
 
@@ -140,16 +141,17 @@ void image_cut(struct image *image, struct random *random)
     size_t sector = 0;
     while ((sector = take_dirty(image, sector)) != SIZE_MAX) {
         unsigned char *now = image->now + sector * SECTOR_SIZE;
-        unsigned char *kept = image->kept + sector * SECTOR_SIZE;
+        unsigned char *synced = image->synced + sector * SECTOR_SIZE;
         if (random_below(random, 16) < chance)
-            memcpy(kept, now, SECTOR_SIZE);
+            memcpy(synced, now, SECTOR_SIZE);
         else if (sector * SECTOR_SIZE >= image->size_kept)
-            fill_unwritten(kept, random);
-        memcpy(now, kept, SECTOR_SIZE);
+            fill_unwritten(synced, random);
+        memcpy(now, synced, SECTOR_SIZE);
     }
     size_t end = size > image->size_now ? size : image->size_now;
     if (size > image->size_now) /* was cut short, and is not */
-        memcpy(image->now + image->size_now, image->kept + image->size_now, size - image->size_now);
+        memcpy(image->now + image->size_now, image->synced + image->size_now,
+               size - image->size_now);
     end = (end + SECTOR_SIZE - 1) / SECTOR_SIZE * SECTOR_SIZE;
     memset(image->now + size, 0, end - size);
     image->size_now = image->size_kept = size;

@@ -1,7 +1,7 @@
 /* image.h: one file of the disk: what a program sees of it, and what would be left of it.
  *
- * `now` is what was written, `kept` what was synced. They differ in the sectors that are dirty, and
- * in size. Bytes behind `size_now` are zero in `now`.
+ * `now` is what was written, `synced` what was synced. They differ in the sectors that are dirty,
+ * and in size. Bytes behind `size_now` are zero in `now`.
  */
 #ifndef BATCH_TEST_POWER_IMAGE_H
 #define BATCH_TEST_POWER_IMAGE_H
@@ -16,9 +16,9 @@ enum { SECTOR_SIZE = 512 };
 
 struct image {
     unsigned char *now;
-    unsigned char *kept;
+    unsigned char *synced;
     uint64_t *dirty; /* a bit for each sector */
-    size_t capacity; /* of now and kept; a multiple of 64 sectors */
+    size_t capacity; /* of now and synced; a multiple of 64 sectors */
     size_t size_now;
     size_t size_kept;
 };

@@ -1,10 +1,10 @@
 /* ledger.h: what was asked of each key and what was said, and whether what is stored agrees.
  *
  * The state of a key is the list of the operations that it was given, each a number that is never
- * used twice. So it tells by itself what was applied:
+ * used twice. So it shows by itself what was applied:
  *
  *   - what was found after an earlier cut is there, as it was: the power was on since;
- *   - every operation that was told BATCH_OK is in it, whatever became of the others;
+ *   - every operation that was completed with BATCH_OK is in it, whatever became of the others;
  *   - numbers rise: nothing is there twice, or out of order, or was never asked;
  *   - each save added 1 to the version, and to the count of saves in the state.
  */

@@ -223,7 +223,7 @@ static void incarnation_end(struct schedule *schedule)
     pthread_mutex_unlock(&schedule->lock);
 }
 
-/* Every key has been read: judge the cut before. */
+/* Every key has been read: check the cut before. */
 static void settle(struct schedule *schedule)
 {
     struct verdicts *verdicts = &schedule->findings->verdicts;
@@ -304,7 +304,7 @@ static void incarnation_close(struct schedule *schedule)
         abort();
 }
 
-/* Read every key, judge, and send so many rounds, as long as there is power. */
+/* Read every key, check, and send so many rounds, as long as there is power. */
 static void incarnation_run(struct schedule *schedule, unsigned rounds)
 {
     if (incarnation_open(schedule) != BATCH_OK)

@@ -6,7 +6,7 @@
  * the store is opened and repairs the file, while it commits, copies the log to the file, or is
  * closed.
  *
- * The processor calls the store on its worker (sessions = 0), and the last answer of a round sends
+ * The processor calls the store on its worker (sessions = 0), and the last one to complete sends
  * the next, so a schedule depends on its seed alone.
  */
 #ifndef BATCH_TEST_POWER_SCHEDULE_H
