@@ -343,13 +343,10 @@ static int wait_for_record(struct batch__hub_shared *shared, batch_subscription 
 }
 
 /* Locks: held. */
-static void note_reader(struct batch__hub_shared *shared, batch_subscription *subscription)
+static void note_reader(const struct batch__hub_shared *shared, batch_subscription *subscription)
 {
-    if (!subscription->is_blocking || shared->is_ended)
-        return;
-    subscription->is_ours = shared->is_ours(shared->arg);
-    if (subscription->is_ours && subscription->workers > 0)
-        batch__lock_wake_all(&shared->lock); /* they need not wait for this one */
+    if (subscription->is_blocking && !shared->is_ended)
+        subscription->is_ours = shared->is_ours(shared->arg);
 }
 
 /* Locks: held. There is a record. */

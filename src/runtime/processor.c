@@ -314,10 +314,8 @@ int batch_processor_free(batch_processor *processor)
     batch__lock_give(&lifecycle->lock);
     if (!is_stopped)
         return BATCH_BUSY;
-    int cancel_before = batch__cancel_disable();
-    const void *owner_before = batch__thread_set_owner(&processor->shared); /* for `release` */
+    int before = batch__cancel_disable(); /* the allocator is the user's */
     unmake(processor);
-    batch__thread_set_owner(owner_before);
-    batch__cancel_restore(cancel_before);
+    batch__cancel_restore(before);
     return BATCH_OK;
 }

@@ -43,7 +43,7 @@ struct batch__shared {
     struct batch__lifecycle lifecycle;
 };
 
-/* Does the calling thread work for the processor: as one of its own, or in a stop or free of it?
+/* Does the calling thread work for the processor: as one of its own, or in a stop of it?
  * Then it must not stop or free it. What waits asks whether it is a thread of any processor
  * (batch__thread_is_ours): docs/decisions/023. */
 static inline bool batch__shared_is_own_thread(const struct batch__shared *shared)

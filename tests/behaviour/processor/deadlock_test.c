@@ -341,7 +341,7 @@ static void release_that_frees(void *resource, void *arg)
     closing->free = batch_processor_free(closing->processor);
 }
 
-TEST(release_that_frees_its_processor_is_refused_also_when_it_is_being_freed)
+TEST(release_of_what_is_cached_at_the_end_is_a_callback_too)
 {
     struct closing closing = {.stop = 1};
     batch_options options = BATCH_OPTIONS_INIT;
