@@ -252,8 +252,8 @@ typedef struct batch_allocator {
 } batch_allocator;
 
 /* Start from BATCH_OPTIONS_INIT and set what you need. Zero means the default, except for
- * `sessions`. Copied by batch_processor_start; what pointers point to must outlive the processor.
- */
+ * `sessions`. Copied by batch_processor_start; what pointers point to must stay valid until the
+ * processor is freed. */
 typedef struct batch_options {
     size_t size; /* sizeof(batch_options), set by BATCH_OPTIONS_INIT */
 

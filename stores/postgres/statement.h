@@ -7,7 +7,7 @@
  *   - An error that leaves the connection in use: ROLLED_BACK.
  *   - ReadyForQuery without an error: COMMITTED.
  *   - An error in libpq's own words, without a SQLSTATE: it had no memory to read the response, and
- *     does not tell what the server did (IN_DOUBT).
+ *     does not say what the server did (IN_DOUBT).
  *   - The connection ends in between, also with words of the server (a shutdown, a pooler's own
  *     errors): it may have been committed (IN_DOUBT).
  *   - A warning that does not come from a function (those have a context): when the server stops

@@ -13,8 +13,8 @@
  *     log must be as long as its index says, and begin as that says. The database is written only
  *     by checkpoints, and each of them leaves its mark in the index of the log: so if it changed
  *     while the mark did not, it was not SQLite that changed it. If only its time is another one,
- *     as after touch, the pages that the last checkpoint copied tell whether its content is the
- *     same; before there was one, that cannot be told. It is for good: what SQLite holds of the
+ *     as after touch, the pages that the last checkpoint copied show whether its content is the
+ *     same; before there was one, that is not known. It is for good: what SQLite holds of the
  *     file, in memory and in the log, no longer belongs to it.
  *
  * The index of the log is shared memory whose layout is part of SQLite's file format
@@ -98,7 +98,7 @@ static bool has_one_name(const struct stat *status, struct batch__sqlite_problem
 
 /* ---- The log -------------------------------------------------------------------------------- */
 
-/* False: it cannot be told, or is being changed. */
+/* False: it is not known, or is being changed. */
 static bool read_log(const struct batch__sqlite_files *files, struct batch__sqlite_log *ret_log)
 {
     const sqlite3_io_methods *methods = files->main->pMethods;
@@ -169,7 +169,7 @@ static bool is_among(const uint32_t *pages, size_t size, uint32_t page)
 }
 
 /* Are the pages that were copied last in the database as they are in the log? `pages` has room for
- * two. False, too, if none were copied, so that it cannot be told. */
+ * two. False, too, if none were copied, so that it is not known. */
 static bool has_last_pages(const struct batch__sqlite_files *files, sqlite3_file *log_file,
                            const struct batch__sqlite_log *log, unsigned char *pages)
 {
@@ -220,7 +220,7 @@ static bool is_by_checkpoint(const struct batch__sqlite_files *files, sqlite3_fi
             status->st_mtim.tv_nsec != watch->time.tv_nsec) {
             unsigned char *pages = sqlite3_malloc64(2 * (sqlite3_uint64)log->page_size);
             if (pages == NULL)
-                return true; /* the next look will tell */
+                return true; /* the next look will show */
             bool is_as_it_was = is_kept(files, log_file, log, pages);
             sqlite3_free(pages);
             if (!is_as_it_was)
@@ -355,7 +355,7 @@ bool batch__sqlite_files_open(struct batch__sqlite_files *files, sqlite3 *db, co
         batch__sqlite_problem_set(ret_problem, SQLITE_NOMEM, "no memory for the names of files");
         return false;
     }
-    /* Without an answer SQLite does not keep it in files of the system. */
+    /* If this is not known, SQLite does not keep it in files of the system. */
     int has_moved = 0;
     if (sqlite3_file_control(db, "main", SQLITE_FCNTL_HAS_MOVED, &has_moved) == SQLITE_NOTFOUND)
         return true;
@@ -364,7 +364,7 @@ bool batch__sqlite_files_open(struct batch__sqlite_files *files, sqlite3 *db, co
     files->watch = watch;
     pthread_mutex_lock(&watch->lock);
     if (watch->users++ == 0)
-        watch->is_seen = false; /* nobody has kept the log from being made anew */
+        watch->is_seen = false; /* nobody has prevented the log from being made anew */
     bool is_right = note_files(files, ret_problem) && check(files, ret_problem);
     pthread_mutex_unlock(&watch->lock);
     return is_right;

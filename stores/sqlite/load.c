@@ -5,7 +5,7 @@
  * deadline. If the transaction cannot begin, all calls fail for the same reason.
  *
  * No row means a new resource, so that must be true: a row that somebody else has stored under the
- * same key as TEXT or as a number is an error. One look into the index, once in a group, tells
+ * same key as TEXT or as a number is an error. One look into the index, once in a group, shows
  * whether there are any rows of that kind (see table.c).
  */
 #include "load.h"

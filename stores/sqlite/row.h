@@ -1,4 +1,4 @@
-/* row.h: one row of a group that is saved: written, and read back where that tells something. */
+/* row.h: one row of a group that is saved: written, and read back if the outcome depends on it. */
 #ifndef BATCH_SQLITE_ROW_H
 #define BATCH_SQLITE_ROW_H
 

@@ -10,7 +10,7 @@
  *
  * Keys are stored as BLOBs, which SQLite compares byte by byte, whatever collation the column has.
  * A key that somebody else has stored as TEXT is never equal to one; as those sort before BLOBs,
- * one look into the index tells whether there are any.
+ * one look into the index shows whether there are any.
  *
  * A constraint with ON CONFLICT REPLACE would delete other rows to make room for ours. "OR ABORT"
  * overrides it; but that holds for the statements of triggers too, which may rely on their own. So

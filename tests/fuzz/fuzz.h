@@ -2,9 +2,9 @@
  *
  * A target is one file with LLVMFuzzerTestOneInput. Under clang with AddressSanitizer it is linked
  * with libFuzzer, which makes up the bytes, and changes those that reach new code. Everywhere else
- * corpus_replay.c is its main program, and runs what is kept in corpus/<target>/: small files, each
- * of which reaches something that no other does. corpus_replay.c also asks fuzz_is_complete, so
- * that a corpus that has come to miss what it was kept for is noticed.
+ * corpus_replay.c is its main program, and runs what is stored in corpus/<target>/: small files,
+ * each of which reaches something that no other does. corpus_replay.c also asks fuzz_is_complete,
+ * so that a corpus that has come to miss what it is there for is noticed.
  *
  * fuzz_expect is how a target says what must hold. A sanitizer says the rest.
  */
@@ -73,8 +73,8 @@ static inline char *fuzz_take(struct fuzz_bytes *bytes, size_t size, bool is_str
     return copy;
 }
 
-/* Is it UTF-8? Told in another way than by the code that is tested: by writing each character again
- * and comparing. */
+/* Is it UTF-8? Decided in another way than by the code that is tested: by writing each character
+ * again and comparing. */
 bool fuzz_is_utf8(const char *text, size_t size);
 
 #endif

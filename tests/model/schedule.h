@@ -92,8 +92,8 @@ void schedule_submit(struct schedule_item *item, const struct model_config *conf
                      const struct schedule_weights *weights, struct draw *draw);
 
 /* All of it, from a seed. One in four is calm: nothing goes wrong, and everybody is punctual. In
- * the others each kind of trouble is there or not, and more or less of it, so that there are some
- * with one trouble alone and some with everything. */
+ * the others each kind of fault is there or not, and more or less of it, so that there are some
+ * with one fault alone and some with everything. */
 void schedule_make(struct schedule *schedule, uint64_t seed);
 
 #endif

@@ -1,4 +1,4 @@
-/* counting_allocator.h: an allocator that counts, and fails when it is told to. All zero is one
+/* counting_allocator.h: an allocator that counts, and fails on demand. All zero is one
  * that never fails. Any thread; the counts order nothing, so that ThreadSanitizer sees what the
  * library does.
  */

@@ -1,4 +1,4 @@
-/* The allocator that the tests count with: it counts, fails where it is told to, and only there. */
+/* The allocator that the tests count with: it counts, and fails where it is to, and only there. */
 #include "counting_allocator.h"
 #include "test.h"
 

@@ -34,7 +34,7 @@ enum link_state {
     LINK_FREE = 0,
     LINK_OPEN,
     LINK_DRAINS, /* forwards no more; reset once what was sent has left */
-    LINK_ENDS    /* both ends were told; reads them to their end and forwards nothing */
+    LINK_ENDS    /* both ends know; reads them to their end and forwards nothing */
 };
 
 struct way {

@@ -299,7 +299,7 @@ static void make_cluster(struct postgres_server *server)
         unlink(password_file + strlen("--pwfile="));
 }
 
-/* Start it and wait until it answers. False: it ended before that. */
+/* Start it and wait until it accepts connections. False: it ended before that. */
 static bool try_to_start(struct postgres_server *server)
 {
     static const char *const own_settings[] = {
@@ -333,7 +333,7 @@ static bool try_to_start(struct postgres_server *server)
             return false;
         }
         if (now_s() > began_s + PATIENCE_S)
-            fail(server, "start", "it does not answer");
+            fail(server, "start", "it does not respond");
     }
     return true;
 }

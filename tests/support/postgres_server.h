@@ -4,7 +4,7 @@
  * socket in that folder; never a server of the system. As root it runs as "postgres", or as
  * "nobody" where there is no such user. The folder is in /dev/shm if there is room: `fsync` is on,
  * as everywhere where it counts (the store refuses a server without it), but these tests ask what
- * is answered and when, not whether a disk keeps its word, and a flush to memory costs nothing.
+ * is reported and when, not whether a disk honours flushes, and a flush to memory costs nothing.
  * Power cuts cannot be tried here; a killed server can.
  *
  * Nothing is left behind: server and folder go with the test program, even if it is killed. What
@@ -38,8 +38,9 @@ struct postgres_server {
     PGconn *connection;   /* a plain one, as another program would have; NULL until it is needed */
 };
 
-/* Make the cluster and start it; it answers when this returns. `settings` may be NULL and must
- * outlive the server. With `asks_password`, everybody has to give one (scram-sha-256). */
+/* Make the cluster and start it; it accepts connections when this returns. `settings` may be NULL
+ * and must stay valid as long as the server. With `asks_password`, everybody has to give one
+ * (scram-sha-256). */
 void postgres_server_init(struct postgres_server *server, const char *const *settings,
                           bool asks_password);
 /* Stop it, if it runs, and remove the folder. */
@@ -49,7 +50,7 @@ void postgres_server_destroy(struct postgres_server *server);
  * is rolled back). Or kill -9 all its processes at once. Nothing of it runs any more on return. */
 void postgres_server_stop(struct postgres_server *server);
 void postgres_server_kill(struct postgres_server *server);
-/* Start it again on the same data and port; it answers when this returns. */
+/* Start it again on the same data and port; it accepts connections when this returns. */
 void postgres_server_start(struct postgres_server *server);
 
 /* Stop all its processes where they are (SIGSTOP), and let them go on. */

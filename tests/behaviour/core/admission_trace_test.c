@@ -1,5 +1,5 @@
-/* Early refusal: what cannot begin by its start_by_ns, judged by how long saves have taken, is told
- * BUSY at once instead of EXPIRED in the end. */
+/* Admission control: an operation that would expire before it can begin, going by how long saves
+ * have taken, fails with BUSY at once instead of EXPIRED in the end. */
 #include "trace.h"
 
 static const struct trace_options early = {
@@ -126,7 +126,7 @@ TRACE_TEST_FROM(a_replay_means_a_load_and_a_save_more, saving(&replays))
 }
 
 /* The same 440 ms, whichever step of the replay it is in, but for the time that has gone by. */
-TRACE_TEST_FROM(a_replay_is_judged_in_each_of_its_steps, saving(&replays))
+TRACE_TEST_FROM(a_replay_is_considered_in_each_of_its_steps, saving(&replays))
 {
     trace_at(t, 1400);
     trace_hold(t);

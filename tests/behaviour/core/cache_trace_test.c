@@ -121,7 +121,7 @@ TRACE_TEST_WITH(an_operation_that_comes_while_it_is_dropped_loads_it, .cache_max
     trace_saved(t, "b", BATCH_OK);
     struct batch__action action;
     while (batch__core_next(&t->core, &action) && action.kind != BATCH__METRIC)
-        trace_op(t, 'B')->is_submitted = false; /* DONE: not part of the story */
+        trace_op(t, 'B')->is_submitted = false; /* DONE: not part of the trace */
     t->completed++;
     trace_submit(t, "a", "C"); /* still cached here */
     trace_go(t);

@@ -119,7 +119,7 @@ TEST(an_unknown_outcome_stays_unknown_and_nothing_is_run_again)
                                   "[110] a: load\n");
 }
 
-TEST(a_conflict_is_told_as_a_conflict)
+TEST(a_conflict_is_reported_as_a_conflict)
 {
     save_ends_with(BATCH_CONFLICT, "[  0] a: load\n"
                                    "[  1] a: run A\n"

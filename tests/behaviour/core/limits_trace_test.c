@@ -96,7 +96,7 @@ static void submit_to_many_keys(struct trace *t, struct keys *keys)
         for (int i = 0; i < KEYS; i++) {
             struct trace_op *op = &keys->ops[round][i];
             char *name = keys->names[round][i];
-            const char *tail = i % 3 == 0 ? ", a key too long to be kept in place" : "";
+            const char *tail = i % 3 == 0 ? ", a key too long to be stored in place" : "";
             snprintf(name, sizeof keys->names[round][i], "key %d%s", i, tail);
             *op = (struct trace_op){.verdict = BATCH_CHANGED};
             op->op.key = name;
@@ -130,7 +130,7 @@ static void without_memory(bool fails_from_there)
         t->text_size = 0;
         trace_at(t, 10);
         assert_int_equal(t->completed_as[-BATCH_OK], ROUNDS * KEYS - refused);
-        trace_submit(t, "this key is also too long to be kept in place", "A");
+        trace_submit(t, "this key is also too long to be stored in place", "A");
         trace_at(t, 20);
         assert_int_equal(t->completed_as[-BATCH_OK], ROUNDS * KEYS - refused + 1);
         trace_end(t);
@@ -140,12 +140,12 @@ static void without_memory(bool fails_from_there)
     free(keys);
 }
 
-TEST(when_one_allocation_fails_that_operation_is_told_and_nothing_is_lost)
+TEST(when_one_allocation_fails_that_operation_fails_and_nothing_is_lost)
 {
     without_memory(false);
 }
 
-TEST(when_memory_is_at_its_end_operations_are_told_and_nothing_is_lost)
+TEST(when_memory_is_at_its_end_operations_fail_and_nothing_is_lost)
 {
     without_memory(true);
 }

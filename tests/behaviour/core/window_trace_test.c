@@ -1,7 +1,7 @@
 /* When a batch begins and ends, and who is in it. */
 #include "trace.h"
 
-/* ---- Kept from the original ----------------------------------------------------------------- */
+/* ---- As in the original --------------------------------------------------------------------- */
 
 TRACE_TEST(many_operations_are_loaded_and_saved_once_and_completed_after_the_save)
 {

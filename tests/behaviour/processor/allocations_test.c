@@ -152,7 +152,7 @@ TEST(no_allocation_for_each_operation)
     count_allocations(HARNESS_STORE, 2, 1, 1 * MS, 50);
 }
 
-/* ---- Controls: the counters count ------------------------------------------------------------ */
+/* ---- Seeded bugs: the counters count --------------------------------------------------------- */
 
 static batch_verdict add_and_allocate(void *resource, void *arg)
 {

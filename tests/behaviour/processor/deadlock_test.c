@@ -270,8 +270,8 @@ TEST(operation_that_would_wait_for_another_processor_in_any_function_is_refused)
     harness_add(&other, "k", 1); /* nothing was done to it */
 
     gate_close(&other.save_gate); /* it cannot have stopped when it is asked to */
-    struct job kept;
-    job_send(&kept, &other, "k", 1);
+    struct job cached;
+    job_send(&cached, &other, "k", 1);
     gate_await(&other.save_gate, 1);
     visited.stop_now = 1;
     job_init(&job, &harness, "k", 1);
@@ -281,7 +281,7 @@ TEST(operation_that_would_wait_for_another_processor_in_any_function_is_refused)
     assert_int_equal(visited.stop_now, 1);
     assert_int_equal(batch_submit(other.processor, &job.op), BATCH_STOPPED);
     gate_open(&other.save_gate);
-    assert_int_equal(job_wait(&kept), BATCH_OK);
+    assert_int_equal(job_wait(&cached), BATCH_OK);
     batch_metrics_unsubscribe(visited.subscription);
     harness_end(&other);
     harness_end(&harness);

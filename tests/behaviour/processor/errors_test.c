@@ -57,8 +57,8 @@ TEST(call_finished_twice_aborts)
 /* What a function or store may return, and how the batch ends. */
 struct outcome {
     int returned;
-    int load_told;
-    int save_told;
+    int load_status;
+    int save_status;
 };
 
 static const struct outcome outcomes[] = {
@@ -88,12 +88,12 @@ static void check_outcomes(enum harness_kind kind, uint32_t sessions)
         struct job job;
         harness_fault(&harness, outcomes[i].returned, BATCH_OK, 0, NULL);
         job_init(&job, &harness, "k", 1);
-        assert_int_equal(job_run(&job), outcomes[i].load_told);
-        assert_int_equal(job.result.status, outcomes[i].load_told);
-        assert_int_equal(job.runs, outcomes[i].load_told == BATCH_OK);
+        assert_int_equal(job_run(&job), outcomes[i].load_status);
+        assert_int_equal(job.result.status, outcomes[i].load_status);
+        assert_int_equal(job.runs, outcomes[i].load_status == BATCH_OK);
         harness_fault(&harness, BATCH_OK, outcomes[i].returned, 0, NULL);
         job_init(&job, &harness, "k", 1);
-        assert_int_equal(job_run(&job), outcomes[i].save_told);
+        assert_int_equal(job_run(&job), outcomes[i].save_status);
         assert_int_equal(job.runs, 1);
         assert_true(job.result.changed);
         assert_int_equal(job.result.batch_operations, 1);

@@ -1,4 +1,4 @@
-/* harness.h: a processor with a store that a test controls.
+/* harness.h: a processor with a store that is in the hands of a test.
  *
  * Loads, saves and operations go through gates: a test closes one, waits until somebody stands at
  * it, acts, and opens it. So every order is made to happen, and no result depends on time.

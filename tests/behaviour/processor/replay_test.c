@@ -103,7 +103,7 @@ HARNESS_TEST_WITH(the_canceled_leave_a_replay, HARNESS_STORE, .replays_max = 2)
     harness_end(harness);
 }
 
-/* ---- Kept resources -------------------------------------------------------------------------- */
+/* ---- Cached resources ------------------------------------------------------------------------ */
 
 HARNESS_TEST_WITH(a_cached_resource_is_not_loaded_again, HARNESS_STORE, .resource_cache_max = 10)
 {

@@ -110,7 +110,7 @@ struct stopper {
     int64_t left;
 };
 
-static void *stop_as_told(void *arg)
+static void *stop_with_timeout(void *arg)
 {
     struct stopper *stopper = arg;
     stopper->left = batch_processor_stop(stopper->harness->processor, stopper->timeout_ns);
@@ -126,9 +126,9 @@ TEST(stop_by_a_new_thread_is_not_taken_for_a_callback)
         harness_begin_with(&harness, HARNESS_FUNCTIONS, .sessions = 0, .shards = 256);
         struct stopper first = {&harness, BATCH_FOREVER, 0};
         struct stopper new = {&harness, 0, 1};
-        pthread_t thread = thread_start(stop_as_told, &first);
+        pthread_t thread = thread_start(stop_with_timeout, &first);
         while (new.left > 0)
-            thread_join(thread_start(stop_as_told, &new));
+            thread_join(thread_start(stop_with_timeout, &new));
         thread_join(thread);
         assert_int_equal(new.left, 0);
         assert_int_equal(first.left, 0);

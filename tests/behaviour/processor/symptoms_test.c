@@ -2,7 +2,7 @@
  * lost and late completions, overtaking, hangs and crashes around stop. */
 #include "harness.h"
 
-/* ---- Answers and stop ------------------------------------------------------------------------ */
+/* ---- Results and stop ------------------------------------------------------------------------ */
 
 static void *stop_for_ever(void *arg)
 {

@@ -1,6 +1,6 @@
 /* driver.h: what the store tests use to run operations and look at what came of them.
  *
- * Nothing here asserts on a thread of the library: what happens there is kept, and looked at by the
+ * Nothing here asserts on a thread of the library: what happens there is stored, and checked by the
  * test.
  */
 #ifndef BATCH_TEST_STORE_DRIVER_H
@@ -48,7 +48,7 @@ void request_init(struct request *request, const void *key, size_t key_size, int
 /* Run it alone; the result is also in request->result. */
 int request_run(batch_processor *processor, struct request *request);
 
-/* Hand all over at once, and wait until every one is answered. */
+/* Hand all over at once, and wait until all are complete. */
 void requests_run(batch_processor *processor, struct request *requests, size_t requests_size);
 
 /* Add to a number, or read it; must go well. The value after that. */

@@ -1,4 +1,4 @@
-/* faulty_disk.h: a disk for SQLite that fails when it is told to, and counts commits.
+/* faulty_disk.h: a disk for SQLite that fails on demand, and counts commits.
  *
  * It is a VFS over SQLite's own, made the default one of the program. There is one, set up once, so
  * its state is static.

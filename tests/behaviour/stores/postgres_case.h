@@ -49,7 +49,7 @@ batch_postgres_options pg_text_table(struct postgres_server *server, const char 
  * number in decimal. */
 batch_options pg_number_options(batch_store *store, uint32_t sessions);
 
-/* Run many text requests at once, and wait until every one is answered. */
+/* Run many text requests at once, and wait until all are complete. */
 void pg_texts_run(batch_processor *processor, struct text_request *requests, size_t requests_size);
 
 /* Rest a little, before looking again at what is waited for. */

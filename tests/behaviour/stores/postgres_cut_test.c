@@ -3,17 +3,17 @@
  * One group with a new key, an updated key and one that another program has written meanwhile is
  * saved through a proxy, which cuts the connection after a given byte of one direction, the first
  * time after none, then after one, and so on until nothing is left to be cut. What everybody was
- * told is held against what a connection past the proxy finds:
+ * reported is compared with what a connection past the proxy finds:
  *
  *   BATCH_OK        stored; and never said before the server's ReadyForQuery had arrived whole: it
- *                   commits between the answer to the statement and that
+ *                   commits between the response to the statement and that
  *   BATCH_UNKNOWN   stored or not, both seen; never said when nothing was cut
  *   anything else   not stored
  *
  * Then the same keys must work again, on what is stored and not on the copy in memory. Loads, and
  * the opening of a connection, are cut in the same way.
  *
- * The controls are this program with a mistake built in between the store and the library: what the
+ * The seeded bugs are this program with a bug injected between the store and the library: what the
  * store calls unknown is passed on as failed, as OK, or as a conflict. */
 #include "driver.h"
 #include "fault_proxy.h"
@@ -158,8 +158,8 @@ static void wait_for_backend(struct cut *cut)
             cut->fired_port);
 }
 
-/* Hold what was told of one key against what is stored under it. */
-static void judge(struct cut *cut, size_t key, const batch_result *result, const char *state)
+/* Compare what was reported of one key with what is stored under it. */
+static void check_key(struct cut *cut, size_t key, const batch_result *result, const char *state)
 {
     char now[TRUTH_SIZE];
     look(cut, key, now);
@@ -174,7 +174,7 @@ static void judge(struct cut *cut, size_t key, const batch_result *result, const
     if (is_told_applied && !is_applied)
         wrong = "lost";
     if (!may_be && is_applied)
-        wrong = "applied, though told that it is not";
+        wrong = "applied, though reported as not applied";
     if (result->status == BATCH_UNKNOWN && (cut->fired_port == 0 || is_about_load(cut)))
         wrong = "unknown, though no save was cut";
     if (key == WRITTEN && !is_about_load(cut) && (is_applied || is_told_applied))
@@ -221,7 +221,7 @@ static void check_recovery(struct cut *cut)
     }
 }
 
-/* Cut after so many bytes of an exchange. Was the new key told OK? */
+/* Cut after so many bytes of an exchange. Was the new key completed with OK? */
 static bool cut_after(struct cut *cut, uint64_t bytes)
 {
     struct text_request requests[KEYS];
@@ -241,7 +241,7 @@ static bool cut_after(struct cut *cut, uint64_t bytes)
     if (cut->fired_port != 0)
         wait_for_backend(cut);
     for (size_t i = 0; i < KEYS; i++) {
-        judge(cut, i, &requests[i].request.result, state);
+        check_key(cut, i, &requests[i].request.result, state);
         free(requests[i].seen);
     }
     check_recovery(cut);

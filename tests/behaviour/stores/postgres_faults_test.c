@@ -1,5 +1,5 @@
 /* The PostgreSQL store: the server is killed, stopped, stands still, disappears behind the network,
- * throws its sessions out, or asks to try again. What was answered must be true, and service must
+ * throws its sessions out, or asks to try again. What was reported must be true, and service must
  * come back by itself. */
 #include "driver.h"
 #include "fault_proxy.h"
@@ -241,7 +241,7 @@ FAULT_TEST(test_connections_are_reset_under_load)
     add_while(pg, reset_all, 50);
 }
 
-/* ---- A server that does not answer ---------------------------------------------------------- */
+/* ---- A server that does not respond ---------------------------------------------------------- */
 
 /* What is met; each does its work once, when it is armed. */
 static bool is_time(struct pg_case *pg)
@@ -277,7 +277,7 @@ static void let_go(struct pg_case *pg)
     pg->is_armed = false;
 }
 
-/* Loads end by their deadline, as not applied, while the server does not answer. */
+/* Loads end by their deadline, as not applied, while the server does not respond. */
 static void check_loads(struct pg_case *pg, fault_fn fault)
 {
     int64_t before = add_until_ok(pg);
@@ -298,7 +298,7 @@ static void check_loads(struct pg_case *pg, fault_fn fault)
     processor_end(pg->hurried);
 }
 
-/* A save ends by its deadline, while the server does not answer: as `wanted`, or, if the deadline
+/* A save ends by its deadline, while the server does not respond: as `wanted`, or, if the deadline
  * came before the save, as not applied, and then there is more time. */
 static void check_saves(struct pg_case *pg, fault_fn fault, int wanted)
 {
@@ -307,7 +307,7 @@ static void check_saves(struct pg_case *pg, fault_fn fault, int wanted)
     pg->meet = fault;
     for (uint64_t deadline_ms = DEADLINE_MS; status != wanted; deadline_ms *= 2) {
         if (deadline_ms > DEADLINE_MAX_MS)
-            fail_msg("%s is never said", batch_status_name(wanted));
+            fail_msg("%s is never reported", batch_status_name(wanted));
         hurried_start(pg, deadline_ms);
         /* It has saved before: its session has sent all that it sends but once. */
         struct request request;
@@ -318,7 +318,7 @@ static void check_saves(struct pg_case *pg, fault_fn fault, int wanted)
         pg->is_armed = true;
         status = add(pg->hurried, &request);
         if (status == BATCH_OK || (wanted != BATCH_UNKNOWN && status == BATCH_UNKNOWN))
-            fail_msg("%s, and the server did not answer", batch_status_name(status));
+            fail_msg("%s, and the server did not respond", batch_status_name(status));
         if (!pg->is_met)
             assert_int_equal(status, BATCH_LOAD_FAILED);
         let_go(pg);
@@ -359,7 +359,7 @@ FAULT_TEST(test_a_save_that_finds_no_connection_is_not_applied)
     check_saves(pg, reset_and_hold_before, BATCH_SAVE_FAILED);
 }
 
-/* Stopping does not wait for a server that does not answer. */
+/* Stopping does not wait for a server that does not respond. */
 FAULT_TEST(test_stopping_while_the_server_is_paused)
 {
     add_until_ok(pg);
@@ -410,7 +410,7 @@ FAULT_TEST(test_a_deadlock_is_tried_again)
     check_tried_again(pg, "40P01");
 }
 
-/* Tried again until the deadline, and then the server's reason is told. */
+/* Tried again until the deadline, and then the server's reason is reported. */
 static void check_given_up(struct pg_case *pg, const char *sqlstate)
 {
     char body[128], found[6] = "";
@@ -418,7 +418,7 @@ static void check_given_up(struct pg_case *pg, const char *sqlstate)
     make_trigger(pg, body);
     for (uint64_t deadline_ms = DEADLINE_MS; strcmp(found, sqlstate) != 0; deadline_ms *= 2) {
         if (deadline_ms > DEADLINE_MAX_MS)
-            fail_msg("the reason is never told, but %s", found);
+            fail_msg("the reason is never reported, but %s", found);
         hurried_start(pg, deadline_ms);
         struct request request;
         int status = add(pg->hurried, &request);

@@ -69,7 +69,7 @@ static void set_all(struct pg_case *pg, const char *text, const char *odd_text, 
         free(pg->requests[i].seen);
 }
 
-/* All but the odd one were told OK, and so it is; the odd one is as before. */
+/* All but the odd one were completed with OK, and so it is; the odd one is as before. */
 static void check_all(struct pg_case *pg, const char *text, const char *odd_before)
 {
     for (size_t i = 0; i < KEYS; i++) {
@@ -85,7 +85,7 @@ static void check_all(struct pg_case *pg, const char *text, const char *odd_befo
     pg_expect(pg->server, odd_before, "select state::text from rows where key = 'key %d'", ODD);
 }
 
-/* What the odd one is told, as new rows and as rows that are there. SQLSTATE NULL: any. */
+/* How the odd one ends, as new rows and as rows that are there. SQLSTATE NULL: any. */
 static void check_odd(struct pg_case *pg, const char *odd_text, size_t odd_size, int wanted,
                       const char *wanted_sqlstate)
 {
@@ -244,7 +244,7 @@ ROWS_TEST(test_a_state_that_is_too_long_for_its_column,
     check_odd(pg, "123456789", 9, BATCH_SAVE_FAILED, "22001");
 }
 
-/* Keys that a text column cannot hold: told so, alone. */
+/* Keys that a text column cannot hold: refused, alone. */
 ROWS_TEST(test_a_key_that_is_no_text, TEXT_COLUMNS)
 {
     static const struct {
@@ -319,7 +319,7 @@ static void execute(PGconn *other, const char *sql)
     PQclear(result);
 }
 
-/* While another program has a row locked by `lock`, all other keys are answered; the odd one once
+/* While another program has a row locked by `lock`, all other keys are saved; the odd one once
  * it has done `end`: as `wanted`. */
 static void check_locked(struct postgres_server *server, bool is_there, const char *lock,
                          const char *end, int wanted)
@@ -338,14 +338,14 @@ static void check_locked(struct postgres_server *server, bool is_there, const ch
     for (size_t i = 0; i < KEYS; i++) {
         text_request_init(&pg->requests[i], pg->keys[i], pg->key_sizes[i], "two", 3);
         pg->requests[i].request.latch = i == ODD ? &odd : &others;
-        pg->requests[i].request.result.status = -1000; /* not answered */
+        pg->requests[i].request.result.status = -1000; /* not complete */
         ops[i] = &pg->requests[i].request.op;
     }
     assert_int_equal(batch_submit_many(pg->processor, ops, KEYS), BATCH_OK);
     latch_wait(&others);
     assert_int_equal(pg_number(server, "select count(*) from rows where state = 'two'"), KEYS - 1);
     pthread_mutex_lock(&odd.lock);
-    assert_int_equal(odd.left, 1); /* it is not answered: its deadline is far away */
+    assert_int_equal(odd.left, 1); /* it is not complete: its deadline is far away */
     pthread_mutex_unlock(&odd.lock);
     execute(other, end);
     latch_wait(&odd);

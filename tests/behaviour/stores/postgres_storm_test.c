@@ -1,5 +1,5 @@
 /* The PostgreSQL store: several writers of the same rows at the same time, of ours and of others.
- * Each adds 1 until it is told OK; in the end every number is the sum of what was told. */
+ * Each adds 1 until it gets OK; in the end every number is the sum of what was reported. */
 #include "driver.h"
 #include "postgres_case.h"
 #include "random.h"
@@ -13,7 +13,7 @@ struct storm {
     struct postgres_server *server;
     batch_processor *processor; /* NULL: writes by itself, as another program */
     atomic_int conflicts;
-    atomic_int others; /* answers that are neither OK nor CONFLICT */
+    atomic_int others; /* statuses that are neither OK nor CONFLICT */
     batch_result error;
 };
 
@@ -177,7 +177,7 @@ struct grouper {
     struct random random;
     size_t first;     /* of the keys */
     int ok[ALL_KEYS]; /* additions that were OK */
-    int others;       /* answers that are neither OK nor CONFLICT */
+    int others;       /* statuses that are neither OK nor CONFLICT */
     int conflicts;
     char keys[GROUP][16];
     size_t order[GROUP];

@@ -16,8 +16,8 @@ void refuse_all(bool refused);
 /* An allocator that is refused nothing: for the processor. */
 batch_allocator refused_nothing(void);
 
-/* Each request for memory that the first batch of a session makes, refused in turn: a batch is told
- * so and stores nothing, and the next one goes well. */
+/* Each request for memory that the first batch of a session makes, refused in turn: a batch ends
+ * with so and stores nothing, and the next one goes well. */
 void refused_batches(batch_store *store);
 
 #endif

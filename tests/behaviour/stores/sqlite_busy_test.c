@@ -16,7 +16,7 @@
 struct waiting {
     struct request request;
     struct latch ran;
-    struct latch answered;
+    struct latch completed;
 };
 
 static void count_down(void *latch)
@@ -28,20 +28,20 @@ static void count_down(void *latch)
 static void waiting_begin(struct waiting *waiting, batch_processor *processor)
 {
     latch_init(&waiting->ran, 1);
-    latch_init(&waiting->answered, 1);
+    latch_init(&waiting->completed, 1);
     request_init(&waiting->request, "key", 3, 1);
     waiting->request.meddle = count_down;
     waiting->request.meddle_arg = &waiting->ran;
-    waiting->request.latch = &waiting->answered;
+    waiting->request.latch = &waiting->completed;
     assert_int_equal(batch_submit(processor, &waiting->request.op), BATCH_OK);
     latch_wait(&waiting->ran);
 }
 
 static int waiting_end(struct waiting *waiting)
 {
-    latch_wait(&waiting->answered);
+    latch_wait(&waiting->completed);
     latch_destroy(&waiting->ran);
-    latch_destroy(&waiting->answered);
+    latch_destroy(&waiting->completed);
     return waiting->request.result.status;
 }
 
@@ -175,7 +175,7 @@ SQLITE_TEST(test_nobody_waits_behind_a_later_deadline)
     processor_end_with_store(impatient, store);
 }
 
-SQLITE_TEST(test_a_snapshot_that_is_kept_open_stops_nobody)
+SQLITE_TEST(test_a_snapshot_that_stays_open_stops_nobody)
 {
     batch_store *store = sqlite_file_store(file, NULL);
     batch_processor *processor = number_processor(store, 2);
@@ -284,7 +284,7 @@ static void *adder_main(void *arg)
     return NULL;
 }
 
-SQLITE_TEST(test_nobody_in_a_process_is_told_that_the_file_is_busy)
+SQLITE_TEST(test_nobody_in_a_process_is_refused_because_the_file_is_busy)
 {
     batch_store *stores[STORES];
     batch_processor *processors[2 * STORES];

@@ -1,6 +1,6 @@
-/* The SQLite store on a disk that fails: what was told must be what is found afterwards, both by a
- * process that goes on and by one that opens what a killed process leaves: file and log as they
- * are. */
+/* The SQLite store on a disk that fails: what was reported must be what is found afterwards, both
+ * by a process that goes on and by one that opens what a killed process leaves: file and log as
+ * they are. */
 #include "driver.h"
 #include "faulty_disk.h"
 #include "sqlite_fixture.h"
@@ -36,7 +36,7 @@ static void setting_end(struct setting *setting)
     sqlite_file_destroy(&setting->file);
 }
 
-/* Add 1 to every key in one group. All are told the same; that. */
+/* Add 1 to every key in one group. All must end with the same status, which is returned. */
 static batch_result add_to_all(struct setting *setting)
 {
     struct request requests[KEYS];
@@ -216,9 +216,9 @@ TEST(test_a_snapshot_that_makes_the_log_grow_stops_nobody)
 /* ---- Faults --------------------------------------------------------------------------------- */
 
 struct tally {
-    unsigned failed;        /* groups that were told something else than OK */
-    unsigned unknown_there; /* told UNKNOWN, found after a kill */
-    unsigned unknown_gone;  /* told UNKNOWN, not found after a kill */
+    unsigned failed;        /* groups that ended with another status than OK */
+    unsigned unknown_there; /* completed with UNKNOWN, found after a kill */
+    unsigned unknown_gone;  /* completed with UNKNOWN, not found after a kill */
 };
 
 /* Fail once at the n-th write or sync of a group. False: there were fewer. */
@@ -287,7 +287,7 @@ TEST(test_a_disk_that_is_full_at_commit_is_unknown)
     assert_true(tally.unknown_gone > 0);
 }
 
-/* This is what UNKNOWN is for: the failure is told, and yet the commit is there. */
+/* This is what UNKNOWN is for: a failure is reported, and yet the commit is there. */
 TEST(test_a_commit_that_failed_may_come_back)
 {
     assert_true(check_every_fault(FAULT_LOG_WRITE_ALL).unknown_there > 0);

@@ -1,5 +1,5 @@
 /* The SQLite store: its files are removed, moved, replaced or written to by something else. What
- * would end up where nobody finds it is never told as saved, and what nobody else sees is not
+ * would end up where nobody finds it is never reported as saved, and what nobody else sees is not
  * loaded. */
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L /* symlink */

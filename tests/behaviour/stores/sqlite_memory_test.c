@@ -132,7 +132,7 @@ static int64_t stored(struct sqlite_file *file, char key)
     return sqlite_file_number(file, sql);
 }
 
-/* What was told is what is stored. */
+/* What was reported is what is stored. */
 static bool check_group(unsigned n, bool goes_on)
 {
     struct sqlite_file file;

@@ -1,5 +1,5 @@
-/* The SQLite store while there is no memory: it says so, nothing is stored that is not told, and it
- * goes on afterwards. */
+/* The SQLite store while there is no memory: it reports that, nothing is stored that is not
+ * reported, and it goes on afterwards. */
 #include "driver.h"
 #include "refused.h"
 #include "sqlite_fixture.h"

@@ -347,7 +347,7 @@ TEST(test_a_collation_makes_no_two_keys_equal)
     }
 }
 
-/* "REPLACE" would delete the row of another key, whose save was told as done. */
+/* "REPLACE" would delete the row of another key, whose save was reported as done. */
 TEST(test_a_row_never_makes_room_for_another_one)
 {
     begin("CREATE TABLE batch (key BLOB PRIMARY KEY, version INTEGER NOT NULL, state BLOB NOT NULL "

@@ -175,7 +175,7 @@ TRIGGER_TEST(test_a_conflict_of_a_new_row_leaves_nothing_behind)
     assert_int_equal(count_notes(setting), KEYS - 1);
 }
 
-/* A state that is longer than SQLite's limit; it is told so before it looks at the bytes. */
+/* A state that is longer than SQLite's limit; SQLite refuses it before it looks at the bytes. */
 static int encode_too_much(void *resource, const void **ret_bytes, size_t *ret_bytes_size,
                            void *arg)
 {

@@ -55,7 +55,7 @@ static void others_do_nothing(void *arg)
     (void)arg;
 }
 
-/* Add 1 to a number that is `before` (-1: not stored) while others meddle; what it was told, and
+/* Add 1 to a number that is `before` (-1: not stored) while others meddle; what was reported, and
  * what is stored after that. */
 static int add_while(struct store_fixture *fixture, int64_t before, meddle_fn meddle,
                      int64_t *ret_stored)
@@ -140,7 +140,7 @@ enum { STORM_THREADS = 4, STORM_ADDS = 250, STORM_KEYS = 5 };
 
 static const char *const storm_keys[STORM_KEYS] = {"a", "b", "c", "d", "e"};
 
-/* Additions that were answered BATCH_OK, by anyone. */
+/* Additions completed with BATCH_OK, by anyone. */
 struct storm_totals {
     atomic_int_fast64_t added[STORM_KEYS];
 };
@@ -150,11 +150,11 @@ struct storm {
     struct storm_totals *totals;
     atomic_int conflicts;
     atomic_int others; /* statuses that are neither OK nor CONFLICT */
-    atomic_int stale;  /* answers that were older than what had been answered before */
+    atomic_int stale;  /* results older than what had been reported before */
 };
 
 /* Add to a key, or read it, until it goes well. An addition must see every other one that was
- * answered before it was asked, by this processor or another; what only reads, everything that its
+ * reported before it was asked, by this processor or another; what only reads, everything that its
  * thread has seen. */
 static bool storm_run(struct storm *storm, size_t key, int64_t number, int64_t *seen)
 {
@@ -231,7 +231,7 @@ static void test_no_addition_is_lost_and_none_unseen_with_kept_resources(void **
     storm(*state, 100, STORM_KEYS);
 }
 
-/* A kept resource is worth something: nobody else writes, and nothing is loaded again. */
+/* A cached resource is worth something: nobody else writes, and nothing is loaded again. */
 static void test_what_is_kept_is_not_loaded(void **state)
 {
     struct store_fixture *fixture = *state;

@@ -191,7 +191,7 @@ static void run_until_stopped(void *arg)
 {
     struct latch *latches = arg;
     latch_count_down(&latches[0]); /* it runs */
-    latch_wait(&latches[1]);       /* the processor has been told to give up */
+    latch_wait(&latches[1]);       /* the processor is to abort */
 }
 
 static int decode_nothing(void *resource, const void *bytes, size_t bytes_size, void *arg)
@@ -221,20 +221,20 @@ static void test_a_save_after_the_time_to_stop_is_not_begun(void **state)
     options.codec = &codec;
     batch_processor *processor = processor_start(&options);
     struct latch latches[2];
-    struct latch answered;
+    struct latch completed;
     latch_init(&latches[0], 1);
     latch_init(&latches[1], 1);
-    latch_init(&answered, 1);
+    latch_init(&completed, 1);
     struct request request;
     request_init(&request, "key", 3, 1);
     request.meddle = run_until_stopped;
     request.meddle_arg = latches;
-    request.latch = &answered;
+    request.latch = &completed;
     assert_int_equal(batch_submit(processor, &request.op), BATCH_OK);
     latch_wait(&latches[0]);
     assert_true(batch_processor_stop(processor, 1) > 0);
     latch_count_down(&latches[1]);
-    latch_wait(&answered);
+    latch_wait(&completed);
     assert_int_equal(request.result.status, BATCH_SAVE_FAILED);
     assert_non_null(strstr(request.result.message, "stopping"));
     processor_end(processor);
@@ -242,7 +242,7 @@ static void test_a_save_after_the_time_to_stop_is_not_begun(void **state)
     assert_int_equal(stored_number(fixture, "key"), -1);
     latch_destroy(&latches[0]);
     latch_destroy(&latches[1]);
-    latch_destroy(&answered);
+    latch_destroy(&completed);
 }
 
 int store_suite_groups(struct store_fixture *fixture)

@@ -1,4 +1,4 @@
-/* Rules of the table: what it does to some rows is their own trouble, and what comes back is what
+/* Rules of the table: what it does to some rows is their own error, and what comes back is what
  * was sent; or it is refused, and nothing of it is stored. */
 #include "driver.h"
 #include "suite_parts.h"

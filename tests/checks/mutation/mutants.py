@@ -1,4 +1,4 @@
-"""mutants.py: the small mistakes that can be made in a C file, found in its text.
+"""mutants.py: the small changes that can be made to a C file, found in its text.
 
 A mutant is a piece of a function replaced by another. Comments, texts, preprocessor lines and the
 checks of the core (batch__check) are left alone: a check that is wrong shows itself, or nothing.

@@ -43,7 +43,7 @@ POOL_TEST(an_object_is_aligned_zeroed_and_has_a_copy_of_its_key)
     batch__pool_give(&f->pool, batch);
 }
 
-POOL_TEST(what_lies_behind_the_batch_is_kept_from_use_to_use)
+POOL_TEST(what_lies_behind_the_batch_stays_from_use_to_use)
 {
     struct batch__batch *batch = batch__pool_take(&f->pool, "a", 1, 1);
     memset(batch, 0x5A, OBJECT_BYTES);
@@ -227,7 +227,7 @@ TEST(keys_as_long_as_they_may_be_that_differ_in_the_last_byte)
 TEST(a_batch_does_not_need_the_key_of_an_operation_that_was_completed)
 {
     struct trace *t = trace_new(&(struct trace_options){.ops_max = 1, .load_ms = 1, .save_ms = 1});
-    static const char text[] = "a key that is longer than what is kept in place";
+    static const char text[] = "a key that is longer than what is stored in place";
     char *key = malloc(sizeof text);
     char *same = malloc(sizeof text);
     assert_true(key != NULL && same != NULL);

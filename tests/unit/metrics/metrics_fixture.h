@@ -16,7 +16,7 @@ uint64_t random_seed(void);
 struct world {
     struct allocator memory;
     struct batch__hub hub;
-    bool is_ours;    /* what the hub is told when it asks */
+    bool is_ours;    /* what the hub gets when it asks */
     uint32_t xasked; /* how often it has asked: readers that were about to wait */
 };
 

@@ -74,7 +74,7 @@ WORLD_TEST(test_keys_of_every_size_are_copied)
         publish_key(world, 2, "other", 5);
         batch_metric got;
         assert_int_equal(batch_metrics_next(subscription, 0, &got), BATCH_OK);
-        publish_key(world, 3, "another", 7); /* takes the place in the queue, not the key in hand */
+        publish_key(world, 3, "another", 7); /* takes the place, not the key that is held */
         assert_non_null(got.key);
         assert_int_equal(got.key_size, sizes[i]);
         assert_memory_equal(got.key, key, sizes[i]);
@@ -113,14 +113,14 @@ WORLD_TEST(test_a_long_key_is_freed_by_its_last_reader)
     uint64_t before = world->memory.live;
     publish_key(world, 1, key, sizeof key);
     expect(first, 1);
-    expect_none(first, BATCH_TIMED_OUT); /* no longer in hand */
+    expect_none(first, BATCH_TIMED_OUT); /* no longer held */
     assert_int_equal(world->memory.live, before + 1);
     expect(second, 1);
-    assert_int_equal(world->memory.live, before + 1); /* in hand */
+    assert_int_equal(world->memory.live, before + 1); /* held */
     expect_none(second, BATCH_TIMED_OUT);
     assert_int_equal(world->memory.live, before);
 
-    publish_key(world, 2, key, sizeof key); /* queued, in hand, and dropped with the subscription */
+    publish_key(world, 2, key, sizeof key); /* queued, held, and dropped with the subscription */
     publish_key(world, 3, key, sizeof key);
     expect(first, 2);
     batch_metrics_unsubscribe(first);
@@ -294,7 +294,7 @@ WORLD_TEST(test_waiting_on_a_thread_of_ours_is_refused)
     uint32_t asked = world->xasked;
     assert_int_equal(batch_metrics_next(subscription, BATCH_FOREVER, &metric), BATCH_OK);
     assert_int_equal(batch_metrics_next(subscription, BATCH_FOREVER, &metric), BATCH_ENDED);
-    assert_int_equal(world->xasked, asked); /* whoever could tell may be gone */
+    assert_int_equal(world->xasked, asked); /* whoever could say may be gone */
     batch_metrics_unsubscribe(subscription);
 }
 
@@ -362,7 +362,7 @@ TEST(test_a_subscription_outlives_its_processor)
     batch_metrics_unsubscribe(first);
     expect(second, 1);
     expect(second, 2);
-    batch_metrics_unsubscribe(second); /* one record queued, one in hand */
+    batch_metrics_unsubscribe(second); /* one record queued, one held */
     assert_int_equal(world.memory.live, 0);
 }
 
