@@ -261,9 +261,10 @@ typedef struct batch_options {
      * concurrent calls to the store. Saves take precedence over loads. With two or more, one is
      * never in a load and one never in a save, so that neither waits for the other, whatever hangs;
      * with three or more, keys that exceeded their deadline are retried by one session at a time
-     * (of four or more: one for loads, one for saves), so that they delay no other key. 0: the
-     * worker calls the store itself; for stores that never block. BATCH_OPTIONS_INIT sets 3. At
-     * most 1,024. */
+     * (of four or more: a quarter of them for loads, a quarter for saves), so that they delay no
+     * other key. Load and save functions are called in as many sessions as have something to do: K
+     * keys whose calls take t need about K x t / sessions. 0: the worker calls the store itself;
+     * for stores that never block. BATCH_OPTIONS_INIT sets 3. At most 1,024. */
     uint32_t sessions;
 
     /* Workers, each with its own share of the keys. Default 1, which runs over ten million short

@@ -50,7 +50,8 @@ static bool has_room(const struct batch__io_queue *queue, enum batch__io_kind ki
         return false;
     if (sessions <= 2)
         return sessions == 1 || loads < sessions;
-    if (slow_saves > 1 || slow_loads > 1)
+    uint32_t slow_max = sessions / 4 > 1 ? sessions / 4 : 1;
+    if (slow_saves > slow_max || slow_loads > slow_max)
         return false;
     /* Beside a slow one there is room for another of its stage; not where one save is all. */
     uint32_t slow_beside = queue->saves_max > 1 ? slow_saves : 0;

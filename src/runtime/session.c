@@ -7,6 +7,11 @@
 #include "shard.h"
 #include "shared.h"
 
+enum {
+    FUNCTIONS_NS = 50 * 1000, /* what load and save functions may take in one go */
+    FORGET = 8                /* what they have taken of late is forgotten by one in so many */
+};
+
 /* ---- The connection ------------------------------------------------------------------------- */
 
 int batch__session_open(struct batch__session *session, struct batch__shared *shared,
@@ -15,6 +20,7 @@ int batch__session_open(struct batch__session *session, struct batch__shared *sh
     batch__check(!session->is_open);
     batch_store *store = shared->store;
     session->shared = shared;
+    session->call_ns = FUNCTIONS_NS; /* at first, one call at a time */
     session->calls =
         batch__allocate(&shared->options, shared->options.group_max * sizeof(batch_call *));
     if (session->calls == NULL)
@@ -63,6 +69,36 @@ void batch__session_perform(struct batch__session *session, enum batch__stage st
     }
 }
 
+/* How many calls to take. A store makes one of a group, so it gets all there are. Load and save
+ * functions are called one after the other: so one call at a time, and the others are there for
+ * the next session. Only of functions that take less than a session needs to get its next call it
+ * takes several; what one of these takes longer is noted at once, and forgotten slowly. */
+static size_t calls_at_a_time(const struct batch__session *session)
+{
+    const batch_options *options = &session->shared->options;
+    if (options->store != NULL)
+        return options->group_max;
+    uint64_t calls = FUNCTIONS_NS / (session->call_ns + 1);
+    if (calls < 1)
+        return 1;
+    return calls < options->group_max ? calls : options->group_max;
+}
+
+static void perform(struct batch__session *session, size_t count)
+{
+    enum batch__stage stage = (enum batch__stage)session->calls[0]->stage;
+    if (session->shared->options.store != NULL) {
+        batch__session_perform(session, stage, count);
+        return;
+    }
+    uint64_t begin_ns = batch__clock_now_ns();
+    batch__session_perform(session, stage, count);
+    uint64_t call_ns = (batch__clock_now_ns() - begin_ns) / count;
+    session->call_ns -= session->call_ns / FORGET;
+    if (call_ns > session->call_ns)
+        session->call_ns = call_ns;
+}
+
 /* With BATCH_WINDOW_NONE: batches stay open until a session is idle. */
 static void on_idle(void *arg)
 {
@@ -80,12 +116,12 @@ void batch__session_main(void *arg)
     enum batch__io_kind kind = BATCH__IO_NONE;
     for (;;) {
         size_t count =
-            batch__io_queue_take(&shared->io_queue, &kind, session->calls,
-                                 shared->options.group_max, is_natural ? on_idle : NULL, shared);
+            batch__io_queue_take(&shared->io_queue, &kind, session->calls, calls_at_a_time(session),
+                                 is_natural ? on_idle : NULL, shared);
         if (count == 0)
             break;
         batch__check(count <= shared->options.group_max);
-        batch__session_perform(session, (enum batch__stage)session->calls[0]->stage, count);
+        perform(session, count);
     }
     batch__lifecycle_session_ended(&shared->lifecycle);
 }

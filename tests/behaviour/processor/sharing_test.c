@@ -76,6 +76,63 @@ TEST(saves_that_hang_hold_up_no_load)
     }
 }
 
+/* ---- Load and save functions ----------------------------------------------------------------- */
+
+/* They are called one after the other, so what one session took would wait for its first call. */
+TEST(functions_are_called_in_as_many_sessions_as_there_are)
+{
+    for (uint32_t sessions = 2; sessions <= 8; sessions += 3) {
+        struct harness harness;
+        harness_begin_with(&harness, HARNESS_FUNCTIONS, .sessions = sessions);
+        struct job many[KEYS];
+        gate_close(&harness.load_gate);
+        for (int i = 0; i < KEYS; i++)
+            job_init_number(&many[i], &harness, i, 1);
+        jobs_submit_many(many, KEYS);
+        gate_await(&harness.load_gate, sessions - 1); /* one is left to saves */
+        gate_close(&harness.save_gate);
+        gate_open(&harness.load_gate);
+        gate_await(&harness.save_gate, sessions - 1); /* one is left to loads */
+        gate_open(&harness.save_gate);
+        jobs_wait(many, KEYS);
+        harness_end(&harness);
+    }
+}
+
+static struct gate first_gate;
+
+static int load_that_hangs_first(batch_call *call, void *resource, void *arg)
+{
+    size_t key_size;
+    const char *key = batch_call_key(call, &key_size);
+    (void)resource;
+    (void)arg;
+    if (key_size == 1 && key[0] == '0')
+        gate_pass(&first_gate);
+    return BATCH_OK;
+}
+
+TEST(a_load_function_that_hangs_holds_up_its_own_key_alone)
+{
+    struct harness harness;
+    harness_init_with(&harness, HARNESS_FUNCTIONS, .sessions = 3);
+    harness.options.load = load_that_hangs_first;
+    gate_init(&first_gate);
+    gate_close(&first_gate);
+    harness_start(&harness);
+    struct job many[KEYS];
+    for (int i = 0; i < KEYS; i++)
+        job_init_number(&many[i], &harness, i, 1);
+    jobs_submit_many(many, KEYS);
+    jobs_wait(many + 1, KEYS - 1);
+    gate_await(&first_gate, 1);
+    assert_false(job_is_complete(&many[0]));
+    gate_open(&first_gate);
+    jobs_wait(many, KEYS);
+    harness_end(&harness);
+    gate_destroy(&first_gate);
+}
+
 /* ---- A store that finishes a group of saves on demand ---------------------------------------- */
 
 /* Loads go well. The first group of saves hangs until its deadline has passed, and fails. No group

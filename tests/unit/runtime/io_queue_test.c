@@ -4,7 +4,7 @@
 #include "runtime/io_queue.h"
 #include "test.h"
 
-enum { CALLS_MAX = 64, SESSIONS_MAX = 4 };
+enum { CALLS_MAX = 64, SESSIONS_MAX = 8 };
 
 struct bench {
     struct batch__io_queue queue;
@@ -279,6 +279,16 @@ TEST(of_four_sessions_two_are_at_slow_calls)
         assert_int_equal(take(bench, 3), is_load_first ? BATCH__IO_SAVE : BATCH__IO_LOAD);
         bench_free(bench);
     }
+}
+
+TEST(of_many_sessions_a_quarter_is_at_slow_calls)
+{
+    struct bench *bench = bench_new(8);
+    push(bench, BATCH__STAGE_SAVE, 3, 1);
+    assert_int_equal(take(bench, 0), BATCH__IO_SLOW_SAVE);
+    assert_int_equal(take(bench, 1), BATCH__IO_SLOW_SAVE);
+    take_nothing(bench, 2);
+    bench_free(bench);
 }
 
 /* Saves that hang in all sessions that they may have: a slow load waits for them rather than take
