@@ -16,33 +16,25 @@
 static struct clients_counts book_at_several(const char *const *options, uint64_t answers_max,
                                              uint64_t busy_min)
 {
-    struct folder folder;
+    struct bookings bookings;
     struct server servers[SERVERS];
     char output[512];
-    storage_folder(&folder);
-    FILE *answers = fopen(folder.answers, "w");
-    assert_non_null(answers);
-    struct http_clients *clients = clients_make((size_t)SERVERS * CONNECTIONS, answers);
-    clients_spread(clients, TRAINS);
+    storage_folder(&bookings.folder);
+    bookings_begin(&bookings, (size_t)SERVERS * CONNECTIONS);
+    clients_spread(bookings.clients, TRAINS);
     for (size_t i = 0; i < SERVERS; i++)
-        server_start(&servers[i], TRAIN_SERVER, &folder, options);
-    for (int round = 0; round < 10 && (round == 0 || clients_counts(clients).busy < busy_min);
-         round++) {
-        clients_book_at(clients, servers, SERVERS, answers_max);
-        clients_finish(clients);
-    }
+        server_start(&servers[i], TRAIN_SERVER, &bookings.folder, options);
+    int round = 0;
+    do {
+        clients_book_at(bookings.clients, servers, SERVERS, answers_max);
+        clients_finish(bookings.clients);
+    } while (++round < 10 && clients_counts(bookings.clients).busy < busy_min);
     for (size_t i = 0; i < SERVERS; i++) {
         assert_int_equal(server_end(&servers[i], SIGTERM, output, sizeof output), 0);
         print_message("%s", output);
     }
-    fclose(answers);
-    const char *arguments[] = {TRAIN_AUDIT, "--all", folder.store, folder.answers, NULL};
-    int code = program_run(arguments, output, sizeof output);
-    print_message("%s", output);
-    assert_int_equal(code, 0);
-    struct clients_counts counts = clients_counts(clients);
-    clients_free(clients);
-    folder_remove(&folder);
+    assert_int_equal(bookings_audit(&bookings, "--all"), 0);
+    struct clients_counts counts = bookings_end(&bookings);
     assert_true(counts.refused >= 100); /* clients did compete */
     assert_int_equal(counts.unknown + counts.other + counts.lost, 0);
     return counts;
@@ -77,28 +69,19 @@ TEST(a_server_without_libbatch_may_share_them_too)
 {
     static const char *const batched[] = {"--window-ms", "5", NULL};
     static const char *const direct[] = {NULL};
-    struct folder folder;
+    struct bookings bookings;
     struct server servers[2];
-    char output[512];
-    storage_folder(&folder);
-    FILE *answers = fopen(folder.answers, "w");
-    assert_non_null(answers);
-    struct http_clients *clients = clients_make(40, answers);
-    clients_spread(clients, TRAINS);
-    server_start(&servers[0], TRAIN_SERVER, &folder, batched);
-    server_start(&servers[1], DIRECT_SERVER, &folder, direct);
-    clients_book_at(clients, servers, 2, 1000);
-    clients_finish(clients);
+    storage_folder(&bookings.folder);
+    bookings_begin(&bookings, 40);
+    clients_spread(bookings.clients, TRAINS);
+    server_start(&servers[0], TRAIN_SERVER, &bookings.folder, batched);
+    server_start(&servers[1], DIRECT_SERVER, &bookings.folder, direct);
+    clients_book_at(bookings.clients, servers, 2, 1000);
+    clients_finish(bookings.clients);
     for (size_t i = 0; i < 2; i++)
         assert_int_equal(server_end(&servers[i], SIGTERM, NULL, 0), 0);
-    fclose(answers);
-    const char *arguments[] = {TRAIN_AUDIT, "--all", folder.store, folder.answers, NULL};
-    int code = program_run(arguments, output, sizeof output);
-    print_message("%s", output);
-    assert_int_equal(code, 0);
-    struct clients_counts counts = clients_counts(clients);
-    clients_free(clients);
-    folder_remove(&folder);
+    assert_int_equal(bookings_audit(&bookings, "--all"), 0);
+    struct clients_counts counts = bookings_end(&bookings);
     assert_int_equal(counts.unknown + counts.other + counts.lost, 0);
 }
 

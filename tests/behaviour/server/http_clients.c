@@ -224,3 +224,37 @@ void clients_finish(struct http_clients *clients)
         clients_wait(clients);
     clients_end(clients);
 }
+
+/* ---- With a store of their own --------------------------------------------------------------- */
+
+void bookings_begin(struct bookings *bookings, size_t connections)
+{
+    bookings->answers = fopen(bookings->folder.answers, "w");
+    if (bookings->answers == NULL)
+        harness_fail("answers");
+    bookings->clients = clients_make(connections, bookings->answers);
+}
+
+int bookings_audit(struct bookings *bookings, const char *option)
+{
+    const char *arguments[5] = {TRAIN_AUDIT};
+    size_t size = 1;
+    if (option != NULL)
+        arguments[size++] = option;
+    arguments[size++] = bookings->folder.store;
+    arguments[size] = bookings->folder.answers;
+    char output[512];
+    fflush(bookings->answers);
+    int code = program_run(arguments, output, sizeof output);
+    printf("%s", output);
+    return code;
+}
+
+struct clients_counts bookings_end(struct bookings *bookings)
+{
+    struct clients_counts counts = clients_counts(bookings->clients);
+    fclose(bookings->answers);
+    clients_free(bookings->clients);
+    folder_remove(&bookings->folder);
+    return counts;
+}

@@ -46,4 +46,18 @@ void clients_finish(struct http_clients *clients);
 /* Since they were made. */
 struct clients_counts clients_counts(const struct http_clients *clients);
 
+/* Clients with a store of their own, and a file for the bodies of their responses; the folder is
+ * made before. */
+struct bookings {
+    struct folder folder;
+    FILE *answers;
+    struct http_clients *clients;
+};
+
+void bookings_begin(struct bookings *bookings, size_t connections);
+/* What train-audit makes of it all, which is printed: its exit code. `option` may be NULL. */
+int bookings_audit(struct bookings *bookings, const char *option);
+/* Their counts; no more clients, and no folder. */
+struct clients_counts bookings_end(struct bookings *bookings);
+
 #endif

@@ -16,37 +16,30 @@
 static int kill_often(const char *program, int kills, struct clients_counts *ret_counts)
 {
     static const char *const options[] = {"--window-ms", "10", NULL};
-    struct folder folder;
+    struct bookings bookings;
     struct server server;
-    char output[512];
     const char *chosen = getenv("TRAIN_SERVER_SEED");
     struct random random = {chosen != NULL ? strtoull(chosen, NULL, 10) : 20261123};
-    storage_folder(&folder);
-    FILE *answers = fopen(folder.answers, "w");
-    assert_non_null(answers);
-    struct http_clients *clients = clients_make(CONNECTIONS, answers);
+    storage_folder(&bookings.folder);
+    bookings_begin(&bookings, CONNECTIONS);
     for (int i = 0; i < kills; i++) {
-        server_start(&server, program, &folder, options);
-        clients_book(clients, &server, 1 + random_below(&random, 3000));
+        server_start(&server, program, &bookings.folder, options);
+        clients_book(bookings.clients, &server, 1 + random_below(&random, 3000));
         assert_int_equal(server_end(&server, SIGKILL, NULL, 0), -SIGKILL);
-        clients_drain(clients); /* also answers that were sent just before */
+        clients_drain(bookings.clients); /* also answers that were sent just before */
     }
-    fclose(answers);
 
     /* The server too must find its file in order. */
     struct response response;
-    server_start(&server, program, &folder, options);
+    server_start(&server, program, &bookings.folder, options);
     assert_int_equal(ask(&server, "/book?train=after&person=all&seat=1", &response), 200);
     assert_int_equal(server_end(&server, SIGTERM, NULL, 0), 0);
 
-    const char *arguments[] = {TRAIN_AUDIT, folder.store, folder.answers, NULL};
-    int code = program_run(arguments, output, sizeof output);
-    *ret_counts = clients_counts(clients);
-    print_message("%d kills: %s", kills, output);
+    print_message("%d kills: ", kills);
+    int code = bookings_audit(&bookings, NULL);
+    *ret_counts = bookings_end(&bookings);
     print_message("%lu refused, %lu unknown when the server was killed\n",
                   (unsigned long)ret_counts->refused, (unsigned long)ret_counts->lost);
-    clients_free(clients);
-    folder_remove(&folder);
     return code;
 }
 

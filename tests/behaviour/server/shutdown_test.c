@@ -24,31 +24,24 @@ static int audit(const struct folder *folder, const char *option, char *output, 
 /* Every accepted booking is answered: what is in the file and what was answered 200 is the same. */
 static void stop_under_load(const char *program, const char *const *options)
 {
-    struct folder folder;
+    struct bookings bookings;
     struct server server;
     char output[512];
-    storage_folder(&folder);
-    FILE *answers = fopen(folder.answers, "w");
-    assert_non_null(answers);
-    struct http_clients *clients = clients_make(300, answers);
+    storage_folder(&bookings.folder);
+    bookings_begin(&bookings, 300);
     for (int round = 0; round < 3; round++) {
-        server_start(&server, program, &folder, options);
-        clients_book(clients, &server, 1000);
+        server_start(&server, program, &bookings.folder, options);
+        clients_book(bookings.clients, &server, 1000);
         kill(server.pid, SIGTERM);
-        clients_drain(clients);
+        clients_drain(bookings.clients);
         assert_int_equal(server_end(&server, SIGTERM, output, sizeof output), 0);
         assert_non_null(strstr(output, "stopped: "));
     }
-    struct clients_counts counts = clients_counts(clients);
+    assert_int_equal(bookings_audit(&bookings, "--all"), 0);
+    struct clients_counts counts = bookings_end(&bookings);
     assert_true(counts.ok >= 1000);
     assert_true(counts.refused >= 100);
     assert_int_equal(counts.unknown + counts.other, 0);
-    fclose(answers);
-    int code = audit(&folder, "--all", output, sizeof output);
-    print_message("%s", output);
-    assert_int_equal(code, 0);
-    clients_free(clients);
-    folder_remove(&folder);
 }
 
 TEST(sigterm_answers_all_that_was_accepted)
@@ -114,26 +107,19 @@ TEST(ten_thousand_connections)
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
     size_t connections = limit.rlim_cur > 10200 ? 10000 : (size_t)limit.rlim_cur - 200;
-    struct folder folder;
+    struct bookings bookings;
     struct server server;
-    char output[512];
-    storage_folder(&folder);
-    FILE *answers = fopen(folder.answers, "w");
-    assert_non_null(answers);
-    struct http_clients *clients = clients_make(connections, answers);
-    server_start(&server, TRAIN_SERVER, &folder, batched);
-    clients_book(clients, &server, 2 * connections);
-    clients_finish(clients);
-    assert_int_equal(server_end(&server, SIGTERM, output, sizeof output), 0);
-    struct clients_counts counts = clients_counts(clients);
+    storage_folder(&bookings.folder);
+    bookings_begin(&bookings, connections);
+    server_start(&server, TRAIN_SERVER, &bookings.folder, batched);
+    clients_book(bookings.clients, &server, 2 * connections);
+    clients_finish(bookings.clients);
+    assert_int_equal(server_end(&server, SIGTERM, NULL, 0), 0);
+    print_message("%zu connections: ", connections);
+    assert_int_equal(bookings_audit(&bookings, "--all"), 0);
+    struct clients_counts counts = bookings_end(&bookings);
     assert_int_equal(counts.busy + counts.unknown + counts.other + counts.lost, 0);
     assert_true(counts.ok + counts.refused >= 2 * connections);
-    fclose(answers);
-    int code = audit(&folder, "--all", output, sizeof output);
-    print_message("%zu connections: %s", connections, output);
-    assert_int_equal(code, 0);
-    clients_free(clients);
-    folder_remove(&folder);
 }
 
 /* ---- The audit can fail ---------------------------------------------------------------------- */

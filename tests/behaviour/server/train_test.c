@@ -18,68 +18,61 @@ static void assert_json(struct train *train, const char *expected)
     free(json);
 }
 
-TEST(a_free_seat_is_booked)
+#define TRAIN_TEST(name, seats)                                                                    \
+    static void name##_of(struct train *train);                                                    \
+    TEST(name)                                                                                     \
+    {                                                                                              \
+        struct train train;                                                                        \
+        assert_true(train_init(&train, seats));                                                    \
+        name##_of(&train);                                                                         \
+        train_release(&train);                                                                     \
+    }                                                                                              \
+    static void name##_of(struct train *train)
+
+TRAIN_TEST(a_free_seat_is_booked, 3)
 {
-    struct train train;
-    assert_true(train_init(&train, 3));
-    assert_int_equal(book(&train, 1, "ann"), TRAIN_BOOKED);
-    assert_int_equal(book(&train, 3, "bob"), TRAIN_BOOKED);
-    assert_json(&train, "{\"Seats\":[\"ann\",\"\",\"bob\"]}");
-    train_release(&train);
+    assert_int_equal(book(train, 1, "ann"), TRAIN_BOOKED);
+    assert_int_equal(book(train, 3, "bob"), TRAIN_BOOKED);
+    assert_json(train, "{\"Seats\":[\"ann\",\"\",\"bob\"]}");
 }
 
-TEST(seats_are_numbered_from_1_to_the_last)
+TRAIN_TEST(seats_are_numbered_from_1_to_the_last, 2)
 {
-    struct train train;
-    assert_true(train_init(&train, 2));
-    assert_int_equal(book(&train, 0, "ann"), TRAIN_NO_SEAT);
-    assert_int_equal(book(&train, 3, "ann"), TRAIN_NO_SEAT);
-    assert_int_equal(book(&train, UINT32_MAX, "ann"), TRAIN_NO_SEAT);
-    assert_int_equal(book(&train, 2, "ann"), TRAIN_BOOKED);
-    train_release(&train);
+    assert_int_equal(book(train, 0, "ann"), TRAIN_NO_SEAT);
+    assert_int_equal(book(train, 3, "ann"), TRAIN_NO_SEAT);
+    assert_int_equal(book(train, UINT32_MAX, "ann"), TRAIN_NO_SEAT);
+    assert_int_equal(book(train, 2, "ann"), TRAIN_BOOKED);
 }
 
-TEST(a_seat_is_sold_once)
+TRAIN_TEST(a_seat_is_sold_once, 2)
 {
-    struct train train;
-    assert_true(train_init(&train, 2));
-    assert_int_equal(book(&train, 1, "ann"), TRAIN_BOOKED);
-    assert_int_equal(book(&train, 1, "bob"), TRAIN_TAKEN);
-    assert_int_equal(book(&train, 1, "an"), TRAIN_TAKEN);
-    assert_int_equal(book(&train, 1, "anna"), TRAIN_TAKEN);
-    assert_json(&train, "{\"Seats\":[\"ann\",\"\"]}");
-    train_release(&train);
+    assert_int_equal(book(train, 1, "ann"), TRAIN_BOOKED);
+    assert_int_equal(book(train, 1, "bob"), TRAIN_TAKEN);
+    assert_int_equal(book(train, 1, "an"), TRAIN_TAKEN);
+    assert_int_equal(book(train, 1, "anna"), TRAIN_TAKEN);
+    assert_json(train, "{\"Seats\":[\"ann\",\"\"]}");
 }
 
-TEST(booking_ones_own_seat_again_changes_nothing)
+TRAIN_TEST(booking_ones_own_seat_again_changes_nothing, 1)
 {
-    struct train train;
-    assert_true(train_init(&train, 1));
-    assert_int_equal(book(&train, 1, "ann"), TRAIN_BOOKED);
-    assert_int_equal(book(&train, 1, "ann"), TRAIN_YOURS);
-    assert_json(&train, "{\"Seats\":[\"ann\"]}");
-    train_release(&train);
+    assert_int_equal(book(train, 1, "ann"), TRAIN_BOOKED);
+    assert_int_equal(book(train, 1, "ann"), TRAIN_YOURS);
+    assert_json(train, "{\"Seats\":[\"ann\"]}");
 }
 
-TEST(a_person_has_one_seat_in_a_train)
+TRAIN_TEST(a_person_has_one_seat_in_a_train, 3)
 {
-    struct train train;
-    assert_true(train_init(&train, 3));
-    assert_int_equal(book(&train, 2, "ann"), TRAIN_BOOKED);
-    assert_int_equal(book(&train, 1, "ann"), TRAIN_HAS_ANOTHER);
-    assert_int_equal(book(&train, 3, "ann"), TRAIN_HAS_ANOTHER);
-    assert_json(&train, "{\"Seats\":[\"\",\"ann\",\"\"]}");
-    train_release(&train);
+    assert_int_equal(book(train, 2, "ann"), TRAIN_BOOKED);
+    assert_int_equal(book(train, 1, "ann"), TRAIN_HAS_ANOTHER);
+    assert_int_equal(book(train, 3, "ann"), TRAIN_HAS_ANOTHER);
+    assert_json(train, "{\"Seats\":[\"\",\"ann\",\"\"]}");
 }
 
-TEST(a_taken_seat_is_reported_before_another_of_ones_own)
+TRAIN_TEST(a_taken_seat_is_reported_before_another_of_ones_own, 2)
 {
-    struct train train;
-    assert_true(train_init(&train, 2));
-    assert_int_equal(book(&train, 1, "ann"), TRAIN_BOOKED);
-    assert_int_equal(book(&train, 2, "bob"), TRAIN_BOOKED);
-    assert_int_equal(book(&train, 1, "bob"), TRAIN_TAKEN);
-    train_release(&train);
+    assert_int_equal(book(train, 1, "ann"), TRAIN_BOOKED);
+    assert_int_equal(book(train, 2, "bob"), TRAIN_BOOKED);
+    assert_int_equal(book(train, 1, "bob"), TRAIN_TAKEN);
 }
 
 TEST(a_train_that_is_not_stored_has_free_seats)
