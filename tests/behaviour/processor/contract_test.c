@@ -223,10 +223,7 @@ HARNESS_TEST_WITH(signals_are_blocked_in_the_librarys_threads_and_no_others, HAR
 static void expect_deadline(uint64_t window_ns, uint64_t deadline_ns)
 {
     struct harness harness;
-    harness_init(&harness, HARNESS_FUNCTIONS);
-    harness.options.window_ns = window_ns;
-    harness.options.deadline_ns = 0;
-    harness_start(&harness);
+    harness_begin_with(&harness, HARNESS_FUNCTIONS, .window_ns = window_ns, .deadline_ns = 0);
     uint64_t begun_ns = batch_now_ns();
     harness_add(&harness, "k", 1);
     uint64_t ended_ns = batch_now_ns();

@@ -377,24 +377,21 @@ static void send_reader(struct job *job, struct harness *harness, batch_subscrip
     job_submit(job);
 }
 
-TEST(worker_does_not_wait_for_room_that_its_own_callbacks_would_make)
+HARNESS_TEST(worker_does_not_wait_for_room_that_its_own_callbacks_would_make, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
-    batch_subscription *subscription = subscribe(&harness, 1, true);
+    batch_subscription *subscription = subscribe(harness, 1, true);
     struct job job;
-    send_reader(&job, &harness, subscription); /* nothing is there yet */
+    send_reader(&job, harness, subscription); /* nothing is there yet */
     assert_int_equal(job_wait(&job), BATCH_OK);
     for (int i = 0; i < 5; i++)
-        harness_add(&harness, "k", 1); /* the queue is full from the first on */
-    harness_stop(&harness);
+        harness_add(harness, "k", 1); /* the queue is full from the first on */
+    harness_stop(harness);
     assert_int_equal(batch_metrics_dropped(subscription), 5);
     batch_metric metric;
     assert_int_equal(batch_metrics_next(subscription, 0, &metric), BATCH_OK);
     assert_int_equal(batch_metrics_next(subscription, 0, &metric), BATCH_ENDED);
     batch_metrics_unsubscribe(subscription);
-    harness_free(&harness);
-    harness_destroy(&harness);
+    harness_free(harness);
 }
 
 TEST(workers_of_two_processors_do_not_wait_for_room_that_the_other_would_make)

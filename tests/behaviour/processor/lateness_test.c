@@ -30,11 +30,8 @@ static void run_beside(uint64_t window_ns, void (*on_run)(struct job *job),
                        void (*on_done)(struct job *job, const batch_result *result))
 {
     struct harness harness;
-    harness_init(&harness, HARNESS_STORE);
-    harness.options.window_ns = window_ns;
-    harness.options.deadline_ns = 0;
-    harness.options.sessions = 3;
-    harness_start(&harness);
+    harness_begin_with(&harness, HARNESS_STORE, .window_ns = window_ns, .deadline_ns = 0,
+                       .sessions = 3);
     struct job *jobs = calloc(OTHERS, sizeof *jobs);
     char(*keys)[8] = calloc(OTHERS, sizeof *keys);
     assert_true(jobs != NULL && keys != NULL);
@@ -45,8 +42,7 @@ static void run_beside(uint64_t window_ns, void (*on_run)(struct job *job),
         jobs[i].on_done = i == OTHERS / 2 ? on_done : NULL;
         job_submit(&jobs[i]);
     }
-    for (int i = 0; i < OTHERS; i++)
-        assert_int_equal(job_wait(&jobs[i]), BATCH_OK);
+    jobs_wait(jobs, OTHERS);
     free(keys);
     free(jobs);
     harness_end(&harness);

@@ -239,40 +239,36 @@ static void call_run(struct canceled *canceled)
     canceled->value = job_run(&canceled->job);
 }
 
-TEST(thread_that_is_canceled_in_run_has_its_result_first)
+HARNESS_TEST(thread_that_is_canceled_in_run_has_its_result_first, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
-    gate_close(&harness.save_gate); /* so that it must wait */
+    gate_close(&harness->save_gate); /* so that it must wait */
     struct canceled canceled = {.call = call_run};
-    job_init(&canceled.job, &harness, "k", 1);
+    job_init(&canceled.job, harness, "k", 1);
     pthread_t thread = thread_start(canceled_main, &canceled);
-    gate_await(&harness.save_gate, 1);
-    gate_open(&harness.save_gate);
+    gate_await(&harness->save_gate, 1);
+    gate_open(&harness->save_gate);
     assert_ptr_equal(end_of(thread), PTHREAD_CANCELED);
     assert_true(canceled.has_returned);
     assert_int_equal(canceled.value, BATCH_OK);
     assert_int_equal(canceled.job.result.status, BATCH_OK);
-    harness_add(&harness, "k", 1);
-    assert_int_equal(harness_stored(&harness, "k"), 2);
-    harness_end(&harness);
+    harness_add(harness, "k", 1);
+    assert_int_equal(harness_stored(harness, "k"), 2);
+    harness_end(harness);
 }
 
-TEST(thread_that_is_canceled_while_it_waits_in_run_has_its_result_first)
+HARNESS_TEST(thread_that_is_canceled_while_it_waits_in_run_has_its_result_first, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
-    gate_close(&harness.save_gate);
+    gate_close(&harness->save_gate);
     struct job job;
     struct runner runner;
-    job_init(&job, &harness, "k", 1);
+    job_init(&job, harness, "k", 1);
     runner_start(&runner, &job);
-    gate_await(&harness.save_gate, 1);
+    gate_await(&harness->save_gate, 1);
     assert_int_equal(pthread_cancel(runner.thread), 0);
-    gate_open(&harness.save_gate);
+    gate_open(&harness->save_gate);
     end_of(runner.thread);
     assert_int_equal(job.result.status, BATCH_OK);
-    harness_end(&harness);
+    harness_end(harness);
 }
 
 static void call_stop(struct canceled *canceled)
@@ -280,24 +276,22 @@ static void call_stop(struct canceled *canceled)
     canceled->value = batch_processor_stop(canceled->harness->processor, BATCH_FOREVER);
 }
 
-TEST(thread_that_is_canceled_in_stop_stops_first)
+HARNESS_TEST(thread_that_is_canceled_in_stop_stops_first, HARNESS_STORE)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_STORE);
-    gate_close(&harness.save_gate);
+    gate_close(&harness->save_gate);
     struct job job;
-    job_send(&job, &harness, "k", 1);
-    gate_await(&harness.save_gate, 1);
-    struct canceled canceled = {.call = call_stop, .harness = &harness, .value = -1};
+    job_send(&job, harness, "k", 1);
+    gate_await(&harness->save_gate, 1);
+    struct canceled canceled = {.call = call_stop, .harness = harness, .value = -1};
     pthread_t thread = thread_start(canceled_main, &canceled);
-    while (batch_submit_many(harness.processor, NULL, 0) == BATCH_OK)
+    while (batch_submit_many(harness->processor, NULL, 0) == BATCH_OK)
         continue; /* until it is stopping */
-    gate_open(&harness.save_gate);
+    gate_open(&harness->save_gate);
     assert_ptr_equal(end_of(thread), PTHREAD_CANCELED);
     assert_true(canceled.has_returned);
     assert_int_equal(canceled.value, 0);
     assert_int_equal(job_wait(&job), BATCH_OK);
-    harness_end(&harness);
+    harness_end(harness);
 }
 
 static void call_next(struct canceled *canceled)
@@ -306,26 +300,25 @@ static void call_next(struct canceled *canceled)
     canceled->value = batch_metrics_next(canceled->subscription, BATCH_FOREVER, &metric);
 }
 
-TEST(reader_that_is_canceled_ends_at_once_and_leaves_the_subscription_usable)
+HARNESS_TEST(reader_that_is_canceled_ends_at_once_and_leaves_the_subscription_usable,
+             HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
     for (int block = 0; block < 2; block++) {
         batch_subscription_options options = BATCH_SUBSCRIPTION_OPTIONS_INIT;
         options.block = block != 0;
         struct canceled canceled = {.call = call_next};
         assert_int_equal(
-            batch_metrics_subscribe(harness.processor, &options, &canceled.subscription), BATCH_OK);
+            batch_metrics_subscribe(harness->processor, &options, &canceled.subscription),
+            BATCH_OK);
         assert_ptr_equal(end_of(thread_start(canceled_main, &canceled)), PTHREAD_CANCELED);
         assert_false(canceled.has_returned); /* nothing was there, and nothing will be */
-        harness_add(&harness, "k", 1);
+        harness_add(harness, "k", 1);
         batch_metric metric;
         assert_int_equal(batch_metrics_next(canceled.subscription, BATCH_FOREVER, &metric),
                          BATCH_OK);
         assert_int_equal(batch_metrics_next(canceled.subscription, 1, &metric), BATCH_TIMED_OUT);
         batch_metrics_unsubscribe(canceled.subscription);
     }
-    harness_end(&harness);
 }
 
 /* What a store does on the thread of whoever opens and closes it: all points of cancellation. */
@@ -404,24 +397,19 @@ static void call_all_of_a_life(struct canceled *canceled)
     MUST(batch_store_close(memory) == BATCH_OK);
 }
 
-TEST(no_other_function_ends_a_canceled_thread)
+HARNESS_TEST(no_other_function_ends_a_canceled_thread, HARNESS_BARE)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_BARE);
     struct canceled canceled = {.call = call_all_of_a_life};
-    job_init(&canceled.job, &harness, "k", 1);
+    job_init(&canceled.job, harness, "k", 1);
     assert_ptr_equal(end_of(thread_start(canceled_main, &canceled)), PTHREAD_CANCELED);
     assert_true(canceled.has_returned);
-    harness_end(&harness);
 }
 
 /* ---- fork ------------------------------------------------------------------------------------ */
 
-TEST(child_has_processors_of_its_own_and_the_parent_keeps_its)
+HARNESS_TEST(child_has_processors_of_its_own_and_the_parent_keeps_its, HARNESS_FUNCTIONS)
 {
-    struct harness harness;
-    harness_begin(&harness, HARNESS_FUNCTIONS);
-    harness_add(&harness, "k", 1);
+    harness_add(harness, "k", 1);
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
@@ -434,7 +422,6 @@ TEST(child_has_processors_of_its_own_and_the_parent_keeps_its)
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    harness_add(&harness, "k", 1);
-    assert_int_equal(harness_stored(&harness, "k"), 2);
-    harness_end(&harness);
+    harness_add(harness, "k", 1);
+    assert_int_equal(harness_stored(harness, "k"), 2);
 }
