@@ -75,6 +75,41 @@ HARNESS_TEST(cancel_after_completion_has_no_effect, HARNESS_FUNCTIONS)
     harness_end(harness);
 }
 
+/* Which of its uses was meant, a pointer cannot tell: batch.h warns of it. */
+HARNESS_TEST(cancel_that_comes_late_cancels_what_was_submitted_again, HARNESS_FUNCTIONS)
+{
+    struct job job;
+    job_send(&job, harness, "k", 1);
+    assert_int_equal(job_wait(&job), BATCH_OK);
+    gate_close(&harness->load_gate);
+    job_send(&job, harness, "k", 1);
+    gate_await(&harness->load_gate, 1);
+    batch_cancel(harness->processor, &job.op);
+    assert_int_equal(job_wait(&job), BATCH_CANCELED);
+    gate_open(&harness->load_gate);
+    harness_stop(harness);
+    assert_int_equal(job.completions, 1);
+    assert_int_equal(harness_stored(harness, "k"), 1);
+}
+
+HARNESS_TEST(cancel_is_completed_when_the_worker_is_free, HARNESS_FUNCTIONS)
+{
+    gate_close(&harness->run_gate);
+    struct job long_one, canceled;
+    job_init(&long_one, harness, "a", 1);
+    long_one.gate = &harness->run_gate;
+    job_submit(&long_one);
+    gate_await(&harness->run_gate, 1);
+    job_send(&canceled, harness, "b", 1);
+    batch_cancel(harness->processor, &canceled.op);
+    assert_false(job_is_complete(&canceled)); /* it is the worker that completes it */
+    gate_open(&harness->run_gate);
+    assert_int_equal(job_wait(&canceled), BATCH_CANCELED);
+    assert_int_equal(job_wait(&long_one), BATCH_OK);
+    harness_stop(harness);
+    assert_int_equal(canceled.runs, 0);
+}
+
 HARNESS_TEST(cancel_ends_a_blocking_run, HARNESS_FUNCTIONS)
 {
     gate_close(&harness->load_gate);
