@@ -6,8 +6,6 @@
 
 #include <pthread.h>
 #include <stdint.h>
-#include <sys/types.h>
-#include <time.h>
 
 enum batch__sqlite_file {
     BATCH__SQLITE_FILE_GIVEN, /* the database, by the name that the user gave: perhaps a link */
@@ -30,24 +28,32 @@ struct batch__sqlite_log {
 struct batch__sqlite_watch {
     pthread_mutex_t lock;                 /* guards the rest */
     unsigned users;                       /* connections that are open */
+    uint64_t right_ns;                    /* when all was right; 0: it was not */
     struct batch__sqlite_problem foreign; /* something else has written to a file: for good */
 
     /* The database when it was last seen while no checkpoint was at work. */
     bool is_seen;
     struct batch__sqlite_log log;
-    struct timespec time;
-    off_t size;
+    int64_t time_s; /* of its last change */
+    uint32_t time_ns;
+    uint64_t size;
 };
 
 /* False: out of resources. */
 bool batch__sqlite_watch_init(struct batch__sqlite_watch *watch);
 void batch__sqlite_watch_destroy(struct batch__sqlite_watch *watch);
 
+/* Which file it is, among all. */
+struct batch__sqlite_identity {
+    uint32_t device_major;
+    uint32_t device_minor;
+    uint64_t inode;
+};
+
 /* The files of one connection; begins as zeros. */
 struct batch__sqlite_files {
     char *names[BATCH__SQLITE_FILES];
-    dev_t devices[BATCH__SQLITE_FILES];
-    ino_t inodes[BATCH__SQLITE_FILES];
+    struct batch__sqlite_identity identities[BATCH__SQLITE_FILES];
     sqlite3 *db;
     sqlite3_file *main;                /* the database, as SQLite has it open */
     struct batch__sqlite_watch *watch; /* NULL: they are not files of the system */
@@ -60,9 +66,9 @@ bool batch__sqlite_files_open(struct batch__sqlite_files *files, sqlite3 *db, co
                               struct batch__sqlite_problem *ret_problem);
 void batch__sqlite_files_close(struct batch__sqlite_files *files);
 
-/* Does what is written now end up where the next process to open the database finds it? False:
- * *ret_problem says why not. */
-bool batch__sqlite_files_check(const struct batch__sqlite_files *files,
+/* Does what is written now end up where the next process to open the database finds it? Or did it
+ * at most `age_max_ns` ago, for any connection of the store. False: *ret_problem says why not. */
+bool batch__sqlite_files_check(const struct batch__sqlite_files *files, uint64_t age_max_ns,
                                struct batch__sqlite_problem *ret_problem);
 
 #endif

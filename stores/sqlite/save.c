@@ -386,7 +386,7 @@ static void group_commit(struct group *group)
         batch__sqlite_problem_set_last(&problem, session->db,
                                        is_certain ? "cannot commit" : "COMMIT failed");
         resolve_all(group, true, is_certain ? BATCH_SAVE_FAILED : BATCH_UNKNOWN, &problem);
-    } else if (batch__sqlite_files_check(&session->files, &problem)) {
+    } else if (batch__sqlite_files_check(&session->files, 0, &problem)) {
         resolve_all(group, true, BATCH_OK, NULL);
         batch__sqlite_checkpoint(session);
     } else {

@@ -35,6 +35,7 @@
 #define OPEN_WAIT_NS 10000000000u /* for other processes that open, close or convert the file */
 
 enum {
+    LOOK_AGE_MAX_NS = 1000 * 1000, /* nobody replaces a file, opens it and commits to it in less */
     CHECKPOINT_FRAMES = 1000,
     LOG_FRAMES_MAX = 8000, /* 32 MiB */
     CHECKPOINT_WAIT_NS = 100 * 1000 * 1000,
@@ -153,8 +154,9 @@ bool batch__sqlite_begin(struct batch__sqlite_session *session, enum batch__sqli
         batch__sqlite_problem_set_last(ret_problem, session->db, "cannot begin");
         return false;
     }
+    uint64_t age_max_ns = begin == BATCH__SQLITE_BEGIN_READ ? LOOK_AGE_MAX_NS : 0;
     if (check_table(session, ret_problem) &&
-        batch__sqlite_files_check(&session->files, ret_problem))
+        batch__sqlite_files_check(&session->files, age_max_ns, ret_problem))
         return true;
     batch__sqlite_roll_back(session);
     return false;
@@ -254,7 +256,7 @@ int batch__sqlite_session_open(const struct batch__sqlite_settings *settings, bo
 static void leave_files_alone(struct batch__sqlite_session *session)
 {
     struct batch__sqlite_problem problem;
-    if (session->db != NULL && !batch__sqlite_files_check(&session->files, &problem))
+    if (session->db != NULL && !batch__sqlite_files_check(&session->files, 0, &problem))
         sqlite3_db_config(session->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
 }
 

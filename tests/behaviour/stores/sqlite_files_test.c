@@ -172,6 +172,14 @@ static void assert_failed(const batch_result *result, int status, const struct w
     assert_int_equal(result->store_code, SQLITE_READONLY_DBMOVED);
 }
 
+/* A load may rely on what was seen a millisecond ago. */
+static void let_it_age(void)
+{
+    uint64_t until_ns = batch_now_ns() + 2000000;
+    while (batch_now_ns() < until_ns)
+        ;
+}
+
 TEST(test_what_nobody_else_sees_is_not_loaded)
 {
     for (size_t i = 0; i < WAYS; i++) {
@@ -179,6 +187,7 @@ TEST(test_what_nobody_else_sees_is_not_loaded)
         struct request request;
         setting_begin(&setting, false);
         ways[i].lose(&setting);
+        let_it_age();
         for (int j = 0; j < 5; j++) { /* on each session */
             request_init(&request, "key", 3, 0);
             request_run(setting.processor, &request);
@@ -228,11 +237,13 @@ TEST(test_a_file_that_comes_back_is_used_again)
     setting_begin(&setting, false);
     move_file(&setting);
     request_init(&request, "key", 3, 1);
+    let_it_age();
     assert_int_equal(request_run(setting.processor, &request), BATCH_LOAD_FAILED);
     assert_int_equal(rename(setting.away, setting.file.path), 0);
     assert_int_equal(number_add(setting.processor, "key", 3, 1), 3);
     assert_int_equal(link(setting.file.path, setting.away), 0);
     request_init(&request, "key", 3, 1);
+    let_it_age();
     assert_int_equal(request_run(setting.processor, &request), BATCH_LOAD_FAILED);
     assert_int_equal(unlink(setting.away), 0);
     assert_int_equal(number_add(setting.processor, "key", 3, 1), 4);
@@ -245,14 +256,18 @@ TEST(test_a_copy_over_a_file_is_told_from_another_time)
     struct request request;
     setting_begin(&setting, false);
     sqlite_file_execute(&setting.file, "PRAGMA wal_checkpoint");
+    let_it_age();
     assert_int_equal(number_add(setting.processor, "key", 3, 0), 2);
     shell("touch -d 2001-01-01 '%s'%s", setting.file.path, "");
+    let_it_age();
     for (int64_t i = 3; i < 6; i++)
         assert_int_equal(number_add(setting.processor, "key", 3, 1), i);
     sqlite_file_execute(&setting.file, "PRAGMA wal_checkpoint");
+    let_it_age();
     assert_int_equal(number_add(setting.processor, "key", 3, 0), 5);
     copy_over_file(&setting); /* as large, with the same first page */
     request_init(&request, "key", 3, 0);
+    let_it_age();
     assert_int_equal(request_run(setting.processor, &request), BATCH_LOAD_FAILED);
     assert_non_null(strstr(request.result.message, "something else than SQLite"));
     setting_end(&setting);
@@ -279,9 +294,11 @@ TEST(test_a_link_that_leads_elsewhere_is_noticed)
     assert_int_equal(number_add(setting.processor, "key", 3, 1), 3);
     assert_int_equal(unlink(setting.link), 0);
     request_init(&request, "key", 3, 1);
+    let_it_age();
     assert_int_equal(request_run(setting.processor, &request), BATCH_LOAD_FAILED);
     assert_int_equal(symlink(setting.backup, setting.link), 0);
     request_init(&request, "key", 3, 1);
+    let_it_age();
     assert_int_equal(request_run(setting.processor, &request), BATCH_LOAD_FAILED);
     assert_non_null(strstr(request.result.message, "replaced"));
     setting_end(&setting);
@@ -296,9 +313,11 @@ TEST(test_a_folder_that_is_moved_is_noticed)
     snprintf(moved, sizeof moved, "%s.moved", setting.file.folder);
     assert_int_equal(rename(setting.file.folder, moved), 0);
     request_init(&request, "key", 3, 1);
+    let_it_age();
     assert_int_equal(request_run(setting.processor, &request), BATCH_LOAD_FAILED);
     assert_int_equal(mkdir(setting.file.folder, 0755), 0);
     request_init(&request, "key", 3, 1);
+    let_it_age();
     assert_int_equal(request_run(setting.processor, &request), BATCH_LOAD_FAILED);
     assert_int_equal(rmdir(setting.file.folder), 0);
     assert_int_equal(rename(moved, setting.file.folder), 0);
