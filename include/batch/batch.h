@@ -9,31 +9,32 @@
  * a batch_store (store.h), and reports the outcome of each operation in a batch_result.
  *
  * Threads. Every function may be called from any thread, unless its comment says otherwise. Two
- * kinds of thread call you back, and never two at a time for one key:
+ * kinds of thread run your callbacks, and never two at a time for one key:
  *
  *   - A worker, one per shard, calls batch_run_fn, batch_done_fn and the release function.
  *   - A session thread, one per session, calls load and save of the store, and decode and encode of
  *     the codec. With `sessions = 0` the worker does that too.
  *
  * A callback may call every function that does not block: submit, cancel, stats, subscribe, and so
- * on. It must not wait for a processor, neither its own nor another, since they could wait for each
- * other in a circle: a call that would returns BATCH_DEADLOCK at once. A callback must return: no
- * C++ exception, longjmp, pthread_exit or thrd_exit may leave it.
+ * on. It must not wait for a processor, neither its own nor another, since processors could then
+ * deadlock on each other: a call that would wait returns BATCH_DEADLOCK at once. A callback must
+ * return: no C++ exception, longjmp, pthread_exit or thrd_exit may leave it.
  *
- * The library starts its own threads, with signals blocked but for those by which the system
- * reports what a thread itself has done (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS,
- * SIGABRT): these are left alone, so crash handlers work. It installs no signal handler, writes
+ * The library starts its own threads, with all signals blocked except those that report what the
+ * thread itself has done (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT): these are
+ * left as they are, so crash handlers work. It installs no signal handler, writes
  * nothing to standard output or error, and never exits the process. (If it finds its own memory
  * inconsistent, which is a bug, it calls abort.) No function may be called from a signal handler.
  * After fork() a child must not use its parent's objects.
  *
  * pthread_cancel() of a thread that is in a function of the library takes effect after the function
- * has returned; only batch_metrics_next ends at once, if it waits. Cancellation must be deferred,
- * as it is unless a thread has asked for the other kind.
+ * has returned; only batch_metrics_next ends at once while it waits. Cancellation must be of the
+ * deferred type, which is the default.
  *
  * A struct that begins with its `size` may grow at its end in later versions. A program that was
- * compiled with an older one gets the defaults of what it does not know; one that was compiled with
- * a newer one gets BATCH_INVALID if it sets what this library does not know (is not zero).
+ * compiled with an older one gets the defaults for the members that it does not know; one that was
+ * compiled with a newer one gets BATCH_INVALID if a member that this library does not know is not
+ * zero.
  *
  * Times are in nanoseconds. Absolute times are on the clock of batch_now_ns().
  */
@@ -113,7 +114,7 @@ BATCH_API const char *batch_status_text(int status);
 BATCH_API bool batch_may_be_applied(int status);
 
 /* Is it safe and useful to submit the same operation again?
- * Returns true for a status that means not applied, and that may be another next time: BATCH_BUSY,
+ * Returns true for a status that means not applied and that a retry may change: BATCH_BUSY,
  * BATCH_CONFLICT, BATCH_LOAD_FAILED, BATCH_SAVE_FAILED, BATCH_NO_MEMORY. False for BATCH_UNKNOWN:
  * check first what is stored.
  * Threads: any. Does not block. */
@@ -305,19 +306,18 @@ typedef struct batch_options {
     uint64_t ops_waiting_max;
     uint64_t key_ops_waiting_max;
 
-    /* Calls passed to the store at a time. Default 4,096, at most 65,536. */
+    /* Calls passed to the store in one group. Default 4,096, at most 65,536. */
     uint32_t group_max;
 
     /* How often a batch whose save met a conflict is loaded again and its operations replayed, in
-     * the same order, before they fail with BATCH_CONFLICT. None begins later than `deadline_ns`
-     * after the first conflict.
-     * Canceled operations drop out. Operations must be replayable: see batch_run_fn. Default 0: a
-     * conflict fails the batch at once. */
+     * the same order, before they fail with BATCH_CONFLICT. No replay begins later than
+     * `deadline_ns` after the first conflict. Canceled operations drop out. Operations must be
+     * replayable: see batch_run_fn. Default 0: a conflict fails the batch at once. */
     uint32_t replays_max;
 
     /* Admission control: fail an operation with BATCH_BUSY at once if its key is being saved and,
      * estimated from a moving average of load and save times, it could not begin by its
-     * start_by_ns. Otherwise it fails with BATCH_EXPIRED at that time. */
+     * start_by_ns. Without it such an operation fails with BATCH_EXPIRED at that time. */
     bool refuse_early;
 
     /* Resources cached in memory between batches, divided evenly among the shards; the least
@@ -325,9 +325,9 @@ typedef struct batch_options {
      * load: if another process has saved meanwhile, the version check of the save makes it a
      * conflict (set replays_max, or the batch fails); a batch that changed nothing has no save, so
      * it is loaded and replayed before it completes. Any save that is not BATCH_OK evicts the
-     * resource. For keys that one process writes most of the time. Operations must be replayable;
-     * `save` must compare versions, and set the one that it wrote; `encode` may be called again on
-     * a resource. Default 0. */
+     * resource. Useful for keys that one process writes most of the time. Operations must be
+     * replayable; `save` must compare versions, and set the one that it wrote; `encode` may be
+     * called again on a resource. Default 0. */
     uint64_t resource_cache_max;
 
     /* All three members or none. Default malloc and free. */
@@ -354,7 +354,7 @@ typedef struct batch_options {
  *                     cannot be closed before the processor is freed.
  * BATCH_INVALID       an option is out of range or contradicts another; reterr->message says which
  * BATCH_STORE_FAILED  a session could not be opened
- * BATCH_SYSTEM        a thread or another resource of the system could not be had
+ * BATCH_SYSTEM        the system refused a thread or another resource
  * BATCH_NO_MEMORY     out of memory
  *
  * Threads: any. Blocks while sessions are opened. */
@@ -369,8 +369,8 @@ BATCH_API int batch_processor_start(batch_processor **ret_processor, const batch
  * threads at once.
  *
  * When a timeout other than 0 has passed, batch_call_is_canceled() is true for all loads and saves
- * from then on: the built-in stores begin nothing more, so what is left soon completes as not
- * applied.
+ * from then on: the built-in stores begin nothing more, so the remaining operations soon complete
+ * as not applied.
  *
  * Returns 0 when everything has ended and no callback runs or will run any more. Otherwise, after
  * the timeout, the number of operations that are not completed: at least 1, not counting those that
@@ -441,15 +441,15 @@ BATCH_API int batch_submit_many(batch_processor *processor, batch_op *const *ops
 
 /* Request that a submitted operation does not begin.
  *
- * Does not wait: `done` reports the outcome, BATCH_CANCELED if the operation had not begun,
- * otherwise whatever it would have been; when the worker comes to it, so behind an operation of
- * another key that takes a second, a second later. Waiting operations are scanned at most once per
- * microsecond for each of them (ten thousand waiting: once in 10 ms).
+ * Does not wait: `done` reports the outcome, which is BATCH_CANCELED if the operation had not
+ * begun, and otherwise what it would have been without the request. The request takes effect when
+ * the worker gets to it: if an operation of another key runs for a second, not before that. After a
+ * scan of n waiting operations there is none for n microseconds (ten thousand: one in 10 ms).
  *
  * Has no effect on an operation that has completed, as long as its memory is valid: make sure that
- * your own `done` does not free it at the same time. An operation that has been submitted again is
- * a new one, and is what is canceled, also by a call that was meant for the one before and comes
- * late: do not submit again what another thread may be about to cancel.
+ * your own `done` does not free it at the same time. If the operation has been submitted again, the
+ * new submission is canceled, even by a late call that was meant for the previous one: do not
+ * submit an operation again while another thread may be about to cancel it.
  *
  * Returns BATCH_OK, or BATCH_INVALID if an argument is NULL.
  *

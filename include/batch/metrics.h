@@ -59,10 +59,11 @@ typedef struct batch_subscription_options {
     size_t size;        /* sizeof(batch_subscription_options) */
     uint32_t queue_max; /* records queued for the reader; default 1,024, at most 1,048,576 */
 
-    /* When the queue is full: false, drop the new record and count it; true, hold up the worker
-     * until there is room, also while stopping. Then somebody must keep reading, or unsubscribe; a
-     * thread that waits for one such subscription must not leave another one full. While it is read
-     * in callbacks (of any processor), it drops all the same: the worker might wait for itself. */
+    /* When the queue is full: false, drop the new record and count it; true, block the worker
+     * until there is room, also while stopping. Then some thread must keep reading, or unsubscribe;
+     * a thread that waits for one such subscription must not leave another one full. A subscription
+     * that is read in callbacks (of any processor) drops records even so: the worker might wait for
+     * itself. */
     bool block;
 } batch_subscription_options;
 

@@ -10,15 +10,15 @@
  * save ends in BATCH_UNKNOWN when the connection is lost, or the deadline passes, after the save
  * was sent and before its commit was confirmed, and when the server stopped waiting for a
  * synchronous standby. Serialization failures and deadlocks (SQLSTATE 40001, 40P01) are retried
- * until the deadline, and so is what could not be sent. A row that others have locked is waited for
- * until the deadline; the other keys of its group complete meanwhile. The isolation level is the
- * user's default.
+ * until the deadline, and so are statements that could not be sent. A save waits until the deadline
+ * for a row that another client has locked; the other keys of its group complete meanwhile. The
+ * isolation level is the user's default.
  *
  * Requirements of a row. The version may be any number but the smallest bigint; a writer adds 1 and
  * lets it wrap around. A new row begins at a random version (of 52 bits in a bigint, 30 in an
  * integer, 14 in a smallint), so that a key that was deleted and created again meanwhile is a
- * conflict: in a smallint this may go unnoticed once in 16,384 times, and a row that others save
- * 65,536 times between a load and a save looks unchanged. In a table that the store has created,
+ * conflict. In a smallint this is missed once in 16,384 times, and a row that others save 65,536
+ * times between a load and a save looks unchanged. In a table that the store has created,
  * keys above 2,000 bytes are stored as a digest, because long ones do not fit in an index; in SQL
  * the stored key is
  *

@@ -5,21 +5,22 @@
  * verifies both, so that BATCH_OK survives power loss, provided the disk honours flushes.
  *
  * Several processors and processes may share a file. Open one store per file and process, and share
- * it: its writers are queued in order, and none of them finds the file busy. Between several stores
- * or processes a save waits for the others until the deadline of its batch.
+ * it: its writers queue in order, and none of them finds the file busy. With several stores or
+ * processes, a save waits for the writers of the others until its deadline.
  *
- * The rules of the table hold: the store switches foreign keys on, and a row that a constraint or a
- * trigger refuses, or stores with another key or state than was sent, fails its own key alone with
- * BATCH_SAVE_FAILED. The table may be altered meanwhile: while it will not do, all fails. A key
- * that another program has stored as TEXT or as a number fails to load: it must be a BLOB.
+ * Constraints and triggers of the table are respected: the store enables foreign keys, and a row
+ * that is refused, or that a trigger changes to another key or state than was sent, fails only its
+ * own key, with BATCH_SAVE_FAILED. The table may be altered while processors run; as long as it is
+ * unsuitable, every load and save fails. A key that another program has stored as TEXT or as a
+ * number fails to load: it must be a BLOB.
  *
- * The file, its log ("-wal") and the index of that ("-shm") belong together. When one of them is
- * removed, moved or replaced, or gets a second name, or is written to by something else than SQLite
- * (as by cp), loads and saves fail, with BATCH_UNKNOWN if that is found only after a
- * commit. Stop all processors before you restore a backup. What cannot be found out is a restore by
- * SQLite itself, which is a transaction like any other, though versions may meet again; a foreign
- * write in the same few milliseconds as a checkpoint; and other machines: on a network file system
- * those who use the file from several of them do not see each other, so keep it on a local one.
+ * The file, its write-ahead log ("-wal") and the index of the log ("-shm") belong together. When
+ * one of them is removed, moved or replaced, gets a second name (a hard link), or is written to by
+ * a program other than SQLite (such as cp), loads and saves fail, with BATCH_UNKNOWN if that is
+ * detected only after a commit. Stop all processors before you restore a backup. Not detected are:
+ * a restore by SQLite itself, which is a transaction like any other, although versions may then
+ * repeat; a foreign write within a few milliseconds of a checkpoint; and use from several machines,
+ * which do not see each other's changes on a network file system: keep the file on a local one.
  *
  * Link with batch-sqlite (pkg-config batch-sqlite, CMake batch::sqlite).
  */
@@ -32,7 +33,7 @@
 extern "C" {
 #endif
 
-/* How much a commit waits for the disk. */
+/* What a commit waits for. */
 typedef enum batch_sqlite_durability {
     BATCH_SQLITE_FULL = 0,                 /* synced before BATCH_OK */
     BATCH_SQLITE_MAY_LOSE_LAST_COMMITS = 1 /* synchronous=NORMAL: a power cut may undo what has
@@ -56,8 +57,8 @@ typedef struct batch_sqlite_options {
 
 /* Open a store on the file `path`, which is created if missing.
  *
- * `options` and `reterr` may be NULL; names may hold any characters. A table that is there already
- * may have more columns, constraints and triggers; a view will not do.
+ * `options` and `reterr` may be NULL; names may hold any characters. A table that exists already
+ * may have more columns, constraints and triggers; a view is not accepted.
  *
  * Returns
  * BATCH_OK            *ret_store is yours: close it with batch_store_close

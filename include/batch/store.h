@@ -90,8 +90,8 @@ BATCH_API void batch_call_finish(batch_call *call, int status);
 
 /* ---- A store -------------------------------------------------------------------------------- */
 
-/* What a store reports of itself. All zero when it gets it, but for the size. It has one member for
- * each of batch_stats that begins with store_. */
+/* What a store reports about itself. The store gets it with all members zero but the size. There is
+ * one member for each member of batch_stats that begins with store_. */
 typedef struct batch_store_stats {
     size_t size;         /* set by the library: write no member that ends beyond it */
     uint64_t wal_bytes;  /* the size of the write-ahead log, now */
@@ -125,9 +125,9 @@ struct batch_store {
      * thread while the store is open, also in the middle of a load or save; must not block. */
     void (*stats)(batch_store *store, batch_store_stats *ret_stats);
 
-    /* How many sessions of a processor may be in `save` at a time to any good: 1 where there is one
-     * writer. What waits for them gathers, and goes together in the next group. 0: all of them but
-     * one, which is for loads. */
+    /* How many sessions of a processor may usefully be in `save` at a time: 1 if the store has a
+     * single writer. Saves that become ready meanwhile go together in the next group. 0: all
+     * sessions but one, which is for loads. */
     uint32_t saves_max;
 };
 
@@ -147,10 +147,10 @@ BATCH_API int batch_store_close(batch_store *store);
 
 /* For stores with options: read a struct that another version of the header may have laid out.
  *
- * It begins with a size_t, its size, and grows at its end. `ret_known` holds the defaults, and its
- * own size. From `given` (NULL: all defaults) is copied what both versions know, but for the size.
- * `first_size` is the size that the struct had in its first release; `name` is for the message.
- * `reterr` may be NULL.
+ * The struct begins with a size_t, its size, and grows at its end. On entry `ret_known` holds the
+ * defaults, and its own size. The members that both versions know, except the size, are copied from
+ * `given` (NULL: all defaults). `first_size` is the size that the struct had in its first release;
+ * `name` is for the message. `reterr` may be NULL.
  *
  * Returns
  * BATCH_OK       *ret_known has what was given, and defaults for the rest

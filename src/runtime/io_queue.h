@@ -11,11 +11,11 @@
  * key, of the same stage, failed by its deadline. As it may be the one that held up its whole
  * group, it goes in a group of at most half the size, of slow calls only. So the culprit is found
  * by bisection and goes alone, and the others, once they are quick, return to the normal queue. The
- * stages are apart: that a save hung says nothing of the load before the next one, nor does the
- * load's being quick of the save. Of three sessions, one at a time is busy with slow calls, of
- * more one for each stage, and beside them there is always one for the other loads and one for
- * the other saves; of fewer, and where one save at a time is all, slow calls and others
- * alternate.
+ * stages are separate: that a save hung says nothing about the next load of the key, nor does a
+ * quick load about the save. Of three sessions, one at a time takes slow calls; of four or more,
+ * up to a quarter for each stage; and there is always one left for other loads and one for other
+ * saves. With fewer sessions, or if the store can use only one save at a time, slow calls and
+ * others alternate.
  */
 #ifndef BATCH_RUNTIME_IO_QUEUE_H
 #define BATCH_RUNTIME_IO_QUEUE_H
