@@ -4,7 +4,7 @@
  *
  * A request goes through these calls of libmicrohttpd, all on the thread that has its connection:
  *   request_begin   the first line is here: the request is made from the raw target
- *   request_handle  the headers are here: nothing to do, or refuse a body
+ *   request_handle  the headers are here: nothing to do, or refuse what is malformed
  *   request_handle  all is here: respond at once, or suspend the connection and book
  *   request_handle  the booking is complete and the connection was resumed: send the response
  *   request_end     the response is sent, or the connection is lost: the request is freed
@@ -24,6 +24,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "http/framing.h"
 #include "http/health.h"
 #include "http/listener.h"
 #include "http/loop.h"
@@ -85,8 +86,8 @@ static enum MHD_Result send_response(struct http *http, const struct request *re
     if (response.retry_later)
         MHD_add_response_header(queued, MHD_HTTP_HEADER_RETRY_AFTER, "1");
     if (response.http_status == MHD_HTTP_METHOD_NOT_ALLOWED)
-        MHD_add_response_header(queued, MHD_HTTP_HEADER_ALLOW, is_health ? "GET, HEAD" : "GET");
-    if (atomic_load_explicit(&http->xleaving, memory_order_relaxed))
+        MHD_add_response_header(queued, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+    if (response.close_after || atomic_load_explicit(&http->xleaving, memory_order_relaxed))
         MHD_add_response_header(queued, MHD_HTTP_HEADER_CONNECTION, "close");
     enum MHD_Result result = MHD_queue_response(request->connection, response.http_status, queued);
     MHD_destroy_response(queued);
@@ -99,6 +100,15 @@ static enum MHD_Result send_sentence(struct http *http, struct request *request,
                                      unsigned http_status, const char *sentence)
 {
     return send_response(http, request, response_sentence(request, http_status, sentence));
+}
+
+/* Where the next request on the connection would begin is in doubt: there is none. */
+static enum MHD_Result send_malformed(struct http *http, struct request *request,
+                                      const char *sentence)
+{
+    struct response response = response_sentence(request, MHD_HTTP_BAD_REQUEST, sentence);
+    response.close_after = true;
+    return send_response(http, request, response);
 }
 
 /* The response to a request whose booking is complete. */
@@ -117,21 +127,14 @@ static void *request_begin(void *arg, const char *uri, struct MHD_Connection *co
     if (request != NULL) {
         target_parse(&request->target, uri);
         request->booking.json = NULL;
+        request->uri = uri;
+        request->uri_end = uri != NULL ? uri + strlen(uri) : NULL;
         request->step = REQUEST_HEADERS;
         request->counted = false;
         request->connection = connection;
         request->loop = arg;
     }
     return request;
-}
-
-static bool has_body(struct MHD_Connection *connection)
-{
-    const char *size =
-        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    return (size != NULL && strcmp(size, "0") != 0) ||
-           MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-                                       MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL;
 }
 
 static enum MHD_Result send_health(struct http *http, struct request *request)
@@ -204,6 +207,12 @@ static enum MHD_Result request_serve(struct http *http, struct request *request)
     return request_book(http, request);
 }
 
+/* The methods that are served, in the same way: libmicrohttpd leaves out the body for HEAD. */
+static bool is_served(const char *method)
+{
+    return strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+}
+
 static enum MHD_Result request_handle(void *arg, struct MHD_Connection *connection, const char *url,
                                       const char *method, const char *version,
                                       const char *upload_data, size_t *upload_data_size,
@@ -213,25 +222,25 @@ static enum MHD_Result request_handle(void *arg, struct MHD_Connection *connecti
     struct request *request = *context;
     (void)connection;
     (void)url;
-    (void)version;
     (void)upload_data;
     *upload_data_size = 0;
     if (request == NULL)
         return MHD_NO; /* no memory: close the connection */
     if (request->step == REQUEST_BOOKING)
         return send_outcome(http, request);
-    bool unexpected = has_body(request->connection);
-    if (request->step == REQUEST_HEADERS && !unexpected) {
+    if (request->step == REQUEST_HEADERS) {
+        const struct framing_line line = {method, request->uri, request->uri_end, version};
+        struct framing framing = framing_read(request->connection, line);
+        if (framing.problem != NULL)
+            return send_malformed(http, request, framing.problem);
         request->step = REQUEST_WHOLE; /* a response to the first call would end the connection */
-        return MHD_YES;
+        if (!framing.has_body)
+            return MHD_YES;
+        if (is_served(method))
+            return send_malformed(http, request, "A request to this server has no body.");
     }
-    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
-        !(strcmp(method, MHD_HTTP_METHOD_HEAD) == 0 && request->target.kind == TARGET_HEALTH))
+    if (!is_served(method))
         return send_sentence(http, request, MHD_HTTP_METHOD_NOT_ALLOWED, "Use GET.");
-    if (unexpected) {
-        return send_sentence(http, request, MHD_HTTP_BAD_REQUEST,
-                             "A request to this server has no body.");
-    }
     return request_serve(http, request);
 }
 

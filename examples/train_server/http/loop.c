@@ -19,6 +19,11 @@
  * next batch should begin. So the loop reads what has come in after every few. */
 #define RESUMED_MAX 64
 
+/* libmicrohttpd runs at the latest after so long. When a request does not fit into the memory of
+ * its connection, version 0.9.75 prepares a response, or closes, only in its next run, and does not
+ * say when that is due. */
+#define TICK_MS 250
+
 struct loop {
     struct MHD_Daemon *daemon;
     void *owner;
@@ -85,10 +90,10 @@ static void wait_for_work(struct loop *loop, int events)
 {
     struct pollfd waiting[] = {{events, POLLIN, 0}, {loop->wake, POLLIN, 0}};
     MHD_UNSIGNED_LONG_LONG timeout_ms;
-    if (MHD_get_timeout(loop->daemon, &timeout_ms) != MHD_YES)
-        timeout_ms = INT_MAX;
-    if (poll(waiting, 2, timeout_ms < INT_MAX ? (int)timeout_ms : -1) > 0 &&
-        waiting[1].revents != 0) {
+    bool has_connections = MHD_get_timeout(loop->daemon, &timeout_ms) == MHD_YES;
+    if (has_connections && timeout_ms > TICK_MS)
+        timeout_ms = TICK_MS;
+    if (poll(waiting, 2, has_connections ? (int)timeout_ms : -1) > 0 && waiting[1].revents != 0) {
         uint64_t times;
         while (read(loop->wake, &times, sizeof times) < 0 && errno == EINTR) {
         }

@@ -22,6 +22,8 @@ struct request {
     enum request_step step;
     bool counted; /* in http.c's number of unanswered requests */
     void *connection;
+    const char *uri; /* the raw target and its end; valid until all headers are here */
+    const char *uri_end;
     struct loop *loop;              /* of the connection */
     struct request *next_completed; /* loop.c alone */
     char body[3 * (TARGET_TRAIN_MAX + TARGET_PERSON_MAX) + 32];

@@ -8,7 +8,7 @@ static const char plain_text[] = "text/plain; charset=utf-8";
 /* The response is the first `size` bytes of request->body. */
 static struct response response_text(struct request *request, unsigned http_status, size_t size)
 {
-    return (struct response){http_status, plain_text, request->body, size, false};
+    return (struct response){http_status, plain_text, request->body, size, false, false};
 }
 
 struct response response_sentence(struct request *request, unsigned http_status,
@@ -34,7 +34,8 @@ static struct response response_train(struct request *request)
     if (booking->json == NULL)
         return response_sentence(request, 500, "The train could not be shown: out of memory.");
     booking->json[booking->json_size] = '\n'; /* in place of the NUL */
-    return (struct response){200, "application/json", booking->json, booking->json_size + 1, false};
+    return (struct response){200,  "application/json", booking->json, booking->json_size + 1, false,
+                             false};
 }
 
 /* Was nothing changed, and may the same request succeed soon? CONFLICT is one of these: it means

@@ -12,6 +12,7 @@ struct response {
     const char *body; /* belongs to the request */
     size_t body_size;
     bool retry_later; /* Retry-After */
+    bool close_after; /* Connection: close */
 };
 
 /* The response to a request whose booking is complete. Failures are of three kinds, for clients,

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <string.h>
+#include <strings.h>
 
 #include "booking/train.h"
 
@@ -173,6 +174,15 @@ static const char *read_book(struct target *target, const char *at)
     return NULL;
 }
 
+/* A target may also be in absolute form (RFC 9112, 3.2.2): "http://host/path". Its path. */
+static const char *skip_authority(const char *uri)
+{
+    size_t scheme_size = strncasecmp(uri, "http://", 7) == 0    ? 7
+                         : strncasecmp(uri, "https://", 8) == 0 ? 8
+                                                                : 0;
+    return scheme_size == 0 ? uri : uri + scheme_size + strcspn(uri + scheme_size, "/?");
+}
+
 void target_parse(struct target *target, const char *uri)
 {
     static const char trains[] = "/trains/";
@@ -183,7 +193,7 @@ void target_parse(struct target *target, const char *uri)
     target->person_size = 0;
     if (uri == NULL)
         return;
-    const char *at = uri;
+    const char *at = skip_authority(uri);
     struct span path = span_until(&at, "?");
     if (span_is(path, "/book")) {
         target->kind = TARGET_BOOK;

@@ -51,6 +51,19 @@ TEST(a_train_is_the_rest_of_its_path)
     assert_train(&target, "a+b/c d", 7);
 }
 
+TEST(a_target_may_be_absolute)
+{
+    struct target target = parse("http://a:80/trains/b?c");
+    assert_int_equal(target.kind, TARGET_TRAIN);
+    assert_train(&target, "b", 1);
+    assert_int_equal(parse("HTTPS://a/health").kind, TARGET_HEALTH);
+    assert_int_equal(parse("http://a/book?train=t&person=p&seat=1").kind, TARGET_BOOK);
+    static const char *const unknown[] = {"http://",      "http://a",       "http://a?/health",
+                                          "http:/health", "ftp://a/health", "http://a//health"};
+    for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
+        assert_int_equal(parse(unknown[i]).kind, TARGET_UNKNOWN);
+}
+
 TEST(other_paths_are_unknown)
 {
     static const char *const unknown[] = {
