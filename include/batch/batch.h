@@ -190,6 +190,9 @@ struct batch_op {
     }
 #define BATCH_KEY_SIZE_MAX 65536
 
+/* Every resource begins at an address that is a multiple of this. */
+#define BATCH_RESOURCE_ALIGNMENT 64
+
 /* ---- Options -------------------------------------------------------------------------------- */
 
 /* For `window_ns`: close a batch as soon as the store is free to take it (natural batching). The
@@ -281,7 +284,14 @@ typedef struct batch_options {
     void *arg; /* for load, save and release */
 
     /* Bytes of memory that a resource takes. 0: no memory, `resource` is NULL. With a store and no
-     * codec it is also the size of what is stored. At most 16 MiB. */
+     * codec it is also the size of what is stored. At most 16 MiB. `resource` is aligned to
+     * BATCH_RESOURCE_ALIGNMENT, for any type.
+     *
+     * While a key has work, or is cached, it takes this and about half a KiB: from 4 KiB up, no
+     * more than 1.2 times the size. Of resources of 4 KiB and more, 32 MiB for each shard stay for
+     * the next batches; what is beyond is given back as soon as its key has no more work. Smaller
+     * ones are given back when the processor is freed: it stays as large as it was with the most
+     * keys that had work at one time. */
     size_t resource_size;
     const batch_codec *codec; /* with `store` only; copied */
 

@@ -30,15 +30,15 @@ struct batch__batch {
     const void *key;
     uint32_t key_size;
     uint32_t hash;
-    uint8_t phase;        /* enum batch__phase */
-    uint8_t close_reason; /* enum batch_close_reason; from CLOSED on */
-    bool is_loaded;       /* there is a resource to release */
-    bool is_cached;       /* from an earlier batch, and not loaded for this one */
+    uint8_t phase;         /* enum batch__phase */
+    uint8_t close_reason;  /* enum batch_close_reason; from CLOSED on */
+    bool is_loaded;        /* there is a resource to release */
+    bool is_cached : 1;    /* from an earlier batch, and not loaded for this one */
+    bool is_rechecked : 1; /* it had become too old, and was loaded again for that */
     bool in_todo;
     bool in_due;
     bool in_waiting;
-    bool is_rechecked; /* it had become too old, and was loaded again for that */
-    int8_t status;     /* enum batch_status; from COMPLETE on */
+    int8_t status; /* enum batch_status; from COMPLETE on */
     char key_inline[BATCH__KEY_INLINE];
     struct batch__ops waiting;   /* not begun; in the order they came */
     struct batch__ops ran;       /* of the current batch, in the order they ran */

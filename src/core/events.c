@@ -16,7 +16,8 @@ void batch__core_init(struct batch__core *core, const struct batch__core_config 
 {
     batch__check(config->ops_max > 0);
     *core = (struct batch__core){.config = *config, .start_by_min_ns = UINT64_MAX};
-    batch__pool_init(&core->pool, &config->allocator, config->object_size);
+    batch__pool_init(&core->pool, &config->allocator, &config->pages, config->object_size,
+                     config->head_size);
     batch__table_init(&core->table, &config->allocator);
 }
 

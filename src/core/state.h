@@ -25,7 +25,9 @@ struct batch__core_config {
     uint32_t replays_max;
     bool refuses_early; /* admission control: what would expire before it can run */
     size_t object_size; /* of a batch with what the runtime puts behind it; a multiple of 64 */
+    size_t head_size;   /* so much of an object is zero when it is new; 0: all */
     batch_allocator allocator;
+    struct batch__pages pages; /* for large objects; no functions: the allocator's memory */
 };
 
 struct batch__core {

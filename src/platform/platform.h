@@ -28,6 +28,11 @@ bool batch__random(void *bytes, size_t size);
 void *batch__memory_allocate(size_t size);
 void batch__memory_release(void *memory);
 
+/* Pages of zeroes, which cost time only where they are touched; all of them are given back by
+ * unmap. NULL if there are none. */
+void *batch__pages_map(size_t size);
+void batch__pages_unmap(void *memory, size_t size);
+
 /* A mutex and the condition that goes with it: what it guards is stated beside each. Waiting for
  * the condition is on the monotonic clock; UINT64_MAX waits for ever. It may wake without cause. */
 struct batch__lock {

@@ -78,6 +78,24 @@ void batch__memory_release(void *memory)
     free(memory);
 }
 
+void *batch__pages_map(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+#ifdef MADV_HUGEPAGE
+    if (size >= 2 * HUGE_PAGE_BYTES)
+        madvise(memory, size, MADV_HUGEPAGE); /* a wish */
+#endif
+    return memory;
+}
+
+void batch__pages_unmap(void *memory, size_t size)
+{
+    int error = munmap(memory, size);
+    batch__check(error == 0); /* it was mapped, as a whole */
+}
+
 bool batch__lock_init(struct batch__lock *lock)
 {
     pthread_condattr_t attributes;

@@ -20,6 +20,13 @@ batch_allocator batch__default_allocator(void)
     return (batch_allocator){default_allocate, default_release, NULL};
 }
 
+struct batch__pages batch__pages_of(const batch_options *options)
+{
+    if (options->allocator.allocate != default_allocate)
+        return (struct batch__pages){NULL, NULL};
+    return (struct batch__pages){batch__pages_map, batch__pages_unmap};
+}
+
 void *batch__allocate(const batch_options *options, size_t size)
 {
     batch__check(size > 0);

@@ -10,21 +10,31 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RESOURCE_ALIGNMENT = 16, CALL_ALIGNMENT = 64 };
+enum { LATE_MIN = 4096 }; /* bytes of a resource that is cleared where it is loaded */
+
+_Static_assert(BATCH__OBJECT_ALIGNMENT % BATCH_RESOURCE_ALIGNMENT == 0, "a call is aligned");
+_Static_assert(BATCH_RESOURCE_ALIGNMENT == 64, "promised in batch.h");
+_Static_assert(sizeof(void *) != 8 || sizeof(batch_call) <= 320,
+               "every key would take one more line of the cache");
 
 static size_t aligned(size_t size, size_t alignment)
 {
     return (size + alignment - 1) / alignment * alignment;
 }
 
+size_t batch__call_head_size(void)
+{
+    return aligned(sizeof(batch_call), BATCH_RESOURCE_ALIGNMENT);
+}
+
 size_t batch__call_size(size_t resource_size)
 {
-    return aligned(aligned(sizeof(batch_call), RESOURCE_ALIGNMENT) + resource_size, CALL_ALIGNMENT);
+    return aligned(batch__call_head_size() + resource_size, BATCH__OBJECT_ALIGNMENT);
 }
 
 void *batch__call_memory(batch_call *call)
 {
-    return (char *)call + aligned(sizeof *call, RESOURCE_ALIGNMENT);
+    return (char *)call + batch__call_head_size();
 }
 
 void batch__calls_push(struct batch__calls *calls, batch_call *call)
@@ -86,9 +96,23 @@ void batch__call_begin(batch_call *call, struct batch__shard *shard)
     call->version = 0;
     batch__call_clear_error(call); /* of a conflict: it is loaded again */
     call->group_size = 0;
-    size_t resource_size = shard->shared->options.resource_size;
-    if (resource_size > 0)
-        memset(batch_call_resource(call), 0, resource_size);
+    if (!batch__call_clears_late(shard->shared))
+        batch__call_clear(call);
+}
+
+bool batch__call_clears_late(const struct batch__shared *shared)
+{
+    return shared->has_load && shared->options.resource_size >= LATE_MIN;
+}
+
+void batch__call_clear(batch_call *call)
+{
+    const struct batch__shared *shared = call->shard->shared;
+    size_t resource_size = shared->options.resource_size;
+    bool is_zero = !call->is_used && shared->has_pages;
+    call->is_used = true;
+    if (resource_size > 0 && !is_zero)
+        memset(batch__call_memory(call), 0, resource_size);
 }
 
 void batch__call_hand_over(batch_call *call, enum batch__stage stage)

@@ -12,6 +12,7 @@
 #include "../core/batch.h"
 
 struct batch__shard;
+struct batch__shared;
 
 enum batch__stage { BATCH__STAGE_LOAD, BATCH__STAGE_SAVE, BATCH__STAGES };
 
@@ -26,6 +27,7 @@ struct batch_call {
     int8_t status;         /* how the stage ended */
     uint8_t stage;         /* enum batch__stage */
     uint8_t xis_in_flight; /* 1 from hand-over to finish */
+    bool is_used;          /* the memory of the resource was cleared once: it is no longer new */
     uint32_t group_index;
     uint32_t group_size;
     uint64_t taken_ns;    /* when it was handed over to the store: its time runs from then on */
@@ -49,13 +51,21 @@ void batch__calls_append(struct batch__calls *calls,
 size_t batch__calls_take(struct batch__calls *from, batch_call **calls, size_t calls_max,
                          uint64_t now_ns);
 
-/* Bytes of a call with a resource behind it; a multiple of 64. */
+/* Bytes of a call with a resource behind it; a multiple of 64. The resource begins after the head,
+ * at a multiple of 64 too. */
 size_t batch__call_size(size_t resource_size);
+size_t batch__call_head_size(void);
 /* The memory behind the call, whether or not there is a resource in it. */
 void *batch__call_memory(batch_call *call);
 
-/* Worker. A load: no version, no error, resource zeroed. */
+/* Worker. A load: no version, no error; the resource zeroed, unless batch__call_clears_late. */
 void batch__call_begin(batch_call *call, struct batch__shard *shard);
+
+/* A large resource is not cleared by the worker, but where it is loaded. */
+bool batch__call_clears_late(const struct batch__shared *shared);
+/* Zero the resource. Whoever owns the call. */
+void batch__call_clear(batch_call *call);
+
 /* Worker. The call is about to be handed to the store. */
 void batch__call_hand_over(batch_call *call, enum batch__stage stage);
 /* Worker. Drop the error of the batch. */

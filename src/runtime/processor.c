@@ -154,6 +154,8 @@ static int make_base(batch_processor **ret_processor, const struct batch__asked 
     struct batch__shared *shared = &processor->shared;
     shared->options = *options;
     choose_store(processor, asked);
+    struct batch__pages pages = batch__pages_of(options);
+    shared->has_pages = batch__pool_has_pages(&pages, batch__call_size(options->resource_size));
     if (!batch__random(shared->hash_key, sizeof shared->hash_key)) {
         batch__release(options, processor);
         return batch__result_set(reterr, BATCH_SYSTEM,

@@ -61,6 +61,8 @@ void batch__session_perform(struct batch__session *session, enum batch__stage st
     batch__check(session->is_open);
     batch__check(count > 0);
     if (stage == BATCH__STAGE_LOAD) {
+        for (size_t i = 0; i < count && batch__call_clears_late(shared); i++)
+            batch__call_clear(session->calls[i]);
         batch__group_counters_load(&shared->group_counters, count);
         store->load(store, session->session, session->calls, count);
     } else {

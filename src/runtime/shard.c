@@ -47,7 +47,9 @@ struct batch__shard *batch__shard_new(struct batch__shared *shared)
         .replays_max = options->replays_max,
         .refuses_early = options->refuse_early,
         .object_size = batch__call_size(options->resource_size),
+        .head_size = batch__call_head_size(),
         .allocator = options->allocator,
+        .pages = batch__pages_of(options),
     };
     batch__core_init(&shard->core, &config);
     if (!batch__inbox_init(&shard->inbox)) {

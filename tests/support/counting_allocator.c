@@ -5,29 +5,28 @@
 #include <string.h>
 
 struct allocator_block {
-    _Alignas(16) struct allocator_block *next;
+    _Alignas(16) size_t size;
+    struct allocator_block *next; /* where blocks are listed */
     struct allocator_block *previous;
 };
 
-static void *list(struct allocator *allocator, struct allocator_block *block)
+static void list(struct allocator *allocator, struct allocator_block *block)
 {
-    *block = (struct allocator_block){.next = allocator->blocks, .previous = NULL};
+    block->next = allocator->blocks;
+    block->previous = NULL;
     if (allocator->blocks != NULL)
         allocator->blocks->previous = block;
     allocator->blocks = block;
-    return block + 1;
 }
 
-static void *unlist(struct allocator *allocator, void *memory)
+static void unlist(struct allocator *allocator, const struct allocator_block *block)
 {
-    struct allocator_block *block = (struct allocator_block *)memory - 1;
     if (block->next != NULL)
         block->next->previous = block->previous;
     if (block->previous != NULL)
         block->previous->next = block->next;
     else
         allocator->blocks = block->next;
-    return block;
 }
 
 static bool must_fail(const struct allocator *allocator, uint64_t number)
@@ -44,13 +43,15 @@ static void *allocate(size_t size, void *arg)
     if (must_fail(allocator,
                   1 + atomic_fetch_add_explicit(&allocator->taken, 1, memory_order_relaxed)))
         return NULL;
-    void *memory = malloc(allocator->is_listed ? sizeof(struct allocator_block) + size : size);
-    if (memory == NULL)
+    struct allocator_block *block = malloc(sizeof *block + size);
+    if (block == NULL)
         abort();
+    block->size = size;
     atomic_fetch_add_explicit(&allocator->live, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&allocator->bytes, size, memory_order_relaxed);
     if (allocator->is_listed)
-        memory = list(allocator, memory);
-    return memset(memory, 0xA5, size); /* nobody may count on zeroes */
+        list(allocator, block);
+    return memset(block + 1, 0xA5, size); /* nobody may count on zeroes */
 }
 
 static void release(void *memory, void *arg)
@@ -58,8 +59,12 @@ static void release(void *memory, void *arg)
     struct allocator *allocator = arg;
     if (memory == NULL)
         return;
+    struct allocator_block *block = (struct allocator_block *)memory - 1;
     atomic_fetch_sub_explicit(&allocator->live, 1, memory_order_relaxed);
-    free(allocator->is_listed ? unlist(allocator, memory) : memory);
+    atomic_fetch_sub_explicit(&allocator->bytes, block->size, memory_order_relaxed);
+    if (allocator->is_listed)
+        unlist(allocator, block);
+    free(block);
 }
 
 batch_allocator allocator_functions(struct allocator *allocator)

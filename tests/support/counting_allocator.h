@@ -13,6 +13,7 @@ struct allocator_block;
 
 struct allocator {
     atomic_uint_fast64_t live;    /* blocks */
+    atomic_uint_fast64_t bytes;   /* of these blocks */
     atomic_uint_fast64_t taken;   /* calls of allocate so far, failed ones included */
     atomic_uint_fast64_t fail_at; /* the number of the call that fails, from 1; 0: none */
     atomic_bool fails_from_there; /* every later one too */

@@ -55,6 +55,18 @@ void batch__memory_release(void *memory)
         memory_freed(memory, ((struct piece *)memory - 1)->size);
 }
 
+void *batch__pages_map(size_t size)
+{
+    (void)size;
+    explorer_fail("too large: no pages");
+}
+
+void batch__pages_unmap(void *memory, size_t size)
+{
+    (void)memory;
+    (void)size;
+}
+
 bool batch__random(void *bytes, size_t size)
 {
     memset(bytes, 42, size);

@@ -8,11 +8,13 @@ struct fixture {
     struct batch__pool pool;
 };
 
+static const struct batch__pages no_pages = {NULL, NULL};
+
 static void begin(struct fixture *f)
 {
     memset(f, 0, sizeof *f);
     batch_allocator allocator = allocator_functions(&f->memory);
-    batch__pool_init(&f->pool, &allocator, OBJECT_BYTES);
+    batch__pool_init(&f->pool, &allocator, &no_pages, OBJECT_BYTES, 0);
 }
 
 static void end(struct fixture *f)
@@ -83,24 +85,112 @@ POOL_TEST(objects_do_not_overlap_and_are_used_again)
     assert_true(taken < COUNT / 10);
 }
 
-TEST(an_object_larger_than_a_slab_is_possible)
+/* ---- Large objects -------------------------------------------------------------------------- */
+
+enum { HEAD_BYTES = (sizeof(struct batch__batch) + 63) / 64 * 64 };
+
+TEST(a_large_object_is_aligned_and_only_its_head_is_cleared)
 {
+    static const size_t sizes[] = {4096, 5120, 65536, 1048576};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct allocator memory = {0};
+        batch_allocator allocator = allocator_functions(&memory);
+        struct batch__pool pool;
+        batch__pool_init(&pool, &allocator, &no_pages, sizes[i], HEAD_BYTES);
+        struct batch__batch *first = batch__pool_take(&pool, "a", 1, 1);
+        struct batch__batch *second = batch__pool_take(&pool, "b", 1, 2);
+        assert_int_equal(memory.taken, 2);
+        assert_int_equal((uintptr_t)first % 64 + (uintptr_t)second % 64, 0);
+        const unsigned char *bytes = (const unsigned char *)first;
+        for (size_t at = sizeof *first; at < HEAD_BYTES; at++)
+            assert_int_equal(bytes[at], 0);
+        for (size_t at = HEAD_BYTES; at < sizes[i]; at++)
+            assert_int_equal(bytes[at], 0xA5); /* as it came from the allocator */
+        memset(first + 1, 1, sizes[i] - sizeof *first);
+        memset(second + 1, 2, sizes[i] - sizeof *second);
+        assert_int_equal(bytes[sizes[i] - 1], 1);
+        assert_in_range(memory.bytes, 2 * sizes[i], 2 * sizes[i] + 160);
+        batch__pool_give(&pool, first);
+        batch__pool_give(&pool, second);
+        assert_ptr_equal(batch__pool_take(&pool, "a", 1, 1), second); /* free ones come first */
+        assert_int_equal(memory.taken, 2);
+        batch__pool_give(&pool, second);
+        batch__pool_destroy(&pool);
+        assert_int_equal(memory.live, 0);
+    }
+}
+
+TEST(large_objects_beyond_a_limit_are_given_back_at_once)
+{
+    enum { SIZE = 1024 * 1024, COUNT = 100, KEPT = 32 };
     struct allocator memory = {0};
     batch_allocator allocator = allocator_functions(&memory);
     struct batch__pool pool;
-    size_t size = 1024 * 1024;
-    batch__pool_init(&pool, &allocator, size);
-    struct batch__batch *first = batch__pool_take(&pool, "a", 1, 1);
-    struct batch__batch *second = batch__pool_take(&pool, "b", 1, 2);
-    assert_int_equal(memory.taken, 2);
-    memset(first + 1, 1, size - sizeof *first);
-    memset(second + 1, 2, size - sizeof *second);
-    assert_int_equal(((const char *)first)[size - 1], 1);
-    batch__pool_give(&pool, first);
-    batch__pool_give(&pool, second);
+    batch__pool_init(&pool, &allocator, &no_pages, SIZE, HEAD_BYTES);
+    struct batch__batch *batches[COUNT];
+    for (unsigned round = 0; round < 3; round++) {
+        for (uint32_t i = 0; i < COUNT; i++) {
+            batches[i] = batch__pool_take(&pool, &i, sizeof i, i);
+            assert_non_null(batches[i]);
+        }
+        assert_int_equal(memory.live, COUNT);
+        for (uint32_t i = 0; i < COUNT; i++)
+            batch__pool_give(&pool, batches[i]);
+        assert_int_equal(memory.live, KEPT);
+        assert_int_equal(memory.taken, COUNT + (COUNT - KEPT) * round);
+    }
     batch__pool_destroy(&pool);
     assert_int_equal(memory.live, 0);
 }
+
+static size_t mapped;
+static bool is_map_refused;
+
+static void *map(size_t size)
+{
+    if (is_map_refused)
+        return NULL;
+    mapped += size;
+    void *memory = aligned_alloc(4096, (size + 4095) / 4096 * 4096);
+    assert_non_null(memory);
+    return memset(memory, 0, size);
+}
+
+static void unmap(void *memory, size_t size)
+{
+    mapped -= size;
+    free(memory);
+}
+
+TEST(the_largest_objects_are_pages_where_there_are_any)
+{
+    const struct batch__pages pages = {map, unmap};
+    static const size_t sizes[] = {4096, 131072 - 64, 131072, 16777216 + 64};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        bool is_of_pages = sizes[i] >= 131072;
+        struct allocator memory = {.fail_at = 1};
+        batch_allocator allocator = allocator_functions(&memory);
+        struct batch__pool pool;
+        batch__pool_init(&pool, &allocator, &pages, sizes[i], HEAD_BYTES);
+        assert_int_equal(batch__pool_has_pages(&pages, sizes[i]), is_of_pages);
+        is_map_refused = true;
+        assert_null(batch__pool_take(&pool, "a", 1, 1));
+        is_map_refused = false;
+        struct batch__batch *batch = batch__pool_take(&pool, "a", 1, 1);
+        if (is_of_pages) { /* then nothing was asked of the allocator yet */
+            memory.fail_at = 0;
+            assert_int_equal(memory.taken, 0);
+        }
+        assert_non_null(batch);
+        assert_int_equal(mapped, is_of_pages ? sizes[i] : 0);
+        assert_int_equal(memory.live, !is_of_pages);
+        batch__pool_give(&pool, batch);
+        batch__pool_destroy(&pool);
+        assert_int_equal(mapped + memory.live, 0);
+    }
+}
+
+/* ---- Slabs ---------------------------------------------------------------------------------- */
 
 POOL_TEST(slabs_double_up_to_two_megabytes)
 {

@@ -114,6 +114,20 @@ TEST(large_memory_is_aligned_for_huge_pages)
     batch__memory_release(small);
 }
 
+TEST(pages_are_zero_and_of_any_size)
+{
+    static const size_t sizes[] = {1, 4096, 131073, 16777216 + 320};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        unsigned char *memory = batch__pages_map(sizes[i]);
+        assert_non_null(memory);
+        assert_int_equal((uintptr_t)memory % 4096, 0);
+        assert_int_equal(memory[0] + memory[sizes[i] - 1], 0);
+        memset(memory, 1, sizes[i]);
+        batch__pages_unmap(memory, sizes[i]);
+    }
+    assert_null(batch__pages_map(SIZE_MAX / 2));
+}
+
 /* What a thread sees of itself, written by it and read after the join. */
 struct self {
     struct batch__thread thread;
