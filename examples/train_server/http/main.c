@@ -59,7 +59,8 @@ static const char help[] =
     "try:  train-server --store sqlite:trains.db --listen 127.0.0.1:8080\n"
     "      curl 'http://127.0.0.1:8080/book?train=berlin&person=ann&seat=1'\n"
     "\n"
-    "SIGTERM or Ctrl-C: stop listening, complete what was accepted, exit 0. A second one: stop "
+    "SIGTERM, SIGHUP or Ctrl-C: stop listening, complete what was accepted, exit 0. A second one: "
+    "stop "
     "now,\n"
     "exit 1 (while it drains: end draining).\n";
 

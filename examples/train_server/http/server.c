@@ -1,12 +1,11 @@
 /* server.c: see server.h.
  *
- * The main thread only waits for signals and prints the status line: SIGTERM and SIGINT are blocked
- * in all threads and taken with sigtimedwait, so there is no signal handler. */
+ * The main thread only waits for signals and prints the status line: SIGTERM, SIGINT and SIGHUP are
+ * blocked in all threads and taken with sigtimedwait, so there is no signal handler. */
 #include "http/server.h"
 
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 #include "http/health.h"
 #include "http/http.h"
 #include "http/options.h"
+#include "http/output.h"
 #include "http/say.h"
 #include "http/status_line.h"
 #include "table/postgres.h"
@@ -72,17 +72,16 @@ static bool finish(const sigset_t *signals, struct http *http, struct office *of
 }
 
 /* Say where it listens. */
-static void greet(const struct options *options, const struct http *http)
+static void greet(const struct options *options, const struct http *http, struct output *output)
 {
     bool is_v6 = strchr(options->address, ':') != NULL;
-    printf("listening on http://%s%s%s:%u\n", is_v6 ? "[" : "", options->address, is_v6 ? "]" : "",
-           http_port(http));
-    fflush(stdout);
+    output_print(output, "listening on http://%s%s%s:%u\n", is_v6 ? "[" : "", options->address,
+                 is_v6 ? "]" : "", http_port(http));
 }
 
 /* Serve until a signal; the office has stopped then. The exit code. */
 static int serve(const struct options *options, const struct http_options *http_options,
-                 const sigset_t *signals)
+                 struct output *output, const sigset_t *signals)
 {
     struct office *office = http_options->office;
     struct http *http = http_open(http_options);
@@ -90,9 +89,9 @@ static int serve(const struct options *options, const struct http_options *http_
         office_stop(office, BATCH_FOREVER);
         return 1;
     }
-    greet(options, http);
+    greet(options, http, output);
     struct status_line line;
-    status_line_begin(&line);
+    status_line_begin(&line, output);
     run(signals, &line, http, office);
     leave(signals, http, options->drain_ms * (SECOND_NS / 1000));
     if (!finish(signals, http, office))
@@ -107,10 +106,15 @@ static int serve(const struct options *options, const struct http_options *http_
 static int serve_at(struct office *office, const struct options *options, bool names_are_text,
                     bool office_is_direct, const sigset_t *signals)
 {
+    struct output *output = output_open();
     struct health *health = health_open(office, options->office.window_ms * (SECOND_NS / 1000));
-    if (health == NULL) {
+    if (health == NULL || output == NULL) {
         say("out of memory or threads");
         office_stop(office, BATCH_FOREVER);
+        if (health != NULL)
+            health_close(health);
+        if (output != NULL)
+            output_close(output);
         return 1;
     }
     const struct http_options http_options = {
@@ -122,8 +126,9 @@ static int serve_at(struct office *office, const struct options *options, bool n
         .names_are_text = names_are_text,
         .office_is_direct = office_is_direct,
     };
-    int code = serve(options, &http_options, signals);
+    int code = serve(options, &http_options, output, signals);
     health_close(health);
+    output_close(output);
     return code;
 }
 
@@ -135,12 +140,22 @@ static bool create_table(const struct store_options *store, bool *ret_names_are_
            postgres_create_table(store, ret_names_are_text, reterr);
 }
 
-int server_run(const struct options *options, bool office_is_direct)
+/* SIGHUP comes when the terminal is closed, unless nohup has said that the server shall stay. */
+static sigset_t stop_signals(void)
 {
     sigset_t signals;
+    struct sigaction at_hangup;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    if (sigaction(SIGHUP, NULL, &at_hangup) == 0 && at_hangup.sa_handler != SIG_IGN)
+        sigaddset(&signals, SIGHUP);
+    return signals;
+}
+
+int server_run(const struct options *options, bool office_is_direct)
+{
+    sigset_t signals = stop_signals();
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
 

@@ -2,12 +2,12 @@
 #include "http/status_line.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <unistd.h>
 
-void status_line_begin(struct status_line *line)
+void status_line_begin(struct status_line *line, struct output *output)
 {
-    *line = (struct status_line){.live = isatty(STDOUT_FILENO) == 1, .at_ns = batch_now_ns()};
+    *line = (struct status_line){
+        .output = output, .live = isatty(STDOUT_FILENO) == 1, .at_ns = batch_now_ns()};
 }
 
 static double ratio(double of, double to)
@@ -31,24 +31,24 @@ void status_line_print(struct status_line *line, const struct http *http, struct
     double operations = (double)(line->office.operations - last.office.operations);
     double saves = (double)(line->office.saves - last.office.saves);
     double save_ns = (double)(line->office.save_ns - last.office.save_ns);
-    printf("%s%7.0f requests/s  %6.0f batches/s  %6.1f operations/batch  %6.2f ms save"
-           "  %6.0f commits/s  %" PRIu64 " waiting%s",
-           line->live ? "\r\033[K" : "",
-           ratio((double)(responses(&line->http) - responses(&last.http)), seconds),
-           ratio(batches, seconds), ratio(operations, batches), ratio(save_ns, saves) / 1e6,
-           ratio((double)(line->office.commits - last.office.commits), seconds),
-           line->http.unanswered, line->live ? "" : "\n");
-    fflush(stdout);
+    output_print(line->output,
+                 "%s%7.0f requests/s  %6.0f batches/s  %6.1f operations/batch  %6.2f ms save"
+                 "  %6.0f commits/s  %" PRIu64 " waiting%s",
+                 line->live ? "\r\033[K" : "",
+                 ratio((double)(responses(&line->http) - responses(&last.http)), seconds),
+                 ratio(batches, seconds), ratio(operations, batches), ratio(save_ns, saves) / 1e6,
+                 ratio((double)(line->office.commits - last.office.commits), seconds),
+                 line->http.unanswered, line->live ? "" : "\n");
 }
 
 void status_line_end(struct status_line *line, const struct http_totals *http,
                      const struct office_totals *office)
 {
-    printf("%sstopped: %" PRIu64 " requests answered (%" PRIu64 " with 200, %" PRIu64
-           " with 4xx, %" PRIu64 " with 5xx), %" PRIu64 " batches, %" PRIu64
-           " commits, %.2f ms for a save\n",
-           line->live ? "\r\033[K" : "", responses(http), http->ok, http->refused, http->failed,
-           office->batches, office->commits,
-           ratio((double)office->save_ns, (double)office->saves) / 1e6);
-    fflush(stdout);
+    output_print(line->output,
+                 "%sstopped: %" PRIu64 " requests answered (%" PRIu64 " with 200, %" PRIu64
+                 " with 4xx, %" PRIu64 " with 5xx), %" PRIu64 " batches, %" PRIu64
+                 " commits, %.2f ms for a save\n",
+                 line->live ? "\r\033[K" : "", responses(http), http->ok, http->refused,
+                 http->failed, office->batches, office->commits,
+                 ratio((double)office->save_ns, (double)office->saves) / 1e6);
 }

@@ -5,15 +5,17 @@
 #define STATUS_LINE_H
 
 #include "http/http.h"
+#include "http/output.h"
 
 struct status_line {
+    struct output *output;
     bool live; /* on a terminal */
     uint64_t at_ns;
     struct http_totals http;
     struct office_totals office;
 };
 
-void status_line_begin(struct status_line *line);
+void status_line_begin(struct status_line *line, struct output *output);
 
 /* Print what came since the last call. */
 void status_line_print(struct status_line *line, const struct http *http, struct office *office);

@@ -1,9 +1,12 @@
 /* SIGTERM under load, many connections, and that train-audit finds what is wrong. */
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "http_clients.h"
+#include "process.h"
 #include "storage.h"
 #include "test.h"
 
@@ -76,6 +79,68 @@ TEST(a_booking_that_waits_for_its_window_is_answered_when_the_server_stops)
     close(connection);
     close(idle);
     folder_remove(&folder);
+}
+
+/* The end of a terminal: SIGHUP. Under nohup it is ignored. */
+TEST(sighup_stops_as_sigterm_does_unless_it_is_ignored)
+{
+    struct folder folder;
+    struct server server;
+    struct response response;
+    char output[512];
+    storage_folder(&folder);
+    server_start(&server, TRAIN_SERVER, &folder, batched);
+    assert_int_equal(ask(&server, "/book?train=t&person=p&seat=1", &response), 200);
+    assert_int_equal(server_end(&server, SIGHUP, output, sizeof output), 0);
+    assert_non_null(strstr(output, "stopped: 1 requests"));
+    signal(SIGHUP, SIG_IGN);
+    server_start(&server, TRAIN_SERVER, &folder, batched);
+    signal(SIGHUP, SIG_DFL);
+    kill(server.pid, SIGHUP);
+    server_wait_for(&server, " waiting");
+    server_wait_for(&server, " waiting");
+    assert_int_equal(ask(&server, "/trains/t", &response), 200);
+    assert_int_equal(server_end(&server, SIGTERM, NULL, 0), 0);
+    folder_remove(&folder);
+}
+
+/* Fill the pipe that is a server's standard output. */
+static void fill_output(const struct server *server)
+{
+    static const char line[4096];
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fd/1", (int)server->pid);
+    int output = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(output >= 0);
+    for (size_t size = sizeof line; size > 0; size /= 2) {
+        while (write(output, line, size) > 0) {
+        }
+    }
+    close(output);
+}
+
+/* The pause lets it try to print; without it less is tried, and nothing else is expected. */
+static void stop_with_a_full_pipe(const char *program, const char *const *options)
+{
+    struct folder folder;
+    struct server server;
+    struct response response;
+    const struct timespec pause = {2, 0};
+    storage_folder(&folder);
+    server_start(&server, program, &folder, options);
+    fill_output(&server);
+    nanosleep(&pause, NULL);
+    assert_int_equal(ask(&server, "/book?train=t&person=p&seat=1", &response), 200);
+    kill(server.pid, SIGTERM);
+    assert_int_equal(process_end(server.pid), 0); /* nobody reads its output */
+    close(server.output);
+    folder_remove(&folder);
+}
+
+TEST(a_full_standard_output_holds_up_nothing)
+{
+    stop_with_a_full_pipe(TRAIN_SERVER, batched);
+    stop_with_a_full_pipe(DIRECT_SERVER, direct);
 }
 
 /* A balancer must be able to find out before anything is refused. */
