@@ -14,10 +14,12 @@ struct health {
     uint64_t limit_ns;
     atomic_uint_fast64_t xread_ns; /* when a probe succeeded last */
 
-    /* Saves. Failures that follow each other within limit_ns, with no success between them, are
-     * a series. */
+    /* Saves. A booking that fails has been failing since it began, or the last success after that.
+     * Failures with no success between them are a series, if each begins before the one before is
+     * out of date: limit_ns after it and, as the next may take as long, the time that it took. */
+    atomic_uint_fast64_t xsaved_ns;         /* the last success */
     atomic_uint_fast64_t xfailing_since_ns; /* when the series began; 0: there is none */
-    atomic_uint_fast64_t xfailed_ns;        /* the last failure */
+    atomic_uint_fast64_t xfailing_until_ns; /* when the last failure is out of date */
 
     pthread_t thread;
     pthread_mutex_t mutex;
@@ -73,28 +75,38 @@ struct health *health_open(struct office *office, uint64_t window_ns)
     return health;
 }
 
-void health_note(struct health *health, const struct booking *booking)
+static void note_saved(struct health *health, uint64_t now_ns)
 {
-    if (booking->status == BATCH_OK && booking->result == TRAIN_BOOKED) {
-        if (atomic_load_explicit(&health->xfailing_since_ns, memory_order_relaxed) != 0)
-            atomic_store_explicit(&health->xfailing_since_ns, 0, memory_order_relaxed);
-    } else if (booking->status == BATCH_SAVE_FAILED || booking->status == BATCH_UNKNOWN) {
-        uint64_t now_ns = batch_now_ns();
-        uint64_t before_ns =
-            atomic_exchange_explicit(&health->xfailed_ns, now_ns, memory_order_relaxed);
-        uint64_t since_ns = atomic_load_explicit(&health->xfailing_since_ns, memory_order_relaxed);
-        if (since_ns == 0 ||
-            now_ns > before_ns + health->limit_ns) /* the one before is long past */
-            atomic_store_explicit(&health->xfailing_since_ns, now_ns, memory_order_relaxed);
-    }
+    atomic_store_explicit(&health->xsaved_ns, now_ns, memory_order_relaxed);
+    if (atomic_load_explicit(&health->xfailing_since_ns, memory_order_relaxed) != 0)
+        atomic_store_explicit(&health->xfailing_since_ns, 0, memory_order_relaxed);
+}
+
+static void note_failed(struct health *health, uint64_t begun_ns, uint64_t now_ns)
+{
+    uint64_t saved_ns = atomic_load_explicit(&health->xsaved_ns, memory_order_relaxed);
+    uint64_t since_ns = atomic_load_explicit(&health->xfailing_since_ns, memory_order_relaxed);
+    uint64_t until_ns = atomic_load_explicit(&health->xfailing_until_ns, memory_order_relaxed);
+    if (since_ns == 0 || begun_ns > until_ns)
+        atomic_store_explicit(&health->xfailing_since_ns, begun_ns > saved_ns ? begun_ns : saved_ns,
+                              memory_order_relaxed);
+    atomic_store_explicit(&health->xfailing_until_ns,
+                          now_ns + health->limit_ns + (now_ns - begun_ns), memory_order_relaxed);
+}
+
+void health_note(struct health *health, const struct booking *booking, uint64_t begun_ns)
+{
+    if (booking->status == BATCH_OK && booking->result == TRAIN_BOOKED)
+        note_saved(health, batch_now_ns());
+    else if (booking->status == BATCH_SAVE_FAILED || booking->status == BATCH_UNKNOWN)
+        note_failed(health, begun_ns, batch_now_ns());
 }
 
 static bool saves_fail(struct health *health, uint64_t now_ns)
 {
     uint64_t since_ns = atomic_load_explicit(&health->xfailing_since_ns, memory_order_relaxed);
-    uint64_t last_ns = atomic_load_explicit(&health->xfailed_ns, memory_order_relaxed);
-    return since_ns != 0 && now_ns > since_ns + health->limit_ns &&
-           now_ns <= last_ns + health->limit_ns;
+    uint64_t until_ns = atomic_load_explicit(&health->xfailing_until_ns, memory_order_relaxed);
+    return since_ns != 0 && now_ns > since_ns + health->limit_ns && now_ns <= until_ns;
 }
 
 const char *health_problem(struct health *health)

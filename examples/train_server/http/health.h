@@ -1,8 +1,8 @@
 /* health.h: can this server serve? For the health checks of load balancers, GET or HEAD /health.
  *
  * Once a second a thread reads from the store in the way that requests do, and the outcomes of
- * bookings are noted as they pass. /health reports what is known and starts nothing: it costs no
- * more than a 404. It returns 503
+ * bookings are noted as they become known. /health reports what is known and starts nothing: it
+ * costs no more than a 404. It returns 503
  *   - once the server has been asked to stop;
  *   - when no such read has succeeded for HEALTH_LIMIT_S seconds (and the length of a window);
  *   - when no booking could be saved for as long, although some were tried until just now: a
@@ -28,8 +28,9 @@ struct health;
  * memory, or no thread. */
 struct health *health_open(struct office *office, uint64_t window_ns);
 
-/* A booking of a seat is complete. Any thread. */
-void health_note(struct health *health, const struct booking *booking);
+/* The booking of a seat, begun at `begun_ns`, is complete, whether or not its client still waits.
+ * Any thread. */
+void health_note(struct health *health, const struct booking *booking, uint64_t begun_ns);
 
 /* What is wrong: a sentence, static; NULL if nothing is. Any thread. */
 const char *health_problem(struct health *health);

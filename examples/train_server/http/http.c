@@ -73,10 +73,9 @@ static void count(struct http *http, unsigned http_status)
     atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
-static enum MHD_Result send_response(struct http *http, const struct request *request,
+static enum MHD_Result send_response(const struct http *http, const struct request *request,
                                      struct response response)
 {
-    bool is_health = request->target.kind == TARGET_HEALTH;
     /* The body is the request's, which lives until the response is sent; it is only read. */
     struct MHD_Response *queued = MHD_create_response_from_buffer(
         response.body_size, (void *)(uintptr_t)response.body, MHD_RESPMEM_PERSISTENT);
@@ -91,14 +90,13 @@ static enum MHD_Result send_response(struct http *http, const struct request *re
         MHD_add_response_header(queued, MHD_HTTP_HEADER_CONNECTION, "close");
     enum MHD_Result result = MHD_queue_response(request->connection, response.http_status, queued);
     MHD_destroy_response(queued);
-    if (!is_health)
-        count(http, response.http_status);
     return result;
 }
 
 static enum MHD_Result send_sentence(struct http *http, struct request *request,
                                      unsigned http_status, const char *sentence)
 {
+    count(http, http_status);
     return send_response(http, request, response_sentence(request, http_status, sentence));
 }
 
@@ -108,15 +106,16 @@ static enum MHD_Result send_malformed(struct http *http, struct request *request
 {
     struct response response = response_sentence(request, MHD_HTTP_BAD_REQUEST, sentence);
     response.close_after = true;
+    count(http, response.http_status);
     return send_response(http, request, response);
 }
 
-/* The response to a request whose booking is complete. */
-static enum MHD_Result send_outcome(struct http *http, struct request *request)
+/* A booking is complete, and its outcome counts, whether or not its client still waits for it. */
+static void note_outcome(struct http *http, const struct request *request)
 {
     if (request->target.kind == TARGET_BOOK)
-        health_note(http->health, &request->booking);
-    return send_response(http, request, response_make(request));
+        health_note(http->health, &request->booking, request->begun_ns);
+    count(http, response_status(request));
 }
 
 /* ---- One request ----------------------------------------------------------------------------- */
@@ -151,6 +150,7 @@ static enum MHD_Result send_health(struct http *http, struct request *request)
 static void request_completed(struct booking *booking)
 {
     struct request *request = (struct request *)booking;
+    note_outcome(loop_owner(request->loop), request);
     loop_resume(request->loop, request);
 }
 
@@ -166,13 +166,15 @@ static enum MHD_Result request_book(struct http *http, struct request *request)
     booking->seat = target->seat;
     booking->done = request_completed;
     request->step = REQUEST_BOOKING;
+    request->begun_ns = batch_now_ns();
     request->counted = true;
     /* seq_cst, as http_stop and http_close do it the other way round: one of us sees the other. */
     atomic_fetch_add(&http->xunanswered, 1);
     if (atomic_load(&http->xstopping)) {
         booking->status = BATCH_STOPPED;
         snprintf(booking->message, sizeof booking->message, "the server is stopping");
-        return send_outcome(http, request);
+        note_outcome(http, request);
+        return send_response(http, request, response_make(request));
     }
     if (!http->office_is_direct)
         MHD_suspend_connection(request->connection); /* before the booking can be complete */
@@ -180,7 +182,10 @@ static enum MHD_Result request_book(struct http *http, struct request *request)
         office_book(http->office, booking);
     else
         office_view(http->office, booking);
-    return http->office_is_direct ? send_outcome(http, request) : MHD_YES;
+    if (!http->office_is_direct)
+        return MHD_YES;
+    note_outcome(http, request);
+    return send_response(http, request, response_make(request));
 }
 
 /* The whole request is here. */
@@ -227,7 +232,7 @@ static enum MHD_Result request_handle(void *arg, struct MHD_Connection *connecti
     if (request == NULL)
         return MHD_NO; /* no memory: close the connection */
     if (request->step == REQUEST_BOOKING)
-        return send_outcome(http, request);
+        return send_response(http, request, response_make(request));
     if (request->step == REQUEST_HEADERS) {
         const struct framing_line line = {method, request->uri, request->uri_end, version};
         struct framing framing = framing_read(request->connection, line);

@@ -10,7 +10,8 @@
 struct health;
 struct http;
 
-/* Responses by class, without those to /health. */
+/* Requests by the class of their response, without those to /health: bookings count when they are
+ * complete, whether or not the client still waits. */
 struct http_totals {
     uint64_t ok;         /* 200 */
     uint64_t refused;    /* 4xx by this program */

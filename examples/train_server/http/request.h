@@ -20,7 +20,8 @@ struct request {
     struct booking booking; /* first, so that a booking is a request */
     struct target target;
     enum request_step step;
-    bool counted; /* in http.c's number of unanswered requests */
+    bool counted;      /* in http.c's number of unanswered requests */
+    uint64_t begun_ns; /* when it was given to the office */
     void *connection;
     const char *uri; /* the raw target and its end; valid until all headers are here */
     const char *uri_end;

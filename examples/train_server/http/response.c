@@ -45,24 +45,40 @@ static bool may_be_retried(int status)
     return status == BATCH_BUSY || status == BATCH_STOPPED || status == BATCH_CONFLICT;
 }
 
+static unsigned failure_status(const struct request *request)
+{
+    int status = request->booking.status;
+    if (request->target.kind == TARGET_BOOK && batch_may_be_applied(status))
+        return 504;
+    return may_be_retried(status) ? 503 : 500;
+}
+
+unsigned response_status(const struct request *request)
+{
+    const struct booking *booking = &request->booking;
+    if (booking->status != BATCH_OK)
+        return failure_status(request);
+    if (request->target.kind == TARGET_TRAIN)
+        return booking->json != NULL ? 200 : 500;
+    if (booking->result == TRAIN_BOOKED || booking->result == TRAIN_YOURS)
+        return 200;
+    return booking->result == TRAIN_NO_MEMORY ? 500 : 400;
+}
+
 static struct response response_failure(struct request *request)
 {
-    unsigned http_status = 500;
     const char *what = "Nothing was changed";
     bool retry_later = may_be_retried(request->booking.status);
     if (request->target.kind == TARGET_TRAIN) {
-        http_status = retry_later ? 503 : 500;
         what = "The train could not be read";
     } else if (batch_may_be_applied(request->booking.status)) {
-        http_status = 504;
         what = "The booking may or may not have been saved; look at the train before you try again";
     } else if (retry_later) {
-        http_status = 503;
         what = "Nothing was changed. Try again later";
     }
     int size =
         snprintf(request->body, sizeof request->body, "%s: %s\n", what, request->booking.message);
-    struct response response = response_text(request, http_status, (size_t)size);
+    struct response response = response_text(request, failure_status(request), (size_t)size);
     response.retry_later = retry_later;
     return response;
 }

@@ -25,6 +25,9 @@ struct response {
  * them. May use request->body. */
 struct response response_make(struct request *request);
 
+/* The status alone of that response. */
+unsigned response_status(const struct request *request);
+
 /* A response that is one sentence, static, and a line feed. */
 struct response response_sentence(struct request *request, unsigned http_status,
                                   const char *sentence);

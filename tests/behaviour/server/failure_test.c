@@ -1,6 +1,7 @@
 /* The response when a train cannot be loaded or saved: the truth, also if the booking
  * was refused in a batch that failed. The file fails by a trigger, or by what is stored in it. */
 #include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
@@ -113,4 +114,42 @@ TEST(a_damaged_train_is_an_error_and_no_empty_train)
 TEST(a_damaged_train_is_an_error_of_direct_server)
 {
     damaged_trains(DIRECT_SERVER, direct);
+}
+
+/* ---- Clients that do not wait ---------------------------------------------------------------- */
+
+/* Nothing can be saved, as another program has the write lock; every client gives up at once. The
+ * failures are noticed and counted all the same. */
+TEST(failures_are_noticed_when_no_client_waits_for_them)
+{
+    struct folder folder;
+    struct server server;
+    struct response response;
+    char output[512];
+    sqlite3 *database;
+    folder_make(&folder);
+    server_start(&server, TRAIN_SERVER, &folder, batched);
+    assert_int_equal(sqlite3_open(folder.store + strlen("sqlite:"), &database), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(database, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    const struct timespec pause = {0, 50000000};
+    for (int i = 0; ask(&server, "/health", &response) == 200; i++) {
+        if (i >= 1200)
+            fail_msg("still healthy");
+        char train[32];
+        snprintf(train, sizeof train, "t%d", i / 20);
+        int connection = connection_open(&server);
+        send_booking(connection, train, "ann");
+        close(connection);
+        nanosleep(&pause, NULL);
+    }
+    assert_string_equal(response.body, "Nothing can be saved.\n");
+    sqlite3_close(database);
+    while (ask(&server, "/book?train=well&person=ann&seat=1", &response) != 200)
+        nanosleep(&pause, NULL);
+    assert_int_equal(ask(&server, "/health", &response), 200);
+    assert_int_equal(server_end(&server, SIGTERM, output, sizeof output), 0);
+    const char *stopped = strstr(output, "stopped: ");
+    assert_non_null(stopped);
+    assert_null(strstr(stopped, " 0 with 5xx"));
+    folder_remove(&folder);
 }

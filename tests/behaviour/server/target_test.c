@@ -207,6 +207,7 @@ static struct request *new_request(const char *uri)
 
 static void assert_response(struct request *request, unsigned http_status, const char *part)
 {
+    assert_int_equal(response_status(request), http_status);
     struct response response = response_make(request);
     assert_int_equal(response.http_status, http_status);
     char body[2000];
