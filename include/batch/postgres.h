@@ -6,13 +6,32 @@
  * table, and so may programs that do not use libbatch: whoever writes a row adds 1 to its version.
  *
  * Every call ends by the deadline of its batches (a group by the latest of them): then a cancel
- * request is sent, and if that has no effect within half a second, the connection is dropped. A
- * save ends in BATCH_UNKNOWN when the connection is lost, or the deadline passes, after the save
- * was sent and before its commit was confirmed, and when the server stopped waiting for a
- * synchronous standby. Serialization failures and deadlocks (SQLSTATE 40001, 40P01) are retried
- * until the deadline, and so are statements that could not be sent. A save waits until the deadline
- * for a row that another client has locked; the other keys of its group complete meanwhile. The
- * isolation level is the user's default.
+ * request is sent (with libpq 14 or later), and if that has no effect within half a second, the
+ * connection is dropped. A save ends in BATCH_UNKNOWN when the connection is lost, or the deadline
+ * passes, after the save was sent and before its commit was confirmed, and when the server stopped
+ * waiting for a synchronous standby. Serialization failures and deadlocks (SQLSTATE 40001, 40P01)
+ * are retried until the deadline, and so are statements that could not be sent. A save waits until
+ * the deadline for a row that another client has locked; the other keys of its group complete
+ * meanwhile.
+ *
+ * Settings. The server, the database and the role may have any defaults: each connection sets what
+ * the store relies on (timeouts, planner, row_security, synchronous_commit and others) and reads it
+ * back. The isolation level is the user's default. Each statement verifies that the connection
+ * still has these settings and that the table has not been changed since it was checked; if it has,
+ * it is checked again, and no restart is needed. A load fails if a row-level security policy might
+ * hide its row.
+ *
+ * What is durable. BATCH_OK means that the server confirmed the commit as batch_postgres_durability
+ * says. A save fails if fsync was turned off meanwhile, or if a trigger has changed
+ * synchronous_commit or client_min_messages. What cannot be detected: that an AFTER trigger or a
+ * deferred one does so; that full_page_writes is off on a file system that needs it; that a disk
+ * does not honour flushes; and that a standby took over without having received the last commits,
+ * as an asynchronous one may. Stop all processors before a backup is restored: one that continues
+ * with cached resources may find versions that it knows, with other states.
+ *
+ * A text key is found by an index, in the order of its collation. When an upgrade of the operating
+ * system changes that order, PostgreSQL warns, and until REINDEX a stored key may be taken for a
+ * missing one. COLLATE "C" never changes.
  *
  * Requirements of a row. The version may be any number but the smallest bigint; a writer adds 1 and
  * lets it wrap around. A new row begins at a random version (of 52 bits in a bigint, 30 in an
@@ -28,8 +47,12 @@
  * It does so wherever the table has a constraint named batch_long_keys. Elsewhere such a key fails,
  * alone, if the index does not accept it.
  *
- * A connection pool in between must keep one server connection per client connection ("session
- * pooling").
+ * A connection pool in between must keep one server connection per client connection, and reset it
+ * afterwards (pgbouncer: pool_mode = session, server_reset_query = DISCARD ALL). Others are
+ * refused; if a pool becomes one of them later, loads and saves fail.
+ *
+ * PostgreSQL and libpq must be version 12 or later. The store prints nothing; libpq prints a
+ * warning to standard error if others may read the password file.
  *
  * Link with batch-postgres (pkg-config batch-postgres, CMake batch::postgres).
  */
@@ -55,14 +78,16 @@ typedef enum batch_postgres_type {
 /* What a commit waits for. The store sets synchronous_commit itself, in every connection. */
 typedef enum batch_postgres_durability {
     BATCH_POSTGRES_ON = 0, /* on: flushed here, and by the synchronous standbys if there are any.
-                              Rejects a server with fsync off, and an unlogged table */
+                              Rejects a server with fsync off, and an unlogged table
+                              or partition */
     BATCH_POSTGRES_REMOTE_APPLY = 1,         /* and visible on the synchronous standbys */
     BATCH_POSTGRES_MAY_LOSE_LAST_COMMITS = 2 /* off: what has returned BATCH_OK may be undone by a
                                                 crash of the server. Rejects nothing */
 } batch_postgres_durability;
 
 /* Zero or NULL means the default. Strings are copied. Names may hold any characters but NUL, and
- * have at most 63 bytes. The table may be partitioned, not a view or a foreign table. */
+ * have at most 63 bytes. The table may be partitioned; it may not be a view or a foreign table, nor
+ * have tables that inherit from it. */
 typedef struct batch_postgres_options {
     size_t size;                /* sizeof(batch_postgres_options) */
     const char *schema;         /* default: the first of the search_path that has the table */
@@ -83,11 +108,11 @@ typedef struct batch_postgres_options {
 
 /* Open a store.
  *
- * `conninfo` is what libpq takes, "host=a,b dbname=trains" or a URI; several hosts are tried in
- * turn, and only one that accepts writes is used. What it leaves open is set: connect_timeout (10 s
- * per host, or 2 s if there are several), keepalives, tcp_user_timeout, application_name. Connects
- * once, to create the table if it is missing and to check its columns. `options` and `reterr` may
- * be NULL. No message ever holds a password.
+ * `conninfo` is what libpq takes, "host=a,b dbname=trains" or a URI; several hosts, and the
+ * addresses of each, are tried in turn, and only one that accepts writes is used. What it leaves
+ * open is set: connect_timeout (10 s, or 2 s for each of several addresses), keepalives,
+ * tcp_user_timeout, application_name. Connects once, to create the table if it is missing and to
+ * check its columns. `options` and `reterr` may be NULL. No message ever holds a password.
  *
  * Returns
  * BATCH_OK            *ret_store is yours: close it with batch_store_close
@@ -97,7 +122,7 @@ typedef struct batch_postgres_options {
  *                     batch_postgres_sqlstate() takes it, or 0
  * BATCH_NO_MEMORY     out of memory
  *
- * Threads: any. Blocks for at most connect_timeout per host; names of hosts are looked up by the
+ * Threads: any. Blocks for at most connect_timeout per address; names of hosts are looked up by the
  * system's resolver, which has timeouts of its own: use hostaddr where that matters. */
 BATCH_API int batch_postgres_open(batch_store **ret_store, const char *conninfo,
                                   const batch_postgres_options *options, batch_result *reterr);

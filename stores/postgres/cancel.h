@@ -1,8 +1,10 @@
-/* cancel.h: cancel a statement that takes too long, through a connection of its own.
+/* cancel.h: cancel a statement that takes too long.
  *
- * PQcancel would block for as long as the server does. So a second connection asks the server to
- * cancel what the first one is doing, in steps that never block. It has half a second, until
- * `until_ns`; whether it had an effect is seen on the first connection, in how the statement ends.
+ * By a CancelRequest of the protocol: 16 bytes with the key of the connection (key.h), sent through
+ * a socket of their own to where the connection leads. No login, and no encryption: servers and
+ * poolers take such a request as it is, also where they insist on TLS. The socket never blocks. The
+ * request and the statement together have half a second, until `until_ns`; whether it had an effect
+ * is seen on the connection, in how the statement ends.
  *
  * Use: an object of zeros; begin once; until the time is over, wait for batch__postgres_cancel_fd
  * and advance when it is ready; end.
@@ -10,22 +12,24 @@
 #ifndef BATCH_POSTGRES_CANCEL_H
 #define BATCH_POSTGRES_CANCEL_H
 
-#include "conninfo.h"
+#include "key.h"
 
 #include <poll.h>
 
+enum { BATCH__POSTGRES_CANCEL_SIZE = 16 };
+
 struct batch__postgres_cancel {
-    PGconn *conn; /* NULL: not begun, or ended */
-    PostgresPollingStatusType polling;
-    int backend_pid; /* of the connection to cancel */
     bool is_begun;
+    bool is_open; /* there is a socket */
+    int socket;
+    size_t sent; /* bytes of the request */
+    unsigned char request[BATCH__POSTGRES_CANCEL_SIZE];
     uint64_t until_ns;
 };
 
-/* `conn` is connected to this host. */
+/* Of what `conn`, which has this key, is doing. */
 void batch__postgres_cancel_begin(struct batch__postgres_cancel *cancel,
-                                  const struct batch__postgres_conninfo *conninfo, size_t host,
-                                  const PGconn *conn);
+                                  const struct batch__postgres_key *key, const PGconn *conn);
 
 /* What to wait for; a descriptor of -1 if nothing is under way. */
 struct pollfd batch__postgres_cancel_fd(const struct batch__postgres_cancel *cancel);

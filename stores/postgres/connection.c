@@ -1,9 +1,13 @@
 #include "connection.h"
 
+#include "../../src/base/atomics.h"
 #include "../check.h"
 
 #include <stdio.h>
 #include <string.h>
+
+/* For so long an error is not taken for a change of the table, once it was found unchanged. */
+#define TRUST_NS (1000 * BATCH__POSTGRES_MS)
 
 static bool is_valid(const struct batch__postgres_connection *connection)
 {
@@ -16,12 +20,14 @@ static bool is_valid(const struct batch__postgres_connection *connection)
 
 void batch__postgres_connection_init(struct batch__postgres_connection *connection,
                                      const struct batch__postgres_conninfo *conninfo,
-                                     struct batch__postgres_spec *spec, bool may_create)
+                                     struct batch__postgres_spec *spec, bool may_create,
+                                     uint64_t *xreconnects)
 {
     batch__check(may_create || spec->schema != NULL);
     *connection = (struct batch__postgres_connection){
         .conninfo = conninfo,
         .table = {.spec = spec, .may_create = may_create},
+        .xreconnects = xreconnects,
     };
     batch__postgres_hosts_init(&connection->hosts, conninfo->hosts_size);
     batch__check(is_valid(connection));
@@ -34,27 +40,46 @@ bool batch__postgres_is_ready(const struct batch__postgres_connection *connectio
 
 void batch__postgres_drop(struct batch__postgres_connection *connection)
 {
+    batch__postgres_key_end(&connection->key, connection->conn);
     /* Sends Terminate if the socket accepts it at once, and does not wait. */
     PQfinish(connection->conn);
     connection->conn = NULL;
     connection->stage = BATCH__POSTGRES_DOWN;
+    connection->is_connected = false;
     connection->is_closing = false;
+    connection->is_suspect = false;
     memset(connection->is_prepared, 0, sizeof connection->is_prepared);
     batch__check(is_valid(connection));
 }
 
 /* ---- What the server sends unasked ---------------------------------------------------------- */
 
+static bool is_field(const PGresult *notice, int field, const char *value)
+{
+    const char *text = PQresultErrorField(notice, field);
+    return text != NULL && strcmp(text, value) == 0;
+}
+
+/* One of the two warnings of a commit that stopped waiting for a standby, because it was canceled
+ * or because the server is shutting down. Anybody may warn of anything, with any code and any text;
+ * but where it comes from, in the source of the server, is not theirs to say. */
+static bool is_of_standby(const PGresult *notice)
+{
+    return is_field(notice, PG_DIAG_SEVERITY_NONLOCALIZED, "WARNING") &&
+           is_field(notice, PG_DIAG_SOURCE_FUNCTION, "SyncRepWaitForLSN") &&
+           (is_field(notice, PG_DIAG_SQLSTATE, "01000") ||
+            is_field(notice, PG_DIAG_SQLSTATE, "57P01"));
+}
+
 /* For PQsetNoticeReceiver. */
 static void on_notice(void *arg, const PGresult *notice)
 {
     struct batch__postgres_connection *connection = arg;
-    const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
-    bool has_context = PQresultErrorField(notice, PG_DIAG_CONTEXT) != NULL;
-    if (severity != NULL && strcmp(severity, "WARNING") == 0 && !has_context)
-        connection->is_warned = true;
-    if (batch__postgres_is_severe(notice))
+    connection->is_warned |= is_of_standby(notice);
+    if (batch__postgres_is_severe(notice) && !connection->is_closing) {
         connection->is_closing = true;
+        batch__postgres_describe(notice, &connection->last_words);
+    }
 }
 
 /* Has the server closed the connection while it was idle? */
@@ -80,7 +105,8 @@ static void attempt_failed(struct batch__postgres_connection *connection)
 {
     batch__check(connection->stage != BATCH__POSTGRES_READY);
     batch__postgres_drop(connection);
-    batch__postgres_hosts_failed(&connection->hosts, batch_now_ns());
+    if (!batch__postgres_addresses_next(&connection->addresses))
+        batch__postgres_hosts_failed(&connection->hosts, batch_now_ns());
 }
 
 /* The attempt failed with the error of libpq. */
@@ -110,30 +136,42 @@ static void describe_late(struct batch__postgres_connection *connection)
     const struct batch__postgres_host *host =
         &connection->conninfo->hosts[connection->hosts.current];
     const char *name = host->host != NULL ? host->host : host->hostaddr;
+    const char *address = batch__postgres_addresses_current(&connection->addresses);
     if (connection->error.text[0] != '\0')
         return;
     connection->error.code = 0;
     snprintf(connection->error.text, sizeof connection->error.text,
-             "%.80s port %.8s does not respond within connect_timeout",
-             name != NULL ? name : "the default host", host->port != NULL ? host->port : "default");
+             "%.80s%s%.64s port %.8s does not respond within connect_timeout",
+             name != NULL ? name : "the default host", address != NULL ? " at " : "",
+             address != NULL ? address : "", host->port != NULL ? host->port : "default");
 }
 
 /* ---- Steps ---------------------------------------------------------------------------------- */
 
 static void start(struct batch__postgres_connection *connection)
 {
+    const struct batch__postgres_conninfo *conninfo = connection->conninfo;
+    struct batch__postgres_addresses *addresses = &connection->addresses;
+    size_t host = connection->hosts.current;
     batch__check(connection->stage == BATCH__POSTGRES_DOWN);
     batch__check(connection->conn == NULL);
+    if (addresses->size == 0 &&
+        !batch__postgres_addresses_find(addresses, &conninfo->hosts[host], &connection->error)) {
+        attempt_failed(connection);
+        return;
+    }
     connection->conn =
-        batch__postgres_connect_start(connection->conninfo, connection->hosts.current, NULL, false);
+        batch__postgres_connect_start(conninfo, host, batch__postgres_addresses_current(addresses));
     if (connection->conn == NULL || PQstatus(connection->conn) == CONNECTION_BAD) {
         attempt_refused(connection);
         return;
     }
     PQsetNoticeReceiver(connection->conn, on_notice, connection);
+    batch__postgres_key_begin(&connection->key, connection->conn);
     connection->stage = BATCH__POSTGRES_CONNECTING;
     connection->polling = PGRES_POLLING_WRITING;
-    connection->attempt_until_ns = batch_now_ns() + connection->conninfo->connect_ns;
+    connection->attempt_until_ns =
+        batch_now_ns() + batch__postgres_connect_ns(conninfo, addresses->size);
 }
 
 /* Wait for the socket. False: it is not ready; the caller checks the time. */
@@ -143,6 +181,27 @@ static bool wait_for(struct batch__postgres_connection *connection, short events
     struct pollfd fd = {.fd = PQsocket(connection->conn), .events = events};
     batch__postgres_poll(&fd, 1, limit);
     return fd.revents != 0;
+}
+
+static void connected(struct batch__postgres_connection *connection)
+{
+    int version = PQserverVersion(connection->conn);
+    batch__postgres_key_end(&connection->key, connection->conn);
+    if (version < BATCH__POSTGRES_SERVER_MIN) {
+        connection->error.code = 0;
+        snprintf(connection->error.text, sizeof connection->error.text,
+                 "the server is PostgreSQL %d.%d, but 12 or newer is needed", version / 10000,
+                 version >= 100000 ? version % 10000 : version / 100 % 100);
+        attempt_failed(connection);
+        return;
+    }
+    if (PQsetnonblocking(connection->conn, 1) != 0) {
+        attempt_refused(connection);
+        return;
+    }
+    connection->stage = BATCH__POSTGRES_SETTING_UP;
+    connection->is_step_sent = false;
+    batch__postgres_table_begin(&connection->table);
 }
 
 static void advance_connecting(struct batch__postgres_connection *connection,
@@ -156,13 +215,7 @@ static void advance_connecting(struct batch__postgres_connection *connection,
     if (connection->polling == PGRES_POLLING_FAILED) {
         attempt_refused(connection);
     } else if (connection->polling == PGRES_POLLING_OK) {
-        if (PQsetnonblocking(connection->conn, 1) != 0) {
-            attempt_refused(connection);
-            return;
-        }
-        connection->stage = BATCH__POSTGRES_SETTING_UP;
-        connection->is_step_sent = false;
-        batch__postgres_table_begin(&connection->table);
+        connected(connection);
     }
 }
 
@@ -172,9 +225,23 @@ static void become_ready(struct batch__postgres_connection *connection)
     connection->stage = BATCH__POSTGRES_READY;
     connection->is_prepared[BATCH__POSTGRES_SAVE] = connection->table.is_save_prepared;
     connection->is_warned = false;
+    connection->is_suspect = false;
     connection->error = (struct batch__postgres_error){.code = 0};
+    connection->trusted_until_ns = connection->table.is_unchanged ? batch_now_ns() + TRUST_NS : 0;
     batch__postgres_hosts_succeeded(&connection->hosts);
+    batch__postgres_addresses_succeeded(&connection->addresses);
+    if (!connection->is_connected && connection->was_ready)
+        batch__add_relaxed(connection->xreconnects, 1);
+    connection->is_connected = connection->was_ready = true;
     batch__check(is_valid(connection));
+}
+
+/* The pooler is to give another one: whether it remembers this one shows its kind. */
+static void start_over(struct batch__postgres_connection *connection)
+{
+    batch__check(connection->stage == BATCH__POSTGRES_SETTING_UP);
+    batch__postgres_drop(connection);
+    start(connection);
 }
 
 /* Take all results of a step. False: one of them is an error, or there is none. */
@@ -219,6 +286,27 @@ static void advance_setting_up(struct batch__postgres_connection *connection,
     }
     if (batch__postgres_table_is_ready(&connection->table))
         become_ready(connection);
+    else if (batch__postgres_table_wants_another(&connection->table))
+        start_over(connection);
+}
+
+bool batch__postgres_suspect(struct batch__postgres_connection *connection)
+{
+    if (batch_now_ns() < connection->trusted_until_ns)
+        return false;
+    connection->is_suspect = true;
+    return true;
+}
+
+/* Check the table again, and prepare all statements anew. */
+static void check_again(struct batch__postgres_connection *connection)
+{
+    batch__check(connection->stage == BATCH__POSTGRES_READY);
+    memset(connection->is_prepared, 0, sizeof connection->is_prepared);
+    connection->stage = BATCH__POSTGRES_SETTING_UP;
+    connection->is_step_sent = false;
+    connection->attempt_until_ns = batch_now_ns() + connection->conninfo->connect_ns;
+    batch__postgres_table_begin_again(&connection->table);
 }
 
 static struct batch__postgres_limit earlier(const struct batch__postgres_limit *limit,
@@ -255,15 +343,26 @@ static void advance(struct batch__postgres_connection *connection,
         advance_setting_up(connection, &attempt);
 }
 
+/* The server has closed it; perhaps it said why. */
+static void closed(struct batch__postgres_connection *connection)
+{
+    bool has_said_why = connection->is_closing;
+    batch__postgres_drop(connection);
+    if (has_said_why)
+        connection->error = connection->last_words;
+    else
+        connection->error = (struct batch__postgres_error){.text = "the server closed it"};
+}
+
 bool batch__postgres_connect(struct batch__postgres_connection *connection,
                              const struct batch__postgres_limit *limit, bool is_patient)
 {
     batch__check(is_valid(connection));
     if (connection->stage == BATCH__POSTGRES_READY) {
-        if (!connection->is_closing && !is_stale(connection))
-            return true;
-        batch__postgres_drop(connection);
-        connection->error = (struct batch__postgres_error){.text = "the server closed it"};
+        if (connection->is_closing || is_stale(connection))
+            closed(connection);
+        else if (connection->is_suspect)
+            check_again(connection);
     }
     while (connection->stage != BATCH__POSTGRES_READY) {
         if (batch__postgres_is_over(limit)) {

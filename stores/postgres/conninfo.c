@@ -98,21 +98,32 @@ static int split_lists(struct batch__postgres_conninfo *conninfo, const PQconnin
 
 /* ---- The string ----------------------------------------------------------------------------- */
 
-static uint64_t connect_ns(const struct batch__postgres_conninfo *conninfo,
+static uint64_t nanoseconds(long seconds)
+{
+    batch__check(seconds >= CONNECT_MIN_S && seconds <= CONNECT_MAX_S);
+    return (uint64_t)seconds * 1000 * BATCH__POSTGRES_MS;
+}
+
+static void set_connect_ns(struct batch__postgres_conninfo *conninfo,
                            const PQconninfoOption *defaults)
 {
     const char *text = option_value(conninfo->options, "connect_timeout");
     if (text == NULL)
         text = option_value(defaults, "connect_timeout");
     long seconds = text != NULL ? strtol(text, NULL, 10) : 0;
-    if (seconds <= 0)
-        seconds = conninfo->hosts_size > 1 ? CONNECT_SEVERAL_S : CONNECT_S;
-    if (seconds < CONNECT_MIN_S)
-        seconds = CONNECT_MIN_S;
     if (seconds > CONNECT_MAX_S)
         seconds = CONNECT_MAX_S;
-    batch__check(seconds >= CONNECT_MIN_S);
-    return (uint64_t)seconds * 1000 * BATCH__POSTGRES_MS;
+    bool is_set = seconds > 0;
+    conninfo->connect_several_ns = nanoseconds(is_set ? seconds : CONNECT_SEVERAL_S);
+    conninfo->connect_ns = nanoseconds(is_set                     ? seconds
+                                       : conninfo->hosts_size > 1 ? CONNECT_SEVERAL_S
+                                                                  : CONNECT_S);
+}
+
+uint64_t batch__postgres_connect_ns(const struct batch__postgres_conninfo *conninfo,
+                                    size_t addresses_size)
+{
+    return addresses_size > 1 ? conninfo->connect_several_ns : conninfo->connect_ns;
 }
 
 /* There is no other sign of it: libpq then reports this and nothing else, while an error in a
@@ -142,7 +153,7 @@ int batch__postgres_conninfo_init(struct batch__postgres_conninfo *conninfo, con
     if (option_value(conninfo->options, "service") == NULL)
         defaults = PQconndefaults();
     int status = split_lists(conninfo, defaults, reterr);
-    conninfo->connect_ns = connect_ns(conninfo, defaults);
+    set_connect_ns(conninfo, defaults);
     PQconninfoFree(defaults);
     batch__check(status != BATCH_OK || conninfo->hosts_size > 0);
     return status;
@@ -226,7 +237,7 @@ static void list_add_defaults(struct list *list, const PQconninfoOption *options
 }
 
 PGconn *batch__postgres_connect_start(const struct batch__postgres_conninfo *conninfo, size_t host,
-                                      const char *address, bool is_any)
+                                      const char *address)
 {
     batch__check(host < conninfo->hosts_size);
     const struct batch__postgres_host *place = &conninfo->hosts[host];
@@ -235,7 +246,7 @@ PGconn *batch__postgres_connect_start(const struct batch__postgres_conninfo *con
     list_add(&list, "hostaddr", address != NULL ? address : place->hostaddr);
     list_add(&list, "port", place->port);
     list_add(&list, "client_encoding", "UTF8");
-    list_add(&list, "target_session_attrs", is_any ? "any" : "read-write");
+    list_add(&list, "target_session_attrs", "read-write");
     for (const PQconninfoOption *option = conninfo->options; option->keyword != NULL; option++) {
         if (option->val != NULL && !is_ours(option->keyword))
             list_add(&list, option->keyword, option->val);

@@ -30,8 +30,9 @@ struct batch__postgres_host {
 struct batch__postgres_conninfo {
     PQconninfoOption *options;
     struct batch__postgres_host hosts[BATCH__POSTGRES_HOSTS_MAX];
-    size_t hosts_size;   /* at least 1 */
-    uint64_t connect_ns; /* for one host; 1 second to 1 hour */
+    size_t hosts_size;           /* at least 1 */
+    uint64_t connect_ns;         /* for one address; 1 second to 1 hour */
+    uint64_t connect_several_ns; /* the same where there are several */
 };
 
 /* Must be destroyed, also if this failed. */
@@ -44,9 +45,13 @@ void batch__postgres_conninfo_destroy(struct batch__postgres_conninfo *conninfo)
 void batch__postgres_conninfo_hide(const struct batch__postgres_conninfo *conninfo,
                                    const char *text, char *ret_text, size_t text_size);
 
-/* Start connecting to a host. For a cancel `address` overrides what its name resolves to, and
- * `is_any` accepts also a server without writes. NULL: no memory. */
+/* How long an attempt may take; `addresses_size`: how many the name of the host has. */
+uint64_t batch__postgres_connect_ns(const struct batch__postgres_conninfo *conninfo,
+                                    size_t addresses_size);
+
+/* Start connecting to a host, at one of the addresses of its name (NULL: whatever libpq finds).
+ * NULL: no memory. */
 PGconn *batch__postgres_connect_start(const struct batch__postgres_conninfo *conninfo, size_t host,
-                                      const char *address, bool is_any);
+                                      const char *address);
 
 #endif

@@ -53,6 +53,7 @@ bool batch__postgres_group_init(struct batch__postgres_group *group,
         .part = memory->pointers + calls_size,
         .part_max = calls_size,
         .is_load = is_load,
+        .shape = connection->table.shape,
     };
     for (size_t i = 0; i < calls_size; i++) {
         group->items[i] = (struct batch__postgres_item){.call = calls[i]};
@@ -176,6 +177,19 @@ bool batch__postgres_group_next(struct batch__postgres_group *group,
         return false;
     choose_part(group);
     *ret_limit = group->part_size > 0 ? limit_of(group->part, group->part_size, true) : shortest;
+    return true;
+}
+
+bool batch__postgres_group_is_reshaped(struct batch__postgres_group *group)
+{
+    const struct batch__postgres_shape *shape = &group->connection->table.shape;
+    if (batch__postgres_shape_is_alike(&group->shape, shape))
+        return false;
+    group->shape = *shape;
+    for (size_t i = 0; i < group->items_size; i++) {
+        if (!group->items[i].is_resolved)
+            batch__postgres_item_free_key(&group->items[i]);
+    }
     return true;
 }
 

@@ -45,6 +45,7 @@ struct batch__postgres_group {
     size_t part_max;                     /* 1 to items_size */
     uint64_t pause_ns;                   /* before the next try, if the last one failed */
     bool is_load;
+    struct batch__postgres_shape shape; /* of the table, as the items are made for it */
     struct batch__postgres_error error; /* why it is retried */
 };
 
@@ -62,6 +63,10 @@ bool batch__postgres_group_finish(struct batch__postgres_group *group);
  * locked. Its limit is the latest of its items. False: a deadline has passed; finish first. */
 bool batch__postgres_group_next(struct batch__postgres_group *group,
                                 struct batch__postgres_limit *ret_limit);
+
+/* Has the table got another shape than the items were made for? Then it has that one from now on,
+ * and they are to be made anew. */
+bool batch__postgres_group_is_reshaped(struct batch__postgres_group *group);
 
 /* The statement for the part succeeded; or it failed, and nothing of it is stored. */
 void batch__postgres_group_succeeded(struct batch__postgres_group *group);

@@ -81,6 +81,15 @@ static void load_part(struct batch__postgres_group *group,
     batch__postgres_group_succeeded(group);
 }
 
+static void prepare(struct batch__postgres_group *group)
+{
+    for (size_t i = 0; i < group->items_size; i++) {
+        struct batch__postgres_item *item = &group->items[i];
+        if (!item->is_resolved && !batch__postgres_item_set_key(item, &group->shape))
+            batch__postgres_item_resolve(item, BATCH_LOAD_FAILED, 0, NULL);
+    }
+}
+
 void batch__postgres_load(struct batch__postgres_connection *connection,
                           struct batch__postgres_group_memory *memory, batch_call *const *calls,
                           size_t calls_size)
@@ -88,13 +97,14 @@ void batch__postgres_load(struct batch__postgres_connection *connection,
     struct batch__postgres_group group;
     if (!batch__postgres_group_init(&group, connection, memory, true, calls, calls_size))
         return;
-    for (size_t i = 0; i < calls_size; i++) {
-        if (!batch__postgres_item_set_key(&group.items[i], &connection->table.shape))
-            batch__postgres_item_resolve(&group.items[i], BATCH_LOAD_FAILED, 0, NULL);
-    }
+    prepare(&group);
     while (batch__postgres_group_finish(&group)) {
         struct batch__postgres_limit limit;
-        if (batch__postgres_group_next(&group, &limit))
+        if (!batch__postgres_group_next(&group, &limit))
+            continue;
+        if (batch__postgres_group_is_reshaped(&group))
+            prepare(&group);
+        else
             load_part(&group, &limit);
     }
     batch__postgres_group_destroy(&group);

@@ -7,6 +7,7 @@
  */
 #include <batch/postgres.h>
 
+#include "../../src/base/atomics.h"
 #include "conninfo.h"
 #include "error.h"
 #include "load.h"
@@ -15,6 +16,7 @@
 #include "spec.h"
 
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +24,7 @@ struct store {
     batch_store base; /* first */
     struct batch__postgres_conninfo conninfo;
     struct batch__postgres_spec spec;
+    uint64_t xreconnects;
 };
 
 /* ---- The interface of stores ---------------------------------------------------------------- */
@@ -30,8 +33,8 @@ static int session_open(batch_store *base, void **ret_session, batch_result *ret
 {
     struct store *store = (struct store *)base;
     struct batch__postgres_session *session = NULL;
-    int status =
-        batch__postgres_session_open(&store->conninfo, &store->spec, false, &session, reterr);
+    int status = batch__postgres_session_open(&store->conninfo, &store->spec, false,
+                                              &store->xreconnects, &session, reterr);
     if (status == BATCH_OK)
         *ret_session = session;
     return status;
@@ -58,6 +61,13 @@ static void save(batch_store *base, void *opened, batch_call *const *calls, size
                          calls_size);
 }
 
+static void stats(batch_store *base, batch_store_stats *ret_stats)
+{
+    struct store *store = (struct store *)base;
+    if (ret_stats->size >= offsetof(batch_store_stats, reconnects) + sizeof ret_stats->reconnects)
+        ret_stats->reconnects = batch__load_relaxed(&store->xreconnects);
+}
+
 static void store_close(batch_store *base)
 {
     struct store *store = (struct store *)base;
@@ -80,6 +90,7 @@ static struct store *store_new(const batch_postgres_options *options)
     store->base.load = load;
     store->base.save = save;
     store->base.close = store_close;
+    store->base.stats = stats;
     if (!batch__postgres_spec_init(&store->spec, options)) {
         store_close(&store->base);
         return NULL;
@@ -114,14 +125,18 @@ static int open_store(batch_store **ret_store, const char *conninfo,
     if (!PQisthreadsafe())
         return batch__postgres_fail(reterr, BATCH_STORE_FAILED, 0,
                                     "libpq was built without support for threads");
+    if (PQlibVersion() < BATCH__POSTGRES_SERVER_MIN)
+        return batch__postgres_fail(reterr, BATCH_STORE_FAILED, 0,
+                                    "libpq is older than 12: install the one of PostgreSQL 12, or "
+                                    "a newer one");
     struct store *store = store_new(&known);
     if (store == NULL)
         return batch__postgres_fail(reterr, BATCH_NO_MEMORY, 0, "no memory for a store");
     struct batch__postgres_session *session = NULL;
     status = batch__postgres_conninfo_init(&store->conninfo, conninfo, reterr);
     if (status == BATCH_OK)
-        status =
-            batch__postgres_session_open(&store->conninfo, &store->spec, true, &session, reterr);
+        status = batch__postgres_session_open(&store->conninfo, &store->spec, true,
+                                              &store->xreconnects, &session, reterr);
     if (status != BATCH_OK) {
         store_close(&store->base);
         return status;

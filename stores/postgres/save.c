@@ -63,6 +63,23 @@ static int compare(const void *left, const void *right)
     return one->key_size < other->key_size ? -1 : one->key_size > other->key_size;
 }
 
+/* Those that are pending; they come first in the order, sorted. */
+static void prepare_all(struct batch__postgres_group *group)
+{
+    struct batch__postgres_item **order = group->order;
+    size_t pending = 0;
+    for (size_t i = 0; i < group->items_size; i++) {
+        struct batch__postgres_item *item = order[i];
+        if (!item->is_resolved)
+            prepare(item, &group->shape, &group->memory->random);
+        if (item->is_resolved)
+            continue; /* its key may be gone: not to be compared */
+        order[i] = order[pending];
+        order[pending++] = item;
+    }
+    qsort(order, pending, sizeof *order, compare);
+}
+
 /* ---- What was written ----------------------------------------------------------------------- */
 
 static struct batch__postgres_item *item_at(const struct batch__postgres_group *group,
@@ -264,16 +281,14 @@ void batch__postgres_save(struct batch__postgres_save_state *state,
     if (!batch__postgres_group_init(group, connection, memory, false, calls, calls_size))
         return;
     batch__postgres_group_finish(group);
-    for (size_t i = 0; i < calls_size; i++) {
-        if (!group->items[i].is_resolved)
-            prepare(&group->items[i], &connection->table.shape, &memory->random);
-    }
-    qsort(group->order, calls_size, sizeof *group->order, compare);
+    prepare_all(group);
     while (batch__postgres_group_finish(group)) {
         struct batch__postgres_limit limit;
         if (!batch__postgres_group_next(group, &limit))
             continue;
-        if (group->part_size > 0)
+        if (batch__postgres_group_is_reshaped(group))
+            prepare_all(group);
+        else if (group->part_size > 0)
             save_part(&saving, &limit);
         else
             wait_for_locks(&saving, &limit);

@@ -19,9 +19,11 @@ struct batch__postgres_session {
     struct batch__postgres_save_state save_state;
 };
 
-/* `is_first`: create the table if it is missing. */
+/* `is_first`: create the table if it is missing. Connections that were lost and are back are
+ * counted in *xreconnects. */
 int batch__postgres_session_open(const struct batch__postgres_conninfo *conninfo,
                                  struct batch__postgres_spec *spec, bool is_first,
+                                 uint64_t *xreconnects,
                                  struct batch__postgres_session **ret_session,
                                  batch_result *reterr);
 void batch__postgres_session_close(struct batch__postgres_session *session);

@@ -96,3 +96,11 @@ bool batch__postgres_spec_set_schema(struct batch__postgres_spec *spec, const ch
 {
     return spec->schema != NULL || copy(schema, NULL, &spec->schema);
 }
+
+bool batch__postgres_shape_is_alike(const struct batch__postgres_shape *one,
+                                    const struct batch__postgres_shape *other)
+{
+    return one->key_type == other->key_type && one->state_type == other->state_type &&
+           one->version_size == other->version_size && one->has_long_keys == other->has_long_keys &&
+           one->is_utf8 == other->is_utf8;
+}

@@ -21,6 +21,8 @@ struct batch__postgres_spec {
     batch_postgres_durability durability;
 };
 
+enum { BATCH__POSTGRES_STAMP_SIZE = 33 };
+
 /* What a table turned out to be. */
 struct batch__postgres_shape {
     batch_postgres_type key_type;   /* BYTEA or TEXT */
@@ -28,6 +30,8 @@ struct batch__postgres_shape {
     int version_size;               /* bytes: 2, 4 or 8 */
     bool has_long_keys;             /* those too long for an index are stored as digests */
     bool is_utf8;                   /* texts must be valid UTF-8 */
+    bool is_partitioned;
+    char stamp[BATCH__POSTGRES_STAMP_SIZE]; /* another one after every change (sql.h) */
 };
 
 int batch__postgres_options_check(const batch_postgres_options *options, batch_result *reterr);
@@ -36,6 +40,10 @@ int batch__postgres_options_check(const batch_postgres_options *options, batch_r
 bool batch__postgres_spec_init(struct batch__postgres_spec *spec,
                                const batch_postgres_options *options);
 void batch__postgres_spec_destroy(struct batch__postgres_spec *spec);
+
+/* Are keys, versions and states stored in the same form? */
+bool batch__postgres_shape_is_alike(const struct batch__postgres_shape *one,
+                                    const struct batch__postgres_shape *other);
 
 /* Set the schema, if there is none yet. False: no memory. */
 bool batch__postgres_spec_set_schema(struct batch__postgres_spec *spec, const char *schema);

@@ -6,49 +6,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Settings ------------------------------------------------------------------------------- */
-
-void batch__postgres_settings_sql(const PGconn *conn, batch_postgres_durability durability,
-                                  char *ret_sql, size_t sql_size)
-{
-    static const char *const commits[] = {"on", "remote_apply", "off"};
-    static const struct {
-        int version; /* of the server that knows it */
-        const char *name;
-        const char *value;
-    } settings[] = {
-        {0, "lock_timeout", "50ms"},
-        {0, "statement_timeout", "0"},
-        {90600, "idle_in_transaction_session_timeout", "0"},
-        {140000, "idle_session_timeout", "0"},
-        {140000, "client_connection_check_interval", "1s"},
-        {0, "work_mem", "64MB"},
-        {0, "enable_seqscan", "off"},
-        {0, "enable_bitmapscan", "off"},
-        {0, "enable_hashjoin", "off"},
-        {0, "enable_mergejoin", "off"},
-        {0, "enable_material", "off"},
-        {140000, "enable_memoize", "off"},
-        {120000, "plan_cache_mode", "force_generic_plan"},
-        {110000, "jit", "off"},
-    };
-    batch__check((size_t)durability < sizeof commits / sizeof commits[0]);
-    int version = PQserverVersion(conn);
-    size_t size = (size_t)snprintf(
-        ret_sql, sql_size,
-        "SELECT pg_catalog.set_config('synchronous_commit', '%s', false), "
-        "pg_catalog.current_setting('fsync'), pg_catalog.current_setting('server_encoding')",
-        commits[durability]);
-    for (size_t i = 0; i < sizeof settings / sizeof settings[0] && size < sql_size; i++) {
-        if (version >= settings[i].version)
-            size += (size_t)snprintf(ret_sql + size, sql_size - size,
-                                     ", pg_catalog.set_config('%s', '%s', false)", settings[i].name,
-                                     settings[i].value);
-    }
-    batch__check(size < sql_size);
-}
-
 /* ---- The table ------------------------------------------------------------------------------ */
+
+#define EQUALS    "OPERATOR(pg_catalog.=)"
+#define IS_ONE_OF "OPERATOR(pg_catalog.=) ANY "
+
+/* Changes whenever a table is changed, or a partition of it. `c` is its row of pg_class. */
+#define STAMP "c.xmin::pg_catalog.text"
+#define STAMP_ALL_BEGIN                                                                            \
+    "(SELECT pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat(c.oid, ':', c.xmin), ',' "     \
+    "ORDER BY c.oid)) FROM pg_catalog.pg_partition_tree("
+#define STAMP_ALL_END                                                                              \
+    ") AS p "                                                                                      \
+    "JOIN pg_catalog.pg_class AS c ON c.oid " IS_ONE_OF "(ARRAY[p.relid::pg_catalog.oid]))"
+
+#define JOIN_COLUMN(alias, parameter)                                                              \
+    "LEFT JOIN pg_catalog.pg_attribute AS " alias " ON " alias ".attrelid " EQUALS " c.oid "       \
+    "AND " alias ".attname " EQUALS " " parameter "::pg_catalog.name "                             \
+    "AND " alias ".attnum OPERATOR(pg_catalog.>) 0 AND NOT " alias ".attisdropped "
+
+#define JOIN_COLUMNS JOIN_COLUMN("k", "$3") JOIN_COLUMN("v", "$4") JOIN_COLUMN("s", "$5")
 
 const char *const batch__postgres_check_sql =
     "SELECT n.nspname, c.relkind, c.relpersistence, "
@@ -56,71 +33,100 @@ const char *const batch__postgres_check_sql =
     "pg_catalog.format_type(k.atttypid, k.atttypmod), "
     "pg_catalog.format_type(v.atttypid, v.atttypmod), "
     "pg_catalog.format_type(s.atttypid, s.atttypmod), "
-    "EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisunique "
-    "AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL "
-    "AND i.indnkeyatts = 1 AND i.indkey[0] = k.attnum), "
-    "EXISTS (SELECT FROM pg_catalog.pg_constraint o WHERE o.conrelid = c.oid "
-    "AND o.contype = 'c' AND o.conname = 'batch_long_keys'), "
-    "EXISTS (SELECT FROM pg_catalog.pg_collation l WHERE l.oid = k.attcollation "
-    "AND NOT l.collisdeterministic), k.attnotnull "
-    "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-    "LEFT JOIN pg_catalog.pg_attribute k ON k.attrelid = c.oid AND k.attname = $3::name "
-    "AND k.attnum > 0 AND NOT k.attisdropped "
-    "LEFT JOIN pg_catalog.pg_attribute v ON v.attrelid = c.oid AND v.attname = $4::name "
-    "AND v.attnum > 0 AND NOT v.attisdropped "
-    "LEFT JOIN pg_catalog.pg_attribute s ON s.attrelid = c.oid AND s.attname = $5::name "
-    "AND s.attnum > 0 AND NOT s.attisdropped "
-    "WHERE c.relname = $2::name AND c.relkind IN ('r', 'p', 'v', 'm', 'f') "
-    "AND CASE WHEN $1::name IS NULL THEN pg_catalog.pg_table_is_visible(c.oid) "
-    "ELSE n.nspname = $1::name END";
+    "EXISTS (SELECT FROM pg_catalog.pg_index AS i WHERE i.indrelid " EQUALS " c.oid "
+    "AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL "
+    "AND i.indexprs IS NULL AND i.indnkeyatts " EQUALS " 1 AND i.indkey[0] " EQUALS " k.attnum), "
+    "EXISTS (SELECT FROM pg_catalog.pg_constraint AS o WHERE o.conrelid " EQUALS " c.oid "
+    "AND o.contype " EQUALS " 'c' AND o.conname " EQUALS " 'batch_long_keys'), "
+    "EXISTS (SELECT FROM pg_catalog.pg_collation AS l WHERE l.oid " EQUALS " k.attcollation "
+    "AND NOT l.collisdeterministic), k.attnotnull, "
+    "EXISTS (SELECT FROM pg_catalog.pg_partition_tree(c.oid) AS p JOIN pg_catalog.pg_class AS x "
+    "ON x.oid " EQUALS " p.relid WHERE x.relpersistence OPERATOR(pg_catalog.<>) 'p'), "
+    "c.relkind " EQUALS " 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits AS h "
+    "WHERE h.inhparent " EQUALS " c.oid), "
+    "CASE WHEN c.relkind " EQUALS " 'p' THEN " STAMP_ALL_BEGIN "c.oid" STAMP_ALL_END " ELSE " STAMP
+    " END, "
+    "pg_catalog.current_setting('batch.fence', true) "
+    "FROM pg_catalog.pg_class AS c "
+    "JOIN pg_catalog.pg_namespace AS n ON n.oid " EQUALS " c.relnamespace " JOIN_COLUMNS
+    "WHERE c.relname " EQUALS " $2::pg_catalog.name "
+    "AND c.relkind " IS_ONE_OF "('{r,p,v,m,f}'::pg_catalog.\"char\"[]) "
+    "AND CASE WHEN $1::pg_catalog.name IS NULL THEN pg_catalog.pg_table_is_visible(c.oid) "
+    "ELSE n.nspname " EQUALS " $1::pg_catalog.name END";
 
 static const char create_sql[] =
-    "CREATE TABLE IF NOT EXISTS @t (@k @K NOT NULL PRIMARY KEY, @v bigint NOT NULL, "
+    "CREATE TABLE IF NOT EXISTS @t (@k @K NOT NULL PRIMARY KEY, @v pg_catalog.int8 NOT NULL, "
     "@s @S NOT NULL)";
 
 /* As much as an index takes, with room to spare: see item.h. */
 static const char create_long_keys_sql[] =
-    "CREATE TABLE IF NOT EXISTS @t (@k bytea NOT NULL PRIMARY KEY, @v bigint NOT NULL, "
-    "@s @S NOT NULL, CONSTRAINT batch_long_keys CHECK (pg_catalog.octet_length(@k) <= 2001))";
+    "CREATE TABLE IF NOT EXISTS @t (@k pg_catalog.bytea NOT NULL PRIMARY KEY, "
+    "@v pg_catalog.int8 NOT NULL, @s @S NOT NULL, CONSTRAINT batch_long_keys CHECK "
+    "(pg_catalog.octet_length(@k) OPERATOR(pg_catalog.<=) 2001))";
 
 const char *batch__postgres_statement_name(enum batch__postgres_statement statement)
 {
     static const char *const names[BATCH__POSTGRES_STATEMENTS] = {
-        "batch_load", "batch_look", "batch_save", "batch_save_unlocked"};
+        "batch_load", "batch_recheck", "batch_save", "batch_save_skip_locked"};
     batch__check((size_t)statement < BATCH__POSTGRES_STATEMENTS);
     return names[statement];
 }
 
-#define EQUALS    "OPERATOR(pg_catalog.=)"
-#define IS_ONE_OF "OPERATOR(pg_catalog.=) ANY "
+/* An error that names itself, where a condition would only leave rows out. */
+#define RAISE(name) "pg_catalog.current_setting('" name "') IS NULL"
+
+/* Before anything is done: is this our session, and is the table what it was? It is evaluated once
+ * for a statement. */
+#define GUARD                                                                                      \
+    "CASE WHEN pg_catalog.current_setting('batch.fence', true) " EQUALS " '@f' THEN "              \
+    "CASE WHEN @x THEN true ELSE " RAISE(BATCH__POSTGRES_RAISE_CHANGED) " END ELSE " RAISE(        \
+        BATCH__POSTGRES_RAISE_POOLING) " END"
+
+/* When all is written: will the commit be durable? The first condition is false, but makes it wait
+ * for the result. */
+#define GUARD_END                                                                                  \
+    "CASE WHEN pg_catalog.num_nulls(r.updated, r.inserted) OPERATOR(pg_catalog.<) 0 "              \
+    "OR '@c' " EQUALS " 'off' THEN true "                                                          \
+    "WHEN pg_catalog.current_setting('fsync') OPERATOR(pg_catalog.<>) 'on' "                       \
+    "THEN " RAISE(                                                                                 \
+        BATCH__POSTGRES_RAISE_FSYNC) " "                                                           \
+                                     "WHEN "                                                       \
+                                     "pg_catalog.current_setting('synchronous_commit') " EQUALS    \
+                                     " '@c' "                                                      \
+                                     "AND "                                                        \
+                                     "pg_catalog.current_setting('client_min_messages') " EQUALS   \
+                                     " 'warning' THEN true "                                       \
+                                     "ELSE " RAISE(BATCH__POSTGRES_RAISE_SETTING) " END"
 
 static const char *const statements_sql[BATCH__POSTGRES_STATEMENTS] = {
-    "SELECT i.ord, t.@v::int8, t.@s "
+    "SELECT i.ord, t.@v::pg_catalog.int8, t.@s "
     "FROM pg_catalog.unnest($1::@K[]) WITH ORDINALITY AS i(key, ord) "
-    "JOIN @t AS t ON t.@k " IS_ONE_OF "(ARRAY[i.key])",
+    "JOIN @t AS t ON t.@k " IS_ONE_OF "(ARRAY[i.key]) WHERE " GUARD,
 
-    "SELECT i.ord, t.@v::int8 "
+    "SELECT i.ord, t.@v::pg_catalog.int8 "
     "FROM pg_catalog.unnest($1::@K[]) WITH ORDINALITY AS i(key, ord) "
-    "JOIN @t AS t ON t.@k " IS_ONE_OF "(ARRAY[i.key])",
+    "JOIN @t AS t ON t.@k " IS_ONE_OF "(ARRAY[i.key]) WHERE " GUARD,
 
     "WITH u AS ("
     "UPDATE @t AS t SET @v = i.new::@V, @s = i.state "
-    "FROM ROWS FROM (pg_catalog.unnest($1::@K[]), pg_catalog.unnest($2::int8[]), "
-    "pg_catalog.unnest($3::int8[]), pg_catalog.unnest($4::@S[])) "
+    "FROM ROWS FROM (pg_catalog.unnest($1::@K[]), pg_catalog.unnest($2::pg_catalog.int8[]), "
+    "pg_catalog.unnest($3::pg_catalog.int8[]), pg_catalog.unnest($4::@S[])) "
     "WITH ORDINALITY AS i(key, old, new, state, ord) "
     "WHERE t.@k " IS_ONE_OF "(ARRAY[i.key]) AND t.@v " EQUALS " i.old RETURNING i.ord), "
     "n AS ("
     "INSERT INTO @t (@k, @v, @s) SELECT i.key, i.new::@V, i.state "
-    "FROM ROWS FROM (pg_catalog.unnest($5::@K[]), pg_catalog.unnest($6::int8[]), "
+    "FROM ROWS FROM (pg_catalog.unnest($5::@K[]), pg_catalog.unnest($6::pg_catalog.int8[]), "
     "pg_catalog.unnest($7::@S[])) AS i(key, new, state) "
     "ON CONFLICT (@k) DO NOTHING RETURNING @k AS key) "
-    "SELECT (SELECT pg_catalog.array_agg(u.ord) FROM u), "
-    "(SELECT pg_catalog.array_agg(n.key) FROM n)",
+    "SELECT r.updated, r.inserted "
+    "FROM (SELECT (SELECT pg_catalog.array_agg(u.ord) FROM u) AS updated, "
+    "(SELECT pg_catalog.array_agg(n.key) FROM n) AS inserted WHERE " GUARD " OFFSET 0) AS r "
+    "WHERE " GUARD_END,
 
     "WITH l AS MATERIALIZED ("
     "SELECT i.key, i.old, i.new, i.state, i.ord "
-    "FROM ROWS FROM (pg_catalog.unnest($1::@K[]), pg_catalog.unnest($2::int8[]), "
-    "pg_catalog.unnest($3::int8[]), pg_catalog.unnest($4::@S[])) "
+    "FROM ROWS FROM (pg_catalog.unnest($1::@K[]), pg_catalog.unnest($2::pg_catalog.int8[]), "
+    "pg_catalog.unnest($3::pg_catalog.int8[]), pg_catalog.unnest($4::@S[])) "
     "WITH ORDINALITY AS i(key, old, new, state, ord) "
     "JOIN @t AS t ON t.@k " IS_ONE_OF "(ARRAY[i.key]) "
     "WHERE (SELECT pg_catalog.set_config('lock_timeout', '10ms', true)) IS NOT NULL "
@@ -130,13 +136,15 @@ static const char *const statements_sql[BATCH__POSTGRES_STATEMENTS] = {
     "WHERE t.@k " IS_ONE_OF "(ARRAY[l.key]) AND t.@v " EQUALS " l.old RETURNING l.ord), "
     "n AS ("
     "INSERT INTO @t (@k, @v, @s) SELECT i.key, i.new::@V, i.state "
-    "FROM ROWS FROM (pg_catalog.unnest($5::@K[]), pg_catalog.unnest($6::int8[]), "
+    "FROM ROWS FROM (pg_catalog.unnest($5::@K[]), pg_catalog.unnest($6::pg_catalog.int8[]), "
     "pg_catalog.unnest($7::@S[])) AS i(key, new, state) "
     "WHERE (SELECT pg_catalog.set_config('lock_timeout', '10ms', true)) IS NOT NULL "
     "ON CONFLICT (@k) DO NOTHING RETURNING @k AS key) "
-    "SELECT (SELECT pg_catalog.array_agg(u.ord) FROM u), "
-    "(SELECT pg_catalog.array_agg(n.key) FROM n), "
-    "(SELECT pg_catalog.array_agg(l.ord) FROM l)",
+    "SELECT r.updated, r.inserted, r.reached "
+    "FROM (SELECT (SELECT pg_catalog.array_agg(u.ord) FROM u) AS updated, "
+    "(SELECT pg_catalog.array_agg(n.key) FROM n) AS inserted, "
+    "(SELECT pg_catalog.array_agg(l.ord) FROM l) AS reached "
+    "WHERE " GUARD " OFFSET 0) AS r WHERE " GUARD_END,
 };
 
 /* ---- Filling in ----------------------------------------------------------------------------- */
@@ -145,19 +153,19 @@ static const char *type_name(batch_postgres_type type)
 {
     switch (type) {
     case BATCH_POSTGRES_TEXT:
-        return "text";
+        return "pg_catalog.text";
     case BATCH_POSTGRES_JSONB:
-        return "jsonb";
+        return "pg_catalog.jsonb";
     case BATCH_POSTGRES_AUTO:
     case BATCH_POSTGRES_BYTEA:
         break;
     }
-    return "bytea";
+    return "pg_catalog.bytea";
 }
 
 static const char *version_type_name(int size)
 {
-    return size == 2 ? "int2" : size == 4 ? "int4" : "int8";
+    return size == 2 ? "pg_catalog.int2" : size == 4 ? "pg_catalog.int4" : "pg_catalog.int8";
 }
 
 struct names {
@@ -166,7 +174,11 @@ struct names {
     char *key;
     char *version;
     char *state;
+    char *relation;       /* schema and table as one text, quoted again */
     const char *types[3]; /* of key, version, state */
+    const char *commit;   /* these need no quoting */
+    const char *fence;
+    const struct batch__postgres_shape *shape;
 };
 
 static char *quoted(PGconn *conn, const char *name)
@@ -174,10 +186,39 @@ static char *quoted(PGconn *conn, const char *name)
     return name != NULL ? PQescapeIdentifier(conn, name, strlen(name)) : NULL;
 }
 
+enum { PARTS = 5 };
+
+static size_t append(const char *const parts[PARTS], char *to)
+{
+    size_t size = 0;
+    for (int i = 0; i < PARTS; i++) {
+        batch__check(parts[i] != NULL);
+        size_t part_size = strlen(parts[i]);
+        if (to != NULL)
+            memcpy(to + size, parts[i], part_size);
+        size += part_size;
+    }
+    return size;
+}
+
+/* Is the stamp of the table what it was? */
+static void stamp_parts(const struct names *names, const char *parts[PARTS])
+{
+    bool is_partitioned = names->shape->is_partitioned;
+    parts[0] = is_partitioned ? STAMP_ALL_BEGIN
+                              : "EXISTS (SELECT FROM pg_catalog.pg_class AS c "
+                                "WHERE c.oid " EQUALS " ";
+    parts[1] = names->relation;
+    parts[2] = is_partitioned ? "::pg_catalog.regclass" STAMP_ALL_END " " EQUALS " '"
+                              : "::pg_catalog.regclass AND c.xmin " EQUALS " '";
+    parts[3] = names->shape->stamp;
+    parts[4] = is_partitioned ? "'" : "'::pg_catalog.xid)";
+}
+
 /* Append what a letter behind @ stands for, or just count it. */
 static size_t fill(const struct names *names, char letter, char *to)
 {
-    const char *parts[3] = {"", "", ""};
+    const char *parts[PARTS] = {"", "", "", "", ""};
     switch (letter) {
     case 't':
         parts[0] = names->schema != NULL ? names->schema : "";
@@ -199,20 +240,21 @@ static size_t fill(const struct names *names, char letter, char *to)
     case 'V':
         parts[0] = names->types[1];
         break;
+    case 'c':
+        parts[0] = names->commit;
+        break;
+    case 'f':
+        parts[0] = names->fence;
+        break;
+    case 'x':
+        stamp_parts(names, parts);
+        break;
     default:
         batch__check(letter == 'S');
         parts[0] = names->types[2];
         break;
     }
-    size_t size = 0;
-    for (int i = 0; i < 3; i++) {
-        batch__check(parts[i] != NULL);
-        size_t part_size = strlen(parts[i]);
-        if (to != NULL)
-            memcpy(to + size, parts[i], part_size);
-        size += part_size;
-    }
-    return size;
+    return append(parts, to);
 }
 
 static size_t expand(const struct names *names, const char *sql, char *to)
@@ -233,22 +275,39 @@ static size_t expand(const struct names *names, const char *sql, char *to)
     return size;
 }
 
+/* The table with its schema, as a text in SQL. */
+static char *quoted_relation(PGconn *conn, const struct names *names)
+{
+    char *plain = malloc(expand(names, "@t", NULL) + 1);
+    char *text = NULL;
+    if (plain != NULL) {
+        size_t size = expand(names, "@t", plain);
+        text = PQescapeLiteral(conn, plain, size);
+    }
+    free(plain);
+    return text;
+}
+
 static char *sql_for(PGconn *conn, const struct batch__postgres_spec *spec, const char *sql,
-                     const struct batch__postgres_shape *shape)
+                     const struct batch__postgres_shape *shape, const char *fence)
 {
     struct names names = {
-        quoted(conn, spec->schema),
-        quoted(conn, spec->table),
-        quoted(conn, spec->key_column),
-        quoted(conn, spec->version_column),
-        quoted(conn, spec->state_column),
-        {type_name(shape->key_type), version_type_name(shape->version_size),
-         type_name(shape->state_type)},
+        .schema = quoted(conn, spec->schema),
+        .table = quoted(conn, spec->table),
+        .key = quoted(conn, spec->key_column),
+        .version = quoted(conn, spec->version_column),
+        .state = quoted(conn, spec->state_column),
+        .types = {type_name(shape->key_type), version_type_name(shape->version_size),
+                  type_name(shape->state_type)},
+        .commit = batch__postgres_commit_setting(spec->durability),
+        .fence = fence,
+        .shape = shape,
     };
     char *made = NULL;
     bool has_schema = spec->schema == NULL || names.schema != NULL;
-    if (has_schema && names.table != NULL && names.key != NULL && names.version != NULL &&
-        names.state != NULL)
+    if (has_schema && names.table != NULL)
+        names.relation = quoted_relation(conn, &names);
+    if (names.relation != NULL && names.key != NULL && names.version != NULL && names.state != NULL)
         made = malloc(expand(&names, sql, NULL) + 1);
     if (made != NULL)
         expand(&names, sql, made);
@@ -257,21 +316,25 @@ static char *sql_for(PGconn *conn, const struct batch__postgres_spec *spec, cons
     PQfreemem(names.key);
     PQfreemem(names.version);
     PQfreemem(names.state);
+    PQfreemem(names.relation);
     return made;
 }
 
 char *batch__postgres_create_sql(PGconn *conn, const struct batch__postgres_spec *spec)
 {
-    struct batch__postgres_shape shape = {spec->key_type, spec->state_type, 8, false, false};
+    struct batch__postgres_shape shape = {
+        .key_type = spec->key_type, .state_type = spec->state_type, .version_size = 8};
     bool is_text = spec->key_type == BATCH_POSTGRES_TEXT;
-    return sql_for(conn, spec, is_text ? create_sql : create_long_keys_sql, &shape);
+    return sql_for(conn, spec, is_text ? create_sql : create_long_keys_sql, &shape, "");
 }
 
 char *batch__postgres_statement_sql(PGconn *conn, const struct batch__postgres_spec *spec,
                                     const struct batch__postgres_shape *shape,
+                                    const struct batch__postgres_fence *fence,
                                     enum batch__postgres_statement statement)
 {
     batch__check((size_t)statement < BATCH__POSTGRES_STATEMENTS);
     batch__check(shape->version_size > 0);
-    return sql_for(conn, spec, statements_sql[statement], shape);
+    batch__check(shape->stamp[0] != '\0');
+    return sql_for(conn, spec, statements_sql[statement], shape, fence->token);
 }

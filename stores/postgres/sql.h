@@ -18,16 +18,29 @@
  * (ARRAY[key])": with a plain "=" a table that has been vacuumed when it was empty is read from end
  * to end through its index, once for each key, and still is when it has a million rows.
  *
- * Names may hold any characters: they appear in SQL only as quoted by libpq. Functions and
+ * Names may hold any characters: they appear in SQL only as quoted by libpq. Types, functions and
  * operators are named with their schema: the search_path is left as it is, since triggers may need
- * it.
+ * it, and may have others of the same name.
+ *
+ * Guards. A statement begins with two questions: is this still the session that has our settings
+ * (settings.h), and is the table still what it was when it was checked? The row of the catalog that
+ * stands for a table is written anew with every change of it; so its xmin, the stamp, shows this. A
+ * save ends with a third one: whatever triggers have done by then, will the commit be durable? If
+ * not, the statement fails, by asking for a setting that is not there: its name is the reason.
  */
 #ifndef BATCH_POSTGRES_SQL_H
 #define BATCH_POSTGRES_SQL_H
 
+#include "settings.h"
 #include "spec.h"
 
 #include <libpq-fe.h>
+
+/* What the errors of guards are about: SQLSTATE 42704, and one of these names in the message. */
+#define BATCH__POSTGRES_RAISE_POOLING "batch.session_pooling_is_needed"
+#define BATCH__POSTGRES_RAISE_CHANGED "batch.table_has_changed"
+#define BATCH__POSTGRES_RAISE_FSYNC   "batch.fsync_is_off"
+#define BATCH__POSTGRES_RAISE_SETTING "batch.durability_was_changed"
 
 enum batch__postgres_statement {
     BATCH__POSTGRES_LOAD,             /* keys -> place, version, state of the rows that are there */
@@ -43,14 +56,9 @@ const char *batch__postgres_statement_name(enum batch__postgres_statement statem
  * not valid UTF-8. */
 char *batch__postgres_statement_sql(PGconn *conn, const struct batch__postgres_spec *spec,
                                     const struct batch__postgres_shape *shape,
+                                    const struct batch__postgres_fence *fence,
                                     enum batch__postgres_statement statement);
 char *batch__postgres_create_sql(PGconn *conn, const struct batch__postgres_spec *spec);
-
-/* One SELECT that sets everything for the session: what the store relies on, and what the defaults
- * of a role or of a database could break. It returns synchronous_commit, fsync and the encoding of
- * the database, and more. */
-void batch__postgres_settings_sql(const PGconn *conn, batch_postgres_durability durability,
-                                  char *ret_sql, size_t sql_size);
 
 /* Schema or NULL, table, and columns for key, version, state -> what is known of them: see the
  * columns in table.c. */

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- Errors --------------------------------------------------------------------------------- */
 
@@ -13,12 +14,25 @@ static bool is_of_server(const PGresult *result)
     return PQresultErrorField(result, PG_DIAG_SQLSTATE) != NULL;
 }
 
-static void describe_connection(const PGconn *conn, struct batch__postgres_error *ret_error)
+/* The connection is lost. The server's last words count, if they have come. */
+static void describe_connection(const struct batch__postgres_connection *connection,
+                                struct batch__postgres_error *ret_error)
 {
     *ret_error = (struct batch__postgres_error){.code = 0};
-    batch__postgres_one_line(ret_error->text, sizeof ret_error->text, PQerrorMessage(conn));
+    if (connection->is_closing)
+        *ret_error = connection->last_words;
+    else
+        batch__postgres_one_line(ret_error->text, sizeof ret_error->text,
+                                 PQerrorMessage(connection->conn));
     if (ret_error->text[0] == '\0')
         snprintf(ret_error->text, sizeof ret_error->text, "the connection was lost");
+}
+
+/* The first one counts, but what the server says before what libpq says. */
+static void describe(const PGresult *result, struct batch__postgres_error *error)
+{
+    if (error->text[0] == '\0' || (error->code == 0 && is_of_server(result)))
+        batch__postgres_describe(result, error);
 }
 
 /* ---- Sending -------------------------------------------------------------------------------- */
@@ -39,6 +53,24 @@ static bool send_all(PGconn *conn, const struct batch__postgres_limit *limit)
     }
 }
 
+/* Sending failed: has the server said why, before it closed the connection? */
+static void describe_unsent(struct batch__postgres_connection *connection,
+                            struct batch__postgres_error *ret_error)
+{
+    struct batch__postgres_error error = {.code = 0};
+    PGresult *result;
+    (void)PQconsumeInput(connection->conn);
+    while (PQisBusy(connection->conn) == 0 && (result = PQgetResult(connection->conn)) != NULL) {
+        if (is_of_server(result))
+            describe(result, &error);
+        PQclear(result);
+    }
+    if (error.text[0] != '\0')
+        *ret_error = error;
+    else
+        describe_connection(connection, ret_error);
+}
+
 /* ---- Receiving ------------------------------------------------------------------------------ */
 
 struct receiving {
@@ -47,6 +79,7 @@ struct receiving {
     batch__postgres_row_fn on_row;
     void *arg;
     struct batch__postgres_cancel cancel;
+    bool is_save;
     bool is_complete; /* all rows have come: the statement itself succeeded */
     bool has_error;   /* reply->error */
     bool is_lost;
@@ -60,8 +93,7 @@ static bool wait_for_result(struct receiving *receiving, const struct batch__pos
     struct batch__postgres_cancel *cancel = &receiving->cancel;
     while (PQisBusy(connection->conn) != 0) {
         if (!cancel->is_begun && batch__postgres_is_over(limit))
-            batch__postgres_cancel_begin(cancel, connection->conninfo, connection->hosts.current,
-                                         connection->conn);
+            batch__postgres_cancel_begin(cancel, &connection->key, connection->conn);
         struct batch__postgres_limit grace = {cancel->until_ns, NULL};
         if (cancel->is_begun && batch__postgres_is_over(&grace))
             return false;
@@ -97,10 +129,39 @@ static void receive(struct receiving *receiving, PGresult *result)
     default:
         receiving->has_error = true;
         receiving->is_lost |= batch__postgres_is_severe(result) || !is_of_server(result);
-        batch__postgres_describe(result, &reply->error);
+        describe(result, &reply->error);
         break;
     }
     PQclear(result);
+}
+
+/* The statement was being canceled, and succeeded: was there no standby whose confirmation it
+ * should have waited for? False also if that cannot be found out in time. The question itself may
+ * be canceled, once. */
+static bool is_without_standbys(struct receiving *receiving)
+{
+    static const char sql[] = "SELECT pg_catalog.current_setting('synchronous_standby_names') "
+                              "OPERATOR(pg_catalog.=) ''";
+    PGconn *conn = receiving->connection->conn;
+    bool is_without = false;
+    for (int tries = 0; tries < 2; tries++) {
+        bool is_answered = false;
+        if (PQsendQuery(conn, sql) == 0 || PQflush(conn) != 0)
+            return false;
+        for (;;) {
+            if (!wait_for_result(receiving, NULL))
+                return false;
+            PGresult *result = PQgetResult(conn);
+            if (result == NULL)
+                break;
+            is_answered |= PQresultStatus(result) == PGRES_TUPLES_OK;
+            is_without |= is_answered && PQgetvalue(result, 0, 0)[0] == 't';
+            PQclear(result);
+        }
+        if (is_answered)
+            break;
+    }
+    return is_without;
 }
 
 static enum batch__postgres_outcome outcome_of(const struct receiving *receiving)
@@ -111,8 +172,18 @@ static enum batch__postgres_outcome outcome_of(const struct receiving *receiving
         return BATCH__POSTGRES_IN_DOUBT;
     if (receiving->has_error)
         return BATCH__POSTGRES_ROLLED_BACK;
-    return receiving->is_complete && !connection->is_warned ? BATCH__POSTGRES_COMMITTED
-                                                            : BATCH__POSTGRES_IN_DOUBT;
+    bool is_warned = receiving->is_save && connection->is_warned;
+    return receiving->is_complete && !is_warned ? BATCH__POSTGRES_COMMITTED
+                                                : BATCH__POSTGRES_IN_DOUBT;
+}
+
+/* A save that was reported as done, while it was being canceled. */
+static bool is_dubious(const struct receiving *receiving)
+{
+    batch_postgres_durability durability = receiving->connection->table.spec->durability;
+    return receiving->is_save && receiving->cancel.sent > 0 &&
+           receiving->reply->outcome == BATCH__POSTGRES_COMMITTED &&
+           durability != BATCH_POSTGRES_MAY_LOSE_LAST_COMMITS;
 }
 
 static void receive_all(struct receiving *receiving, const struct batch__postgres_limit *limit)
@@ -133,20 +204,86 @@ static void receive_all(struct receiving *receiving, const struct batch__postgre
         receive(receiving, result);
     }
     reply->outcome = outcome_of(receiving);
+    bool is_unconfirmed = receiving->is_save && connection->is_warned;
+    if (is_dubious(receiving) && !is_without_standbys(receiving)) {
+        reply->outcome = BATCH__POSTGRES_IN_DOUBT;
+        is_unconfirmed = true;
+    }
     if (reply->outcome == BATCH__POSTGRES_IN_DOUBT && reply->error.text[0] == '\0') {
-        if (connection->is_warned)
+        if (is_unconfirmed)
             snprintf(reply->error.text, sizeof reply->error.text,
-                     "the server warned during the commit (did it stop waiting for a standby?)");
+                     "committed, but the server stopped waiting for a synchronous standby");
         else
-            describe_connection(connection->conn, &reply->error);
+            describe_connection(connection, &reply->error);
     }
     batch__postgres_cancel_end(&receiving->cancel);
     if (reply->outcome == BATCH__POSTGRES_IN_DOUBT || receiving->cancel.is_begun)
         batch__postgres_drop(connection);
 }
 
+/* ---- What an error means -------------------------------------------------------------------- */
+
+/* Nothing is stored, and the same may be tried again. */
+static void set_unsent(struct batch__postgres_reply *reply, const char *text)
+{
+    *reply = (struct batch__postgres_reply){.outcome = BATCH__POSTGRES_NOT_SENT};
+    snprintf(reply->error.text, sizeof reply->error.text, "%s", text);
+}
+
+/* The error of a guard? Then the reply is made what it stands for. */
+static bool take_guard(struct batch__postgres_connection *connection,
+                       struct batch__postgres_reply *reply)
+{
+    const char *text = reply->error.text;
+    if (reply->error.code != batch__postgres_code("42704"))
+        return false;
+    if (strstr(text, BATCH__POSTGRES_RAISE_CHANGED) != NULL) {
+        connection->is_suspect = true;
+        set_unsent(reply, "the table has changed");
+    } else if (strstr(text, BATCH__POSTGRES_RAISE_POOLING) != NULL) {
+        set_unsent(reply, batch__postgres_pooling_text);
+        batch__postgres_drop(connection);
+    } else if (strstr(text, BATCH__POSTGRES_RAISE_FSYNC) != NULL) {
+        reply->error = (struct batch__postgres_error){
+            .code = batch__postgres_code("58000"),
+            .text = "the server runs with fsync off, so a crash may lose everything"};
+    } else if (strstr(text, BATCH__POSTGRES_RAISE_SETTING) != NULL) {
+        reply->error = (struct batch__postgres_error){
+            .text = "a trigger has changed synchronous_commit or client_min_messages"};
+        batch__postgres_drop(connection);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* What comes when the types of columns have changed, or what was prepared is gone. */
+static bool is_of_change(const struct batch__postgres_error *error)
+{
+    static const char *const codes[] = {"42883", "42804", "42846", "42725",
+                                        "0A000", "26000", "22P03", "22003"};
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        if (error->code == batch__postgres_code(codes[i]))
+            return true;
+    }
+    return false;
+}
+
+static void interpret(struct batch__postgres_connection *connection,
+                      struct batch__postgres_reply *reply)
+{
+    if (reply->outcome != BATCH__POSTGRES_ROLLED_BACK || !batch__postgres_is_ready(connection) ||
+        take_guard(connection, reply))
+        return;
+    if (!reply->error.has_context && is_of_change(&reply->error) &&
+        batch__postgres_suspect(connection))
+        reply->outcome = BATCH__POSTGRES_NOT_SENT;
+}
+
+/* ---- One exchange --------------------------------------------------------------------------- */
+
 /* `is_sent`: what libpq returned when it was given what to send. */
-static void exchange(struct batch__postgres_connection *connection, int is_sent,
+static void exchange(struct batch__postgres_connection *connection, int is_sent, bool is_save,
                      const struct batch__postgres_limit *limit, batch__postgres_row_fn on_row,
                      void *arg, struct batch__postgres_reply *ret_reply)
 {
@@ -155,18 +292,22 @@ static void exchange(struct batch__postgres_connection *connection, int is_sent,
     connection->is_warned = false;
     if (is_sent == 0 || (on_row != NULL && PQsetSingleRowMode(connection->conn) == 0) ||
         !send_all(connection->conn, limit)) {
-        describe_connection(connection->conn, &ret_reply->error);
+        describe_unsent(connection, &ret_reply->error);
         batch__postgres_drop(connection);
         return;
     }
-    struct receiving receiving = {
-        .connection = connection, .reply = ret_reply, .on_row = on_row, .arg = arg};
+    struct receiving receiving = {.connection = connection,
+                                  .reply = ret_reply,
+                                  .on_row = on_row,
+                                  .arg = arg,
+                                  .is_save = is_save};
     receive_all(&receiving, limit);
     if (ret_reply->outcome != BATCH__POSTGRES_COMMITTED) {
         PQclear(ret_reply->rows);
         ret_reply->rows = NULL;
     }
     batch__check(ret_reply->rows == NULL || on_row == NULL);
+    interpret(connection, ret_reply);
 }
 
 /* Only when it is needed, except for SAVE (table.h): preparing takes the lock that the statement
@@ -180,11 +321,11 @@ static bool prepare(struct batch__postgres_connection *connection,
     batch__check(!connection->is_prepared[statement]);
     const struct batch__postgres_table *table = &connection->table;
     const char *name = batch__postgres_statement_name(statement);
-    char *sql =
-        batch__postgres_statement_sql(connection->conn, table->spec, &table->shape, statement);
+    char *sql = batch__postgres_statement_sql(connection->conn, table->spec, &table->shape,
+                                              &table->fence, statement);
     int is_sent = sql != NULL ? PQsendPrepare(connection->conn, name, sql, 0, NULL) : 0;
     free(sql);
-    exchange(connection, is_sent, limit, NULL, NULL, ret_reply);
+    exchange(connection, is_sent, false, limit, NULL, NULL, ret_reply);
     connection->is_prepared[statement] =
         ret_reply->outcome == BATCH__POSTGRES_COMMITTED && batch__postgres_is_ready(connection);
     if (ret_reply->outcome == BATCH__POSTGRES_IN_DOUBT)
@@ -209,5 +350,7 @@ void batch__postgres_run(struct batch__postgres_connection *connection,
     }
     int is_sent = PQsendQueryPrepared(connection->conn, batch__postgres_statement_name(statement),
                                       params->count, params->values, params->sizes, formats, 1);
-    exchange(connection, is_sent, limit, on_row, arg, ret_reply);
+    bool is_save =
+        statement == BATCH__POSTGRES_SAVE || statement == BATCH__POSTGRES_SAVE_SKIP_LOCKED;
+    exchange(connection, is_sent, is_save, limit, on_row, arg, ret_reply);
 }

@@ -10,9 +10,15 @@
  *     does not say what the server did (IN_DOUBT).
  *   - The connection ends in between, also with words of the server (a shutdown, a pooler's own
  *     errors): it may have been committed (IN_DOUBT).
- *   - A warning that does not come from a function (those have a context): when the server stops
- *     waiting for a synchronous standby it only warns, and then reports success: committed, but not
- *     where it should be (IN_DOUBT).
+ *   - The server's own warning that it stopped waiting for a synchronous standby; then it reports
+ *     success: committed, but not where it should be (IN_DOUBT). The same if a save was being
+ *     canceled, reports success, and there are synchronous standbys, whatever was printed.
+ *   - An error of a guard (sql.h): the connection is not ours alone, or the table has changed; and
+ *     other errors that come when it has: nothing is stored, and after another look at it the same
+ *     may be tried again (NOT_SENT).
+ *
+ * The first error of the server is the one that is reported; what follows is mostly that the
+ * connection is gone.
  *
  * When the time is over the statement is canceled (cancel.h), and both get a grace of half a
  * second; what the server reports counts, if it comes by then. After that, and after every cancel,
@@ -29,7 +35,7 @@ enum batch__postgres_outcome {
     BATCH__POSTGRES_COMMITTED,   /* `rows` */
     BATCH__POSTGRES_ROLLED_BACK, /* `error` */
     BATCH__POSTGRES_NOT_SENT,    /* the connection was lost, or time was over, before the server had
-                                    the whole of it: nothing is stored */
+                                    the whole of it, or it is to be sent again: nothing is stored */
     BATCH__POSTGRES_IN_DOUBT     /* it may have been committed */
 };
 

@@ -28,7 +28,11 @@ enum {
     CHECK_UNIQUE = 9,
     CHECK_LONG_KEYS = 10,
     CHECK_LOOSE_COLLATION = 11,
-    CHECK_NOT_NULL = 12
+    CHECK_NOT_NULL = 12,
+    CHECK_LOSES_PARTITION = 13, /* has one that is not logged, or temporary */
+    CHECK_CHILDREN = 14,        /* tables inherit from it */
+    CHECK_STAMP = 15,
+    CHECK_FENCE = 16
 };
 
 /* ---- Sending -------------------------------------------------------------------------------- */
@@ -42,8 +46,22 @@ static bool send_check(const struct batch__postgres_spec *spec, PGconn *conn)
 
 void batch__postgres_table_begin(struct batch__postgres_table *table)
 {
-    table->step = BATCH__POSTGRES_SET;
-    table->is_save_prepared = false;
+    batch__postgres_fence_begin(&table->fence);
+    table->step = BATCH__POSTGRES_LOOK;
+    table->is_save_prepared = table->is_again = table->is_unchanged = false;
+}
+
+void batch__postgres_table_begin_again(struct batch__postgres_table *table)
+{
+    batch__check(batch__postgres_table_is_ready(table));
+    table->step = BATCH__POSTGRES_FORGET;
+    table->is_save_prepared = table->is_unchanged = false;
+    table->is_again = true;
+}
+
+bool batch__postgres_table_wants_another(const struct batch__postgres_table *table)
+{
+    return table->step == BATCH__POSTGRES_REOPEN;
 }
 
 bool batch__postgres_table_is_ready(const struct batch__postgres_table *table)
@@ -51,21 +69,15 @@ bool batch__postgres_table_is_ready(const struct batch__postgres_table *table)
     return table->step == BATCH__POSTGRES_STEPS;
 }
 
-bool batch__postgres_table_send(struct batch__postgres_table *table, PGconn *conn,
-                                struct batch__postgres_error *reterr)
+/* A statement with names in it. */
+static bool send_made(const struct batch__postgres_table *table, PGconn *conn,
+                      struct batch__postgres_error *reterr)
 {
-    batch__check(!batch__postgres_table_is_ready(table));
-    if (table->step == BATCH__POSTGRES_SET) {
-        char sql[2048];
-        batch__postgres_settings_sql(conn, table->spec->durability, sql, sizeof sql);
-        return PQsendQuery(conn, sql) != 0;
-    }
-    if (table->step == BATCH__POSTGRES_CHECK)
-        return send_check(table->spec, conn);
     bool is_prepare = table->step == BATCH__POSTGRES_PREPARE;
+    batch__check(is_prepare || table->step == BATCH__POSTGRES_CREATE);
     batch__check(is_prepare || table->may_create);
     char *sql = is_prepare ? batch__postgres_statement_sql(conn, table->spec, &table->shape,
-                                                           BATCH__POSTGRES_SAVE)
+                                                           &table->fence, BATCH__POSTGRES_SAVE)
                            : batch__postgres_create_sql(conn, table->spec);
     if (sql == NULL) {
         *reterr = (struct batch__postgres_error){
@@ -76,6 +88,31 @@ bool batch__postgres_table_send(struct batch__postgres_table *table, PGconn *con
     int is_sent = is_prepare ? PQsendPrepare(conn, name, sql, 0, NULL) : PQsendQuery(conn, sql);
     free(sql);
     return is_sent != 0;
+}
+
+bool batch__postgres_table_send(struct batch__postgres_table *table, PGconn *conn,
+                                struct batch__postgres_error *reterr)
+{
+    batch__check(!batch__postgres_table_is_ready(table));
+    batch__check(!batch__postgres_table_wants_another(table));
+    char text[BATCH__POSTGRES_SETTINGS_SQL_SIZE];
+    switch (table->step) {
+    case BATCH__POSTGRES_LOOK:
+        batch__postgres_look_sql(conn, &table->fence, text);
+        return PQsendQuery(conn, text) != 0;
+    case BATCH__POSTGRES_SET:
+        batch__postgres_settings_sql(conn, table->spec->durability, &table->fence, text);
+        return PQsendQuery(conn, text) != 0;
+    case BATCH__POSTGRES_PROBE:
+        batch__postgres_probe_sql(&table->fence, text);
+        return PQsendQuery(conn, text) != 0;
+    case BATCH__POSTGRES_FORGET:
+        return PQsendQuery(conn, "DEALLOCATE ALL") != 0;
+    case BATCH__POSTGRES_CHECK:
+        return send_check(table->spec, conn);
+    default:
+        return send_made(table, conn, reterr);
+    }
 }
 
 /* ---- Refusing ------------------------------------------------------------------------------- */
@@ -101,27 +138,38 @@ static bool refuse_column(const struct batch__postgres_spec *spec, const char *c
 
 /* ---- The settings --------------------------------------------------------------------------- */
 
+static bool end_look(struct batch__postgres_table *table, const PGresult *result,
+                     struct batch__postgres_error *reterr)
+{
+    batch__check(table->step == BATCH__POSTGRES_LOOK);
+    switch (batch__postgres_look_receive(result, &table->fence, reterr)) {
+    case BATCH__POSTGRES_LOOK_FREE:
+        table->step = BATCH__POSTGRES_SET;
+        return true;
+    case BATCH__POSTGRES_LOOK_POOLER:
+        table->step = BATCH__POSTGRES_PROBE;
+        return true;
+    case BATCH__POSTGRES_LOOK_REFUSED:
+        break;
+    }
+    return false;
+}
+
+static bool end_probe(struct batch__postgres_table *table)
+{
+    batch__check(table->step == BATCH__POSTGRES_PROBE);
+    table->fence.is_probing = true;
+    table->step = BATCH__POSTGRES_REOPEN;
+    return true;
+}
+
 static bool end_set(struct batch__postgres_table *table, const PGresult *result,
                     struct batch__postgres_error *reterr)
 {
-    static const char *const commits[] = {"on", "remote_apply", "off"};
     batch__check(table->step == BATCH__POSTGRES_SET);
-    batch_postgres_durability durability = table->spec->durability;
-    batch__check((size_t)durability < sizeof commits / sizeof commits[0]);
-    if (strcmp(PQgetvalue(result, 0, 0), commits[durability]) != 0) {
-        *reterr = (struct batch__postgres_error){.text = "synchronous_commit could not be set"};
-        return false;
-    }
-    if (durability != BATCH_POSTGRES_MAY_LOSE_LAST_COMMITS &&
-        strcmp(PQgetvalue(result, 0, 1), "on") != 0) {
-        *reterr = (struct batch__postgres_error){
-            .text = "the server runs with fsync off, so a crash may lose everything: turn it "
-                    "on, or ask for BATCH_POSTGRES_MAY_LOSE_LAST_COMMITS"};
-        return false;
-    }
-    table->shape.is_utf8 = strcmp(PQgetvalue(result, 0, 2), "SQL_ASCII") != 0;
     table->step = BATCH__POSTGRES_CHECK;
-    return true;
+    return batch__postgres_settings_receive(result, table->spec->durability, &table->fence,
+                                            &table->shape.is_utf8, reterr);
 }
 
 /* ---- The table ------------------------------------------------------------------------------ */
@@ -189,19 +237,13 @@ static bool is_true(const PGresult *result, int column)
     return PQgetvalue(result, 0, column)[0] == 't';
 }
 
-static bool end_check(struct batch__postgres_table *table, const PGresult *result,
-                      struct batch__postgres_error *reterr)
+/* Could it store what it is given, for good and once? */
+static bool check_kind(const struct batch__postgres_spec *spec, const PGresult *result,
+                       struct batch__postgres_error *reterr)
 {
-    struct batch__postgres_spec *spec = table->spec;
-    batch__check(table->step == BATCH__POSTGRES_CHECK);
-    if (PQntuples(result) == 0) {
-        if (!table->may_create)
-            return refuse(spec, "it does not exist any more", reterr);
-        table->step = BATCH__POSTGRES_CREATE;
-        return true;
-    }
     char kind = PQgetvalue(result, 0, CHECK_KIND)[0];
     char persistence = PQgetvalue(result, 0, CHECK_PERSISTENCE)[0];
+    bool may_lose = spec->durability == BATCH_POSTGRES_MAY_LOSE_LAST_COMMITS;
     if (kind != 'r' && kind != 'p')
         return refuse(spec, "it is not a table (a view, or a foreign table): use a table", reterr);
     if (persistence == 't')
@@ -210,13 +252,26 @@ static bool end_check(struct batch__postgres_table *table, const PGresult *resul
             "it is temporary, so no other connection sees it: create an ordinary table, or "
             "set the schema",
             reterr);
-    if (persistence == 'u' && spec->durability != BATCH_POSTGRES_MAY_LOSE_LAST_COMMITS)
+    if (persistence == 'u' && !may_lose)
         return refuse(spec,
                       "it is unlogged, so a crash empties it: ALTER TABLE ... SET LOGGED, or ask "
                       "for BATCH_POSTGRES_MAY_LOSE_LAST_COMMITS",
                       reterr);
-    if (!check_columns(table, result, reterr))
-        return false;
+    if (is_true(result, CHECK_LOSES_PARTITION) && !may_lose)
+        return refuse(spec,
+                      "a partition is unlogged, so a crash empties it: ALTER TABLE ... SET LOGGED, "
+                      "or ask for BATCH_POSTGRES_MAY_LOSE_LAST_COMMITS",
+                      reterr);
+    if (is_true(result, CHECK_CHILDREN))
+        return refuse(spec,
+                      "other tables inherit from it, so a key would not be unique: use partitions",
+                      reterr);
+    return true;
+}
+
+static bool check_key(const struct batch__postgres_spec *spec, const PGresult *result,
+                      struct batch__postgres_error *reterr)
+{
     if (!is_true(result, CHECK_UNIQUE) || !is_true(result, CHECK_NOT_NULL))
         return refuse(spec,
                       "the key column must be the primary key, or NOT NULL with a unique index of "
@@ -227,8 +282,32 @@ static bool end_check(struct batch__postgres_table *table, const PGresult *resul
                       "the collation of the key column treats different keys as equal: use a "
                       "deterministic one, like \"C\"",
                       reterr);
-    table->shape.has_long_keys =
-        table->shape.key_type == BATCH_POSTGRES_BYTEA && is_true(result, CHECK_LONG_KEYS);
+    return true;
+}
+
+static bool end_check(struct batch__postgres_table *table, const PGresult *result,
+                      struct batch__postgres_error *reterr)
+{
+    struct batch__postgres_spec *spec = table->spec;
+    struct batch__postgres_shape *shape = &table->shape;
+    batch__check(table->step == BATCH__POSTGRES_CHECK);
+    if (PQntuples(result) == 0) {
+        if (!table->may_create)
+            return refuse(spec, "it does not exist any more", reterr);
+        table->step = BATCH__POSTGRES_CREATE;
+        return true;
+    }
+    if (strcmp(PQgetvalue(result, 0, CHECK_FENCE), table->fence.token) != 0)
+        return refuse(spec, batch__postgres_pooling_text, reterr);
+    if (!check_kind(spec, result, reterr) || !check_columns(table, result, reterr) ||
+        !check_key(spec, result, reterr))
+        return false;
+    shape->has_long_keys =
+        shape->key_type == BATCH_POSTGRES_BYTEA && is_true(result, CHECK_LONG_KEYS);
+    shape->is_partitioned = PQgetvalue(result, 0, CHECK_KIND)[0] == 'p';
+    const char *stamp = PQgetvalue(result, 0, CHECK_STAMP);
+    table->is_unchanged = table->is_again && strcmp(shape->stamp, stamp) == 0;
+    snprintf(shape->stamp, sizeof shape->stamp, "%.*s", BATCH__POSTGRES_STAMP_SIZE - 1, stamp);
     table->step = BATCH__POSTGRES_PREPARE;
     /* Sessions opened later look in the schema in which the table was found first. */
     return batch__postgres_spec_set_schema(spec, PQgetvalue(result, 0, CHECK_SCHEMA)) ||
@@ -244,30 +323,65 @@ static bool is_being_created(int code)
            code == batch__postgres_code("42P07");
 }
 
+/* A result with rows. */
+static bool end_rows(struct batch__postgres_table *table, const PGresult *result,
+                     struct batch__postgres_error *reterr)
+{
+    switch (table->step) {
+    case BATCH__POSTGRES_LOOK:
+        return end_look(table, result, reterr);
+    case BATCH__POSTGRES_SET:
+        return end_set(table, result, reterr);
+    case BATCH__POSTGRES_CHECK:
+        return end_check(table, result, reterr);
+    default:
+        return refuse(table->spec, "the server returned rows that were not asked for", reterr);
+    }
+}
+
+/* A result without rows. */
+static bool end_command(struct batch__postgres_table *table, struct batch__postgres_error *reterr)
+{
+    switch (table->step) {
+    case BATCH__POSTGRES_PROBE:
+        return end_probe(table);
+    case BATCH__POSTGRES_LOOK:
+    case BATCH__POSTGRES_SET:
+        return true; /* one setting; the last result has rows */
+    case BATCH__POSTGRES_FORGET:
+    case BATCH__POSTGRES_CREATE:
+        table->step = BATCH__POSTGRES_CHECK;
+        return true;
+    case BATCH__POSTGRES_PREPARE:
+        table->is_save_prepared = true;
+        table->step = BATCH__POSTGRES_STEPS;
+        return true;
+    default:
+        return refuse(table->spec, "the server returned no rows", reterr);
+    }
+}
+
 bool batch__postgres_table_receive(struct batch__postgres_table *table, const PGresult *result,
                                    struct batch__postgres_error *reterr)
 {
     ExecStatusType status = PQresultStatus(result);
     struct batch__postgres_error error = {.code = 0};
-    if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
-        batch__postgres_describe(result, &error);
-    if (table->step == BATCH__POSTGRES_CREATE &&
-        (status == PGRES_COMMAND_OK || is_being_created(error.code))) {
+    if (status == PGRES_TUPLES_OK)
+        return end_rows(table, result, reterr);
+    if (status == PGRES_COMMAND_OK)
+        return end_command(table, reterr);
+    batch__postgres_describe(result, &error);
+    if (table->step == BATCH__POSTGRES_CREATE && is_being_created(error.code)) {
         table->step = BATCH__POSTGRES_CHECK;
         return true;
     }
-    if (status == PGRES_TUPLES_OK && table->step == BATCH__POSTGRES_SET)
-        return end_set(table, result, reterr);
-    if (status == PGRES_TUPLES_OK && table->step == BATCH__POSTGRES_CHECK)
-        return end_check(table, result, reterr);
-    bool is_prepared = status == PGRES_COMMAND_OK;
-    if (table->step == BATCH__POSTGRES_PREPARE &&
-        (is_prepared || error.code == batch__postgres_code("55P03"))) {
-        table->is_save_prepared = is_prepared;
-        table->step = BATCH__POSTGRES_STEPS;
+    if (table->step == BATCH__POSTGRES_PREPARE && error.code == batch__postgres_code("55P03")) {
+        table->step = BATCH__POSTGRES_STEPS; /* locked: prepared when it is needed */
         return true;
     }
-    refuse(table->spec, error.text, reterr);
+    /* One that other clients of a pool have prepared. */
+    bool is_shared = error.code == batch__postgres_code("42P05");
+    refuse(table->spec, is_shared ? batch__postgres_pooling_text : error.text, reterr);
     reterr->code = error.code;
     return false;
 }

@@ -286,7 +286,7 @@ static void expect_hidden(struct batch__postgres_conninfo *conninfo)
     host->host = strdup("/dev/null");
     host->hostaddr = NULL;
     unsetenv("PGHOSTADDR");
-    PGconn *conn = batch__postgres_connect_start(conninfo, 0, NULL, false);
+    PGconn *conn = batch__postgres_connect_start(conninfo, 0, NULL);
     fuzz_expect(conn != NULL && PQstatus(conn) == CONNECTION_BAD);
     char message[BATCH__POSTGRES_TEXT_SIZE];
     batch__postgres_conninfo_hide(conninfo, PQerrorMessage(conn), message, sizeof message);

@@ -1,0 +1,52 @@
+#define _POSIX_C_SOURCE 200809L /* open_memstream */
+#include "key.h"
+
+#include "../check.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+void batch__postgres_key_begin(struct batch__postgres_key *key, PGconn *conn)
+{
+    batch__check(key->trace == NULL);
+    batch__check(conn != NULL);
+    key->is_known = false;
+    key->trace = open_memstream(&key->text, &key->text_size);
+    if (key->trace != NULL)
+        PQtrace(conn, key->trace);
+}
+
+/* A line of the trace has a time, who sent it, the length and the name of the message, and what is
+ * in it: "TIME<tab>B<tab>12<tab>BackendKeyData<tab> 27997 -2078166187". */
+void batch__postgres_key_find(struct batch__postgres_key *key, const char *trace, int process)
+{
+    static const char name[] = "\tB\t12\tBackendKeyData\t ";
+    key->is_known = false;
+    for (const char *at = trace; (at = strstr(at, name)) != NULL;) {
+        int32_t numbers[2];
+        at += sizeof name - 1;
+        if (sscanf(at, "%" SCNd32 " %" SCNd32, &numbers[0], &numbers[1]) != 2 ||
+            numbers[0] != process)
+            continue;
+        key->is_known = true;
+        key->process = (uint32_t)numbers[0];
+        key->secret = (uint32_t)numbers[1];
+    }
+}
+
+void batch__postgres_key_end(struct batch__postgres_key *key, PGconn *conn)
+{
+    if (key->trace == NULL)
+        return;
+    PQuntrace(conn);
+    bool is_whole = fclose(key->trace) == 0;
+    key->trace = NULL;
+    if (is_whole && key->text != NULL)
+        batch__postgres_key_find(key, key->text, PQbackendPID(conn));
+    if (key->text != NULL)
+        sodium_memzero(key->text, key->text_size);
+    free(key->text);
+    key->text = NULL;
+}
