@@ -34,9 +34,10 @@
 enum {
     PORT_FIRST = 20000,
     PORT_COUNT = 12000,
-    PATIENCE_S = 60,       /* no server is slow enough to reach it */
-    CHILDREN_MAX = 256,    /* of a postmaster */
-    LOG_SHOWN = 4096,      /* bytes */
+    PATIENCE_S = 60,    /* no server is slow enough to reach it */
+    CHILDREN_MAX = 256, /* of a postmaster */
+    LOG_SHOWN = 4096,   /* bytes */
+    PATH_SIZE = 512,
     SHM_NEEDED = 512 << 20 /* bytes free in /dev/shm */
 };
 
@@ -174,7 +175,7 @@ static void become_server(pid_t parent, void *arg)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static pid_t program_start(struct postgres_server *server, const char *const *arguments)
+pid_t postgres_server_run(struct postgres_server *server, const char *const *arguments)
 {
     return process_start_prepared(arguments, become_server, server);
 }
@@ -240,8 +241,7 @@ static void wait_until_gone(const struct postgres_server *server, pid_t pid)
 
 /* ---- Start and end -------------------------------------------------------------------------- */
 
-/* A port that nobody listens on. */
-static unsigned free_port(const struct postgres_server *server)
+unsigned postgres_server_free_port(const struct postgres_server *server)
 {
     for (int i = 0; i < 1000; i++) {
         uint16_t random;
@@ -269,9 +269,18 @@ static void make_password(struct postgres_server *server)
         snprintf(server->password + 2 * i, 3, "%02x", random[i]);
 }
 
+/* The path of a program of the server: of the version that the environment names, or of the one
+ * that the tests were built for. */
+static void program_path(const char *name, char ret_path[PATH_SIZE])
+{
+    const char *programs = getenv("BATCH_TEST_POSTGRES_PROGRAMS");
+    snprintf(ret_path, PATH_SIZE, "%s/%s", programs != NULL ? programs : POSTGRES_PROGRAMS, name);
+}
+
 static void make_cluster(struct postgres_server *server)
 {
-    char data[96], password_file[128];
+    char data[96], password_file[128], initdb[PATH_SIZE];
+    program_path("initdb", initdb);
     snprintf(data, sizeof data, "%s/data", server->folder);
     snprintf(password_file, sizeof password_file, "--pwfile=%s/password", server->folder);
     bool asks_password = server->password[0] != '\0';
@@ -283,7 +292,7 @@ static void make_cluster(struct postgres_server *server)
             fclose(file) != 0)
             fail(server, "password", strerror(errno));
     }
-    const char *arguments[] = {POSTGRES_PROGRAMS "/initdb",
+    const char *arguments[] = {initdb,
                                "--no-sync",
                                "--username=batch",
                                "--encoding=UTF8",
@@ -293,7 +302,7 @@ static void make_cluster(struct postgres_server *server)
                                asks_password ? "--auth=scram-sha-256" : "--auth=trust",
                                asks_password ? password_file : NULL,
                                NULL};
-    if (process_end(program_start(server, arguments)) != 0)
+    if (process_end(postgres_server_run(server, arguments)) != 0)
         fail(server, "initdb", "failed");
     if (asks_password)
         unlink(password_file + strlen("--pwfile="));
@@ -310,8 +319,9 @@ static bool try_to_start(struct postgres_server *server)
     };
     enum { OWN = sizeof own_settings / sizeof own_settings[0], SETTINGS_MAX = 32 };
     char data[96], port[32], folder[96];
-    const char *arguments[2 * SETTINGS_MAX] = {
-        POSTGRES_PROGRAMS "/postgres", "-D", data, "-c", port, "-c", folder};
+    char postgres[PATH_SIZE];
+    program_path("postgres", postgres);
+    const char *arguments[2 * SETTINGS_MAX] = {postgres, "-D", data, "-c", port, "-c", folder};
     size_t size = 7;
     snprintf(data, sizeof data, "%s/data", server->folder);
     snprintf(port, sizeof port, "port=%u", server->port);
@@ -326,7 +336,7 @@ static bool try_to_start(struct postgres_server *server)
         arguments[size++] = "-c";
         arguments[size++] = server->settings[i];
     }
-    server->pid = program_start(server, arguments);
+    server->pid = postgres_server_run(server, arguments);
     for (time_t began_s = now_s(); PQping(server->conninfo) != PQPING_OK; rest()) {
         if (waitpid(server->pid, NULL, WNOHANG) == server->pid) {
             server->pid = 0;
@@ -373,7 +383,7 @@ void postgres_server_init(struct postgres_server *server, const char *const *set
     make_cluster(server);
     /* Between looking for a port and listening on it, another program may take it. */
     for (int tries = 0;; tries++) {
-        server->port = free_port(server);
+        server->port = postgres_server_free_port(server);
         postgres_server_conninfo_at(server, server->port, server->conninfo);
         if (try_to_start(server))
             return;

@@ -7,7 +7,8 @@
  * is reported and when, not whether a disk honours flushes, and a flush to memory costs nothing.
  * Power cuts cannot be tried here; a killed server can.
  *
- * Nothing is left behind: server and folder go with the test program, even if it is killed. What
+ * Nothing is left behind: server and folder go with the test program, even if it is killed.
+ * BATCH_TEST_POSTGRES_PROGRAMS in the environment is the folder of another version's programs. What
  * cannot go on (no server, SQL that fails) ends the program with a message and the last of the
  * server's log, exit 1. Settings of the environment (PGHOST, PGOPTIONS, ...) are taken out of it.
  *
@@ -69,6 +70,11 @@ PGconn *postgres_server_connect(struct postgres_server *server);
 void postgres_server_execute(struct postgres_server *server, const char *sql);
 char *postgres_server_value(struct postgres_server *server, const char *sql);
 int64_t postgres_server_number(struct postgres_server *server, const char *sql);
+
+/* Run another program as the server's user, in its folder, with its log for output; it goes with
+ * the test. And a port of 127.0.0.1 for it, that nobody listens on. */
+pid_t postgres_server_run(struct postgres_server *server, const char *const *arguments);
+unsigned postgres_server_free_port(const struct postgres_server *server);
 
 /* The last of the server's log, on standard error. */
 void postgres_server_show_log(const struct postgres_server *server);

@@ -6,14 +6,39 @@
     "(CASE WHEN octet_length(" key "::bytea) > 2000 "                                              \
     "THEN substr(" key "::bytea, 1, 1969) || sha256(" key "::bytea) ELSE " key "::bytea END)"
 
+/* Any other end than a good one ends the test. */
+static void execute(struct postgres_fixture *postgres, const char *sql)
+{
+    pthread_mutex_lock(&postgres->lock);
+    PGresult *result = PQexec(postgres->conn, sql);
+    if (PQresultStatus(result) != PGRES_COMMAND_OK)
+        fail_msg("%s: %s", sql, PQresultErrorMessage(result));
+    PQclear(result);
+    pthread_mutex_unlock(&postgres->lock);
+}
+
+static void ignore_notice(void *arg, const char *message)
+{
+    (void)arg;
+    (void)message;
+}
+
 static void fixture_open(struct store_fixture *fixture)
 {
     struct postgres_fixture *postgres = fixture->context;
+    const struct postgres_place *place = postgres->place;
+    char conninfo[POSTGRES_CONNINFO_SIZE];
     batch_result error = {0};
-    postgres_server_execute(postgres->server, "DROP TABLE IF EXISTS batch");
-    postgres->conn = postgres_server_connect(postgres->server);
     pthread_mutex_init(&postgres->lock, NULL);
-    if (batch_postgres_open(&fixture->store, postgres->server->conninfo, NULL, &error) != BATCH_OK)
+    postgres_place_conninfo(place, "batch", postgres->server->port, conninfo);
+    postgres->conn = PQconnectdb(conninfo);
+    PQsetNoticeProcessor(postgres->conn, ignore_notice, NULL);
+    execute(postgres, "set search_path = public, contrary"); /* where the role makes it */
+    execute(postgres, "drop table if exists public.batch, contrary.batch");
+    if (place->table_sql != NULL)
+        execute(postgres, place->table_sql);
+    postgres_place_conninfo(place, place->role, postgres->port, conninfo);
+    if (batch_postgres_open(&fixture->store, conninfo, NULL, &error) != BATCH_OK)
         fail_msg("cannot open: %s", error.message);
 }
 
@@ -91,12 +116,10 @@ static bool fixture_remove(struct store_fixture *fixture, const void *key, size_
     return is_removed;
 }
 
-struct store_fixture postgres_fixture(struct postgres_fixture *postgres,
-                                      struct postgres_server *server)
+struct store_fixture postgres_fixture(struct postgres_fixture *postgres)
 {
-    postgres->server = server;
     return (struct store_fixture){
-        .name = "postgres",
+        .name = postgres->place->name,
         .sessions = 4,
         .open = fixture_open,
         .close = fixture_close,

@@ -5,17 +5,20 @@
 
 #include <batch/postgres.h>
 
+#include "postgres_place.h"
 #include "postgres_server.h"
 #include "suite.h"
 
 struct postgres_fixture {
     struct postgres_server *server;
+    const struct postgres_place *place;
+    unsigned port; /* by which the store gets there */
     PGconn *conn;
     pthread_mutex_t lock; /* guards the connection */
 };
 
-/* A fixture for the suite; its context is `postgres`, which its functions fill. The server runs. */
-struct store_fixture postgres_fixture(struct postgres_fixture *postgres,
-                                      struct postgres_server *server);
+/* A fixture for the suite; its context is `postgres`, whose first three members are set. The place
+ * has been made. */
+struct store_fixture postgres_fixture(struct postgres_fixture *postgres);
 
 #endif

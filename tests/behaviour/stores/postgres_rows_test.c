@@ -324,7 +324,7 @@ static void execute(PGconn *other, const char *sql)
 static void check_locked(struct postgres_server *server, bool is_there, const char *lock,
                          const char *end, int wanted)
 {
-    struct pg_case *pg = pg_new(server, TEXT_COLUMNS, 2);
+    struct pg_case *pg = pg_new(server, TEXT_COLUMNS, 4);
     struct latch others, odd;
     batch_op *ops[KEYS];
     set_all(pg, "one", "good", 4);
