@@ -24,6 +24,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "http/arrivals.h"
 #include "http/framing.h"
 #include "http/health.h"
 #include "http/listener.h"
@@ -123,6 +124,7 @@ static void note_outcome(struct http *http, const struct request *request)
 static void *request_begin(void *arg, const char *uri, struct MHD_Connection *connection)
 {
     struct request *request = malloc(sizeof *request);
+    arrivals_begun(loop_arrivals(arg), connection);
     if (request != NULL) {
         target_parse(&request->target, uri);
         request->booking.json = NULL;
@@ -225,7 +227,6 @@ static enum MHD_Result request_handle(void *arg, struct MHD_Connection *connecti
 {
     struct http *http = loop_owner(arg);
     struct request *request = *context;
-    (void)connection;
     (void)url;
     (void)upload_data;
     *upload_data_size = 0;
@@ -233,7 +234,8 @@ static enum MHD_Result request_handle(void *arg, struct MHD_Connection *connecti
         return MHD_NO; /* no memory: close the connection */
     if (request->step == REQUEST_BOOKING)
         return send_response(http, request, response_make(request));
-    if (request->step == REQUEST_HEADERS) {
+    if (request->step == REQUEST_HEADERS) { /* all is here, as there may be no body */
+        arrivals_whole(loop_arrivals(arg), connection);
         const struct framing_line line = {method, request->uri, request->uri_end, version};
         struct framing framing = framing_read(request->connection, line);
         if (framing.problem != NULL)
@@ -254,8 +256,8 @@ static void request_end(void *arg, struct MHD_Connection *connection, void **con
 {
     struct http *http = loop_owner(arg);
     struct request *request = *context;
-    (void)connection;
     (void)why;
+    arrivals_answered(loop_arrivals(arg), connection);
     if (request == NULL)
         return;
     *context = NULL;

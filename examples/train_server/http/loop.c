@@ -14,6 +14,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "http/arrivals.h"
+
 /* Connections that are resumed at a time. A batch completes many requests: while their responses
  * are sent, one by one, the first clients already send their next requests, and the window of their
  * next batch should begin. So the loop reads what has come in after every few. */
@@ -28,6 +30,7 @@ struct loop {
     struct MHD_Daemon *daemon;
     void *owner;
     pthread_t thread;
+    struct arrivals arrivals;     /* the thread's, while it runs */
     bool listens;                 /* this and the next two are the thread's */
     struct request *resume_first; /* taken from xcompleted, the first one first */
     struct request **resume_last; /* where the next one is put */
@@ -114,6 +117,7 @@ static void *run(void *arg)
             loop->listens = false;
         }
         MHD_run(loop->daemon);
+        arrivals_expire(&loop->arrivals, TICK_MS * UINT64_C(1000000));
     }
     take_completed(loop); /* a daemon must not be stopped with suspended connections */
     resume(loop, UINT_MAX);
@@ -131,6 +135,7 @@ static struct MHD_Daemon *daemon_start(const struct loop_options *options, struc
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)options->memory_size, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)options->timeout_s, NULL},
         {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)options->begin, loop},
+        {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)arrivals_connection, &loop->arrivals},
         {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)options->end, loop},
         {MHD_OPTION_END, 0, NULL},
     };
@@ -165,6 +170,7 @@ struct loop *loop_open(const struct loop_options *options)
         return NULL;
     loop->owner = options->owner;
     loop->listens = true;
+    arrivals_init(&loop->arrivals, options->timeout_s);
     loop->resume_last = &loop->resume_first;
     if (!start(loop, options)) {
         free(loop);
@@ -176,6 +182,11 @@ struct loop *loop_open(const struct loop_options *options)
 void *loop_owner(const struct loop *loop)
 {
     return loop->owner;
+}
+
+struct arrivals *loop_arrivals(struct loop *loop)
+{
+    return &loop->arrivals;
 }
 
 void loop_quiesce(struct loop *loop)

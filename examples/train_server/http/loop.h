@@ -13,6 +13,7 @@
 
 #include "http/request.h"
 
+struct arrivals;
 struct loop;
 
 /* What all loops of a server have in common. The callbacks get the loop as their argument, on its
@@ -32,6 +33,9 @@ struct loop_options {
 struct loop *loop_open(const struct loop_options *options);
 
 void *loop_owner(const struct loop *loop);
+
+/* For the callbacks. */
+struct arrivals *loop_arrivals(struct loop *loop);
 
 /* Resume the connection of a request, which was suspended. Any thread; does not block. */
 void loop_resume(struct loop *loop, struct request *request);

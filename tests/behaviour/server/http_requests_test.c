@@ -1,8 +1,10 @@
 /* Raw requests, as they should be and as they should not: what each of them gets from train-server
  * and direct-server, and whether its connection goes on (RFC 9112). */
 #include <errno.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "both_servers.h"
@@ -314,6 +316,51 @@ TEST_ON_BOTH(too_many_parts_of_a_request_end_in_an_answer_or_a_closed_connection
                     " HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
     }
     assert_int_equal(ask(&fixture->server, "/health", &fixture->response), 200);
+}
+
+/* ---- Requests that do not arrive ------------------------------------------------------------- */
+
+static bool is_closed(int connection)
+{
+    char byte;
+    ssize_t got = recv(connection, &byte, 1, MSG_DONTWAIT);
+    return got == 0 || (got < 0 && errno != EAGAIN);
+}
+
+/* A byte now and then of the first line, or of a header, and nothing at all: none of them holds a
+ * connection for long. Those that are used go on. */
+TEST(a_request_that_takes_too_long_to_arrive_is_given_up)
+{
+    static const char *const options[] = {"--window-ms", "1", NULL};
+    static const char next[] = "GET /health HTTP/1.1\r\nHost: t\r\n\r\n";
+    static const char line[] = "GET /trains/x HTTP/1.1\r\n";
+    const struct timespec pause = {0, 100000000};
+    struct fixture fixture;
+    storage_folder(&fixture.folder);
+    server_start(&fixture.server, TRAIN_SERVER, &fixture.folder, options);
+    int slow_line = connection_open(&fixture.server);
+    int slow_header = connection_open(&fixture.server);
+    int idle = connection_open(&fixture.server);
+    int kept = connection_open_patient(&fixture.server);
+    connection_send(kept, next, strlen(next));
+    connection_read(kept, &fixture.response);
+    connection_send(slow_header, line, strlen(line));
+    for (int i = 0; !is_closed(slow_line) || !is_closed(slow_header) || !is_closed(idle); i++) {
+        if (i >= 400)
+            fail_msg("a connection is held");
+        connection_send(slow_line, "G", 1);
+        connection_send(slow_header, "x", 1);
+        nanosleep(&pause, NULL);
+    }
+    connection_send(kept, next, strlen(next));
+    connection_read(kept, &fixture.response);
+    assert_int_equal(fixture.response.status, 200);
+    close(slow_line);
+    close(slow_header);
+    close(idle);
+    close(kept);
+    assert_int_equal(server_end(&fixture.server, SIGTERM, NULL, 0), 0);
+    folder_remove(&fixture.folder);
 }
 
 TEST_GROUP(storage_begin, storage_end)
