@@ -1,13 +1,13 @@
-/* functions.c: how long load and save functions that wait keep a round of keys.
+/* functions.c: how long a round of keys takes with load and save functions that wait.
  *
  * One operation on each of K keys, submitted at once; load and save take T ms each, as if they
- * waited for a network. Three ways of doing it:
+ * waited for a network. Three modes:
  *
  *   functions  load and save functions, called by the sessions of the processor
  *   late       a store with `sessions = 0`, which starts a thread for each call and returns: the
  *              thread finishes it
- *   threads    nothing of libbatch: a thread for each key, which loads, waits for the window, runs
- *              the operation and saves. It stands for the Go package, which has a goroutine for
+ *   threads    no libbatch: a thread for each key, which loads, waits for the window, runs
+ *              the operation and saves. It represents the Go package, which has a goroutine for
  *              each batch; a goroutine is cheaper than a thread, so this is an upper bound.
  *
  * Prints one line of JSON: the median and the longest time from submit to completion, and that of

@@ -1,7 +1,7 @@
 /* slow_flush.c: a slower disk, for bench/against-direct: every fsync and fdatasync of the program
- * that this is preloaded into takes SLOW_FLUSH_US microseconds longer. Disks differ in nothing so
- * much as in this: from 0.1 ms (a cache that is held up by a battery, or a virtual disk that only
- * says so) to 10 ms (a spinning one). */
+ * that this is preloaded into takes SLOW_FLUSH_US microseconds longer. This is where disks
+ * differ most: from 0.1 ms (a battery-backed cache, or a virtual disk that does not really flush)
+ * to 10 ms (a spinning one). */
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <time.h>

@@ -52,7 +52,8 @@ static void on_done(batch_op *op, const batch_result *result)
     struct totals *totals = request->totals;
     if (result->status != BATCH_OK) {
         fprintf(stderr, "%s: %s%s\n", request->account, result->message,
-                batch_may_be_applied(result->status) ? " (look before you try again)" : "");
+                batch_may_be_applied(result->status) ? " (check what is stored before you retry)"
+                                                     : "");
         totals->failed++;
         return;
     }

@@ -1,4 +1,4 @@
-/* office.c: see booking/office.h. This office is direct-server's: it does without libbatch.
+/* office.c: see booking/office.h. This office is direct-server's: it does not use libbatch.
  *
  * It is direct: its functions block, return with the outcome, and do not call `done`. Threads:
  * office_book and office_view on those of the HTTP server, office_probe on that of health.c. Each

@@ -40,8 +40,8 @@ static uint64_t cpu_ns(void)
     return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
 }
 
-/* While the operations of the start are still being worked off, a latency is how long this program
- * has run, and nothing else: leave them out. */
+/* Until the operations of the start have completed, latencies only show how long this program has
+ * been running: leave them out. */
 static void drop_start_latencies(struct tally *counted, const struct tally *begin,
                                  uint32_t outstanding)
 {

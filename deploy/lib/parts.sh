@@ -48,7 +48,7 @@ become_etcd()
 # A Patroni 3.0 that starts while its PostgreSQL still runs as primary resets synchronous_standby_names,
 # and sets it again only if etcd does not name the standby as synchronous already. Otherwise commits
 # would wait for no standby, and yet that standby would be allowed to take over. So the name is removed
-# from etcd first: while it is not there no standby takes over, and Patroni assigns it anew.
+# from etcd first: while it is not there no standby takes over, and Patroni assigns it again.
 forget_standby()
 {
     local key=/service/trains/sync value revision

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # process.sh: parts of a cluster as processes; to be sourced by deploy/cluster.
 #
-# Every part has a supervisor, deploy/cluster again, that starts it anew when it ends: what systemd
+# Every part has a supervisor, another deploy/cluster, that restarts it when it ends: what systemd
 # does on a machine of its own. run/NAME in the folder holds the process id of the part NAME and
 # run/NAME.supervisor that of its supervisor, each with the time at which the process was started and the
 # boot of the machine, so that a number that has come to mean another process is never signalled.

@@ -153,7 +153,7 @@ typedef enum batch_verdict { BATCH_UNCHANGED = 0, BATCH_CHANGED = 1 } batch_verd
  * Runs once per submit, or may be replayed on a freshly loaded resource before it completes: if no
  * operation of its batch changed anything and what they saw has become too old (`deadline_ns`), and
  * with `replays_max` or `resource_cache_max`. So it must depend on the resource and its request
- * alone, and write its output to `arg` anew each time: only the last run counts. */
+ * alone, and overwrite its output in `arg` each time: only the last run counts. */
 typedef batch_verdict (*batch_run_fn)(void *resource, void *arg);
 
 /* Completion callback: called exactly once, on the worker thread, for each submitted operation.
@@ -384,8 +384,8 @@ BATCH_API int batch_processor_start(batch_processor **ret_processor, const batch
  *
  * Returns 0 when everything has ended and no callback runs or will run any more. Otherwise, after
  * the timeout, the number of operations that are not completed: at least 1, not counting those that
- * a worker has not received yet because it is blocked in a callback. The processor goes on with
- * them; call again to keep waiting. Negative:
+ * a worker has not received yet because it is blocked in a callback. The processor continues
+ * with them; call again to keep waiting. Negative:
  * BATCH_DEADLOCK  called from a callback of this processor, session_close included; or from one of
  *                 another processor, with a timeout other than 0. Nothing was done
  * BATCH_INVALID   `processor` is NULL

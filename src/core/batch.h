@@ -43,7 +43,7 @@ struct batch__batch {
     struct batch__ops waiting;   /* not begun; in the order they came */
     struct batch__ops ran;       /* of the current batch, in the order they ran */
     struct batch__ops to_replay; /* of `ran`, to run again before all others; from DROP on */
-    uint64_t joining;   /* the first so many of `waiting` join this batch whatever the time */
+    uint64_t joining;   /* how many of `waiting`, from its head, join this batch at any time */
     uint64_t changed;   /* of `ran`, those that returned BATCH_CHANGED */
     uint64_t closes_ns; /* from then on expire ends the window; UINT64_MAX: none */
     uint64_t loaded_ns; /* when its load ended, which is how old it is; 0: it is cached */
@@ -68,7 +68,7 @@ struct batch__batch {
     uint64_t replay_by_ns; /* after its first conflict; replays begin before then */
 };
 
-/* An operation waits for its load; if none does, nobody learns how the load ended. */
+/* An operation waits for its load; if none does, the outcome of the load is not reported. */
 static inline bool batch__is_awaited(const struct batch__batch *batch)
 {
     return batch->waiting.count > 0 || batch->to_replay.count > 0;

@@ -95,8 +95,8 @@ static inline void batch__core_prefetch_batch(const struct batch__core *core, ui
 }
 
 /* Every relation that is stated in these headers, checked over the whole state; panics if one is
- * broken. Events do it themselves where BATCH_DEBUG_CHECKS is defined: after each one while the
- * state is small, else so seldom that the work stays in proportion. */
+ * broken. Where BATCH_DEBUG_CHECKS is defined, events do it themselves: each of them while the
+ * state is small, otherwise at intervals that keep the cost in proportion. */
 void batch__core_check(const struct batch__core *core);
 
 #endif

@@ -86,7 +86,7 @@ static inline bool batch__phase_owns_ran(enum batch__phase phase)
            batch__phase_is_replay(phase) || phase == BATCH__COMPLETE;
 }
 
-/* The store owns the resource; the batch goes on when its call ends. */
+/* The store owns the resource; the batch continues when its call ends. */
 static inline bool batch__phase_is_at_store(enum batch__phase phase)
 {
     return phase == BATCH__LOADING || phase == BATCH__RELOADING || phase == BATCH__SAVING;

@@ -1,11 +1,11 @@
 /* pool.h: batch objects and their memory.
  *
  * Opening a batch costs no allocation once the pool has grown to the number of keys that had work
- * at one time. Small objects are taken in slabs, which are given back only at the end. A large one
- * is memory of its own, of just its size; of these, so many bytes stay for the next batches, and
- * what is freed beyond them is given back at once.
+ * at one time. Small objects are allocated in slabs, which are freed only at the end. A large one
+ * is an allocation of its own, of just its size; of these, a limited number of bytes stays pooled
+ * for the next batches, and what exceeds that is freed at once.
  *
- * Only the head of a large object is cleared here. Pages, where there are any, are zeroes anyhow.
+ * Only the head of a large object is cleared here. Fresh pages of the system are zero anyway.
  */
 #ifndef BATCH_CORE_POOL_H
 #define BATCH_CORE_POOL_H

@@ -14,12 +14,12 @@
 
 #include "state.h"
 
-/* After a conflict: is a replay left? The first one starts the time for all. */
+/* After a conflict: is a replay left? The first conflict starts the time limit of all replays. */
 bool batch__may_replay(const struct batch__core *core, struct batch__batch *batch);
-/* What it loaded is older than config.age_max_ns; a cached resource is not judged by its age. */
+/* What it loaded is older than config.age_max_ns; a cached resource has no such limit. */
 bool batch__is_too_old(const struct batch__core *core, const struct batch__batch *batch);
-/* All have run and nothing was changed: must that be replayed before it is completed? Asked once
- * after each run of the batch. */
+/* All operations have run and changed nothing: must the batch be replayed before it completes?
+ * Asked once after each run of the batch. */
 bool batch__must_recheck(const struct batch__core *core, struct batch__batch *batch);
 void batch__replay_begin(struct batch__batch *batch);
 

@@ -15,15 +15,15 @@ static inline uint64_t batch__sum_or_max(uint64_t a, uint64_t b)
 
 struct batch__core_config {
     uint64_t window_ns;   /* or BATCH_WINDOW_NONE */
-    uint64_t deadline_ns; /* for so long after its first conflict a batch may be replayed */
-    uint64_t age_max_ns;  /* so old may become what was loaded; UINT64_MAX: any */
+    uint64_t deadline_ns; /* how long after its first conflict a batch may be replayed */
+    uint64_t age_max_ns;  /* of what was loaded; UINT64_MAX: no limit */
     uint64_t ops_max;     /* operations of one batch, at least 1 */
     uint64_t ops_waiting_max;
     uint64_t key_ops_waiting_max;
     uint64_t expire_max; /* windows that end in one batch__core_expire; 0: all that have passed */
     uint64_t cache_max;  /* resources cached between batches */
     uint32_t replays_max;
-    bool refuses_early; /* admission control: what would expire before it can run */
+    bool refuses_early; /* admission control (admission.h) */
     size_t object_size; /* of a batch with what the runtime puts behind it; a multiple of 64 */
     size_t head_size;   /* so much of an object is zero when it is new; 0: all */
     batch_allocator allocator;

@@ -39,7 +39,7 @@ static void sweep_batch(struct batch__core *core, struct batch__batch *batch)
         if (is_opening)
             batch__window_end(core, batch);
         if (batch->phase == BATCH__BEGUN)
-            batch->phase = BATCH__ENDED; /* not loaded for nobody */
+            batch->phase = BATCH__ENDED; /* nobody waits for a load */
     } else if (is_first_gone && is_opening) {
         batch__window_restart(core, batch);
     }

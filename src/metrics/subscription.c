@@ -7,9 +7,9 @@
  *
  * Subscriptions are in one of two lists, by whether they block. New ones are put in front, and a
  * worker gives the lock back only while it waits at a subscription in the second list. It therefore
- * never meets a subscription that is younger than its record, and it may go on from where it waited
- * as long as that one is still in the list: `workers` counts those who wait at it, and it is taken
- * out when none does.
+ * never meets a subscription that is younger than its record, and it may continue from where it
+ * waited as long as that one is still in the list: `workers` counts those who wait at it, and it is
+ * taken out when none does.
  */
 #include "subscription.h"
 

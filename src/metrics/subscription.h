@@ -8,8 +8,8 @@
  *
  * A worker that finds a blocking subscription full waits for room with the lock given back:
  * meanwhile others read, publish, subscribe and unsubscribe. It has served all subscriptions that
- * do not block before it begins to wait, and goes on when there is room, or the subscription or the
- * hub has ended. It does not wait for a reader that is a thread of a processor: that might be
+ * do not block before it begins to wait, and continues when there is room, or the subscription or
+ * the hub has ended. It does not wait for a reader that is a thread of a processor: that might be
  * itself, or wait for it in turn. Such a subscription drops what it has no room for, until another
  * thread reads it.
  *

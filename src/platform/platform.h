@@ -48,20 +48,20 @@ void batch__lock_wake_one(struct batch__lock *lock);
 void batch__lock_wake_all(struct batch__lock *lock);
 void batch__lock_wait(struct batch__lock *lock, uint64_t until_ns);
 
-/* The same, as a point at which pthread_cancel ends the thread: then `undo(arg)` is called with the
- * lock held, and the lock given back. No other function here is such a point. */
+/* The same, as a cancellation point: if the thread is canceled, `undo(arg)` is called with the lock
+ * held, and the lock is released. No other function here is a cancellation point. */
 void batch__lock_wait_cancelable(struct batch__lock *lock, uint64_t until_ns,
                                  void (*undo)(void *arg), void *arg);
 
-/* Around what must not be left half done on a thread of somebody else's: pthread_cancel takes
+/* Around work that must not be left half done on a thread that is not ours: pthread_cancel takes
  * effect later. _disable returns what _restore needs. */
 int batch__cancel_disable(void);
 void batch__cancel_restore(int before);
 
-/* A thread, with signals blocked in it that others can send: not those by which the system reports
- * what the thread itself has done, SIGSEGV and its like, so that crash handlers work. `name` has at
- * most 15 bytes. It and the struct stay where they are until the thread is joined. `owner` is what
- * code on the thread itself can ask for. */
+/* A thread. All signals are blocked in it except those that report what the thread itself has done
+ * (SIGSEGV and the like), so that crash handlers work. `name` has at most 15 bytes. It and the
+ * struct stay where they are until the thread is joined. `owner` is what code on the thread itself
+ * can ask for. */
 struct batch__thread {
     pthread_t id;
     const char *name;

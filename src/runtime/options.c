@@ -15,7 +15,7 @@ enum {
 
 static const uint64_t MS = 1000000;
 
-/* A window is latency, a deadline is patience: a short window is no reason to give up soon. */
+/* A short window asks for low latency, not for a short time limit of the store. */
 static uint64_t default_deadline_ns(uint64_t window_ns)
 {
     const uint64_t least_ns = 1000 * MS;

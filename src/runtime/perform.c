@@ -22,8 +22,8 @@ static void run(struct batch__shard *shard, const struct batch__action *action)
     batch_op *op = action->op;
     void *resource = shard->has_resource ? batch__call_memory(call_of(action->batch)) : NULL;
     batch_verdict verdict = op->run(resource, op->arg);
-    /* Have the operations so far run past the window? Time goes on with the kernel's ticks, some
-     * hundred a second: the clock itself is read once for each. */
+    /* Have the operations so far run past the window? The coarse clock advances with the kernel's
+     * ticks, some hundred a second: the precise clock is read once for each. */
     uint64_t ticks_ns = batch__clock_coarse_ns();
     bool has_ticked = ticks_ns != shard->ticks_ns;
     shard->ticks_ns = ticks_ns;

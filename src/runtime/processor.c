@@ -226,7 +226,7 @@ static void begin_stopping(struct batch__shared *shared)
     shared->lifecycle.state = BATCH__STOPPING;
     batch__store_seq_cst(&shared->xis_stopping, 1);
     /* seq_cst, not acquire: or the load might come before the store, and miss a submitter that has
-     * not seen it. They do not block: not for long. */
+     * not seen it. Submitters do not block, so this does not take long. */
     while (batch__load_seq_cst(&shared->xgroup_submitters) != 0)
         batch__thread_yield();
     signal_stop(shared);

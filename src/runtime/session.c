@@ -8,8 +8,8 @@
 #include "shared.h"
 
 enum {
-    FUNCTIONS_NS = 50 * 1000, /* what load and save functions may take in one go */
-    FORGET = 8                /* what they have taken of late is forgotten by one in so many */
+    FUNCTIONS_NS = 50 * 1000, /* that load and save functions may take in a group */
+    FORGET = 8                /* per group the estimated time of a call falls by a FORGETth */
 };
 
 /* ---- The connection ------------------------------------------------------------------------- */
@@ -71,10 +71,10 @@ void batch__session_perform(struct batch__session *session, enum batch__stage st
     }
 }
 
-/* How many calls to take. A store makes one of a group, so it gets all there are. Load and save
- * functions are called one after the other: so one call at a time, and the others are there for
- * the next session. Only of functions that take less than a session needs to get its next call it
- * takes several; what one of these takes longer is noted at once, and forgotten slowly. */
+/* How many calls to take. A store handles a group as one, so it gets all that are ready. Load and
+ * save functions are called one after the other, so a session takes one call and leaves the others
+ * to other sessions. It takes several only of functions that are faster than getting the next call
+ * from the queue; a call that takes longer is noticed at once, and forgotten slowly. */
 static size_t calls_at_a_time(const struct batch__session *session)
 {
     const batch_options *options = &session->shared->options;

@@ -13,7 +13,7 @@ struct batch__session {
     void *session; /* the store's */
     bool is_open;
     batch_call **calls; /* room for group_max */
-    uint64_t call_ns;   /* of load and save functions: what a call has taken of late */
+    uint64_t call_ns;   /* of load and save functions: the recent time of a call */
     struct batch__thread thread;
 };
 

@@ -13,8 +13,8 @@ enum {
     GROUP_OPS = 64,           /* looked up together, so that their waits for memory overlap */
     ITERATION_OPS_MAX = 2048, /* then what the store has finished is taken */
     EXPIRE_MAX = 1024,        /* windows ended at a time by a worker that saves by itself */
-    OUTAGE_DEADLINES = 4,     /* so many without a success: the whole store fails, not a key */
-    NAPS_PER_WINDOW = 200,    /* operations that keep coming may gather for so short … */
+    OUTAGE_DEADLINES = 4,     /* without a success: then the store is at fault, not a key */
+    NAPS_PER_WINDOW = 200,    /* a nap lasts this fraction of the window … */
     NAP_NS_MAX = 500000,      /* … and no longer than this */
     SPINS_MAX = 500           /* with no window: poll about so many times before sleeping */
 };
@@ -133,8 +133,8 @@ static void take_ops(struct batch__shard *shard, uint64_t now_ns)
     }
 }
 
-/* See io_queue.h. When nothing has succeeded for long it is not one key that holds up the others,
- * and to try them one by one would only take longer. */
+/* See io_queue.h. When nothing has succeeded for a long time, it is not one key that delays the
+ * others, and trying them one by one would only take longer. */
 static uint16_t group_max_after(struct batch__shard *shard, const batch_call *call,
                                 uint64_t finished_ns)
 {

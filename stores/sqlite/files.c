@@ -1,31 +1,32 @@
 /* files.c: whether the names of a database still lead to the files that SQLite has open.
  *
- * SQLite goes on with the files that it has open, whatever becomes of their names: a database that
- * was removed, moved or replaced takes commits as before, which nobody will ever find. It has a
- * look at that only where there is a rollback journal, and none at the log and its index, without
- * which a commit is as lost: processes that have different files of them do not see each other.
- * (A file that is open keeps its inode, so another one under its name has another.)
+ * SQLite continues to use the files that it has open, whatever happens to their names: a database
+ * that was removed, moved or replaced accepts commits as before, and they are lost. SQLite checks
+ * for that only if there is a rollback journal, and never checks the log and its index, although a
+ * commit is lost with them as well: processes that have different files open under these names do
+ * not see each other. (A file that is open keeps its inode, so a new file of the same name has
+ * another one.)
  *
  * Two more faults leave the names as they are:
  *
- *   - The database has a second name. Who uses that has another log.
- *   - Something else than SQLite wrote to a file, as cp does when it restores a backup over it. The
- *     log must be as long as its index says, and begin as that says. The database is written only
- *     by checkpoints, and each of them leaves its mark in the index of the log: so if it changed
- *     while the mark did not, it was not SQLite that changed it. If only its time is another one,
+ *   - The database has a second name (a hard link). Whoever uses that has another log.
+ *   - A program other than SQLite wrote to a file, as cp does when it restores a backup over it.
+ *     The log must be as long as its index says, and begin as that says. The database is written
+ *     only by checkpoints, and each of them is recorded in the index of the log: so if the database
+ *     changed and that record did not, it was not SQLite that changed it. If only its time differs,
  *     as after touch, the pages that the last checkpoint copied show whether its content is the
- *     same; before there was one, that is not known. It is for good: what SQLite holds of the
- *     file, in memory and in the log, no longer belongs to it.
+ *     same; before the first checkpoint, that is unknown. The fault is permanent: what SQLite has
+ *     of the file, in memory and in the log, no longer matches it.
  *
  * The index of the log is shared memory whose layout is part of SQLite's file format
  * (https://www.sqlite.org/walformat.html, 2.2). If it is not the layout known here, or changes
  * while it is read, what depends on it is not checked this time.
  *
- * Each connection looks for itself, but what was seen is shared by those of a store: one of them
- * alone may have been idle while all others wrote.
+ * Each connection checks for itself, but the connections of a store share what they have seen: any
+ * one of them may have been idle while the others wrote.
  *
- * A look is three statx() and 32 bytes read from the log, less than 3 us. No file is opened here:
- * to close a file drops every lock that the process has on it.
+ * A check is three statx() and 32 bytes read from the log, less than 3 us. No file is opened here:
+ * closing a file drops every lock that the process has on it.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* statx */
@@ -294,7 +295,7 @@ static bool check(const struct batch__sqlite_files *files,
         return true;
     bool is_whole = is_log_whole(&before, log, &log_status);
     if (!read_log(files, &after) || !is_same_log(&before, &after))
-        return true; /* somebody is writing; the next look comes soon */
+        return true; /* a write is in progress; the next check comes soon */
     if (!is_whole)
         return foreign(watch, BATCH__SQLITE_FILE_LOG, ret_problem);
     return is_by_checkpoint(files, log, &after, &main_status) ||
@@ -386,7 +387,7 @@ bool batch__sqlite_files_open(struct batch__sqlite_files *files, sqlite3 *db, co
     files->watch = watch;
     pthread_mutex_lock(&watch->lock);
     if (watch->users++ == 0)
-        watch->is_seen = false; /* nobody has prevented the log from being made anew */
+        watch->is_seen = false; /* nothing has prevented the log from being recreated */
     bool is_right = note_files(files, ret_problem) && check(files, ret_problem);
     pthread_mutex_unlock(&watch->lock);
     return is_right;

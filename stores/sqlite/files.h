@@ -15,7 +15,7 @@ enum batch__sqlite_file {
     BATCH__SQLITE_FILES
 };
 
-/* Where the log stands, as the index of the log says. */
+/* The state of the log, according to its index. */
 struct batch__sqlite_log {
     uint32_t page_size;
     uint32_t frames; /* pages in the log */
@@ -28,8 +28,8 @@ struct batch__sqlite_log {
 struct batch__sqlite_watch {
     pthread_mutex_t lock;                 /* guards the rest */
     unsigned users;                       /* connections that are open */
-    uint64_t right_ns;                    /* when all was right; 0: it was not */
-    struct batch__sqlite_problem foreign; /* something else has written to a file: for good */
+    uint64_t right_ns;                    /* when nothing was wrong last; 0: something is */
+    struct batch__sqlite_problem foreign; /* a foreign write to a file: permanent */
 
     /* The database when it was last seen while no checkpoint was at work. */
     bool is_seen;
@@ -43,7 +43,7 @@ struct batch__sqlite_watch {
 bool batch__sqlite_watch_init(struct batch__sqlite_watch *watch);
 void batch__sqlite_watch_destroy(struct batch__sqlite_watch *watch);
 
-/* Which file it is, among all. */
+/* What identifies a file on this machine. */
 struct batch__sqlite_identity {
     uint32_t device_major;
     uint32_t device_minor;
@@ -66,8 +66,8 @@ bool batch__sqlite_files_open(struct batch__sqlite_files *files, sqlite3 *db, co
                               struct batch__sqlite_problem *ret_problem);
 void batch__sqlite_files_close(struct batch__sqlite_files *files);
 
-/* Does what is written now end up where the next process to open the database finds it? Or did it
- * at most `age_max_ns` ago, for any connection of the store. False: *ret_problem says why not. */
+/* Will the next process that opens the database find what is written now? A check by any connection
+ * of the store at most `age_max_ns` ago counts. False: *ret_problem says why not. */
 bool batch__sqlite_files_check(const struct batch__sqlite_files *files, uint64_t age_max_ns,
                                struct batch__sqlite_problem *ret_problem);
 

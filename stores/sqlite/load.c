@@ -4,8 +4,8 @@
  * for nobody in WAL mode, except while another process opens or closes the file; then until the
  * deadline. If the transaction cannot begin, all calls fail for the same reason.
  *
- * No row means a new resource, so that must be true: a row that somebody else has stored under the
- * same key as TEXT or as a number is an error. One look into the index, once in a group, shows
+ * No row means a new resource, so that must be true: a row that another program has stored under
+ * the same key as TEXT or as a number is an error. One look into the index, once in a group, shows
  * whether there are any rows of that kind (see table.c).
  */
 #include "load.h"

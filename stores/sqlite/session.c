@@ -3,10 +3,10 @@
  * The connection has no mutex, since a session is never used by two threads at a time.
  *
  * Each transaction begins with two questions, whatever has been found before: do the names of the
- * files still lead to those that are open here (files.c), and is the schema still the one
- * that the statements were prepared for? If the latter is not, the table is looked at anew, within
- * the transaction, so that what is found holds until its end. What is wrong then concerns the whole
- * table and costs no statement per key; it is looked at again in the next transaction.
+ * files still lead to those that are open here (files.c), and is the schema still the one that the
+ * statements were prepared for? If the schema has changed, the table is examined again, within the
+ * transaction, so that what is found holds until its end. A problem found then concerns the whole
+ * table and costs no statement per key; the next transaction examines the table again.
  *
  * The write-ahead log is checkpointed after a commit, as SQLite does by itself, once it has
  * CHECKPOINT_FRAMES pages. A passive checkpoint keeps no other process from writing, so with two
@@ -125,7 +125,7 @@ void batch__sqlite_roll_back(struct batch__sqlite_session *session)
         batch__sqlite_run(session, BATCH__SQLITE_ROLLBACK);
 }
 
-/* Look at the table, if it may have changed. */
+/* Examine the table, if it may have changed. */
 static bool check_table(struct batch__sqlite_session *session,
                         struct batch__sqlite_problem *ret_problem)
 {
@@ -215,7 +215,7 @@ static int open_file(struct batch__sqlite_session *session, bool may_create, bat
     return status;
 }
 
-/* Begin and end a transaction, to see that the table will do for everything. */
+/* Begin and end a transaction, to see that the table is suitable for everything. */
 static int verify_table(struct batch__sqlite_session *session, batch_result *reterr)
 {
     struct batch__sqlite_problem problem = {0};

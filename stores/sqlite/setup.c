@@ -9,8 +9,8 @@
  *     `trusted_schema` stay as SQLite was built, as in the user's other programs;
  *   - memory and log: the cache may grow to 8 MiB. With SQLite's own limit of 2, a group of 4,096
  *     random rows would not fit, so pages would go to the log before their commit and be read back.
- *     A log that had to grow is cut when it begins anew. The file is not mapped: if somebody cuts
- *     it, that is an error and not a signal.
+ *     A log that had to grow is truncated when it restarts. The file is not mapped: if another
+ *     program truncates it, that is an error and not a signal.
  */
 #include "setup.h"
 

@@ -7,7 +7,7 @@
 #include <sqlite3.h>
 
 enum {
-    BATCH__SQLITE_LOG_SIZE_MAX = 32 * 1024 * 1024 /* that a log keeps when it begins anew */
+    BATCH__SQLITE_LOG_SIZE_MAX = 32 * 1024 * 1024 /* that a log keeps when it restarts */
 };
 
 /* Wait a little before the next try. False: the time is over. */

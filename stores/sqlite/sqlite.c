@@ -62,7 +62,7 @@ static void save(batch_store *base, void *session, batch_call *const *calls, siz
     batch__sqlite_save(session, &((struct store *)base)->writers, calls, calls_size);
 }
 
-/* A look at its name and no lock, which a session may hold while it waits for the disk. */
+/* By its name and without a lock, which a session may hold while it waits for the disk. */
 static void stats(batch_store *base, batch_store_stats *ret_stats)
 {
     const struct store *store = (struct store *)base;

@@ -9,8 +9,8 @@
  * may hold any characters: they appear in SQL only as quoted by %w.
  *
  * Keys are stored as BLOBs, which SQLite compares byte by byte, whatever collation the column has.
- * A key that somebody else has stored as TEXT is never equal to one; as those sort before BLOBs,
- * one look into the index shows whether there are any.
+ * A key that another program has stored as TEXT is never equal to one; as those sort before BLOBs,
+ * one look-up in the index shows whether there are any.
  *
  * A constraint with ON CONFLICT REPLACE would delete other rows to make room for ours. "OR ABORT"
  * overrides it; but that holds for the statements of triggers too, which may rely on their own. So
@@ -144,7 +144,7 @@ static char *stranger_sql(const struct batch__sqlite_table *table)
                            table->name, table->key_column, table->key_column, table->key_column);
 }
 
-/* The first SELECT also makes SQLite read the schema anew, if that has changed. */
+/* The first SELECT also makes SQLite read the schema again, if that has changed. */
 static bool prepare_to_read(const struct batch__sqlite_table *table, sqlite3 *db,
                             struct batch__sqlite_found *found)
 {

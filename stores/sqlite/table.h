@@ -25,7 +25,7 @@ enum batch__sqlite_statement {
 struct batch__sqlite_found {
     bool is_known;                       /* there was no problem */
     int64_t schema_version;              /* then */
-    struct batch__sqlite_problem unfit;  /* code 0: it will do */
+    struct batch__sqlite_problem unfit;  /* code 0: it is suitable */
     struct batch__sqlite_problem insert; /* code 0: rows can be inserted, */
     struct batch__sqlite_problem update; /* and updated */
     bool may_alter;                      /* what is written may not be what is stored */
@@ -37,7 +37,7 @@ struct batch__sqlite_found {
 int batch__sqlite_table_create(const struct batch__sqlite_table *table, sqlite3 *db,
                                batch_result *reterr);
 
-/* Look at the table, within a transaction, and prepare the statements. What is wrong is noted in
+/* Examine the table, within a transaction, and prepare the statements. Problems are noted in
  * *found. */
 void batch__sqlite_table_look(const struct batch__sqlite_table *table, sqlite3 *db,
                               struct batch__sqlite_found *found);

@@ -1,6 +1,6 @@
-/* office.c: see office.h. This office sells with libbatch.
+/* office.c: see office.h. The office that uses libbatch.
  *
- * A train is a key. A booking is an operation that looks at the train in memory and changes it:
+ * A train is a key. A booking is an operation that reads the train in memory and changes it:
  * libbatch loads the train, runs all bookings of one window on it, saves it, and only then
  * completes them. A refusal too completes at the end of its batch: it was decided on bookings that
  * were not saved yet, and if the save fails, the seat is free. A view is an operation that changes

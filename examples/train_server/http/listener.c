@@ -40,7 +40,8 @@ int listener_open(const char *address, const char *port)
     if (fd < 0) {
         int error = errno;
         say("cannot listen on %s port %s: %s%s", address, port, strerror(error),
-            error == EADDRINUSE ? "; stop what listens there, or take another port" : "");
+            error == EADDRINUSE ? "; stop the program that listens there, or choose another port"
+                                : "");
     }
     freeaddrinfo(at);
     return fd;

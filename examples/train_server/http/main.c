@@ -32,7 +32,7 @@ static const char help[] =
     "server;\n"
     "                             0 to 10000000, default 0\n"
     "  --drain-ms N               after SIGTERM return 503 at /health and go on serving for N ms,\n"
-    "                             so that balancers go elsewhere; 0 to 60000, default 0\n"
+    "                             so that balancers use other servers; 0 to 60000, default 0\n"
     "  --table NAME, --key-column NAME, --version-column NAME, --state-column NAME\n"
     "                             the table, created if missing. SQLite, by default:\n"
     "                               batch(key blob primary key, version integer, state blob)\n"

@@ -115,7 +115,7 @@ static enum options_result take(struct options *options, const struct option_num
 static enum options_result complete(struct options *options)
 {
     if (options->office.store.kind == STORE_NONE || options->address[0] == '\0') {
-        say("say where to store the trains and where to listen:\n"
+        say("specify where to store the trains and where to listen:\n"
             "  %s --store sqlite:trains.db --listen 127.0.0.1:8080",
             program_invocation_short_name);
         return wrong();

@@ -72,7 +72,7 @@ static struct response response_failure(struct request *request)
     if (request->target.kind == TARGET_TRAIN) {
         what = "The train could not be read";
     } else if (batch_may_be_applied(request->booking.status)) {
-        what = "The booking may or may not have been saved; look at the train before you try again";
+        what = "The booking may or may not have been saved; view the train before you try again";
     } else if (retry_later) {
         what = "Nothing was changed. Try again later";
     }

@@ -33,7 +33,7 @@ static const char help[] =
     "  --record  FILE is a record of train-load: no booking that was refused or failed may be\n"
     "            stored, and no seat of the record's trains that it did not ask for\n"
     "\n"
-    "Exit 0: every booking answered 200 is stored, and no seat is sold twice. 1: not so. 2: this\n"
+    "Exit 0: every booking answered 200 is stored, and no seat is sold twice. 1: otherwise. 2: it\n"
     "could not be checked.\n";
 
 struct audit {

@@ -38,19 +38,19 @@ static const char help[] =
     "\n"
     "  --seconds N        how long, default 10; SIGINT and SIGTERM end it sooner\n"
     "  --connections N    how many clients, 1 to 10000, default 200\n"
-    "  --trains N         trains that are booked side by side, default 60\n"
+    "  --trains N         trains that are booked at the same time, default 60\n"
     "  --seats N          seats of each train, as the server has it, default 30\n"
     "  --run NAME         the trains are NAME-0, NAME-1, ...; default: the time. Letters, digits\n"
     "                     and -._~ only\n"
     "  --timeout-ms N     a client gives up after N ms without a response, default 5000\n"
     "\n"
     "FILE gets a line for each booking: OUTCOME STATUS SENT TOOK TRAIN SEAT PERSON. SENT is the\n"
-    "time in ms since 1970, TOOK in ms. OUTCOME is what the response says of the booking:\n"
+    "time in ms since 1970, TOOK in ms. OUTCOME is what the response means for the booking:\n"
     "  ok       200, it is stored\n"
     "  refused  4xx, it is not: the seat is another person's\n"
     "  failed   500 or 503, it is not: the service has failed\n"
     "  unknown  any other status; in particular 502 and 504, of the server or a balancer\n"
-    "  lost     no response: the connection has ended, or time has run out\n"
+    "  lost     no response: the connection was lost, or the client timed out\n"
     "train-audit --record compares it with what is stored.\n";
 
 struct options {
@@ -449,7 +449,7 @@ static void options_read(struct options *options, int argc, char **argv)
         }
     }
     if (optind < argc || options->record == NULL || options->to.sin_port == 0) {
-        fputs("train-load: say where to book and where to record the outcomes:\n"
+        fputs("train-load: specify where to book and where to record the outcomes:\n"
               "  train-load --to 127.0.0.1:8080 --record bookings\n"
               "try: train-load --help\n",
               stderr);

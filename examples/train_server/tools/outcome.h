@@ -7,7 +7,7 @@ enum outcome {
     OUTCOME_REFUSED, /* 4xx: it is not, the seat is another person's */
     OUTCOME_FAILED,  /* 500 or 503: it is not, the service has failed */
     OUTCOME_UNKNOWN, /* any other status, in particular 502 and 504 */
-    OUTCOME_LOST,    /* no response: the connection has ended, or time has run out */
+    OUTCOME_LOST,    /* no response: the connection was lost, or the client timed out */
     OUTCOMES
 };
 
