@@ -81,7 +81,10 @@ static int pragma(const struct setup *setup, const char *sql, const char *expect
         sqlite3_finalize(statement); /* the connection keeps its error */
     } while ((code & 0xff) == SQLITE_BUSY && setup->wait(setup->wait_arg));
     if (code != SQLITE_OK)
-        return batch__sqlite_fail_last(setup->db, sql, setup->reterr);
+        return batch__sqlite_fail_last(
+            setup->db,
+            (code & 0xff) == SQLITE_NOTADB ? sqlite3_db_filename(setup->db, "main") : sql,
+            setup->reterr);
     if (is_expected)
         return BATCH_OK;
     char text[BATCH__SQLITE_TEXT_SIZE];
@@ -127,10 +130,11 @@ int batch__sqlite_connect(const char *path, bool may_create, sqlite3 **ret_db, b
     sqlite3_extended_result_codes(*ret_db, 1);
     if (code != SQLITE_OK)
         return batch__sqlite_fail_last(*ret_db, path, reterr);
-    if (sqlite3_db_readonly(*ret_db, "main") == 1)
-        return batch__sqlite_fail(reterr, BATCH_STORE_FAILED, SQLITE_READONLY,
-                                  "the file is read-only");
-    return BATCH_OK;
+    if (sqlite3_db_readonly(*ret_db, "main") != 1)
+        return BATCH_OK;
+    char text[BATCH__SQLITE_TEXT_SIZE];
+    sqlite3_snprintf((int)sizeof text, text, "%s: the file is read-only", path);
+    return batch__sqlite_fail(reterr, BATCH_STORE_FAILED, SQLITE_READONLY, text);
 }
 
 int batch__sqlite_set_up(sqlite3 *db, batch_sqlite_durability durability,

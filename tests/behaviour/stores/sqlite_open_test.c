@@ -133,7 +133,7 @@ static void write_file(const char *path, const char *text)
 SQLITE_TEST(test_a_file_that_is_not_a_database_is_refused_and_left_alone)
 {
     write_file(file->path, "this is a text and no database\n");
-    assert_refused(file->path, NULL, BATCH_STORE_FAILED, SQLITE_NOTADB, "not a database");
+    assert_refused(file->path, NULL, BATCH_STORE_FAILED, SQLITE_NOTADB, file->path);
     struct stat status;
     assert_int_equal(stat(file->path, &status), 0);
     assert_int_equal(status.st_size, 200 * 31);
