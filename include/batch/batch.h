@@ -287,11 +287,11 @@ typedef struct batch_options {
      * codec it is also the size of what is stored. At most 16 MiB. `resource` is aligned to
      * BATCH_RESOURCE_ALIGNMENT, for any type.
      *
-     * While a key has work, or is cached, it takes this and about half a KiB: from 4 KiB up, no
-     * more than 1.2 times the size. Of resources of 4 KiB and more, 32 MiB for each shard stay for
-     * the next batches; what is beyond is given back as soon as its key has no more work. Smaller
-     * ones are given back when the processor is freed: it stays as large as it was with the most
-     * keys that had work at one time. */
+     * A key that has work, or is cached, takes this and about half a KiB: from 4 KiB up, no more
+     * than 1.2 times the size. For resources of 4 KiB and more, each shard keeps up to 32 MiB for
+     * reuse; memory beyond that is freed as soon as its key has no more work. Memory of smaller
+     * ones is freed with the processor: until then it stays as large as the largest number of keys
+     * that had work at one time required. */
     size_t resource_size;
     const batch_codec *codec; /* with `store` only; copied */
 

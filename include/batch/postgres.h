@@ -17,9 +17,9 @@
  * Settings. The server, the database and the role may have any defaults: each connection sets what
  * the store relies on (timeouts, planner, row_security, synchronous_commit and others) and reads it
  * back. The isolation level is the user's default. Each statement verifies that the connection
- * still has these settings and that the table has not been changed since it was checked; if it has,
- * it is checked again, and no restart is needed. A load fails if a row-level security policy might
- * hide its row.
+ * still has these settings and that the table has not been changed since it was checked; a changed
+ * table is checked again, and no restart is needed. A load fails if a row-level security policy
+ * might hide its row.
  *
  * What is durable. BATCH_OK means that the server confirmed the commit as batch_postgres_durability
  * says. A save fails if fsync was turned off meanwhile, or if a trigger has changed
@@ -30,8 +30,8 @@
  * with cached resources may find versions that it knows, with other states.
  *
  * A text key is found by an index, in the order of its collation. When an upgrade of the operating
- * system changes that order, PostgreSQL warns, and until REINDEX a stored key may be taken for a
- * missing one. COLLATE "C" never changes.
+ * system changes that order, PostgreSQL warns, and until REINDEX a stored key may be mistaken for
+ * a missing one. COLLATE "C" never changes.
  *
  * Requirements of a row. The version may be any number but the smallest bigint; a writer adds 1 and
  * lets it wrap around. A new row begins at a random version (of 52 bits in a bigint, 30 in an
