@@ -1,7 +1,7 @@
 /* addresses.h: the addresses of a host's name, each of which gets an attempt to connect of its own.
  *
  * libpq tries them by itself, one after the other, but without a time limit for each; and a name
- * may well have one that leads nowhere: of a site that has failed, or of an IP version that does
+ * may have an address that is unreachable: of a site that has failed, or of an IP version that does
  * not work here. So the name is looked up here, and libpq is given one address at a time.
  *
  * The lookup blocks for as long as the system's resolver takes, as libpq's does.

@@ -2,7 +2,7 @@
  *
  * By a CancelRequest of the protocol: 16 bytes with the key of the connection (key.h), sent through
  * a socket of their own to where the connection leads. No login, and no encryption: servers and
- * poolers take such a request as it is, also where they insist on TLS. The socket never blocks. The
+ * poolers accept such a request even where they require TLS. The socket never blocks. The
  * request and the statement together have half a second, until `until_ns`; whether it had an effect
  * is seen on the connection, in how the statement ends.
  *

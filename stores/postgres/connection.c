@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* For so long an error is not taken for a change of the table, once it was found unchanged. */
+/* Once the table was found unchanged, errors are not attributed to a change of it for this long. */
 #define TRUST_NS (1000 * BATCH__POSTGRES_MS)
 
 static bool is_valid(const struct batch__postgres_connection *connection)
@@ -61,8 +61,8 @@ static bool is_field(const PGresult *notice, int field, const char *value)
 }
 
 /* One of the two warnings of a commit that stopped waiting for a standby, because it was canceled
- * or because the server is shutting down. Anybody may warn of anything, with any code and any text;
- * but where it comes from, in the source of the server, is not theirs to say. */
+ * or because the server is shutting down. Any function may raise a warning, with any code and text,
+ * but it cannot set the location in the server's source that the warning names. */
 static bool is_of_standby(const PGresult *notice)
 {
     return is_field(notice, PG_DIAG_SEVERITY_NONLOCALIZED, "WARNING") &&

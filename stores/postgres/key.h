@@ -2,10 +2,11 @@
  *
  * The server hands out a process id and a secret when a connection begins, and whoever has both may
  * cancel what it is doing: no login is needed. libpq keeps the secret to itself, and PQcancel,
- * which uses it, blocks for as long as the network likes. But PQtrace shows every message that
- * comes: so the beginning of a connection is traced into memory, read there, and wiped. The form of
- * the trace is that of libpq 14 and later; with another one there is no key, and nothing is
- * canceled. Callers must bear that in any case: the effect of a cancel request is never certain.
+ * which uses it, blocks for as long as the network does. But PQtrace shows every message that
+ * arrives: so the beginning of a connection is traced into memory, read there, and wiped. The form
+ * of the trace is that of libpq 14 and later; with another one there is no key, and nothing is
+ * canceled. Callers must allow for that in any case: the effect of a cancel request is never
+ * certain.
  *
  * Use: an object of zeros; begin once libpq has started to connect; end when it is connected, or
  * gives up, before PQfinish.

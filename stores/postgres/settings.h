@@ -7,9 +7,9 @@
  * The fence. A connection pool may give the session to other clients between two transactions: then
  * the settings are theirs, and ours would be left to them. So a random token is set along with the
  * rest, as batch.fence, and every statement compares it (sql.h): it fails elsewhere. Nothing is set
- * where a token is found. Behind a pooler, known by the process id that it makes up, the token
- * alone is set first, and the connection is opened a second time: a pool of sessions has forgotten
- * it by then, and any other pool is refused before it has got a setting of ours.
+ * where a token is found. Behind a pooler, detected by the process id that it makes up, only the
+ * token is set first, and the connection is opened a second time: a pool in session mode has
+ * forgotten it by then, and any other pool is refused before the other settings are made.
  *
  * Threads: a fence belongs to one connection.
  */

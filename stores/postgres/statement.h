@@ -8,16 +8,16 @@
  *   - ReadyForQuery without an error: COMMITTED.
  *   - An error in libpq's own words, without a SQLSTATE: it had no memory to read the response, and
  *     does not say what the server did (IN_DOUBT).
- *   - The connection ends in between, also with words of the server (a shutdown, a pooler's own
- *     errors): it may have been committed (IN_DOUBT).
+ *   - The connection ends in between, even with an error message of the server (a shutdown) or of a
+ *     pooler: it may have been committed (IN_DOUBT).
  *   - The server's own warning that it stopped waiting for a synchronous standby; then it reports
  *     success: committed, but not where it should be (IN_DOUBT). The same if a save was being
  *     canceled, reports success, and there are synchronous standbys, whatever was printed.
- *   - An error of a guard (sql.h): the connection is not ours alone, or the table has changed; and
- *     other errors that come when it has: nothing is stored, and after another look at it the same
- *     may be tried again (NOT_SENT).
+ *   - An error of a guard (sql.h): the connection is not ours alone, or the table has changed; or
+ *     another error that a changed table causes: nothing is stored, and the statement may be
+ *     retried once the table has been checked again (NOT_SENT).
  *
- * The first error of the server is the one that is reported; what follows is mostly that the
+ * The first error of the server is the one that is reported; later ones mostly say that the
  * connection is gone.
  *
  * When the time is over the statement is canceled (cancel.h), and both get a grace of half a

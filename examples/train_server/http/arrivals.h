@@ -1,10 +1,10 @@
-/* arrivals.h: a limit to the time that a request takes to arrive, however little comes at a time.
+/* arrivals.h: a time limit for a request to arrive as a whole.
  *
  * The time limit of libmicrohttpd is for silence: a byte now and then holds a connection for ever.
  * So each connection has a time by which the next step must be seen: from its beginning until a
  * request is whole, ARRIVAL_S; after a response until the first line of the next request, as long
- * as a connection may be silent; from there until that is whole, ARRIVAL_S. What is late is shut
- * down. Time in which the loop was held up is nobody's fault and does not count.
+ * as a connection may be silent; from there until that is whole, ARRIVAL_S. A connection that is
+ * late is shut down. Time in which the loop itself was blocked does not count.
  *
  * One for each loop, on its thread. */
 #ifndef ARRIVALS_H

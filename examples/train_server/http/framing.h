@@ -1,8 +1,9 @@
-/* framing.h: is it beyond doubt where a request ends, and for which host it is (RFC 9112)?
+/* framing.h: is it unambiguous where a request ends, and for which host it is (RFC 9112)?
  *
- * For what libmicrohttpd 0.9.75 lets pass: of two lengths it takes one, a NUL ends what it reads,
- * and it does not ask for a Host. A proxy in front may read such a request in another way, and what
- * is a body to it may be a request to us. So the request is refused, and its connection closed. */
+ * This covers what libmicrohttpd 0.9.75 accepts: of two lengths it uses one, a NUL ends what it
+ * reads, and it does not require a Host. A proxy in front may read such a request in another way,
+ * and what is a body to it may be a request to us. So the request is refused, and its connection
+ * closed. */
 #ifndef FRAMING_H
 #define FRAMING_H
 

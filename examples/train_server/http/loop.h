@@ -1,10 +1,10 @@
 /* loop.h: a thread with an instance of libmicrohttpd that it alone runs and ends.
  *
- * Why not the threads that libmicrohttpd has itself: to end them while they are at work is not safe
- * in version 0.9.75. MHD_quiesce_daemon may abort the process, and MHD_stop_daemon drops a
- * response that is queued just then, takes it for queued all the same and follows a null pointer.
- * It also saves a lock and a system call for each response: they are handed over in lists, and the
- * thread is woken once for a list. */
+ * Why not the threads that libmicrohttpd has itself: ending them while they are working is not safe
+ * in version 0.9.75. MHD_quiesce_daemon may abort the process, and MHD_stop_daemon drops a response
+ * that is being queued, treats it as queued all the same, and follows a null pointer. A thread of
+ * our own also saves a lock and a system call for each response: they are handed over in lists, and
+ * the thread is woken once for a list. */
 #ifndef LOOP_H
 #define LOOP_H
 
