@@ -134,6 +134,7 @@ supervise()
     stopping=no
     note "$name.supervisor" $$
     cd "$folder/$name"
+    export HOME=$PWD # files of the user's own, such as ~/.postgresql, are not for the parts
     while [ $stopping = no ]; do
         (trap - TERM INT HUP && "$command" "$name") &
         child=$!

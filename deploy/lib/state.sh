@@ -60,13 +60,14 @@ database_roles()
         }'
 }
 
-# patroni_leader: the node that is primary according to Patroni.
-patroni_leader()
+# patroni_member ROLE: the node that is leader or sync_standby according to Patroni.
+patroni_member()
 {
     local node
     for node in "${nodes[@]}"; do
         get "$(address_of "$node-patroni")/cluster" && break
-    done 2>/dev/null | tr '{' '\n' | sed -n '/"role": *"leader"/s/.*"name": *"\([^"]*\)".*/\1/p' | head -n 1
+    done 2>/dev/null | tr '{' '\n' |
+        sed -n "/\"role\": *\"$1\"/s/.*\"name\": *\"\([^\"]*\)\".*/\1/p" | head -n 1
 }
 
 # node_with ROLE: the node that is primary, sync or standby. One that does not answer, because it is
@@ -75,15 +76,16 @@ node_with()
 {
     local node
     node=$(database_roles | awk -v role="$1" '$2 == role { print $1; exit }')
-    [ -n "$node" ] || [ "$1" != primary ] || node=$(patroni_leader)
+    [ -n "$node" ] || [ "$1" != primary ] || node=$(patroni_member leader)
     [ -n "$node" ] && echo "$node"
 }
 
-# As the primary sees it: Patroni may report one that has just gone.
+# As the primary sees it, since Patroni may report one that has just gone; and as Patroni sees it, which lets no
+# other one take over.
 standby_follows()
 {
     sql "$superuser" --command 'select state, sync_state from pg_stat_replication' |
-        grep -qx 'streaming|sync'
+        grep -qx 'streaming|sync' && [ -n "$(patroni_member sync_standby)" ]
 }
 
 # works PART: whether it works by itself. Else prints what is wrong.
