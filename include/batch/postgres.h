@@ -33,6 +33,11 @@
  * system changes that order, PostgreSQL warns, and until REINDEX a stored key may be mistaken for
  * a missing one. COLLATE "C" never changes.
  *
+ * An error belongs to the key whose row raises it, whatever its SQLSTATE; the others are saved. It
+ * is taken for that of the whole table if a statement without rows meets it, or if single rows all
+ * over the group do (16, or 64 where a trigger or function has raised it) and none has gone well;
+ * never so if it is about values (classes 22, 23, P0 and codes of one's own).
+ *
  * Requirements of a row. The version may be any number but the smallest bigint; a writer adds 1 and
  * lets it wrap around. A new row begins at a random version (of 52 bits in a bigint, 30 in an
  * integer, 14 in a smallint), so that a key that was deleted and created again meanwhile is a

@@ -105,6 +105,8 @@ static void attempt_failed(struct batch__postgres_connection *connection)
 {
     batch__check(connection->stage != BATCH__POSTGRES_READY);
     batch__postgres_drop(connection);
+    if (connection->is_refused)
+        connection->hosts.pause_ns = 0; /* tables come back as suddenly as they go */
     if (!batch__postgres_addresses_next(&connection->addresses))
         batch__postgres_hosts_failed(&connection->hosts, batch_now_ns());
 }
@@ -155,6 +157,7 @@ static void start(struct batch__postgres_connection *connection)
     size_t host = connection->hosts.current;
     batch__check(connection->stage == BATCH__POSTGRES_DOWN);
     batch__check(connection->conn == NULL);
+    connection->is_refused = false;
     if (addresses->size == 0 &&
         !batch__postgres_addresses_find(addresses, &conninfo->hosts[host], &connection->error)) {
         attempt_failed(connection);
@@ -281,6 +284,10 @@ static void advance_setting_up(struct batch__postgres_connection *connection,
     if (PQisBusy(connection->conn) != 0)
         return;
     if (!end_step(connection)) {
+        connection->is_refused =
+            connection->table.step != BATCH__POSTGRES_SET &&
+            PQstatus(connection->conn) == CONNECTION_OK &&
+            batch__postgres_classify(&connection->error) != BATCH__POSTGRES_ERROR_TRANSIENT;
         attempt_ended(connection);
         return;
     }
@@ -364,6 +371,7 @@ bool batch__postgres_connect(struct batch__postgres_connection *connection,
         else if (connection->is_suspect)
             check_again(connection);
     }
+    size_t failures = connection->hosts.failures;
     while (connection->stage != BATCH__POSTGRES_READY) {
         if (batch__postgres_is_over(limit)) {
             if (!is_patient)
@@ -372,6 +380,9 @@ bool batch__postgres_connect(struct batch__postgres_connection *connection,
         }
         advance(connection, limit);
         if (!is_patient && batch__postgres_hosts_all_failed(&connection->hosts))
+            return false;
+        bool has_tried_all = connection->hosts.failures - failures >= connection->hosts.size;
+        if (connection->is_refused && has_tried_all)
             return false;
     }
     return true;

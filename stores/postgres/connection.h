@@ -48,6 +48,8 @@ struct batch__postgres_connection {
     bool is_step_sent;                 /* of the table; its result has not come yet */
     bool was_ready;                    /* once */
     bool is_connected;                 /* and was ready, since it was opened */
+    bool is_refused;                   /* the last attempt: there is a server, but the table is
+                                          not fit for use */
     bool is_closing;                   /* the server has announced that it will close it */
     bool is_warned;                    /* of a commit that no standby has confirmed; reset before
                                           each statement */
@@ -65,7 +67,7 @@ void batch__postgres_connection_init(struct batch__postgres_connection *connecti
                                      uint64_t *xreconnects);
 
 /* Make it READY, reconnecting if it was lost. False: the limit is over, or, unless `is_patient`,
- * every host has failed; then `error` has the reason. */
+ * every host has failed; then `error` has the reason. No patience helps if the table is refused. */
 bool batch__postgres_connect(struct batch__postgres_connection *connection,
                              const struct batch__postgres_limit *limit, bool is_patient);
 

@@ -38,39 +38,51 @@ void batch_postgres_sqlstate(int store_code, char ret_sqlstate[6])
 
 /* ---- Classes -------------------------------------------------------------------------------- */
 
-static bool is_one_of(const char *sqlstate, const char *const *list)
-{
-    for (; *list != NULL; list++) {
-        if (strncmp(sqlstate, *list, strlen(*list)) == 0)
-            return true;
-    }
-    return false;
-}
+#define ROW         BATCH__POSTGRES_ERROR_ROW
+#define ENVIRONMENT BATCH__POSTGRES_ERROR_ENVIRONMENT
+#define TRANSIENT   BATCH__POSTGRES_ERROR_TRANSIENT
+#define ROW_LOCKED  BATCH__POSTGRES_ERROR_ROW_LOCKED
+#define STALE       BATCH__POSTGRES_ERROR_STALE
 
-/* Whatever is not listed here is taken for the error of a row: the group is bisected until the row
- * is found. If no single row is to blame, each of them fails with what the server reports. */
+/* By the beginning of the SQLSTATE, and by whether there is a context. The first that fits counts.
+ * Whatever is not listed is of a row: data exceptions (22), violated constraints (23, 44), limits
+ * of a statement (54), what a trigger raises (P0), and codes that users invent. */
+static const struct {
+    const char *sqlstate;
+    enum batch__postgres_error_class plain;
+    enum batch__postgres_error_class in_context;
+} classes[] = {
+    {"08", ENVIRONMENT, ENVIRONMENT}, /* a connection that a function has opened */
+    {"0A000", STALE, ENVIRONMENT},    /* not supported; "cached plan must not change result type" */
+    {"25006", STALE, ENVIRONMENT},    /* read only: another server is the primary now */
+    {"25", ENVIRONMENT, ENVIRONMENT}, /* the state of the transaction */
+    {"26000", STALE, ENVIRONMENT},    /* no such prepared statement */
+    {"28", ENVIRONMENT, ENVIRONMENT}, /* who may log in */
+    {"3D", ENVIRONMENT, ENVIRONMENT}, /* no such database */
+    {"3F", STALE, ENVIRONMENT},       /* no such schema */
+    {"40", TRANSIENT, TRANSIENT},     /* a serialization failure, a deadlock */
+    {"42501", ENVIRONMENT, ENVIRONMENT}, /* who may do what, also to a single row */
+    {"42", STALE, ENVIRONMENT},          /* no such table, column, type, operator, constraint */
+    {"53", ENVIRONMENT, ENVIRONMENT},    /* no disk, no memory, no connections left */
+    {"55P03", TRANSIENT, ROW_LOCKED},    /* a lock: of the table, or met at a row */
+    {"55", ENVIRONMENT, ENVIRONMENT},    /* something is not in the state that it should be in */
+    {"57014", TRANSIENT, TRANSIENT},     /* a cancel that is not ours */
+    {"57", ENVIRONMENT, ENVIRONMENT},    /* the server stops; but the connection is still there */
+    {"58", ENVIRONMENT, ENVIRONMENT},    /* I/O errors */
+    {"72", TRANSIENT, TRANSIENT},        /* snapshot too old */
+    {"F0", ENVIRONMENT, ENVIRONMENT},    /* the server's configuration */
+    {"XX", ENVIRONMENT, ENVIRONMENT},    /* a bug, or data that is damaged */
+};
+
 enum batch__postgres_error_class batch__postgres_classify(const struct batch__postgres_error *error)
 {
-    /* A serialization failure, a deadlock, and a cancel that is not ours. */
-    static const char *const transient[] = {"40", "57014", NULL};
-    /* Read only: another server is the primary now. No such prepared statement, a plan whose result
-     * type has changed: somebody changed the connection or the table. */
-    static const char *const connection[] = {"25006", "26000", "0A000", NULL};
-    /* No such table, column or type; disk full and other limits; the server stops; I/O errors. */
-    static const char *const fatal[] = {"42P01", "42703", "42704", "42804", "42P10", "531",
-                                        "533",   "534",   "57P",   "58",    NULL};
     char sqlstate[6];
     batch_postgres_sqlstate(error->code, sqlstate);
-    if (strcmp(sqlstate, "55P03") == 0)
-        return error->has_context ? BATCH__POSTGRES_ERROR_ROW_LOCKED
-                                  : BATCH__POSTGRES_ERROR_TABLE_LOCKED;
-    if (is_one_of(sqlstate, transient))
-        return BATCH__POSTGRES_ERROR_TRANSIENT;
-    if (is_one_of(sqlstate, connection))
-        return BATCH__POSTGRES_ERROR_CONNECTION;
-    if (is_one_of(sqlstate, fatal))
-        return BATCH__POSTGRES_ERROR_FATAL;
-    return BATCH__POSTGRES_ERROR_ROW;
+    for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
+        if (strncmp(sqlstate, classes[i].sqlstate, strlen(classes[i].sqlstate)) == 0)
+            return error->has_context ? classes[i].in_context : classes[i].plain;
+    }
+    return ROW;
 }
 
 /* ---- Texts ---------------------------------------------------------------------------------- */

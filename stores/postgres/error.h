@@ -1,5 +1,10 @@
 /* error.h: what the server or libpq reports when something goes wrong: a line of text, a code, and
- * a class that decides what to do about it.
+ * a class.
+ *
+ * A class is what the error itself tells, and that is not much: a SQLSTATE is only a name, which
+ * any trigger may give to anything. Where it was raised tells more: what a trigger, a function or
+ * the cast of a value raises has a context, and belongs to the row that set it off. The rest is
+ * found out by trying: blame.h.
  *
  * Threads: any; nothing is shared.
  */
@@ -19,12 +24,12 @@ struct batch__postgres_error {
 };
 
 enum batch__postgres_error_class {
-    BATCH__POSTGRES_ERROR_ROW,       /* perhaps of one row; the others may succeed */
-    BATCH__POSTGRES_ERROR_TRANSIENT, /* the same statement may succeed later */
-    BATCH__POSTGRES_ERROR_ROW_LOCKED,
-    BATCH__POSTGRES_ERROR_TABLE_LOCKED,
-    BATCH__POSTGRES_ERROR_CONNECTION, /* it may succeed on another connection */
-    BATCH__POSTGRES_ERROR_FATAL       /* every row will fail with it */
+    BATCH__POSTGRES_ERROR_ROW,         /* of the values of a row: they fail, wherever they go */
+    BATCH__POSTGRES_ERROR_ENVIRONMENT, /* of what a row needs or sets off: of one row, or of all */
+    BATCH__POSTGRES_ERROR_TRANSIENT,   /* the same statement may succeed later */
+    BATCH__POSTGRES_ERROR_ROW_LOCKED,  /* likewise; by another transaction */
+    BATCH__POSTGRES_ERROR_STALE        /* it may succeed on a new connection, which looks at the
+                                          table again */
 };
 
 enum batch__postgres_error_class batch__postgres_classify(

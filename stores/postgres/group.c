@@ -7,6 +7,8 @@
 
 #define PAUSE_MIN_NS (1 * BATCH__POSTGRES_MS)
 #define PAUSE_MAX_NS (50 * BATCH__POSTGRES_MS)
+#define ASIDE_MIN_NS (2 * BATCH__POSTGRES_MS)
+#define ASIDE_MAX_NS (30 * BATCH__POSTGRES_MS)
 
 /* ---- Memory --------------------------------------------------------------------------------- */
 
@@ -51,10 +53,10 @@ bool batch__postgres_group_init(struct batch__postgres_group *group,
         .items_size = calls_size,
         .order = memory->pointers,
         .part = memory->pointers + calls_size,
-        .part_max = calls_size,
         .is_load = is_load,
         .shape = connection->table.shape,
     };
+    batch__postgres_blame_init(&group->blame, calls_size);
     for (size_t i = 0; i < calls_size; i++) {
         group->items[i] = (struct batch__postgres_item){.call = calls[i]};
         group->order[i] = &group->items[i];
@@ -86,6 +88,9 @@ static void resolve_late(struct batch__postgres_group *group, struct batch__post
     if (item->was_locked) {
         code = batch__postgres_code("55P03");
         snprintf(text, sizeof text, "the row is locked by another transaction");
+    } else if (item->is_aside) {
+        code = group->aside_error.code;
+        snprintf(text, sizeof text, "%s", group->aside_error.text);
     } else if (!is_ready && connection->error.text[0] != '\0') {
         code = connection->error.code;
         snprintf(text, sizeof text, "no connection: %.180s", connection->error.text);
@@ -140,43 +145,77 @@ static struct batch__postgres_limit limit_of(struct batch__postgres_item *const 
     return limit;
 }
 
+static size_t count_pending(const struct batch__postgres_group *group)
+{
+    size_t pending = 0;
+    for (size_t i = 0; i < group->items_size; i++)
+        pending += !group->items[i].is_resolved && !group->items[i].is_aside;
+    return pending;
+}
+
 static void choose_part(struct batch__postgres_group *group)
 {
+    size_t pending = count_pending(group);
+    struct batch__postgres_part part = {0};
     size_t bytes = 0;
-    batch__check(group->part_max > 0);
+    if (pending > 0)
+        part = batch__postgres_blame_next(&group->blame, pending);
+    batch__check(part.first < pending || part.first == 0);
+    group->is_probe = part.is_probe;
     group->part_size = 0;
-    for (size_t i = 0; i < group->items_size && group->part_size < group->part_max; i++) {
+    for (size_t i = 0; i < group->items_size && group->part_size < part.size; i++) {
         struct batch__postgres_item *item = group->order[i];
-        if (item->is_resolved || item->is_locked)
+        if (item->is_resolved || item->is_aside)
             continue;
+        if (part.first > 0) {
+            part.first--;
+            continue;
+        }
         bytes += batch__postgres_size_of(item);
         if (bytes > BATCH__POSTGRES_BYTES_MAX && group->part_size > 0)
             break;
         group->part[group->part_size++] = item;
     }
-    batch__check(group->part_size <= group->items_size);
+    batch__check((group->part_size == 0) == (group->is_probe || pending == 0));
 }
 
-/* Pause, twice as long each time. */
-static void back_off(struct batch__postgres_group *group, const struct batch__postgres_limit *limit)
+/* The next pause, twice as long each time. */
+static uint64_t grow(uint64_t *pause_ns, uint64_t min_ns, uint64_t max_ns)
 {
-    batch__check(group->pause_ns > 0);
-    batch__postgres_pause(&group->memory->random, group->pause_ns, limit);
-    group->pause_ns *= 2;
-    if (group->pause_ns > PAUSE_MAX_NS)
-        group->pause_ns = PAUSE_MAX_NS;
+    *pause_ns = *pause_ns == 0 ? min_ns : 2 * *pause_ns;
+    if (*pause_ns > max_ns)
+        *pause_ns = max_ns;
+    return *pause_ns;
+}
+
+static void resolve_all(struct batch__postgres_group *group,
+                        const struct batch__postgres_error *error)
+{
+    for (size_t i = 0; i < group->items_size; i++) {
+        if (!group->items[i].is_resolved)
+            batch__postgres_item_resolve(&group->items[i], failure_of(group), error->code,
+                                         error->text);
+    }
 }
 
 bool batch__postgres_group_next(struct batch__postgres_group *group,
                                 struct batch__postgres_limit *ret_limit)
 {
+    struct batch__postgres_connection *connection = group->connection;
     struct batch__postgres_limit shortest = limit_of(group->order, group->items_size, false);
-    if (group->pause_ns > 0 && group->error.text[0] != '\0')
-        back_off(group, &shortest);
-    if (!batch__postgres_connect(group->connection, &shortest, true))
+    if (group->is_paused)
+        batch__postgres_pause(&group->memory->random,
+                              grow(&group->pause_ns, PAUSE_MIN_NS, PAUSE_MAX_NS), &shortest);
+    group->is_paused = false;
+    if (!batch__postgres_connect(connection, &shortest, true)) {
+        if (connection->is_refused)
+            resolve_all(group, &connection->error);
         return false;
+    }
     choose_part(group);
-    *ret_limit = group->part_size > 0 ? limit_of(group->part, group->part_size, true) : shortest;
+    *ret_limit = group->part_size > 0 ? limit_of(group->part, group->part_size, true)
+                 : group->is_probe    ? limit_of(group->order, group->items_size, true)
+                                      : shortest;
     return true;
 }
 
@@ -193,78 +232,86 @@ bool batch__postgres_group_is_reshaped(struct batch__postgres_group *group)
     return true;
 }
 
+static void take_back(struct batch__postgres_group *group)
+{
+    for (size_t i = 0; i < group->items_size; i++)
+        group->items[i].is_aside = false;
+}
+
+bool batch__postgres_group_wait(struct batch__postgres_group *group,
+                                const struct batch__postgres_limit *limit)
+{
+    uint64_t pause_ns = grow(&group->aside_ns, ASIDE_MIN_NS, ASIDE_MAX_NS);
+    batch__check(group->part_size == 0 && !group->is_probe);
+    if (!batch__postgres_pause(&group->memory->random, pause_ns, limit))
+        return false;
+    take_back(group);
+    return true;
+}
+
 /* ---- How a part ended ----------------------------------------------------------------------- */
 
 void batch__postgres_group_succeeded(struct batch__postgres_group *group)
 {
-    batch__check(group->part_size > 0);
-    batch__check(group->part_max > 0);
+    batch__check(group->is_probe == (group->part_size == 0));
+    batch__postgres_blame_succeeded(&group->blame, group->part_size);
+    if (group->is_probe)
+        return;
     group->pause_ns = 0;
     group->error = (struct batch__postgres_error){.code = 0};
-    group->part_max *= 2;
-    if (group->part_max > group->items_size)
-        group->part_max = group->items_size;
-}
-
-bool batch__postgres_group_halve(struct batch__postgres_group *group)
-{
-    batch__check(group->part_size > 0);
-    if (group->part_size > 1)
-        group->part_max = group->part_size / 2;
-    return group->part_size > 1;
-}
-
-static void resolve_all(struct batch__postgres_group *group,
-                        const struct batch__postgres_error *error)
-{
-    for (size_t i = 0; i < group->items_size; i++) {
-        if (!group->items[i].is_resolved)
-            batch__postgres_item_resolve(&group->items[i], failure_of(group), error->code,
-                                         error->text);
-    }
 }
 
 static void retry_later(struct batch__postgres_group *group,
                         const struct batch__postgres_error *error)
 {
     group->error = *error;
-    if (group->pause_ns == 0)
-        group->pause_ns = PAUSE_MIN_NS;
+    group->is_paused = true;
 }
 
-/* A row may have been loaded before the error: then it is good. */
-static void refused(struct batch__postgres_group *group, const struct batch__postgres_error *error)
+static void set_aside(struct batch__postgres_group *group,
+                      const struct batch__postgres_error *error)
 {
-    if (batch__postgres_group_halve(group) || group->part[0]->is_resolved)
-        return;
-    batch__postgres_item_resolve(group->part[0], failure_of(group), error->code, error->text);
+    struct batch__postgres_item *item = group->part[0];
+    batch__check(group->part_size == 1);
+    item->is_aside = true;
+    if (batch__postgres_classify(error) == BATCH__POSTGRES_ERROR_ROW_LOCKED)
+        item->was_locked = true;
+    group->aside_error = *error;
 }
 
 void batch__postgres_group_failed(struct batch__postgres_group *group,
                                   const struct batch__postgres_reply *reply)
 {
     const struct batch__postgres_error *error = &reply->error;
+    bool is_rolled_back = reply->outcome == BATCH__POSTGRES_ROLLED_BACK;
+    size_t left = 0;
     batch__check(reply->outcome != BATCH__POSTGRES_COMMITTED);
-    if (reply->outcome != BATCH__POSTGRES_ROLLED_BACK) {
-        retry_later(group, error);
-        return;
-    }
-    switch (batch__postgres_classify(error)) {
-    case BATCH__POSTGRES_ERROR_ROW:
-        refused(group, error);
-        break;
-    case BATCH__POSTGRES_ERROR_TRANSIENT:
-    case BATCH__POSTGRES_ERROR_ROW_LOCKED:
-    case BATCH__POSTGRES_ERROR_TABLE_LOCKED:
-        retry_later(group, error);
-        break;
-    case BATCH__POSTGRES_ERROR_CONNECTION:
-        retry_later(group, error);
+    for (size_t i = 0; i < group->part_size; i++)
+        left += !group->part[i]->is_resolved;
+    switch (batch__postgres_blame_failed(&group->blame, group->part_size, left,
+                                         is_rolled_back ? error : NULL)) {
+    case BATCH__POSTGRES_BLAME_STALE:
         batch__postgres_drop(group->connection);
+        retry_later(group, error);
         break;
-    case BATCH__POSTGRES_ERROR_FATAL:
+    case BATCH__POSTGRES_BLAME_LATER:
+        retry_later(group, error);
+        break;
+    case BATCH__POSTGRES_BLAME_PART:
+        group->error = *error;
+        break;
+    case BATCH__POSTGRES_BLAME_ONE:
+        batch__postgres_item_resolve(group->part[0], failure_of(group), error->code, error->text);
+        break;
+    case BATCH__POSTGRES_BLAME_ASIDE:
+        set_aside(group, error);
+        break;
+    case BATCH__POSTGRES_BLAME_ALL:
         resolve_all(group, error);
-        batch__postgres_drop(group->connection); /* so that the table is checked again */
+        break;
+    case BATCH__POSTGRES_BLAME_ALL_LATER:
+        take_back(group);
+        retry_later(group, error);
         break;
     }
 }

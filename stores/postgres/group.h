@@ -2,21 +2,21 @@
  * resolved.
  *
  * Usually the first part is the whole group. A part is smaller if there are too many bytes for one
- * statement, or after the server rejected one: the bad row is found by bisection, and parts grow
- * again after one succeeded. So one bad row costs twice the logarithm of the group in statements,
- * and does not harm the others.
+ * statement, or while blame.h looks for the row that an error belongs to, so that the others do not
+ * suffer for it.
  *
- * What failed for no row's fault, by a deadlock or a connection lost before anything was sent, is
- * retried after a short pause, until the deadline. Each call has its own: before every part those
- * whose deadline has passed fail. A statement under way is canceled at the latest deadline of its
- * calls.
+ * What may pass is retried after a short pause, until the deadline; a single row that goes on
+ * failing so, or that others have locked, is set aside meanwhile. Each call has a deadline of its
+ * own: before every part those whose deadline has passed fail. A statement under way is canceled at
+ * the latest deadline of its calls.
  *
- * Use: init; while group_finish returns true: group_next, run a statement for the part, resolve its
- * items, and report how it ended; destroy.
+ * Use: init; while group_finish returns true: group_next; if the part is empty and no probe, wait;
+ * else run a statement for it, resolve its items, and report how it ended; destroy.
  */
 #ifndef BATCH_POSTGRES_GROUP_H
 #define BATCH_POSTGRES_GROUP_H
 
+#include "blame.h"
 #include "connection.h"
 #include "item.h"
 #include "statement.h"
@@ -40,13 +40,17 @@ struct batch__postgres_group {
     struct batch__postgres_item *items;
     size_t items_size;                   /* at least 1 */
     struct batch__postgres_item **order; /* all items, in the order in which to send them */
-    struct batch__postgres_item **part;  /* those of the statement under way */
-    size_t part_size;                    /* at most part_max; 0: all that are pending are locked */
-    size_t part_max;                     /* 1 to items_size */
-    uint64_t pause_ns;                   /* before the next try, if the last one failed */
+    struct batch__postgres_item **part;  /* those of the statement under way, in that order */
+    size_t part_size;                    /* 0: a probe, or all that are pending are set aside */
+    bool is_probe;                       /* a statement for no rows */
     bool is_load;
-    struct batch__postgres_shape shape; /* of the table, as the items are made for it */
-    struct batch__postgres_error error; /* why it is retried */
+    struct batch__postgres_blame blame;
+    bool is_paused;    /* before the next try */
+    uint64_t pause_ns; /* for how long, at most; 0: there was none since the last success */
+    uint64_t aside_ns; /* likewise, before what was set aside is retried */
+    struct batch__postgres_shape shape;       /* of the table, as the items are made for it */
+    struct batch__postgres_error error;       /* why all is retried */
+    struct batch__postgres_error aside_error; /* why one was set aside, the last one */
 };
 
 /* Make the items of a group. False: no memory; its calls are finished. */
@@ -60,7 +64,8 @@ void batch__postgres_group_destroy(struct batch__postgres_group *group);
 bool batch__postgres_group_finish(struct batch__postgres_group *group);
 
 /* Make the connection ready, and choose the next part of the items that are neither resolved nor
- * locked. Its limit is the latest of its items. False: a deadline has passed; finish first. */
+ * set aside. Its limit is the latest of its items. False: finish first, since a deadline has
+ * passed, or the table is not fit for use any more. */
 bool batch__postgres_group_next(struct batch__postgres_group *group,
                                 struct batch__postgres_limit *ret_limit);
 
@@ -68,12 +73,13 @@ bool batch__postgres_group_next(struct batch__postgres_group *group,
  * and they are to be made anew. */
 bool batch__postgres_group_is_reshaped(struct batch__postgres_group *group);
 
+/* All that are pending are set aside: pause, and take them back. False: a deadline has passed. */
+bool batch__postgres_group_wait(struct batch__postgres_group *group,
+                                const struct batch__postgres_limit *limit);
+
 /* The statement for the part succeeded; or it failed, and nothing of it is stored. */
 void batch__postgres_group_succeeded(struct batch__postgres_group *group);
 void batch__postgres_group_failed(struct batch__postgres_group *group,
                                   const struct batch__postgres_reply *reply);
-
-/* From now on send at most half of this part at once. False: it is one row, the one to blame. */
-bool batch__postgres_group_halve(struct batch__postgres_group *group);
 
 #endif

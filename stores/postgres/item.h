@@ -34,8 +34,8 @@ struct batch__postgres_item {
     bool is_finished;
     bool is_reached; /* the last statement found the row, not locked by others */
     bool is_found;   /* at the last recheck, with row_found */
-    bool is_locked;  /* by others, at the last try; retried after a pause */
-    bool was_locked; /* at any try */
+    bool is_aside;   /* retried alone, after a pause: others have it locked, for example */
+    bool was_locked; /* by others, at any try */
     int64_t row_found;
 };
 

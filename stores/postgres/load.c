@@ -61,7 +61,6 @@ static void load_part(struct batch__postgres_group *group,
 {
     struct batch__postgres_params params;
     struct batch__postgres_reply reply;
-    batch__check(group->part_size > 0); /* loads are never locked */
     if (!batch__postgres_params_of_keys(&group->memory->buffer, &group->connection->table.shape,
                                         group->part, group->part_size, &params)) {
         for (size_t i = 0; i < group->part_size; i++)
@@ -104,8 +103,10 @@ void batch__postgres_load(struct batch__postgres_connection *connection,
             continue;
         if (batch__postgres_group_is_reshaped(&group))
             prepare(&group);
-        else
+        else if (group.part_size > 0 || group.is_probe)
             load_part(&group, &limit);
+        else
+            batch__postgres_group_wait(&group, &limit);
     }
     batch__postgres_group_destroy(&group);
 }

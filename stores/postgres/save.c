@@ -10,14 +10,11 @@
 
 enum { STATE_SIZE_MAX = 1000 * 1024 * 1024 }; /* the server accepts 1 GiB, overhead included */
 
-#define SKIP_LOCKED_NS      (1000 * BATCH__POSTGRES_MS)
-#define LOCKED_PAUSE_MIN_NS (2 * BATCH__POSTGRES_MS)
-#define LOCKED_PAUSE_MAX_NS (30 * BATCH__POSTGRES_MS)
+#define SKIP_LOCKED_NS (1000 * BATCH__POSTGRES_MS)
 
 struct saving {
     struct batch__postgres_save_state *state;
     struct batch__postgres_group group;
-    uint64_t locked_pause_ns;
 };
 
 /* ---- Preparing ------------------------------------------------------------------------------ */
@@ -154,7 +151,7 @@ static void on_rechecked(const PGresult *rows, void *arg)
 static void resolve_unwritten(struct batch__postgres_item *item)
 {
     batch__check(!item->is_resolved);
-    batch__check(!item->is_locked);
+    batch__check(!item->is_aside);
     if (item->version == 0 && item->is_found && item->row_found == item->row_new)
         batch__postgres_item_resolve(
             item, BATCH_UNKNOWN, 0,
@@ -168,7 +165,7 @@ static void resolve_unwritten(struct batch__postgres_item *item)
         batch__postgres_item_resolve(item, BATCH_SAVE_FAILED, 0,
                                      "a trigger left the row as it was");
     else
-        item->is_locked = item->was_locked = true;
+        item->is_aside = item->was_locked = true;
 }
 
 /* Read the rows of the part that were not written. If that cannot be done, they stay pending: they
@@ -202,13 +199,10 @@ static void recheck(struct batch__postgres_group *group, const struct batch__pos
 
 /* ---- The statement -------------------------------------------------------------------------- */
 
-/* A lock was held for too long. */
-static void locked(struct saving *saving, bool has_skipped)
+/* A lock was held for too long: from now on the rows that are locked are skipped. */
+static void skip_locked(struct saving *saving)
 {
-    struct batch__postgres_group *group = &saving->group;
     saving->state->skip_locked_until_ns = batch_now_ns() + SKIP_LOCKED_NS;
-    if (has_skipped && !batch__postgres_group_halve(group))
-        group->part[0]->is_locked = group->part[0]->was_locked = true;
 }
 
 static void save_failed(struct saving *saving, const struct batch__postgres_reply *reply,
@@ -219,12 +213,14 @@ static void save_failed(struct saving *saving, const struct batch__postgres_repl
     if (reply->outcome == BATCH__POSTGRES_IN_DOUBT) {
         for (size_t i = 0; i < group->part_size; i++)
             batch__postgres_item_resolve(group->part[i], BATCH_UNKNOWN, error->code, error->text);
-    } else if (reply->outcome == BATCH__POSTGRES_ROLLED_BACK &&
-               batch__postgres_classify(error) == BATCH__POSTGRES_ERROR_ROW_LOCKED) {
-        locked(saving, has_skipped);
-    } else {
-        batch__postgres_group_failed(group, reply);
+        return;
     }
+    bool is_locked = reply->outcome == BATCH__POSTGRES_ROLLED_BACK &&
+                     batch__postgres_classify(error) == BATCH__POSTGRES_ERROR_ROW_LOCKED;
+    if (is_locked)
+        skip_locked(saving);
+    if (!is_locked || has_skipped)
+        batch__postgres_group_failed(group, reply);
 }
 
 static void save_part(struct saving *saving, const struct batch__postgres_limit *limit)
@@ -248,27 +244,21 @@ static void save_part(struct saving *saving, const struct batch__postgres_limit 
         return;
     }
     batch__postgres_group_succeeded(group);
-    size_t left = take_written(group, reply.rows);
+    size_t left = take_written(group, reply.rows); /* of a probe: nothing */
     PQclear(reply.rows);
     if (left > 0 && batch__postgres_is_ready(group->connection))
         recheck(group, limit);
 }
 
-/* All that is pending are rows that others have locked: wait a little, and retry them. */
-static void wait_for_locks(struct saving *saving, const struct batch__postgres_limit *limit)
+/* All that is pending was set aside. */
+static void wait_for_them(struct saving *saving, const struct batch__postgres_limit *limit)
 {
     struct batch__postgres_group *group = &saving->group;
-    batch__check(group->part_size == 0);
-    if (saving->locked_pause_ns < LOCKED_PAUSE_MIN_NS)
-        saving->locked_pause_ns = LOCKED_PAUSE_MIN_NS;
-    if (!batch__postgres_pause(&group->memory->random, saving->locked_pause_ns, limit))
-        return;
-    saving->locked_pause_ns *= 2;
-    if (saving->locked_pause_ns > LOCKED_PAUSE_MAX_NS)
-        saving->locked_pause_ns = LOCKED_PAUSE_MAX_NS;
-    saving->state->skip_locked_until_ns = batch_now_ns() + SKIP_LOCKED_NS;
-    for (size_t i = 0; i < group->items_size; i++)
-        group->items[i].is_locked = false;
+    for (size_t i = 0; i < group->items_size; i++) {
+        if (group->items[i].is_aside && group->items[i].was_locked)
+            skip_locked(saving);
+    }
+    batch__postgres_group_wait(group, limit);
 }
 
 void batch__postgres_save(struct batch__postgres_save_state *state,
@@ -288,10 +278,10 @@ void batch__postgres_save(struct batch__postgres_save_state *state,
             continue;
         if (batch__postgres_group_is_reshaped(group))
             prepare_all(group);
-        else if (group->part_size > 0)
+        else if (group->part_size > 0 || group->is_probe)
             save_part(&saving, &limit);
         else
-            wait_for_locks(&saving, &limit);
+            wait_for_them(&saving, &limit);
     }
     batch__postgres_group_destroy(group);
 }

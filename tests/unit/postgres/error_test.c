@@ -4,35 +4,50 @@
 
 #include <batch/postgres.h>
 
+#define ROW         BATCH__POSTGRES_ERROR_ROW
+#define ENVIRONMENT BATCH__POSTGRES_ERROR_ENVIRONMENT
+#define TRANSIENT   BATCH__POSTGRES_ERROR_TRANSIENT
+#define ROW_LOCKED  BATCH__POSTGRES_ERROR_ROW_LOCKED
+#define STALE       BATCH__POSTGRES_ERROR_STALE
+
 TEST(test_every_sqlstate_has_a_class)
 {
     static const struct {
         const char *sqlstate; /* "": an error without one */
-        bool has_context;
-        enum batch__postgres_error_class class;
+        enum batch__postgres_error_class plain;
+        enum batch__postgres_error_class in_context;
     } cases[] = {
-        {"", false, BATCH__POSTGRES_ERROR_ROW},
-        {"23505", false, BATCH__POSTGRES_ERROR_ROW},
-        {"22021", true, BATCH__POSTGRES_ERROR_ROW},
-        {"P0001", true, BATCH__POSTGRES_ERROR_ROW},
-        {"40001", false, BATCH__POSTGRES_ERROR_TRANSIENT},
-        {"40P01", true, BATCH__POSTGRES_ERROR_TRANSIENT},
-        {"57014", false, BATCH__POSTGRES_ERROR_TRANSIENT},
-        {"55P03", true, BATCH__POSTGRES_ERROR_ROW_LOCKED},
-        {"55P03", false, BATCH__POSTGRES_ERROR_TABLE_LOCKED},
-        {"25006", false, BATCH__POSTGRES_ERROR_CONNECTION},
-        {"26000", false, BATCH__POSTGRES_ERROR_CONNECTION},
-        {"0A000", false, BATCH__POSTGRES_ERROR_CONNECTION},
-        {"42P01", false, BATCH__POSTGRES_ERROR_FATAL},
-        {"53100", false, BATCH__POSTGRES_ERROR_FATAL},
-        {"53200", false, BATCH__POSTGRES_ERROR_ROW}, /* no memory: fewer rows may do */
-        {"57P01", false, BATCH__POSTGRES_ERROR_FATAL},
-        {"58030", false, BATCH__POSTGRES_ERROR_FATAL},
+        {"", ROW, ROW},
+        {"22012", ROW, ROW},
+        {"23505", ROW, ROW},
+        {"44000", ROW, ROW},
+        {"54000", ROW, ROW},
+        {"P0001", ROW, ROW},
+        {"U0001", ROW, ROW}, /* of the user's invention */
+        {"40001", TRANSIENT, TRANSIENT},
+        {"40P01", TRANSIENT, TRANSIENT},
+        {"57014", TRANSIENT, TRANSIENT},
+        {"55P03", TRANSIENT, ROW_LOCKED},
+        {"25006", STALE, ENVIRONMENT},
+        {"26000", STALE, ENVIRONMENT},
+        {"0A000", STALE, ENVIRONMENT},
+        {"42P01", STALE, ENVIRONMENT},
+        {"42883", STALE, ENVIRONMENT},
+        {"3F000", STALE, ENVIRONMENT},
+        {"42501", ENVIRONMENT, ENVIRONMENT}, /* a new connection would not help */
+        {"25P02", ENVIRONMENT, ENVIRONMENT},
+        {"53100", ENVIRONMENT, ENVIRONMENT},
+        {"53200", ENVIRONMENT, ENVIRONMENT},
+        {"55000", ENVIRONMENT, ENVIRONMENT},
+        {"57P01", ENVIRONMENT, ENVIRONMENT},
+        {"58030", ENVIRONMENT, ENVIRONMENT},
+        {"XX001", ENVIRONMENT, ENVIRONMENT},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct batch__postgres_error error = {.code = batch__postgres_code(cases[i].sqlstate),
-                                              .has_context = cases[i].has_context};
-        assert_int_equal(batch__postgres_classify(&error), cases[i].class);
+        struct batch__postgres_error error = {.code = batch__postgres_code(cases[i].sqlstate)};
+        assert_int_equal(batch__postgres_classify(&error), cases[i].plain);
+        error.has_context = true;
+        assert_int_equal(batch__postgres_classify(&error), cases[i].in_context);
     }
 }
 
