@@ -36,7 +36,7 @@ enum { KEYS = 3, NEW = 0, UPDATED = 1, WRITTEN = 2, NAME_SIZE = 32, TRUTH_SIZE =
 #ifndef CUT_STEP
 #define CUT_STEP 1 /* every byte */
 #endif
-enum { CONNECT_STEP = 53 * CUT_STEP }; /* opening a connection takes several thousand bytes */
+enum { CONNECT_STEP = 97 * CUT_STEP }; /* opening a connection takes several thousand bytes */
 
 enum exchange { CUT_SAVE, CUT_LOAD, CUT_CONNECT_AND_LOAD, CUT_CONNECT_AND_SAVE };
 
@@ -380,6 +380,70 @@ CUT_TEST(test_everything_comes_byte_by_byte)
         assert_true(cut_after(cut, UINT64_MAX));
     assert_int_equal(cut->fired_port, 0);
     assert_int_equal(cut->conflicts, 3);
+}
+/* ---- The cancel ----------------------------------------------------------------------------- */
+
+enum { CANCEL_SIZE = 16 };
+
+static bool is_over(struct latch *latch)
+{
+    pthread_mutex_lock(&latch->lock);
+    bool is_over = latch->left == 0;
+    pthread_mutex_unlock(&latch->lock);
+    return is_over;
+}
+
+/* A save hangs, and its cancel is cut after so many bytes; the status that it ends with. False: the
+ * deadline passed before the save had begun. */
+static bool cut_cancel(struct cut *cut, uint64_t deadline_ns, enum fault_kind kind, uint64_t bytes,
+                       int *ret_status)
+{
+    struct text_request request;
+    struct latch latch;
+    batch_options options = text_options(cut->store, 1);
+    options.deadline_ns = deadline_ns;
+    batch_processor *processor = processor_start(&options);
+    latch_init(&latch, 1);
+    text_request_init(&request, "hangs", 5, "again", 5);
+    request.request.latch = &latch;
+    assert_int_equal(batch_submit(processor, &request.request.op), BATCH_OK);
+    while (!is_over(&latch) && pg_number(cut->server, "select count(*) from pg_stat_activity "
+                                                      "where wait_event = 'PgSleep'") == 0)
+        pg_rest();
+    fault_proxy_arm(cut->proxy, TO_SERVER, bytes, kind);
+    latch_wait(&latch);
+    bool has_fired = fault_proxy_has_fired(cut->proxy);
+    fault_proxy_mark(cut->proxy);
+    processor_end(processor);
+    pg_sql(cut->server, "select pg_terminate_backend(pid) from pg_stat_activity "
+                        "where wait_event = 'PgSleep'");
+    *ret_status = request.request.result.status;
+    free(request.seen);
+    latch_destroy(&latch);
+    return has_fired;
+}
+
+/* It is sent through the proxy too, on a connection of its own. Before the last byte it is none. */
+CUT_TEST(test_a_cancel_is_cut_at_every_byte)
+{
+    pg_sql(cut->server, "insert into cuts values ('hangs', 'first', 1)");
+    pg_sql(cut->server, "create function hang() returns trigger language plpgsql as "
+                        "'begin perform pg_sleep(600); return new; end'");
+    pg_sql(cut->server, "create trigger hangs before update on cuts for each row "
+                        "when (new.key = 'hangs') execute function hang()");
+    for (uint64_t bytes = 0; bytes <= CANCEL_SIZE; bytes += CUT_STEP) {
+        enum fault_kind kind = bytes % 4 == 3 ? FAULT_FIN : FAULT_RESET;
+        int status;
+        for (uint64_t deadline_ns = 100000000; !cut_cancel(cut, deadline_ns, kind, bytes, &status);
+             deadline_ns *= 2) {
+            if (deadline_ns > LONG_NS)
+                fail_msg("%lu bytes of a cancel never come", (unsigned long)bytes);
+        }
+        int wanted = bytes < CANCEL_SIZE ? BATCH_UNKNOWN : BATCH_SAVE_FAILED;
+        if (status != wanted)
+            fail_msg("%s after %lu bytes", batch_status_name(status), (unsigned long)bytes);
+        pg_expect(cut->server, "first", "select state from cuts where key = 'hangs'");
+    }
 }
 #endif
 

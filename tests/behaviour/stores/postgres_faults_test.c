@@ -525,7 +525,7 @@ static void find_standby(struct pg_case *pg, PGconn *probe)
 
 /* A commit waits for a standby that is not there. A cancel ends the wait, and then the server says
  * that all went well: it is committed here, but not there, so it may be lost. */
-FAULT_TEST(test_a_synchronous_standby_is_not_there)
+static void check_unconfirmed(struct pg_case *pg)
 {
     int status = BATCH_OK;
     for (uint64_t deadline_ms = DEADLINE_MS; status != BATCH_UNKNOWN; deadline_ms *= 2) {
@@ -546,6 +546,48 @@ FAULT_TEST(test_a_synchronous_standby_is_not_there)
         if (applied != (status == BATCH_UNKNOWN ? 1 : 0))
             fail_msg("%s, and %ld were applied", batch_status_name(status), (long)applied);
     }
+}
+
+FAULT_TEST(test_a_synchronous_standby_is_not_there)
+{
+    check_unconfirmed(pg);
+}
+
+/* The server warns, but the role does not want to know. */
+FAULT_TEST(test_a_standby_is_not_there_and_warnings_are_off_for_the_role)
+{
+    pg_sql(pg->server, "alter role batch set client_min_messages = error");
+    pg_sql(pg->server, "alter system set client_min_messages = error");
+    terminate_all(pg);
+    check_unconfirmed(pg);
+    pg_sql(pg->server, "alter role batch reset all");
+}
+
+/* Nothing is printed: a trigger sees to that after all else. But the save was being canceled. */
+FAULT_TEST(test_a_standby_is_not_there_and_a_trigger_hides_the_warning)
+{
+    pg_sql(pg->server, "create function hide() returns trigger language plpgsql as $$ begin "
+                       "perform set_config('client_min_messages', 'error', true); "
+                       "return null; end $$");
+    pg_sql(pg->server, "create constraint trigger hides after insert or update on numbers "
+                       "deferrable initially deferred for each row execute function hide()");
+    check_unconfirmed(pg);
+}
+
+/* Without standbys, what a canceled statement reports is so. */
+FAULT_TEST(test_a_save_that_is_done_while_it_is_canceled)
+{
+    make_trigger(pg, "begin perform pg_sleep(600); exception when query_canceled then end;");
+    int status = BATCH_LOAD_FAILED;
+    for (uint64_t deadline_ms = DEADLINE_MS; status == BATCH_LOAD_FAILED; deadline_ms *= 2) {
+        hurried_start(pg, deadline_ms);
+        struct request request;
+        status = add(pg->hurried, &request);
+        processor_end(pg->hurried);
+    }
+    wait_until_idle(pg);
+    assert_int_equal(status, BATCH_OK);
+    assert_int_equal(stored(pg), 1);
 }
 
 TEST_GROUP(pg_server_set_up, pg_server_tear_down)

@@ -1,3 +1,6 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* RTLD_NEXT */
+#endif
 /* The PostgreSQL store: which server it connects to, and as whom. Several hosts, servers that take
  * no writes or no more connections, passwords, and what messages must not hold. */
 #include "driver.h"
@@ -6,6 +9,8 @@
 #include "test.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -32,6 +37,25 @@ static int dead_port(unsigned *ret_port)
     assert_int_equal(getsockname(end, (struct sockaddr *)&address, &size), 0);
     *ret_port = ntohs(address.sin_port);
     return end;
+}
+
+/* In place of the system's: "two.test" has two addresses, 127.0.0.2 and 127.0.0.1. */
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+                struct addrinfo **ret_list)
+{
+    typedef int (*getaddrinfo_fn)(const char *, const char *, const struct addrinfo *,
+                                  struct addrinfo **);
+    static getaddrinfo_fn real;
+    if (real == NULL)
+        *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+    if (name == NULL || strcmp(name, "two.test") != 0)
+        return real(name, service, hints, ret_list);
+    struct addrinfo *second = NULL;
+    int error = real("127.0.0.2", service, hints, ret_list);
+    if (error == 0)
+        error = real("127.0.0.1", service, hints, &second);
+    (*ret_list)->ai_next = second;
+    return error;
 }
 
 static void check_two_hosts(unsigned first, unsigned second)
@@ -74,6 +98,32 @@ PG_TEST(test_a_host_that_takes_no_writes_is_passed_over)
     char sqlstate[6];
     assert_int_equal(pg_refused(read_only.conninfo, NULL, &error, sqlstate), BATCH_STORE_FAILED);
     postgres_server_destroy(&read_only);
+}
+
+/* As a name that works over two versions of IP, one of which leads nowhere from here; or one of two
+ * sites. Each address has the whole of connect_timeout. */
+PG_TEST(test_a_name_whose_first_address_is_a_black_hole)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)server->port)};
+    char conninfo[256];
+    int hole = socket(AF_INET, SOCK_STREAM, 0);
+    inet_pton(AF_INET, "127.0.0.2", &address.sin_addr);
+    assert_int_equal(bind(hole, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(hole, 8), 0); /* it accepts, and never responds */
+    snprintf(conninfo, sizeof conninfo,
+             "host=two.test port=%u user=batch dbname=postgres connect_timeout=1", server->port);
+    check_it_works(conninfo);
+    close(hole);
+    check_it_works(conninfo); /* now it refuses at once */
+}
+
+PG_TEST(test_a_name_that_is_not_known)
+{
+    batch_result error;
+    char sqlstate[6];
+    assert_int_equal(pg_refused("host=nobody.invalid user=batch", NULL, &error, sqlstate),
+                     BATCH_STORE_FAILED);
+    assert_non_null(strstr(error.message, "nobody.invalid"));
 }
 
 /* A session whose server has gone finds the next one by itself. */
