@@ -8,9 +8,10 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 
-/* A connection. Without memory for it there is no limit. */
+/* A connection. Without memory for it there are no requests either. */
 struct arrival {
     struct MHD_Connection *connection;
+    void *unclaimed;            /* the request that is not whole yet, or NULL */
     struct arrivals_list *list; /* that it is in, or NULL */
     struct arrival *previous;
     struct arrival *next;
@@ -65,31 +66,45 @@ void arrivals_connection(void *arg, struct MHD_Connection *connection, void **co
         join(arrivals, arrival, &arrivals->arriving);
     } else if (arrival != NULL) {
         leave(arrival);
+        free(arrival->unclaimed);
         free(arrival);
         *context = NULL;
     }
 }
 
-void arrivals_begun(struct arrivals *arrivals, struct MHD_Connection *connection)
+bool arrivals_begun(struct arrivals *arrivals, struct MHD_Connection *connection, void *request)
 {
     struct arrival *arrival = arrival_of(connection);
-    if (arrival != NULL && arrival->list != &arrivals->arriving)
+    if (arrival == NULL) {
+        free(request);
+        return false;
+    }
+    free(arrival->unclaimed); /* none: a connection ends with the request that is refused */
+    arrival->unclaimed = request;
+    if (arrival->list != &arrivals->arriving)
         join(arrivals, arrival, &arrivals->arriving);
+    return true;
 }
 
 void arrivals_whole(struct arrivals *arrivals, struct MHD_Connection *connection)
 {
     struct arrival *arrival = arrival_of(connection);
     (void)arrivals;
-    if (arrival != NULL)
-        leave(arrival);
+    if (arrival == NULL)
+        return;
+    arrival->unclaimed = NULL;
+    leave(arrival);
 }
 
-void arrivals_answered(struct arrivals *arrivals, struct MHD_Connection *connection)
+void arrivals_answered(struct arrivals *arrivals, struct MHD_Connection *connection,
+                       const void *request)
 {
     struct arrival *arrival = arrival_of(connection);
-    if (arrival != NULL)
-        join(arrivals, arrival, &arrivals->silent);
+    if (arrival == NULL)
+        return;
+    if (arrival->unclaimed == request)
+        arrival->unclaimed = NULL;
+    join(arrivals, arrival, &arrivals->silent);
 }
 
 /* libmicrohttpd finds a connection that was shut down closed, and ends it. */

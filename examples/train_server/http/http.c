@@ -124,7 +124,8 @@ static void note_outcome(struct http *http, const struct request *request)
 static void *request_begin(void *arg, const char *uri, struct MHD_Connection *connection)
 {
     struct request *request = malloc(sizeof *request);
-    arrivals_begun(loop_arrivals(arg), connection);
+    if (!arrivals_begun(loop_arrivals(arg), connection, request))
+        return NULL;
     if (request != NULL) {
         target_parse(&request->target, uri);
         request->booking.json = NULL;
@@ -257,7 +258,7 @@ static void request_end(void *arg, struct MHD_Connection *connection, void **con
     struct http *http = loop_owner(arg);
     struct request *request = *context;
     (void)why;
-    arrivals_answered(loop_arrivals(arg), connection);
+    arrivals_answered(loop_arrivals(arg), connection, request);
     if (request == NULL)
         return;
     *context = NULL;
