@@ -63,7 +63,8 @@ void batch__core_ran(struct batch__core *core, batch_verdict verdict, uint64_t n
 void batch__core_saved(struct batch__core *core, struct batch__batch *batch, int status,
                        uint64_t now_ns);
 void batch__core_expire(struct batch__core *core, uint64_t now_ns);
-/* With BATCH_WINDOW_NONE: the store is free to take `calls_max` batches. */
+/* With BATCH_WINDOW_NONE: the store is free to save `calls_max` batches. Of those that changed
+ * nothing, and so need no save, all close. */
 void batch__core_flush(struct batch__core *core, uint64_t calls_max, uint64_t now_ns);
 /* Close every window, from now on at once. Later operations are refused with BATCH_STOPPED. */
 void batch__core_stop(struct batch__core *core, uint64_t now_ns);

@@ -207,7 +207,8 @@ void batch__core_ran(struct batch__core *core, batch_verdict verdict, uint64_t n
     if (now_ns >= batch->closes_ns)
         batch__window_end(core, batch); /* the operation ran past its end */
     op->private_changed = verdict != BATCH_UNCHANGED;
-    batch->changed += op->private_changed;
+    if (op->private_changed && batch->changed++ == 0)
+        batch__window_changed(core, batch);
     batch__ops_push(&batch->ran, op);
     event_end(core);
 }
@@ -254,8 +255,16 @@ void batch__core_expire(struct batch__core *core, uint64_t now_ns)
 void batch__core_flush(struct batch__core *core, uint64_t calls_max, uint64_t now_ns)
 {
     event_begin(core, now_ns);
-    while (!batch__has_window(core) && core->due.first != NULL && calls_max-- > 0) {
-        struct batch__batch *batch = core->due.first;
+    struct batch__batch *next = batch__has_window(core) ? NULL : core->due.first;
+    while (next != NULL) {
+        struct batch__batch *batch = next;
+        next = batch->due.next;
+        bool may_need_save = batch->changed > 0 || batch->waiting.count > 0;
+        if (may_need_save && calls_max == 0 && batch->changed > 0)
+            break; /* all that follow have changed something */
+        if (may_need_save && calls_max == 0)
+            continue;
+        calls_max -= may_need_save;
         batch__due_remove(&core->due, batch);
         batch__todo_push(core, batch);
     }

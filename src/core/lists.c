@@ -41,6 +41,19 @@ void batch__due_push(struct batch__list *due, struct batch__batch *batch)
     batch->in_due = true;
 }
 
+void batch__due_push_first(struct batch__list *due, struct batch__batch *batch)
+{
+    batch__check(!batch->in_due);
+    batch__check(batch->closes_ns == UINT64_MAX);
+    batch->due = (struct batch__link){NULL, due->first};
+    if (due->first != NULL)
+        due->first->due.previous = batch;
+    else
+        due->last = batch;
+    due->first = batch;
+    batch->in_due = true;
+}
+
 void batch__due_remove(struct batch__list *due, struct batch__batch *batch)
 {
     batch__check(batch->in_due);

@@ -10,6 +10,8 @@
 #include "state.h"
 
 void batch__due_push(struct batch__list *due, struct batch__batch *batch);
+/* With BATCH_WINDOW_NONE, where none has a deadline: batches that changed nothing come first. */
+void batch__due_push_first(struct batch__list *due, struct batch__batch *batch);
 void batch__due_remove(struct batch__list *due, struct batch__batch *batch);
 
 /* A cached batch is in no other list. */

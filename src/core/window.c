@@ -18,6 +18,15 @@ static void window_start(struct batch__core *core, struct batch__batch *batch)
     batch__due_push(&core->due, batch);
 }
 
+void batch__window_changed(struct batch__core *core, struct batch__batch *batch)
+{
+    batch__check(batch->changed == 1);
+    if (batch__has_window(core) || !batch->in_due)
+        return;
+    batch__due_remove(&core->due, batch);
+    batch__due_push(&core->due, batch);
+}
+
 void batch__window_end(struct batch__core *core, struct batch__batch *batch)
 {
     if (batch->in_due)
@@ -69,6 +78,6 @@ void batch__window_open(struct batch__core *core, struct batch__batch *batch)
     if (batch->in_waiting)
         batch__waiting_remove(&core->waiting, batch);
     if (!batch__has_window(core))
-        batch__due_push(&core->due, batch);
+        batch__due_push_first(&core->due, batch);
     batch->phase = BATCH__OPEN;
 }

@@ -119,7 +119,7 @@ void batch__io_queue_push(struct batch__io_queue *queue, struct batch__calls cal
 {
     batch__lock_take(&queue->lock);
     batch__check(!queue->is_closed);
-    batch__store_relaxed(&queue->xis_idle, 0);
+    batch__store_relaxed(&queue->xidle, BATCH__IO_BUSY);
     for (int kind = 0; kind < BATCH__IO_KINDS; kind++) {
         count(queue, stage_of((enum batch__io_kind)kind), calls[kind].count);
         batch__calls_append(&queue->waiting[kind], &calls[kind]);
@@ -129,14 +129,21 @@ void batch__io_queue_push(struct batch__io_queue *queue, struct batch__calls cal
     batch__lock_give(&queue->lock);
 }
 
+static enum batch__io_idle idle_now(const struct batch__io_queue *queue)
+{
+    if (queue->idle == 0 || next_kind(queue) != BATCH__IO_NONE)
+        return BATCH__IO_BUSY;
+    return has_room(queue, BATCH__IO_SAVE) ? BATCH__IO_MAY_SAVE : BATCH__IO_MAY_LOAD;
+}
+
 /* Report, once each time, that a session has nothing to do. True: the lock was released meanwhile,
  * and calls may have come that this session may not take, so that it is to be reported again. */
 static bool note_idle(struct batch__io_queue *queue, void (*on_idle)(void *arg), void *arg)
 {
-    bool was_idle = batch__load_relaxed(&queue->xis_idle) != 0;
-    bool is_idle = queue->idle > 0 && next_kind(queue) == BATCH__IO_NONE;
-    batch__store_relaxed(&queue->xis_idle, is_idle);
-    if (!is_idle || was_idle || on_idle == NULL)
+    enum batch__io_idle before = (enum batch__io_idle)batch__load_relaxed(&queue->xidle);
+    enum batch__io_idle now = idle_now(queue);
+    batch__store_relaxed(&queue->xidle, (uint32_t)now);
+    if (now <= before || on_idle == NULL)
         return false;
     batch__lock_give(&queue->lock);
     on_idle(arg);
@@ -198,7 +205,7 @@ void batch__io_queue_close(struct batch__io_queue *queue)
     batch__lock_give(&queue->lock);
 }
 
-bool batch__io_queue_is_idle(const struct batch__io_queue *queue)
+enum batch__io_idle batch__io_queue_idle(const struct batch__io_queue *queue)
 {
-    return batch__load_relaxed(&queue->xis_idle) != 0;
+    return (enum batch__io_idle)batch__load_relaxed(&queue->xidle);
 }

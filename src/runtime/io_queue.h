@@ -33,6 +33,13 @@ enum batch__io_kind {
     BATCH__IO_NONE = BATCH__IO_KINDS
 };
 
+/* What a session that waits, with nothing for it, would take at once. */
+enum batch__io_idle {
+    BATCH__IO_BUSY,     /* there is none */
+    BATCH__IO_MAY_LOAD, /* not a save: as many as may be are under way */
+    BATCH__IO_MAY_SAVE
+};
+
 struct batch__io_queue {
     struct batch__lock lock;
     uint32_t sessions;
@@ -46,7 +53,7 @@ struct batch__io_queue {
     uint32_t idle;                     /* sessions that wait */
     bool is_closed;
 
-    uint32_t xis_idle; /* 1: a session waits and there is nothing for it */
+    uint32_t xidle; /* enum batch__io_idle */
 
     /* Calls that wait, by stage; written under lock. */
     uint64_t xloads;
@@ -68,7 +75,7 @@ void batch__io_queue_push(struct batch__io_queue *queue,
 /* A session, which is done with what it took before, of kind *kind (NONE at first). Wait for calls
  * and take at most `calls_max` of one kind and stage, in the order they came, into `calls`; *kind
  * is theirs. Their number, or 0 when the queue is closed and empty. `on_idle` (may be NULL) is
- * called, without the lock, whenever the queue becomes idle. */
+ * called, without the lock, whenever the queue becomes idle, or more so. */
 size_t batch__io_queue_take(struct batch__io_queue *queue, enum batch__io_kind *kind,
                             batch_call **calls, size_t calls_max, void (*on_idle)(void *arg),
                             void *arg);
@@ -76,7 +83,7 @@ size_t batch__io_queue_take(struct batch__io_queue *queue, enum batch__io_kind *
 /* No more calls will come: sessions end when they have taken what is there. */
 void batch__io_queue_close(struct batch__io_queue *queue);
 
-/* A session waits and there is nothing for it. Any thread; may have changed on return. */
-bool batch__io_queue_is_idle(const struct batch__io_queue *queue);
+/* Any thread; may have changed on return. */
+enum batch__io_idle batch__io_queue_idle(const struct batch__io_queue *queue);
 
 #endif

@@ -212,10 +212,11 @@ static void take_signals(struct batch__shard *shard, uint32_t signals, uint64_t 
     }
 }
 
-static bool may_save(const struct batch__shard *shard)
+static enum batch__io_idle store_idle(const struct batch__shard *shard)
 {
-    return shard->session != NULL || !shard->shared->has_save ||
-           batch__io_queue_is_idle(&shard->shared->io_queue);
+    if (shard->session != NULL || !shard->shared->has_save)
+        return BATCH__IO_MAY_SAVE;
+    return batch__io_queue_idle(&shard->shared->io_queue);
 }
 
 /* With BATCH_WINDOW_NONE: if the store is free, close batches until there is a group to save.
@@ -226,8 +227,15 @@ static void flush(struct batch__shard *shard, uint64_t now_ns)
         return;
     uint64_t group_max = shard->shared->options.group_max;
     const struct batch__calls *saves = &shard->calls[BATCH__IO_SAVE];
-    while (batch__core_has_due(&shard->core) && saves->count < group_max && may_save(shard)) {
+    enum batch__io_idle idle = store_idle(shard);
+    while (batch__core_has_due(&shard->core) && saves->count < group_max &&
+           idle == BATCH__IO_MAY_SAVE) {
         batch__core_flush(&shard->core, group_max - saves->count, now_ns);
+        batch__perform(shard);
+        idle = store_idle(shard);
+    }
+    if (idle == BATCH__IO_MAY_LOAD && batch__core_has_due(&shard->core)) {
+        batch__core_flush(&shard->core, 0, now_ns); /* what was only read waits for no save */
         batch__perform(shard);
     }
 }

@@ -121,8 +121,8 @@ inject(actions
     [[    if (batch->ran.count == 0 || BUG(last_wait_recorded))
         batch->first_wait_ns =]])
 inject(events
-    [[core->due.first != NULL && calls_max-- > 0]]
-    [[core->due.first != NULL && (calls_max-- > 0 || BUG(flush_without_limit))]])
+    [[calls_max -= may_need_save;]]
+    [[calls_max -= may_need_save && !BUG(flush_without_limit);]])
 
 # The outcome.
 inject(events

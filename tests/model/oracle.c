@@ -112,9 +112,12 @@ void oracle_accepted(struct model *model, struct model_node *node, struct model_
 
 void oracle_flushed(struct model_node *node, uint64_t calls_max)
 {
-    uint64_t free_max = UINT64_MAX - node->oracle.free_calls;
-    node->oracle.flushes += calls_max > 0;
-    node->oracle.free_calls += calls_max < free_max ? calls_max : free_max;
+    node->oracle.flushes++;
+    node->oracle.free_calls += calls_max < UINT32_MAX ? calls_max : UINT32_MAX;
+    for (size_t i = 0; i < MODEL_KEYS; i++) { /* these need no save, so they close all the same */
+        const struct oracle_key *key = &node->oracle.keys[i];
+        node->oracle.free_calls += key->stage == STAGE_OPEN && key->changed == 0;
+    }
 }
 
 /* ---- Load ----------------------------------------------------------------------------------- */

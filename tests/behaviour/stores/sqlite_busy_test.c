@@ -130,11 +130,14 @@ SQLITE_TEST(test_reads_do_not_wait_for_saves_behind_another_process)
         sqlite_file_execute(file, "BEGIN IMMEDIATE");
         struct request requests[BUSY_KEYS];
         char keys[BUSY_KEYS][8];
-        struct latch complete;
+        struct latch ran, complete;
+        latch_init(&ran, BUSY_KEYS);
         latch_init(&complete, BUSY_KEYS);
         for (size_t j = 0; j < BUSY_KEYS; j++) {
             size_t key_size = (size_t)sprintf(keys[j], "%zu", j);
             request_init(&requests[j], keys[j], key_size, 1);
+            requests[j].meddle = count_down;
+            requests[j].meddle_arg = &ran;
             requests[j].latch = &complete;
             assert_int_equal(batch_submit(processor, &requests[j].op), BATCH_OK);
             batch_stats stats = BATCH_STATS_INIT; /* the first hangs, then the others come */
@@ -143,11 +146,10 @@ SQLITE_TEST(test_reads_do_not_wait_for_saves_behind_another_process)
             while (stats.save_group.count == before.save_group.count);
             assert_int_equal(number_add(processor, "read", 4, 0), (int64_t)i + 1);
         }
-        batch_stats queued = BATCH_STATS_INIT;
-        while (queued.saves_queued < BUSY_KEYS - 1)
-            batch_processor_stats(processor, &queued);
+        latch_wait(&ran);
         sqlite_file_execute(file, "COMMIT");
         latch_wait(&complete);
+        latch_destroy(&ran);
         latch_destroy(&complete);
         for (size_t j = 0; j < BUSY_KEYS; j++)
             assert_int_equal(requests[j].result.status, BATCH_OK);

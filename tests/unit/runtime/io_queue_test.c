@@ -380,16 +380,38 @@ TEST(a_queue_is_idle_if_a_save_would_be_taken_at_once)
     loads(bench, 1);
     assert_int_equal(take(bench, 0), BATCH__IO_LOAD);
     loads(bench, 1);
-    assert_false(batch__io_queue_is_idle(&bench->queue));
+    assert_int_equal(batch__io_queue_idle(&bench->queue), BATCH__IO_BUSY);
     bench->queue.idle = 1; /* session 1 waits, and may not take the load */
     assert_int_equal(take(bench, 0), BATCH__IO_LOAD);
     loads(bench, 1);
-    assert_false(batch__io_queue_is_idle(&bench->queue)); /* until a session asks */
+    assert_int_equal(batch__io_queue_idle(&bench->queue),
+                     BATCH__IO_BUSY); /* until a session asks */
     assert_int_equal(take(bench, 0), BATCH__IO_LOAD);
     assert_int_equal(bench->idle, 2);
-    assert_true(batch__io_queue_is_idle(&bench->queue));
+    assert_int_equal(batch__io_queue_idle(&bench->queue), BATCH__IO_MAY_SAVE);
     saves(bench, 1);
-    assert_false(batch__io_queue_is_idle(&bench->queue));
+    assert_int_equal(batch__io_queue_idle(&bench->queue), BATCH__IO_BUSY);
+    bench_free(bench);
+}
+
+/* With nobody to take its save, a batch had better stay open; but not what was only read. */
+TEST(a_queue_is_idle_for_reads_while_a_save_would_wait)
+{
+    struct bench *bench = bench_with(3, 1);
+    loads(bench, 1);
+    assert_int_equal(take(bench, 2), BATCH__IO_LOAD);
+    saves(bench, 1);
+    assert_int_equal(take(bench, 0), BATCH__IO_SAVE);
+    bench->queue.idle = 1; /* session 1 waits */
+    loads(bench, 1);
+    assert_int_equal(take(bench, 2), BATCH__IO_LOAD);
+    assert_int_equal(batch__io_queue_idle(&bench->queue), BATCH__IO_MAY_LOAD);
+    assert_int_equal(bench->idle, 1);
+    loads(bench, 1);
+    assert_int_equal(take(bench, 0), BATCH__IO_LOAD); /* its save has ended */
+    bench->queue.idle = 1;
+    assert_int_equal(batch__io_queue_idle(&bench->queue), BATCH__IO_MAY_SAVE);
+    assert_int_equal(bench->idle, 2);
     bench_free(bench);
 }
 
