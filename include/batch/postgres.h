@@ -38,6 +38,11 @@
  * over the group do (16, or 64 where a trigger or function has raised it) and none has gone well;
  * never so if it is about values (classes 22, 23, P0 and codes of one's own).
  *
+ * What is stored is what was sent, byte for byte: if a trigger, or the length of a column, would
+ * change a key, a version or a state, the save fails, and nothing of it is stored. It is not found
+ * out what an AFTER trigger makes of the row, nor whether a database in another encoding than UTF-8
+ * has two codes for a character, and gives back the other one.
+ *
  * Requirements of a row. The version may be any number but the smallest bigint; a writer adds 1 and
  * lets it wrap around. A new row begins at a random version (of 52 bits in a bigint, 30 in an
  * integer, 14 in a smallint), so that a key that was deleted and created again meanwhile is a
@@ -76,8 +81,8 @@ typedef enum batch_postgres_type {
     BATCH_POSTGRES_BYTEA = 1, /* any bytes */
     BATCH_POSTGRES_TEXT = 2,  /* text or varchar: no NUL, valid in the encoding of the database
                                  (sent as UTF-8); a key or state that is not, fails alone */
-    BATCH_POSTGRES_JSONB = 3  /* for the state only: JSON in UTF-8; comes back as PostgreSQL
-                                 writes it, not byte for byte */
+    BATCH_POSTGRES_JSONB = 3  /* for the state only: JSON in UTF-8; comes back with the same
+                                 value, as PostgreSQL writes it, not byte for byte */
 } batch_postgres_type;
 
 /* What a commit waits for. The store sets synchronous_commit itself, in every connection. */

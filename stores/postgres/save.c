@@ -158,7 +158,9 @@ static void resolve_unwritten(struct batch__postgres_item *item)
             "the row is there, but the server did not report that it was stored: "
             "does a trigger store it somewhere else?");
     else if (item->version == 0 && !item->is_found)
-        batch__postgres_item_resolve(item, BATCH_SAVE_FAILED, 0, "a trigger skipped the row");
+        batch__postgres_item_resolve(item, BATCH_SAVE_FAILED, 0,
+                                     "the table left the row out: a trigger skipped it, or its key "
+                                     "would be stored as another one");
     else if (item->version == 0 || !item->is_found || item->row_found != item->row_old)
         batch__postgres_item_resolve(item, BATCH_CONFLICT, 0, "another version is stored");
     else if (item->is_reached)

@@ -9,6 +9,8 @@
  *     the group have been finished by then;
  *   - it is unchanged, and nobody has it locked: a trigger left it so, SAVE_FAILED.
  *
+ * What would be stored otherwise than it was sent is an error of the statement (sql.h).
+ *
  * An error rolls the part back, so nothing of it is stored; group.h finds the row to blame. In
  * doubt (statement.h) every key of the part is UNKNOWN, and never retried.
  *

@@ -30,6 +30,7 @@ struct batch__postgres_shape {
     int version_size;               /* bytes: 2, 4 or 8 */
     bool has_long_keys;             /* those too long for an index are stored as digests */
     bool is_utf8;                   /* texts must be valid UTF-8 */
+    bool may_alter;                 /* what is written: it has triggers, or limits of length */
     bool is_partitioned;
     char stamp[BATCH__POSTGRES_STAMP_SIZE]; /* another one after every change (sql.h) */
 };

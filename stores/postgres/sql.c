@@ -46,7 +46,10 @@ const char *const batch__postgres_check_sql =
     "WHERE h.inhparent " EQUALS " c.oid), "
     "CASE WHEN c.relkind " EQUALS " 'p' THEN " STAMP_ALL_BEGIN "c.oid" STAMP_ALL_END " ELSE " STAMP
     " END, "
-    "pg_catalog.current_setting('batch.fence', true) "
+    "pg_catalog.current_setting('batch.fence', true), "
+    "k.atttypmod OPERATOR(pg_catalog.>=) 0 OR s.atttypmod OPERATOR(pg_catalog.>=) 0 "
+    "OR c.relhastriggers OR EXISTS (SELECT FROM pg_catalog.pg_partition_tree(c.oid) AS p "
+    "JOIN pg_catalog.pg_class AS x ON x.oid " EQUALS " p.relid WHERE x.relhastriggers) "
     "FROM pg_catalog.pg_class AS c "
     "JOIN pg_catalog.pg_namespace AS n ON n.oid " EQUALS " c.relnamespace " JOIN_COLUMNS
     "WHERE c.relname " EQUALS " $2::pg_catalog.name "
@@ -82,11 +85,12 @@ const char *batch__postgres_statement_name(enum batch__postgres_statement statem
     "CASE WHEN @x THEN true ELSE " RAISE(BATCH__POSTGRES_RAISE_CHANGED) " END ELSE " RAISE(        \
         BATCH__POSTGRES_RAISE_POOLING) " END"
 
-/* When all is written: will the commit be durable? The first condition is false, but makes it wait
- * for the result. */
+/* Not so, but it makes a condition wait until all is written. */
+#define NEVER "pg_catalog.num_nulls(r.updated, r.inserted) OPERATOR(pg_catalog.<) 0 "
+
+/* When all is written: will the commit be durable? */
 #define GUARD_END                                                                                  \
-    "CASE WHEN pg_catalog.num_nulls(r.updated, r.inserted) OPERATOR(pg_catalog.<) 0 "              \
-    "OR '@c' " EQUALS " 'off' THEN true "                                                          \
+    "CASE WHEN " NEVER "OR '@c' " EQUALS " 'off' THEN true "                                       \
     "WHEN pg_catalog.current_setting('fsync') OPERATOR(pg_catalog.<>) 'on' "                       \
     "THEN " RAISE(                                                                                 \
         BATCH__POSTGRES_RAISE_FSYNC) " "                                                           \
@@ -98,53 +102,80 @@ const char *batch__postgres_statement_name(enum batch__postgres_statement statem
                                      " 'warning' THEN true "                                       \
                                      "ELSE " RAISE(BATCH__POSTGRES_RAISE_SETTING) " END"
 
-static const char *const statements_sql[BATCH__POSTGRES_STATEMENTS] = {
-    "SELECT i.ord, t.@v::pg_catalog.int8, t.@s "
-    "FROM pg_catalog.unnest($1::@K[]) WITH ORDINALITY AS i(key, ord) "
-    "JOIN @t AS t ON t.@k " IS_ONE_OF "(ARRAY[i.key]) WHERE " GUARD,
+/* Where a trigger or the type of a column may alter what is written (spec.h): has the row `t` been
+ * written as `i` says? RETURNING sees it after BEFORE triggers and casts to the types of the
+ * columns, but before AFTER triggers. */
+#define PLACE(i) i ".ord"
+#define PLACE_IF_AS_SENT(i)                                                                        \
+    "CASE WHEN t.@k@C " EQUALS " " i ".key AND t.@v " EQUALS " " i ".new AND t.@s@Z " EQUALS " " i \
+    ".state THEN " i ".ord ELSE pg_catalog.current_setting('" BATCH__POSTGRES_RAISE_ALTERED        \
+    "')::pg_catalog.int8 END AS ord"
 
-    "SELECT i.ord, t.@v::pg_catalog.int8 "
-    "FROM pg_catalog.unnest($1::@K[]) WITH ORDINALITY AS i(key, ord) "
-    "JOIN @t AS t ON t.@k " IS_ONE_OF "(ARRAY[i.key]) WHERE " GUARD,
+/* The same for rows inserted, which RETURNING cannot compare with their source: each must be one of
+ * those that were sent. */
+#define INSERTED     "@k AS key"
+#define INSERTED_ROW INSERTED ", @v AS new, @s AS state"
+#define NO_GUARD
+#define GUARD_IF_AS_SENT                                                                           \
+    "CASE WHEN " NEVER "THEN false "                                                               \
+    "WHEN NOT EXISTS (SELECT n.key::@K@C, n.new::pg_catalog.int8, n.state::@S@Z FROM n "           \
+    "EXCEPT ALL SELECT i.key, i.new, i.state FROM " NEW_ROWS ") "                                  \
+    "THEN true ELSE " RAISE(BATCH__POSTGRES_RAISE_ALTERED) " END AND "
 
-    "WITH u AS ("
-    "UPDATE @t AS t SET @v = i.new::@V, @s = i.state "
-    "FROM ROWS FROM (pg_catalog.unnest($1::@K[]), pg_catalog.unnest($2::pg_catalog.int8[]), "
-    "pg_catalog.unnest($3::pg_catalog.int8[]), pg_catalog.unnest($4::@S[])) "
+#define OLD_ROWS                                                                                   \
+    "ROWS FROM (pg_catalog.unnest($1::@K[]), pg_catalog.unnest($2::pg_catalog.int8[]), "           \
+    "pg_catalog.unnest($3::pg_catalog.int8[]), pg_catalog.unnest($4::@S[])) "                      \
     "WITH ORDINALITY AS i(key, old, new, state, ord) "
-    "WHERE t.@k " IS_ONE_OF "(ARRAY[i.key]) AND t.@v " EQUALS " i.old RETURNING i.ord), "
-    "n AS ("
-    "INSERT INTO @t (@k, @v, @s) SELECT i.key, i.new::@V, i.state "
-    "FROM ROWS FROM (pg_catalog.unnest($5::@K[]), pg_catalog.unnest($6::pg_catalog.int8[]), "
+#define NEW_ROWS                                                                                   \
+    "ROWS FROM (pg_catalog.unnest($5::@K[]), pg_catalog.unnest($6::pg_catalog.int8[]), "           \
     "pg_catalog.unnest($7::@S[])) AS i(key, new, state) "
-    "ON CONFLICT (@k) DO NOTHING RETURNING @k AS key) "
-    "SELECT r.updated, r.inserted "
-    "FROM (SELECT (SELECT pg_catalog.array_agg(u.ord) FROM u) AS updated, "
-    "(SELECT pg_catalog.array_agg(n.key) FROM n) AS inserted WHERE " GUARD " OFFSET 0) AS r "
-    "WHERE " GUARD_END,
 
-    "WITH l AS MATERIALIZED ("
-    "SELECT i.key, i.old, i.new, i.state, i.ord "
-    "FROM ROWS FROM (pg_catalog.unnest($1::@K[]), pg_catalog.unnest($2::pg_catalog.int8[]), "
-    "pg_catalog.unnest($3::pg_catalog.int8[]), pg_catalog.unnest($4::@S[])) "
-    "WITH ORDINALITY AS i(key, old, new, state, ord) "
-    "JOIN @t AS t ON t.@k " IS_ONE_OF "(ARRAY[i.key]) "
-    "WHERE (SELECT pg_catalog.set_config('lock_timeout', '10ms', true)) IS NOT NULL "
-    "FOR NO KEY UPDATE OF t SKIP LOCKED), "
-    "u AS ("
-    "UPDATE @t AS t SET @v = l.new::@V, @s = l.state FROM l "
-    "WHERE t.@k " IS_ONE_OF "(ARRAY[l.key]) AND t.@v " EQUALS " l.old RETURNING l.ord), "
-    "n AS ("
-    "INSERT INTO @t (@k, @v, @s) SELECT i.key, i.new::@V, i.state "
-    "FROM ROWS FROM (pg_catalog.unnest($5::@K[]), pg_catalog.unnest($6::pg_catalog.int8[]), "
-    "pg_catalog.unnest($7::@S[])) AS i(key, new, state) "
-    "WHERE (SELECT pg_catalog.set_config('lock_timeout', '10ms', true)) IS NOT NULL "
-    "ON CONFLICT (@k) DO NOTHING RETURNING @k AS key) "
-    "SELECT r.updated, r.inserted, r.reached "
-    "FROM (SELECT (SELECT pg_catalog.array_agg(u.ord) FROM u) AS updated, "
-    "(SELECT pg_catalog.array_agg(n.key) FROM n) AS inserted, "
-    "(SELECT pg_catalog.array_agg(l.ord) FROM l) AS reached "
-    "WHERE " GUARD " OFFSET 0) AS r WHERE " GUARD_END,
+#define SAVE(place, inserted, guard)                                                               \
+    "WITH u AS ("                                                                                  \
+    "UPDATE @t AS t SET @v = i.new::@V, @s = i.state FROM " OLD_ROWS "WHERE t.@k " IS_ONE_OF       \
+    "(ARRAY[i.key]) AND t.@v " EQUALS " i.old "                                                    \
+    "RETURNING " place(                                                                            \
+        "i") "), "                                                                                 \
+             "n AS ("                                                                              \
+             "INSERT INTO @t (@k, @v, @s) SELECT i.key, i.new::@V, i.state FROM " NEW_ROWS         \
+             "ON CONFLICT (@k) DO NOTHING RETURNING " inserted ") "                                \
+             "SELECT r.updated, r.inserted "                                                       \
+             "FROM (SELECT (SELECT pg_catalog.array_agg(u.ord) FROM u) AS updated, "               \
+             "(SELECT pg_catalog.array_agg(n.key) FROM n) AS inserted WHERE " GUARD                \
+             " OFFSET 0) AS r "                                                                    \
+             "WHERE " guard GUARD_END
+
+#define LESS_TIME "(SELECT pg_catalog.set_config('lock_timeout', '10ms', true)) IS NOT NULL "
+
+#define SAVE_SKIP_LOCKED(place, inserted, guard)                                                   \
+    "WITH l AS MATERIALIZED ("                                                                     \
+    "SELECT i.key, i.old, i.new, i.state, i.ord FROM " OLD_ROWS "JOIN @t AS t ON t.@k " IS_ONE_OF  \
+    "(ARRAY[i.key]) WHERE " LESS_TIME "FOR NO KEY UPDATE OF t SKIP LOCKED), "                      \
+    "u AS ("                                                                                       \
+    "UPDATE @t AS t SET @v = l.new::@V, @s = l.state FROM l "                                      \
+    "WHERE t.@k " IS_ONE_OF "(ARRAY[l.key]) AND t.@v " EQUALS " l.old "                            \
+    "RETURNING " place(                                                                            \
+        "l") "), "                                                                                 \
+             "n AS ("                                                                              \
+             "INSERT INTO @t (@k, @v, @s) SELECT i.key, i.new::@V, i.state FROM " NEW_ROWS         \
+             "WHERE " LESS_TIME "ON CONFLICT (@k) DO NOTHING RETURNING " inserted ") "             \
+             "SELECT r.updated, r.inserted, r.reached "                                            \
+             "FROM (SELECT (SELECT pg_catalog.array_agg(u.ord) FROM u) AS updated, "               \
+             "(SELECT pg_catalog.array_agg(n.key) FROM n) AS inserted, "                           \
+             "(SELECT pg_catalog.array_agg(l.ord) FROM l) AS reached "                             \
+             "WHERE " GUARD " OFFSET 0) AS r WHERE " guard GUARD_END
+
+#define LOOK_UP(columns)                                                                           \
+    "SELECT i.ord, " columns " FROM pg_catalog.unnest($1::@K[]) WITH ORDINALITY AS i(key, ord) "   \
+    "JOIN @t AS t ON t.@k " IS_ONE_OF "(ARRAY[i.key]) WHERE " GUARD
+
+/* As it is, and where what is written may be altered. */
+static const char *const statements_sql[BATCH__POSTGRES_STATEMENTS][2] = {
+    {LOOK_UP("t.@v::pg_catalog.int8, t.@s"), LOOK_UP("t.@v::pg_catalog.int8, t.@s")},
+    {LOOK_UP("t.@v::pg_catalog.int8"), LOOK_UP("t.@v::pg_catalog.int8")},
+    {SAVE(PLACE, INSERTED, NO_GUARD), SAVE(PLACE_IF_AS_SENT, INSERTED_ROW, GUARD_IF_AS_SENT)},
+    {SAVE_SKIP_LOCKED(PLACE, INSERTED, NO_GUARD),
+     SAVE_SKIP_LOCKED(PLACE_IF_AS_SENT, INSERTED_ROW, GUARD_IF_AS_SENT)},
 };
 
 /* ---- Filling in ----------------------------------------------------------------------------- */
@@ -161,6 +192,12 @@ static const char *type_name(batch_postgres_type type)
         break;
     }
     return "pg_catalog.bytea";
+}
+
+/* To compare bytes, whatever the collation of the column. */
+static const char *collation_of(batch_postgres_type type)
+{
+    return type == BATCH_POSTGRES_TEXT ? " COLLATE pg_catalog.\"C\"" : "";
 }
 
 static const char *version_type_name(int size)
@@ -239,6 +276,12 @@ static size_t fill(const struct names *names, char letter, char *to)
         break;
     case 'V':
         parts[0] = names->types[1];
+        break;
+    case 'C':
+        parts[0] = collation_of(names->shape->key_type);
+        break;
+    case 'Z':
+        parts[0] = collation_of(names->shape->state_type);
         break;
     case 'c':
         parts[0] = names->commit;
@@ -336,5 +379,5 @@ char *batch__postgres_statement_sql(PGconn *conn, const struct batch__postgres_s
     batch__check((size_t)statement < BATCH__POSTGRES_STATEMENTS);
     batch__check(shape->version_size > 0);
     batch__check(shape->stamp[0] != '\0');
-    return sql_for(conn, spec, statements_sql[statement], shape, fence->token);
+    return sql_for(conn, spec, statements_sql[statement][shape->may_alter], shape, fence->token);
 }

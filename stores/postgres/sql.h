@@ -25,8 +25,9 @@
  * Guards. A statement begins with two questions: is this still the session that has our settings
  * (settings.h), and is the table still what it was when it was checked? The row of the catalog that
  * stands for a table is written anew with every change of it; so its xmin, the stamp, shows this. A
- * save ends with a third one: whatever triggers have done by then, will the commit be durable? If
- * not, the statement fails, by asking for a setting that is not there: its name is the reason.
+ * save ends with a third one: whatever triggers have done by then, will the commit be durable? And
+ * where triggers or the lengths of columns may alter what is written: is it what was sent? If not,
+ * the statement fails, by asking for a setting that is not there: its name is the reason.
  */
 #ifndef BATCH_POSTGRES_SQL_H
 #define BATCH_POSTGRES_SQL_H
@@ -39,6 +40,7 @@
 /* What the errors of guards are about: SQLSTATE 42704, and one of these names in the message. */
 #define BATCH__POSTGRES_RAISE_POOLING "batch.session_pooling_is_needed"
 #define BATCH__POSTGRES_RAISE_CHANGED "batch.table_has_changed"
+#define BATCH__POSTGRES_RAISE_ALTERED "batch.row_was_altered"
 #define BATCH__POSTGRES_RAISE_FSYNC   "batch.fsync_is_off"
 #define BATCH__POSTGRES_RAISE_SETTING "batch.durability_was_changed"
 

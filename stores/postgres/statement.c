@@ -243,6 +243,10 @@ static bool take_guard(struct batch__postgres_connection *connection,
     } else if (strstr(text, BATCH__POSTGRES_RAISE_POOLING) != NULL) {
         set_unsent(reply, batch__postgres_pooling_text);
         batch__postgres_drop(connection);
+    } else if (strstr(text, BATCH__POSTGRES_RAISE_ALTERED) != NULL) {
+        reply->error = (struct batch__postgres_error){
+            .text = "the table would store another key, version or state than was sent, by a "
+                    "trigger or by the type of a column; so nothing is stored"};
     } else if (strstr(text, BATCH__POSTGRES_RAISE_FSYNC) != NULL) {
         reply->error = (struct batch__postgres_error){
             .code = batch__postgres_code("58000"),

@@ -32,7 +32,8 @@ enum {
     CHECK_LOSES_PARTITION = 13, /* has one that is not logged, or temporary */
     CHECK_CHILDREN = 14,        /* tables inherit from it */
     CHECK_STAMP = 15,
-    CHECK_FENCE = 16
+    CHECK_FENCE = 16,
+    CHECK_MAY_ALTER = 17
 };
 
 /* ---- Sending -------------------------------------------------------------------------------- */
@@ -304,6 +305,7 @@ static bool end_check(struct batch__postgres_table *table, const PGresult *resul
         return false;
     shape->has_long_keys =
         shape->key_type == BATCH_POSTGRES_BYTEA && is_true(result, CHECK_LONG_KEYS);
+    shape->may_alter = is_true(result, CHECK_MAY_ALTER);
     shape->is_partitioned = PQgetvalue(result, 0, CHECK_KIND)[0] == 'p';
     const char *stamp = PQgetvalue(result, 0, CHECK_STAMP);
     table->is_unchanged = table->is_again && strcmp(shape->stamp, stamp) == 0;

@@ -34,7 +34,8 @@ static void fixture_open(struct store_fixture *fixture)
     postgres->conn = PQconnectdb(conninfo);
     PQsetNoticeProcessor(postgres->conn, ignore_notice, NULL);
     execute(postgres, "set search_path = public, contrary"); /* where the role makes it */
-    execute(postgres, "drop table if exists public.batch, contrary.batch");
+    execute(postgres, "drop table if exists public.batch, contrary.batch, public.gone, "
+                      "contrary.gone");
     if (place->table_sql != NULL)
         execute(postgres, place->table_sql);
     postgres_place_conninfo(place, place->role, postgres->port, conninfo);
@@ -116,6 +117,46 @@ static bool fixture_remove(struct store_fixture *fixture, const void *key, size_
     return is_removed;
 }
 
+/* ---- Rules ---------------------------------------------------------------------------------- */
+
+#define IS_POISONED "substr(new.key, 1, 6) = '" STORE_RULE_KEY "'::bytea"
+#define TRIGGER(when, body)                                                                        \
+    "CREATE FUNCTION rule() RETURNS trigger LANGUAGE plpgsql "                                     \
+    "SET search_path = pg_catalog AS $$ BEGIN "                                                    \
+    "IF " IS_POISONED " THEN " body " END IF; RETURN new; END $$; "                                \
+    "CREATE " when " INSERT OR UPDATE ON batch "
+
+#define FOR_EACH_ROW "FOR EACH ROW EXECUTE FUNCTION rule()"
+
+static const char *const rules_sql[] = {
+    [STORE_RULE_REFUSE] = "ALTER TABLE batch ADD CONSTRAINT rule "
+                          "CHECK (substr(key, 1, 6) <> '" STORE_RULE_KEY "'::bytea) NOT VALID",
+    [STORE_RULE_FAIL] =
+        TRIGGER("TRIGGER rule BEFORE", "INSERT INTO missing VALUES (1);") FOR_EACH_ROW,
+    [STORE_RULE_DEFER] =
+        TRIGGER("CONSTRAINT TRIGGER rule AFTER",
+                "RAISE EXCEPTION 'too late';") "DEFERRABLE INITIALLY DEFERRED " FOR_EACH_ROW,
+    [STORE_RULE_ALTER_STATE] =
+        TRIGGER("TRIGGER rule BEFORE", "new.state := 'altered';") FOR_EACH_ROW,
+    [STORE_RULE_ALTER_KEY] =
+        TRIGGER("TRIGGER rule BEFORE", "new.key := 'altered' || new.key;") FOR_EACH_ROW,
+    [STORE_RULE_LEAVE_OUT] = TRIGGER("TRIGGER rule BEFORE", "RETURN NULL;") FOR_EACH_ROW,
+    [STORE_RULE_GONE] = "ALTER TABLE batch RENAME TO gone",
+};
+
+static bool fixture_impose(struct store_fixture *fixture, enum store_rule rule)
+{
+    struct postgres_fixture *postgres = fixture->context;
+    static const char undo[] = "ALTER TABLE IF EXISTS gone RENAME TO batch; "
+                               "DROP TRIGGER IF EXISTS rule ON batch; "
+                               "DROP FUNCTION IF EXISTS rule; "
+                               "ALTER TABLE batch DROP CONSTRAINT IF EXISTS rule";
+    execute(postgres, undo);
+    if (rules_sql[rule] != NULL)
+        execute(postgres, rules_sql[rule]);
+    return true;
+}
+
 struct store_fixture postgres_fixture(struct postgres_fixture *postgres)
 {
     return (struct store_fixture){
@@ -126,6 +167,7 @@ struct store_fixture postgres_fixture(struct postgres_fixture *postgres)
         .read = fixture_read,
         .write = fixture_write,
         .remove = fixture_remove,
+        .impose = fixture_impose,
         .context = postgres,
     };
 }
