@@ -121,8 +121,7 @@ static bool grow(struct batch__pool *pool)
     }
     size_t header_size = sizeof(struct batch__slab) + BATCH__OBJECT_ALIGNMENT;
     size_t count = (pool->slab_bytes - header_size) / pool->object_size;
-    if (count == 0)
-        count = 1;
+    batch__check(count > 0); /* one that is not large fits */
     size_t size = header_size + count * pool->object_size;
     struct batch__slab *slab = pool->allocator.allocate(size, pool->allocator.arg);
     if (slab == NULL)

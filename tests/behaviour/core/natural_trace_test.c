@@ -44,6 +44,21 @@ TRACE_TEST_FROM(the_store_takes_the_oldest_batches_first_and_no_more_than_it_has
     trace_expect(t, "");
 }
 
+TRACE_TEST_FROM(what_was_only_read_closes_though_a_save_would_wait, trace_new(&natural))
+{
+    t->ops['A'].verdict = BATCH_UNCHANGED;
+    trace_submit(t, "b", "B");
+    trace_submit(t, "a", "A");
+    trace_at(t, 1);
+    trace_expect(t, "[  0] b: load\n"
+                    "[  0] a: load\n"
+                    "[  1] b: run B\n"
+                    "[  1] a: run A\n");
+    trace_flush(t, 0);
+    trace_expect(t, "[  1] a: done A OK\n"
+                    "[  1] a: release\n");
+}
+
 TRACE_TEST_FROM(what_comes_while_the_store_is_busy_is_the_next_batch, trace_new(&natural))
 {
     trace_submit(t, "a", "A");

@@ -143,6 +143,38 @@ TEST(large_objects_beyond_a_limit_are_given_back_at_once)
     assert_int_equal(memory.live, 0);
 }
 
+/* Memory that begins where a cache line does, behind one that must stay as it is. */
+static void *allocate_behind_a_line(size_t size, void *arg)
+{
+    (void)arg;
+    char *line = aligned_alloc(64, (size + 127) / 64 * 64);
+    assert_non_null(line);
+    memset(line, 0x5A, 64);
+    return line + 64;
+}
+
+static void release_behind_a_line(void *memory, void *arg)
+{
+    (void)arg;
+    if (memory == NULL)
+        return;
+    char *line = (char *)memory - 64;
+    for (size_t i = 0; i < 64; i++)
+        assert_int_equal(line[i], 0x5A);
+    free(line);
+}
+
+TEST(a_large_object_keeps_to_its_memory)
+{
+    batch_allocator allocator = {allocate_behind_a_line, release_behind_a_line, NULL};
+    struct batch__pool pool;
+    batch__pool_init(&pool, &allocator, &no_pages, 4096, HEAD_BYTES);
+    struct batch__batch *batch = batch__pool_take(&pool, "a", 1, 1);
+    memset(batch + 1, 1, 4096 - sizeof *batch);
+    batch__pool_give(&pool, batch);
+    batch__pool_destroy(&pool);
+}
+
 static size_t mapped;
 static bool is_map_refused;
 
