@@ -1,11 +1,10 @@
-#define _POSIX_C_SOURCE 200809L /* open_memstream */
+#define _POSIX_C_SOURCE 200809L /* fmemopen */
 #include "key.h"
 
 #include "../check.h"
 
 #include <inttypes.h>
 #include <sodium.h>
-#include <stdlib.h>
 #include <string.h>
 
 void batch__postgres_key_begin(struct batch__postgres_key *key, PGconn *conn)
@@ -13,7 +12,7 @@ void batch__postgres_key_begin(struct batch__postgres_key *key, PGconn *conn)
     batch__check(key->trace == NULL);
     batch__check(conn != NULL);
     key->is_known = false;
-    key->trace = open_memstream(&key->text, &key->text_size);
+    key->trace = fmemopen(key->text, sizeof key->text - 1, "w"); /* a NUL stays behind it */
     if (key->trace != NULL)
         PQtrace(conn, key->trace);
 }
@@ -41,12 +40,8 @@ void batch__postgres_key_end(struct batch__postgres_key *key, PGconn *conn)
     if (key->trace == NULL)
         return;
     PQuntrace(conn);
-    bool is_whole = fclose(key->trace) == 0;
+    fclose(key->trace);
     key->trace = NULL;
-    if (is_whole && key->text != NULL)
-        batch__postgres_key_find(key, key->text, PQbackendPID(conn));
-    if (key->text != NULL)
-        sodium_memzero(key->text, key->text_size);
-    free(key->text);
-    key->text = NULL;
+    batch__postgres_key_find(key, key->text, PQbackendPID(conn));
+    sodium_memzero(key->text, sizeof key->text);
 }

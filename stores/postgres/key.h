@@ -20,13 +20,15 @@
 #include <stdint.h>
 #include <stdio.h>
 
+enum { BATCH__POSTGRES_TRACE_SIZE = 8192 };
+
 struct batch__postgres_key {
     bool is_known;
     uint32_t process;
     uint32_t secret;
     FILE *trace; /* while it is connecting */
-    char *text;
-    size_t text_size;
+    /* A few thousand bytes are usual. In a longer trace the key may be missing. */
+    char text[BATCH__POSTGRES_TRACE_SIZE];
 };
 
 void batch__postgres_key_begin(struct batch__postgres_key *key, PGconn *conn);

@@ -206,6 +206,52 @@ PG_TEST(test_opening_does_not_wait_for_ever)
     fault_proxy_end(proxy);
 }
 
+/* ---- A server that is too old --------------------------------------------------------------- */
+
+/* Says that it is PostgreSQL 11, and that it accepts writes; to one client. */
+static void *old_server_main(void *arg)
+{
+    static const char welcome[] = "R\0\0\0\10\0\0\0\0S\0\0\0\31server_version\00011.22\0"
+                                  "K\0\0\0\14\0\0\0\7\0\0\0\7Z\0\0\0\5I";
+    static const char writable[] =
+        "T\0\0\0\35\0\1read\0\0\0\0\0\0\0\0\0\0\31\377\377\377\377\377\377\0\0"
+        "D\0\0\0\15\0\1\0\0\0\3offC\0\0\0\11SHOW\0Z\0\0\0\5I";
+    int client = accept(*(int *)arg, NULL, NULL);
+    char received[1024];
+    bool is_first = true;
+    while (read(client, received, sizeof received) > 0) {
+        const char *sent = is_first ? welcome : writable;
+        size_t size = is_first ? sizeof welcome - 1 : sizeof writable - 1;
+        if (write(client, sent, size) != (ssize_t)size)
+            break;
+        is_first = false;
+    }
+    close(client);
+    return NULL;
+}
+
+PG_TEST(test_a_server_that_is_too_old_is_told_so)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int end = socket(AF_INET, SOCK_STREAM, 0);
+    pthread_t thread;
+    char conninfo[256], sqlstate[6];
+    batch_result error;
+    assert_int_equal(bind(end, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(getsockname(end, (struct sockaddr *)&address, &size), 0);
+    assert_int_equal(listen(end, 1), 0);
+    assert_int_equal(pthread_create(&thread, NULL, old_server_main, &end), 0);
+    snprintf(conninfo, sizeof conninfo,
+             "host=127.0.0.1 port=%u user=batch dbname=postgres sslmode=disable gssencmode=disable",
+             ntohs(address.sin_port));
+    assert_int_equal(pg_refused(conninfo, NULL, &error, sqlstate), BATCH_STORE_FAILED);
+    if (strstr(error.message, "PostgreSQL 11.22, but 12 or newer is needed") == NULL)
+        fail_msg("%s", error.message);
+    pthread_join(thread, NULL);
+    close(end);
+}
+
 /* ---- A server that is full ------------------------------------------------------------------ */
 
 enum { CONNECTIONS_MAX = 8 };

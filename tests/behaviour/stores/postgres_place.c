@@ -11,7 +11,7 @@ static const char role_sql[] =
     "'enable_mergejoin', 'enable_material', 'enable_memoize', 'enable_partitionwise_join') "
     "then 'on' else 'off' end as value from pg_settings where name like 'enable\\_%' "
     "union all select name, '400ms' from pg_settings where name in ('statement_timeout', "
-    "'transaction_timeout', 'idle_session_timeout', 'idle_in_transaction_session_timeout') "
+    "'transaction_timeout', 'idle_in_transaction_session_timeout') "
     "union all select s.name, v.value from (values "
     "('lock_timeout', '1ms'), ('client_min_messages', 'error'), ('client_encoding', 'LATIN1'), "
     "('default_transaction_isolation', 'serializable'), ('default_transaction_deferrable', 'on'), "
@@ -73,9 +73,14 @@ void postgres_place_conninfo(const struct postgres_place *place, const char *rol
              role, place->database);
 }
 
+/* What waits in a pool for its next client would be ended by it, too. */
+static const char idle_sql[] =
+    "do $$ begin if exists (select from pg_settings where name = 'idle_session_timeout') then "
+    "alter role contrary in database %s set idle_session_timeout = '400ms'; end if; end $$";
+
 void postgres_place_make(struct postgres_server *server, const struct postgres_place *place)
 {
-    char text[POSTGRES_CONNINFO_SIZE];
+    char text[POSTGRES_CONNINFO_SIZE], sql[POSTGRES_CONNINFO_SIZE];
     if (place->encoding == NULL)
         return;
     snprintf(text, sizeof text,
@@ -83,6 +88,10 @@ void postgres_place_make(struct postgres_server *server, const struct postgres_p
              place->database, place->encoding);
     postgres_server_execute(server, text);
     postgres_place_conninfo(place, "batch", server->port, text);
+    if (!place->is_pooled) {
+        snprintf(sql, sizeof sql, idle_sql, place->database);
+        postgres_server_execute(server, sql);
+    }
     PGconn *conn = PQconnectdb(text);
     PGresult *result = PQexec(conn, postgres_contrary_schema_sql);
     if (PQresultStatus(result) != PGRES_COMMAND_OK) {
