@@ -165,11 +165,9 @@ static int store_open(batch_store **ret_store, const struct store_options *optio
 static int processor_start(struct office *office, const struct office_options *options,
                            batch_result *reterr)
 {
-    batch_codec codec = {.size = sizeof codec,
-                         .decode = decode,
-                         .encode = encode,
-                         .release = release,
-                         .arg = office};
+    batch_codec codec = {.size = sizeof codec, .decode = decode, .encode = encode};
+    codec.release = release;
+    codec.arg = office;
     batch_options batch = BATCH_OPTIONS_INIT;
     batch.store = office->store;
     batch.codec = &codec;
