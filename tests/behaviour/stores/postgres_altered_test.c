@@ -234,8 +234,8 @@ TEST_WITH(test_what_a_trigger_alters_is_refused, pg_set_up, NULL)
         "if new.key like 'alter%' then new.version := 17; end if;",
         "if new.key like 'alter%' then new.version := new.version + 1; end if;",
         /* as another one of the same group */
-        "if new.key = 'alter 1' then new.key := 'zoo'; end if; "
-        "if new.key = 'alter 2' then new.key := 'good 2'; end if;",
+        ("if new.key = 'alter 1' then new.key := 'zoo'; end if; "
+         "if new.key = 'alter 2' then new.key := 'good 2'; end if;"),
         /* each as the other one */
         "if new.key like 'alter%' then new.key := 'alter ' || 3 - right(new.key, 1)::int; end if;",
     };

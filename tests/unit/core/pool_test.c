@@ -247,6 +247,27 @@ POOL_TEST(slabs_double_up_to_two_megabytes)
     }
 }
 
+POOL_TEST(a_slab_is_used_to_its_last_object)
+{
+    struct batch__batch *taken = NULL;
+    size_t slab_bytes = 0, count = 0;
+    for (;;) {
+        struct batch__batch *batch = batch__pool_take(&f->pool, "a", 1, 1);
+        batch->todo_next = taken;
+        taken = batch;
+        if (f->memory.taken > 1)
+            break;
+        slab_bytes = f->memory.bytes;
+        count++;
+    }
+    assert_in_range(slab_bytes - count * OBJECT_BYTES, 0, sizeof(void *) + 64);
+    while (taken != NULL) {
+        struct batch__batch *next = taken->todo_next;
+        batch__pool_give(&f->pool, taken);
+        taken = next;
+    }
+}
+
 POOL_TEST(without_memory_for_object_or_key_nothing_is_taken)
 {
     char key[100] = "long";
