@@ -97,7 +97,10 @@ TEST(resources_of_every_size_are_zeroed_aligned_and_no_larger_than_promised)
 /* ---- Of the system --------------------------------------------------------------------------- */
 
 /* No sanitizer's memory: it has shadows. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if !defined(__has_feature)
+#define __has_feature(name) 0
+#endif
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 enum { HAS_SHADOWS = 1 };
 #else
 enum { HAS_SHADOWS = 0 };
