@@ -13,15 +13,19 @@ void batch__postgres_key_begin(struct batch__postgres_key *key, PGconn *conn)
     batch__check(conn != NULL);
     key->is_known = false;
     key->trace = fmemopen(key->text, sizeof key->text - 1, "w"); /* a NUL stays behind it */
-    if (key->trace != NULL)
-        PQtrace(conn, key->trace);
+    if (key->trace == NULL)
+        return;
+    PQtrace(conn, key->trace);
+#ifdef LIBPQ_HAS_TRACE_FLAGS
+    PQsetTraceFlags(conn, PQTRACE_SUPPRESS_TIMESTAMPS); /* no localtime, no lock of it */
+#endif
 }
 
-/* A line of the trace has a time, who sent it, the length and the name of the message, and what is
- * in it: "TIME<tab>B<tab>12<tab>BackendKeyData<tab> 27997 -2078166187". */
+/* A line of the trace has a time, unless that is switched off, who sent it, the length and the name
+ * of the message, and what is in it: "B<tab>12<tab>BackendKeyData<tab> 27997 -2078166187". */
 void batch__postgres_key_find(struct batch__postgres_key *key, const char *trace, int process)
 {
-    static const char name[] = "\tB\t12\tBackendKeyData\t ";
+    static const char name[] = "B\t12\tBackendKeyData\t ";
     key->is_known = false;
     for (const char *at = trace; (at = strstr(at, name)) != NULL;) {
         int32_t numbers[2];

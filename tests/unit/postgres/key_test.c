@@ -16,6 +16,9 @@ TEST(test_the_key_is_in_the_trace)
     assert_true(key.is_known);
     assert_int_equal(key.process, 21473);
     assert_int_equal(key.secret, (uint32_t)-458230293);
+    batch__postgres_key_find(&key, "B\t12\tBackendKeyData\t 5 6\n", 5); /* without times */
+    assert_true(key.is_known);
+    assert_int_equal(key.secret, 6);
 }
 
 /* After the first host was not good enough, say. */
