@@ -98,6 +98,11 @@ enum batch_status {
 };
 #define BATCH_STATUS_COUNT 16 /* numbers run from 0 down to 1 - BATCH_STATUS_COUNT */
 
+/* BATCH_STATUS_COUNT of the library that is running, for other languages.
+ * Returns 16, or more in later versions.
+ * Threads: any. Does not block. */
+BATCH_API int batch_status_count(void);
+
 /* The name of a status, "BATCH_OK".
  * Returns a static string, never NULL; also for a number that is no status.
  * Threads: any. Does not block. */
@@ -190,6 +195,11 @@ struct batch_op {
     }
 #define BATCH_KEY_SIZE_MAX 65536
 
+/* BATCH_OP_INIT as a function, for other languages.
+ * Returns BATCH_OK, or BATCH_INVALID if `ret_op` is NULL.
+ * Threads: any. Does not block. */
+BATCH_API int batch_op_init(batch_op *ret_op);
+
 /* Every resource begins at an address that is a multiple of this. */
 #define BATCH_RESOURCE_ALIGNMENT 64
 
@@ -201,6 +211,16 @@ struct batch_op {
 
 /* No time limit, for functions that wait. */
 #define BATCH_FOREVER UINT64_MAX
+
+/* BATCH_WINDOW_NONE as a function, for other languages.
+ * Returns the value for `window_ns`.
+ * Threads: any. Does not block. */
+BATCH_API uint64_t batch_window_none(void);
+
+/* BATCH_FOREVER as a function, for other languages.
+ * Returns the value for a timeout.
+ * Threads: any. Does not block. */
+BATCH_API uint64_t batch_forever(void);
 
 /* The simple way to load and save resources: three functions of your own instead of a store. Called
  * on session threads (release: on the worker). store.h has the functions of a batch_call.
@@ -352,6 +372,12 @@ typedef struct batch_options {
             NULL, NULL, NULL                                                                       \
         }                                                                                          \
     }
+
+/* BATCH_OPTIONS_INIT as a function, for other languages. `size` is that of the struct as the caller
+ * knows it; memory beyond it is not touched.
+ * Returns BATCH_OK, or BATCH_INVALID if `ret_options` is NULL or `size` is not that of a struct.
+ * Threads: any. Does not block. */
+BATCH_API int batch_options_init(batch_options *ret_options, size_t size);
 
 /* ---- Processor ------------------------------------------------------------------------------ */
 

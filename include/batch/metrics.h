@@ -23,6 +23,11 @@ typedef enum batch_close_reason {
 } batch_close_reason;
 #define BATCH_CLOSE_REASON_COUNT 6
 
+/* BATCH_CLOSE_REASON_COUNT of the library that is running, for other languages.
+ * Returns 6, or more in later versions.
+ * Threads: any. Does not block. */
+BATCH_API int batch_close_reason_count(void);
+
 /* The name of a close reason: "window", "store", "size", "stop", "error", "age".
  * Returns a static string, never NULL.
  * Threads: any. Does not block. */
@@ -71,6 +76,11 @@ typedef struct batch_subscription_options {
     {                                                                                              \
         sizeof(batch_subscription_options), 0, false                                               \
     }
+
+/* BATCH_SUBSCRIPTION_OPTIONS_INIT as a function, for other languages; see batch_options_init().
+ * Returns BATCH_OK, or BATCH_INVALID if `ret_options` is NULL or `size` is not that of a struct.
+ * Threads: any. Does not block. */
+BATCH_API int batch_subscription_options_init(batch_subscription_options *ret_options, size_t size);
 
 /* Subscribe to every batch that ends from now on. On a stopped processor the subscription has ended
  * from the start. `options` may be NULL.
@@ -156,6 +166,11 @@ typedef struct batch_stats {
             {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0},   \
             {0, 0, 0, 0, 0}, 0, 0                                                                  \
     }
+
+/* BATCH_STATS_INIT as a function, for other languages; see batch_options_init().
+ * Returns BATCH_OK, or BATCH_INVALID if `ret_stats` is NULL or `size` is not that of a struct.
+ * Threads: any. Does not block. */
+BATCH_API int batch_stats_init(batch_stats *ret_stats, size_t size);
 
 /* Take a snapshot of the counters. Fills as much as stats->size allows.
  * Returns BATCH_OK, or BATCH_INVALID if an argument is NULL or the size is not set.

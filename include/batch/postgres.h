@@ -116,6 +116,11 @@ typedef struct batch_postgres_options {
             BATCH_POSTGRES_AUTO, BATCH_POSTGRES_ON                                                 \
     }
 
+/* BATCH_POSTGRES_OPTIONS_INIT as a function, for other languages; see batch_options_init().
+ * Returns BATCH_OK, or BATCH_INVALID if `ret_options` is NULL or `size` is not that of a struct.
+ * Threads: any. Does not block. */
+BATCH_API int batch_postgres_options_init(batch_postgres_options *ret_options, size_t size);
+
 /* Open a store.
  *
  * `conninfo` is what libpq takes, "host=a,b dbname=trains" or a URI; several hosts, and the

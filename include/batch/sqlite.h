@@ -55,6 +55,11 @@ typedef struct batch_sqlite_options {
         sizeof(batch_sqlite_options), NULL, NULL, NULL, NULL, BATCH_SQLITE_FULL                    \
     }
 
+/* BATCH_SQLITE_OPTIONS_INIT as a function, for other languages; see batch_options_init().
+ * Returns BATCH_OK, or BATCH_INVALID if `ret_options` is NULL or `size` is not that of a struct.
+ * Threads: any. Does not block. */
+BATCH_API int batch_sqlite_options_init(batch_sqlite_options *ret_options, size_t size);
+
 /* Open a store on the file `path`, which is created if missing.
  *
  * `options` and `reterr` may be NULL; names may hold any characters. A table that exists already

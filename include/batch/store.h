@@ -136,6 +136,11 @@ struct batch_store {
         sizeof(batch_store), NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, 0                        \
     }
 
+/* BATCH_STORE_INIT as a function, for other languages; see batch_options_init().
+ * Returns BATCH_OK, or BATCH_INVALID if `ret_store` is NULL or `size` is not that of a struct.
+ * Threads: any. Does not block. */
+BATCH_API int batch_store_init(batch_store *ret_store, size_t size);
+
 /* Close a store and free it.
  *
  * Returns
@@ -160,6 +165,16 @@ BATCH_API int batch_store_close(batch_store *store);
  * Threads: any. Does not block. */
 BATCH_API int batch_struct_read(void *ret_known, const void *given, size_t first_size,
                                 const char *name, batch_result *reterr);
+
+/* For stores with options: initialize a struct that another version of the header may have laid
+ * out. `ret_given` has `size` bytes. It gets what both versions know of `known`, a struct that
+ * begins with a size_t, its size; zeros for what only the caller knows; and `size` as its size.
+ *
+ * Returns BATCH_OK, or BATCH_INVALID if `ret_given` is NULL, or `size` too small to hold a size or
+ * above 4,096. Then nothing was written.
+ *
+ * Threads: any. Does not block. */
+BATCH_API int batch_struct_init(void *ret_given, size_t size, const void *known);
 
 /* ---- The memory store ----------------------------------------------------------------------- */
 

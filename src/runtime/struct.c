@@ -47,3 +47,15 @@ int batch_struct_read(void *ret_known, const void *given, size_t first_size, con
     memcpy((char *)ret_known + sizeof size, (const char *)given + sizeof size, both - sizeof size);
     return BATCH_OK;
 }
+
+int batch_struct_init(void *ret_given, size_t size, const void *known)
+{
+    if (ret_given == NULL || size < sizeof size || size > SIZE_LARGEST)
+        return BATCH_INVALID;
+    size_t known_size = size_of(known);
+    size_t both = size < known_size ? size : known_size;
+    memcpy(ret_given, known, both);
+    memset((char *)ret_given + both, 0, size - both);
+    memcpy(ret_given, &size, sizeof size);
+    return BATCH_OK;
+}

@@ -146,6 +146,12 @@ static int open_store(batch_store **ret_store, const char *conninfo,
     return BATCH_OK;
 }
 
+int batch_postgres_options_init(batch_postgres_options *ret_options, size_t size)
+{
+    static const batch_postgres_options known = BATCH_POSTGRES_OPTIONS_INIT;
+    return batch_struct_init(ret_options, size, &known);
+}
+
 int batch_postgres_open(batch_store **ret_store, const char *conninfo,
                         const batch_postgres_options *options, batch_result *reterr)
 {

@@ -228,6 +228,12 @@ static int open_store(batch_store **ret_store, const char *path,
     return BATCH_OK;
 }
 
+int batch_sqlite_options_init(batch_sqlite_options *ret_options, size_t size)
+{
+    static const batch_sqlite_options known = BATCH_SQLITE_OPTIONS_INIT;
+    return batch_struct_init(ret_options, size, &known);
+}
+
 int batch_sqlite_open(batch_store **ret_store, const char *path,
                       const batch_sqlite_options *options, batch_result *reterr)
 {

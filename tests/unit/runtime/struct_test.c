@@ -87,3 +87,30 @@ TEST(size_that_no_version_had_is_refused)
         assert_int_equal(read_struct(&known, &given, NULL), BATCH_INVALID);
     }
 }
+
+TEST(a_struct_gets_its_defaults_as_far_as_both_know_it)
+{
+    struct newer given;
+    for (size_t size = sizeof(size_t); size <= sizeof given; size++) {
+        memset(&given, 0xaa, sizeof given);
+        assert_int_equal(batch_struct_init(&given, size, &defaults), BATCH_OK);
+        assert_int_equal(given.known.size, size);
+        struct newer expected = {.known = defaults};
+        expected.known.size = size;
+        memset((char *)&expected + size, 0xaa, sizeof expected - size);
+        assert_memory_equal(&given, &expected, sizeof given);
+    }
+}
+
+TEST(no_struct_is_too_small_for_its_size_or_larger_than_4096)
+{
+    static unsigned char given[4097];
+    memset(given, 0xaa, sizeof given);
+    const size_t sizes[] = {0, sizeof(size_t) - 1, 4097, SIZE_MAX};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        assert_int_equal(batch_struct_init(given, sizes[i], &defaults), BATCH_INVALID);
+    assert_int_equal(batch_struct_init(NULL, sizeof defaults, &defaults), BATCH_INVALID);
+    for (size_t i = 0; i < sizeof given; i++)
+        assert_int_equal(given[i], 0xaa);
+    assert_int_equal(batch_struct_init(given, 4096, &defaults), BATCH_OK);
+}

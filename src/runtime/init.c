@@ -1,0 +1,56 @@
+/* init.c: what the headers define as macros, as functions: for languages without a preprocessor. */
+#include <batch/metrics.h>
+#include <batch/store.h>
+
+int batch_status_count(void)
+{
+    return BATCH_STATUS_COUNT;
+}
+
+int batch_close_reason_count(void)
+{
+    return BATCH_CLOSE_REASON_COUNT;
+}
+
+uint64_t batch_window_none(void)
+{
+    return BATCH_WINDOW_NONE;
+}
+
+uint64_t batch_forever(void)
+{
+    return BATCH_FOREVER;
+}
+
+/* Frozen, so it needs no size. */
+int batch_op_init(batch_op *ret_op)
+{
+    if (ret_op == NULL)
+        return BATCH_INVALID;
+    *ret_op = (batch_op)BATCH_OP_INIT;
+    return BATCH_OK;
+}
+
+int batch_options_init(batch_options *ret_options, size_t size)
+{
+    static const batch_options known = BATCH_OPTIONS_INIT;
+    return batch_struct_init(ret_options, size, &known);
+}
+
+int batch_store_init(batch_store *ret_store, size_t size)
+{
+    static const batch_store known = BATCH_STORE_INIT;
+    return batch_struct_init(ret_store, size, &known);
+}
+
+int batch_stats_init(batch_stats *ret_stats, size_t size)
+{
+    static const batch_stats known = BATCH_STATS_INIT;
+    return batch_struct_init(ret_stats, size, &known);
+}
+
+int batch_subscription_options_init(batch_subscription_options *ret_options, size_t size)
+{
+    static const batch_subscription_options known = BATCH_SUBSCRIPTION_OPTIONS_INIT;
+    return batch_struct_init(ret_options, size, &known);
+}
