@@ -27,15 +27,15 @@ void train_release(struct train *train)
 
 bool train_set(struct train *train, uint32_t seat, const char *person, size_t person_size)
 {
-    if (seat < 1 || seat > train->seats_size)
+    if (seat >= train->seats_size)
         return false;
     assert(person_size > 0);
     char *copy = malloc(person_size);
     if (copy == NULL)
         return false;
     memcpy(copy, person, person_size);
-    free(train->seats[seat - 1].person);
-    train->seats[seat - 1] = (struct train_seat){copy, person_size};
+    free(train->seats[seat].person);
+    train->seats[seat] = (struct train_seat){copy, person_size};
     return true;
 }
 
@@ -49,9 +49,9 @@ enum train_result train_book(struct train *train, uint32_t seat, const char *per
                              size_t person_size)
 {
     assert(person_size > 0);
-    if (seat < 1 || seat > train->seats_size)
+    if (seat >= train->seats_size)
         return TRAIN_NO_SEAT;
-    const struct train_seat *wanted = &train->seats[seat - 1];
+    const struct train_seat *wanted = &train->seats[seat];
     if (wanted->person != NULL)
         return seat_is_of(wanted, person, person_size) ? TRAIN_YOURS : TRAIN_TAKEN;
     for (uint32_t i = 0; i < train->seats_size; i++)

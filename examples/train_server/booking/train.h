@@ -1,7 +1,7 @@
 /* train.h: a train and the rule by which its seats are booked.
  *
  * Pure: no I/O, no clock, no JSON, no libbatch. A train belongs to one thread at a time. Seats are
- * numbered from 1; a person is any bytes but none, and has at most one seat in a train. */
+ * numbered from 0; a person is any bytes but none, and has at most one seat in a train. */
 #ifndef TRAIN_H
 #define TRAIN_H
 
@@ -19,9 +19,9 @@ struct train_seat {
 
 /* All zero is a train without seats, which train_release may be given. */
 struct train {
-    struct train_seat *seats; /* seat N is seats[N - 1] */
-    uint32_t seats_size;      /* 0 to TRAIN_SEATS_MAX */
-    char *json;               /* of malloc, or NULL: what libbatch is saving, see office.c */
+    struct train_seat *seats;
+    uint32_t seats_size; /* 0 to TRAIN_SEATS_MAX */
+    char *json;          /* of malloc, or NULL: what libbatch is saving, see office.c */
 };
 
 enum train_result {

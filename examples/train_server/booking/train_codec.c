@@ -16,7 +16,7 @@ static const char *read_seats(struct train *train, const json_t *seats)
         if (!json_is_string(person))
             return "the stored train is damaged: a seat is not a string";
         size_t size = json_string_length(person);
-        if (size > 0 && !train_set(train, (uint32_t)i + 1, json_string_value(person), size))
+        if (size > 0 && !train_set(train, (uint32_t)i, json_string_value(person), size))
             return no_memory;
     }
     return NULL;

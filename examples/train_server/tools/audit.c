@@ -121,7 +121,7 @@ static void read_train(const void *name, size_t name_size, const void *json, siz
         if (seat->person == NULL)
             continue;
         char *person = escape(seat->person, seat->person_size);
-        seats_add(&audit->stored, escaped, i + 1, person);
+        seats_add(&audit->stored, escaped, i, person);
         free(person);
     }
     train_release(&train);

@@ -121,7 +121,7 @@ static struct booking booking_of(const struct load *load, uint64_t number)
     uint64_t round = seat / load->options.trains;
     return (struct booking){
         .train = seat % load->options.trains + round / load->options.seats * load->options.trains,
-        .seat = 1 + round % load->options.seats,
+        .seat = round % load->options.seats,
     };
 }
 

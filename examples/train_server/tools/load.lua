@@ -43,7 +43,7 @@ end
 function request()
    local round = math.floor(n / trains)
    local text = "GET /book?train=" .. name .. n % trains .. "-" .. math.floor(round / seats) ..
-      "&person=" .. name .. n .. "&seat=" .. 1 + round % seats .. tail
+      "&person=" .. name .. n .. "&seat=" .. round % seats .. tail
    n = n + threads
    return text
 end

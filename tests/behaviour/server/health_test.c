@@ -42,15 +42,15 @@ static void assert_retry_later(const struct response *response)
 TEST_ON_BOTH(a_database_that_goes_away_and_comes_back)
 {
     ask_until(fixture, "/health", 200, "ok\n");
-    assert_int_equal(ask(&fixture->server, "/book?train=t&person=a&seat=1", &fixture->response),
+    assert_int_equal(ask(&fixture->server, "/book?train=t&person=a&seat=0", &fixture->response),
                      200);
     postgres_server_kill(&storage_database);
     ask_until(fixture, "/health", 503, "The store cannot be read.");
     assert_retry_later(&fixture->response);
     postgres_server_start(&storage_database);
     ask_until(fixture, "/health", 200, "ok\n");
-    ask_until(fixture, "/book?train=t&person=a&seat=1", 200, "t 1 a\n");
-    ask_until(fixture, "/book?train=t&person=b&seat=2", 200, "t 2 b\n");
+    ask_until(fixture, "/book?train=t&person=a&seat=0", 200, "t 0 a\n");
+    ask_until(fixture, "/book?train=t&person=b&seat=1", 200, "t 1 b\n");
 }
 
 TEST_ON_BOTH(a_database_that_is_suspended)
@@ -60,7 +60,7 @@ TEST_ON_BOTH(a_database_that_is_suspended)
     ask_until(fixture, "/health", 503, "The store cannot be read.");
     postgres_server_resume(&storage_database);
     ask_until(fixture, "/health", 200, "ok\n");
-    ask_until(fixture, "/book?train=t&person=a&seat=1", 200, "t 1 a\n");
+    ask_until(fixture, "/book?train=t&person=a&seat=0", 200, "t 0 a\n");
 }
 
 static void refuse_writes(const char *key)
@@ -84,14 +84,14 @@ TEST_ON_BOTH(a_database_that_takes_no_writes)
         char target[64];
         if (i >= 3000)
             fail_msg("still healthy");
-        snprintf(target, sizeof target, "/book?train=t%d&person=a&seat=1", i % 3);
+        snprintf(target, sizeof target, "/book?train=t%d&person=a&seat=0", i % 3);
         assert_int_equal(ask(&fixture->server, target, &fixture->response), 500);
         assert_non_null(strstr(fixture->response.body, "the disk is on fire"));
         nanosleep(&pause, NULL);
     }
     assert_string_equal(fixture->response.body, "Nothing can be saved.\n");
     postgres_server_execute(&storage_database, "DROP TRIGGER refuse ON train");
-    assert_int_equal(ask(&fixture->server, "/book?train=t&person=a&seat=1", &fixture->response),
+    assert_int_equal(ask(&fixture->server, "/book?train=t&person=a&seat=0", &fixture->response),
                      200);
     assert_int_equal(ask(&fixture->server, "/health", &fixture->response), 200);
 }
@@ -107,9 +107,9 @@ TEST_ON_BOTH(one_bad_train_is_no_bad_server)
     do {
         char target[64];
         assert_int_equal(
-            ask(&fixture->server, "/book?train=bad&person=a&seat=1", &fixture->response), 500);
+            ask(&fixture->server, "/book?train=bad&person=a&seat=0", &fixture->response), 500);
         assert_int_equal(ask(&fixture->server, "/health", &fixture->response), 200);
-        snprintf(target, sizeof target, "/book?train=good%d&person=a&seat=1", i++);
+        snprintf(target, sizeof target, "/book?train=good%d&person=a&seat=0", i++);
         assert_int_equal(ask(&fixture->server, target, &fixture->response), 200);
         clock_gettime(CLOCK_MONOTONIC, &now);
     } while (now.tv_sec < begin.tv_sec + 5);
@@ -120,8 +120,8 @@ TEST_ON_BOTH(one_bad_train_is_no_bad_server)
 TEST(a_server_that_stops_is_not_healthy_and_accepts_nothing)
 {
     static const char *const options[] = {"--window-ms", "5", NULL};
-    static const char book[] = "GET /book?train=t&person=a&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n";
-    static const char late[] = "GET /book?train=t&person=b&seat=2 HTTP/1.1\r\nHost: t\r\n\r\n";
+    static const char book[] = "GET /book?train=t&person=a&seat=0 HTTP/1.1\r\nHost: t\r\n\r\n";
+    static const char late[] = "GET /book?train=t&person=b&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n";
     static const char health[] = "GET /health HTTP/1.1\r\nHost: t\r\n\r\n";
     struct fixture fixture;
     struct response *response = &fixture.response;

@@ -84,7 +84,7 @@ static void client_send(struct http_clients *clients, struct client *client)
     int size = snprintf(request, sizeof request,
                         "GET /book?train=t%lu&person=p%lu&seat=%lu HTTP/1.1\r\nHost: test\r\n\r\n",
                         (unsigned long)train, (unsigned long)client->booking,
-                        (unsigned long)(1 + round % SEATS));
+                        (unsigned long)(round % SEATS));
     client->size = 0;
     client->waits = true;
     clients->waiting++;

@@ -42,7 +42,7 @@ static void assert_alive(struct fixture *fixture)
 
 TEST_ON_BOTH(a_booking_is_answered_and_stored)
 {
-    assert_asked(fixture, "/book?train=berlin&person=ann&seat=1", 200, "berlin 1 ann\n");
+    assert_asked(fixture, "/book?train=berlin&person=ann&seat=0", 200, "berlin 0 ann\n");
     assert_non_null(strstr(fixture->response.head, "Content-Type: text/plain"));
     assert_asked(fixture, "/trains/berlin", 200, "{\"Seats\":[\"ann\",\"\",\"\",\"\"]}\n");
     assert_non_null(strstr(fixture->response.head, "Content-Type: application/json"));
@@ -50,14 +50,13 @@ TEST_ON_BOTH(a_booking_is_answered_and_stored)
 
 TEST_ON_BOTH(the_rules_of_booking)
 {
-    assert_asked(fixture, "/book?train=t&person=ann&seat=4", 200, "t 4 ann\n");
-    assert_asked(fixture, "/book?train=t&person=ann&seat=4", 200, "t 4 ann\n");
-    assert_asked(fixture, "/book?train=t&person=bob&seat=4", 400, "another person's");
-    assert_asked(fixture, "/book?train=t&person=ann&seat=3", 400, "has another seat");
-    assert_asked(fixture, "/book?train=t&person=bob&seat=5", 400, "no such seat");
-    assert_asked(fixture, "/book?train=t&person=bob&seat=0", 400, "no such seat");
+    assert_asked(fixture, "/book?train=t&person=ann&seat=3", 200, "t 3 ann\n");
+    assert_asked(fixture, "/book?train=t&person=ann&seat=3", 200, "t 3 ann\n");
+    assert_asked(fixture, "/book?train=t&person=bob&seat=3", 400, "another person's");
+    assert_asked(fixture, "/book?train=t&person=ann&seat=2", 400, "has another seat");
+    assert_asked(fixture, "/book?train=t&person=bob&seat=4", 400, "no such seat");
     assert_asked(fixture, "/book?train=t&person=bob&seat=99999999999", 400, "no such seat");
-    assert_asked(fixture, "/book?train=u&person=ann&seat=3", 200, "u 3 ann\n");
+    assert_asked(fixture, "/book?train=u&person=ann&seat=2", 200, "u 2 ann\n");
     assert_asked(fixture, "/trains/t", 200, "{\"Seats\":[\"\",\"\",\"\",\"ann\"]}\n");
 }
 
@@ -67,42 +66,42 @@ TEST_ON_BOTH(invalid_bookings)
     assert_asked(fixture, "/book?train=t&person=p", 400, "missing");
     assert_asked(fixture, "/book?train=t&person=p&seat=x", 400, "not a number");
     assert_asked(fixture, "/book?train=t&person=p&seat=-1", 400, "not a number");
-    assert_asked(fixture, "/book?train=t&person=&seat=1", 400, "empty");
-    assert_asked(fixture, "/book?train=&person=p&seat=1", 400, "empty");
-    assert_asked(fixture, "/book?train=t&train=u&person=p&seat=1", 400, "twice");
-    assert_asked(fixture, "/book?train=%zz&person=p&seat=1", 400, "broken");
-    assert_asked(fixture, "/book?train=t&person=%ff&seat=1", 400, "UTF-8");
+    assert_asked(fixture, "/book?train=t&person=&seat=0", 400, "empty");
+    assert_asked(fixture, "/book?train=&person=p&seat=0", 400, "empty");
+    assert_asked(fixture, "/book?train=t&train=u&person=p&seat=0", 400, "twice");
+    assert_asked(fixture, "/book?train=%zz&person=p&seat=0", 400, "broken");
+    assert_asked(fixture, "/book?train=t&person=%ff&seat=0", 400, "UTF-8");
     char target[1000];
-    snprintf(target, sizeof target, "/book?train=%0201d&person=p&seat=1", 0);
+    snprintf(target, sizeof target, "/book?train=%0201d&person=p&seat=0", 0);
     assert_asked(fixture, target, 400, "too long");
-    snprintf(target, sizeof target, "/book?train=t&person=%0101d&seat=1", 0);
+    snprintf(target, sizeof target, "/book?train=t&person=%0101d&seat=0", 0);
     assert_asked(fixture, target, 400, "too long");
-    snprintf(target, sizeof target, "/book?train=%0200d&person=%0100d&seat=1", 0, 0);
-    assert_asked(fixture, target, 200, " 1 000");
+    snprintf(target, sizeof target, "/book?train=%0200d&person=%0100d&seat=0", 0, 0);
+    assert_asked(fixture, target, 200, " 0 000");
     assert_asked(fixture, "/trains/t", 200, "{\"Seats\":[\"\",\"\",\"\",\"\"]}\n");
 }
 
 static void assert_names_are_text(struct fixture *fixture)
 {
-    assert_asked(fixture, "/book?train=a%00b&person=p&seat=1", 400, "UTF-8");
+    assert_asked(fixture, "/book?train=a%00b&person=p&seat=0", 400, "UTF-8");
     assert_asked(fixture, "/trains/a%00b", 400, "UTF-8");
-    assert_asked(fixture, "/book?train=%ff/&person=p&seat=2", 400, "UTF-8");
+    assert_asked(fixture, "/book?train=%ff/&person=p&seat=1", 400, "UTF-8");
     assert_asked(fixture, "/trains/%ff", 400, "UTF-8");
-    assert_asked(fixture, "/book?train=a%22%5c%0a&person=a%00%22%5c%0a&seat=1", 200,
-                 "a%22%5C%0A 1 a%00%22%5C%0A\n");
+    assert_asked(fixture, "/book?train=a%22%5c%0a&person=a%00%22%5c%0a&seat=0", 200,
+                 "a%22%5C%0A 0 a%00%22%5C%0A\n");
     assert_asked(fixture, "/trains/a%22%5c%0a", 200,
                  "{\"Seats\":[\"a\\u0000\\\"\\\\\\n\",\"\",\"\",\"\"]}\n");
 }
 
 static void assert_names_are_any_bytes(struct fixture *fixture)
 {
-    assert_asked(fixture, "/book?train=a%00b&person=a%00%22%5c%0a&seat=1", 200,
-                 "a%00b 1 a%00%22%5C%0A\n");
-    assert_asked(fixture, "/book?train=a&person=p&seat=1", 200, "a 1 p\n");
+    assert_asked(fixture, "/book?train=a%00b&person=a%00%22%5c%0a&seat=0", 200,
+                 "a%00b 0 a%00%22%5C%0A\n");
+    assert_asked(fixture, "/book?train=a&person=p&seat=0", 200, "a 0 p\n");
     assert_asked(fixture, "/trains/a%00b", 200,
                  "{\"Seats\":[\"a\\u0000\\\"\\\\\\n\",\"\",\"\",\"\"]}\n");
-    assert_asked(fixture, "/book?train=%ff/&person=%f0%9f%9a%82&seat=2", 200,
-                 "%FF%2F 2 %F0%9F%9A%82\n");
+    assert_asked(fixture, "/book?train=%ff/&person=%f0%9f%9a%82&seat=1", 200,
+                 "%FF%2F 1 %F0%9F%9A%82\n");
     assert_asked(fixture, "/trains/%ff/", 200, "\"\xf0\x9f\x9a\x82\"");
 }
 
@@ -122,7 +121,7 @@ TEST_ON_BOTH(a_contested_seat_goes_to_one)
     for (int i = 0; i < 50; i++) {
         char request[128];
         int size = snprintf(request, sizeof request,
-                            "GET /book?train=c%d&person=ann&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n", i);
+                            "GET /book?train=c%d&person=ann&seat=0 HTTP/1.1\r\nHost: t\r\n\r\n", i);
         connection_send(ann, request, (size_t)size);
         memcpy(strstr(request, "ann"), "bob", 3);
         connection_send(bob, request, (size_t)size);
@@ -142,7 +141,7 @@ TEST_ON_BOTH(a_contested_seat_goes_to_one)
 
 TEST_ON_BOTH(what_is_booked_is_there_after_a_restart)
 {
-    assert_asked(fixture, "/book?train=r&person=ann&seat=2", 200, "r 2 ann\n");
+    assert_asked(fixture, "/book?train=r&person=ann&seat=1", 200, "r 1 ann\n");
     assert_int_equal(server_end(&fixture->server, SIGINT, NULL, 0), 0);
     /* Both servers in turn, on the same store; a stored train has the seats it was stored with. */
     static const char *const options[] = {"--seats", "7", NULL};
@@ -151,7 +150,7 @@ TEST_ON_BOTH(what_is_booked_is_there_after_a_restart)
         server_start(&fixture->server, program, &fixture->folder, options);
         assert_asked(fixture, "/trains/r", 200, "\"ann\"");
         char target[64];
-        snprintf(target, sizeof target, "/book?train=s&person=p%d&seat=%d", i, i + 1);
+        snprintf(target, sizeof target, "/book?train=s&person=p%d&seat=%d", i, i);
         assert_asked(fixture, target, 200, "s ");
         if (i < 3)
             assert_int_equal(server_end(&fixture->server, SIGTERM, NULL, 0), 0);
@@ -198,7 +197,7 @@ TEST_ON_BOTH(other_methods_are_405)
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
         char request[256];
         snprintf(request, sizeof request,
-                 "%s /book?train=m&person=p&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n", methods[i]);
+                 "%s /book?train=m&person=p&seat=0 HTTP/1.1\r\nHost: t\r\n\r\n", methods[i]);
         assert_asked_raw(fixture, request, 405);
         assert_non_null(strstr(fixture->response.head, "\r\nAllow: GET, HEAD\r\n"));
     }
@@ -210,20 +209,20 @@ TEST_ON_BOTH(other_methods_are_405)
 TEST_ON_BOTH(a_body_is_refused)
 {
     assert_asked_raw(fixture,
-                     "GET /book?train=b&person=p&seat=1 HTTP/1.1\r\nHost: t\r\n"
+                     "GET /book?train=b&person=p&seat=0 HTTP/1.1\r\nHost: t\r\n"
                      "Content-Length: 3\r\n\r\nabc",
                      400);
     assert_asked_raw(fixture,
-                     "GET /book?train=b&person=p&seat=1 HTTP/1.1\r\nHost: t\r\n"
+                     "GET /book?train=b&person=p&seat=0 HTTP/1.1\r\nHost: t\r\n"
                      "Content-Length: 99999999999\r\n\r\n",
                      400);
     assert_asked_raw(fixture,
-                     "GET /book?train=b&person=p&seat=1 HTTP/1.1\r\nHost: t\r\n"
+                     "GET /book?train=b&person=p&seat=0 HTTP/1.1\r\nHost: t\r\n"
                      "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
                      400);
     assert_asked(fixture, "/trains/b", 200, "{\"Seats\":[\"\",\"\",\"\",\"\"]}\n");
     assert_asked_raw(fixture,
-                     "GET /book?train=b&person=p&seat=1 HTTP/1.1\r\nHost: t\r\n"
+                     "GET /book?train=b&person=p&seat=0 HTTP/1.1\r\nHost: t\r\n"
                      "Content-Length: 0\r\n\r\n",
                      200);
 }
@@ -245,8 +244,8 @@ TEST_ON_BOTH(what_is_too_large_is_4xx)
 TEST_ON_BOTH(one_connection_serves_many_requests)
 {
     int connection = connection_open(&fixture->server);
-    static const char *const targets[] = {"/book?train=k&person=p&seat=1", "/nothing",
-                                          "/book?train=k&person=q&seat=1", "/trains/k",
+    static const char *const targets[] = {"/book?train=k&person=p&seat=0", "/nothing",
+                                          "/book?train=k&person=q&seat=0", "/trains/k",
                                           "/book?train=k"};
     static const int statuses[] = {200, 404, 400, 200, 400};
     for (size_t i = 0; i < 20; i++) {
@@ -263,8 +262,8 @@ TEST_ON_BOTH(one_connection_serves_many_requests)
 TEST_ON_BOTH(requests_sent_ahead_are_answered_in_order)
 {
     int connection = connection_open(&fixture->server);
-    static const char requests[] = "GET /book?train=p&person=a&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n"
-                                   "GET /book?train=p&person=a&seat=2 HTTP/1.1\r\nHost: t\r\n\r\n"
+    static const char requests[] = "GET /book?train=p&person=a&seat=0 HTTP/1.1\r\nHost: t\r\n\r\n"
+                                   "GET /book?train=p&person=a&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n"
                                    "GET /trains/p HTTP/1.1\r\nHost: t\r\n\r\n"
                                    "GET /nothing HTTP/1.1\r\nHost: t\r\n\r\n";
     connection_send(connection, requests, strlen(requests));
@@ -279,7 +278,7 @@ TEST_ON_BOTH(requests_sent_ahead_are_answered_in_order)
 TEST_ON_BOTH(a_client_that_sends_no_more_is_answered)
 {
     int connection = connection_open(&fixture->server);
-    static const char request[] = "GET /book?train=h&person=a&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n";
+    static const char request[] = "GET /book?train=h&person=a&seat=0 HTTP/1.1\r\nHost: t\r\n\r\n";
     connection_send(connection, request, strlen(request));
     shutdown(connection, SHUT_WR);
     connection_read(connection, &fixture->response);
@@ -302,7 +301,7 @@ TEST_ON_BOTH(http_1_0_is_answered_and_closed)
 TEST_ON_BOTH(a_request_may_come_in_pieces)
 {
     int connection = connection_open(&fixture->server);
-    static const char request[] = "GET /book?train=q&person=a&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n";
+    static const char request[] = "GET /book?train=q&person=a&seat=0 HTTP/1.1\r\nHost: t\r\n\r\n";
     for (size_t i = 0; request[i] != '\0'; i++)
         connection_send(connection, request + i, 1);
     connection_read(connection, &fixture->response);
@@ -339,7 +338,7 @@ TEST_ON_BOTH(nonsense_does_no_harm)
 /* The responses are not read: some requests are not whole, and the server waits for the rest. */
 TEST_ON_BOTH(changed_bytes_do_no_harm)
 {
-    static const char good[] = "GET /book?train=z&person=%41&seat=1 HTTP/1.1\r\nHost: t\r\n"
+    static const char good[] = "GET /book?train=z&person=%41&seat=0 HTTP/1.1\r\nHost: t\r\n"
                                "Content-Length: 0\r\n\r\n";
     struct random random = {7};
     for (int round = 0; round < 1000; round++) {
@@ -358,7 +357,7 @@ TEST_ON_BOTH(changed_bytes_do_no_harm)
 /* Clients that go away at every moment: while sending, while waiting, with a reset. */
 TEST_ON_BOTH(clients_that_go_away_do_no_harm)
 {
-    static const char request[] = "GET /book?train=w&person=a&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n";
+    static const char request[] = "GET /book?train=w&person=a&seat=0 HTTP/1.1\r\nHost: t\r\n\r\n";
     for (size_t i = 0; i < 200; i++) {
         int connection = connection_open(&fixture->server);
         connection_send(connection, request, i < sizeof request ? i : sizeof request - 1);

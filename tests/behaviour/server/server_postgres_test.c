@@ -44,8 +44,8 @@ static void the_table_of_another_program(const char *program, const char *const 
     execute(on_another_program);
     server_start(&server, program, &folder, options);
     assert_asked(&server, "/trains/berlin", 200, "{\"Seats\":[\"\",\"ann\",\"\"]}\n");
-    assert_asked(&server, "/book?train=berlin&person=bob&seat=2", 400, "another person's");
-    assert_asked(&server, "/book?train=berlin&person=bob&seat=1", 200, "berlin 1 bob\n");
+    assert_asked(&server, "/book?train=berlin&person=bob&seat=1", 400, "another person's");
+    assert_asked(&server, "/book?train=berlin&person=bob&seat=0", 200, "berlin 0 bob\n");
     assert_value("SELECT state FROM train WHERE key = 'berlin'",
                  "{\"Seats\":[\"bob\",\"ann\",\"\"]}");
     assert_value("SELECT ver FROM train WHERE key = 'berlin'", "8");
@@ -53,10 +53,10 @@ static void the_table_of_another_program(const char *program, const char *const 
     execute("UPDATE train SET state = '{\"Seats\":[\"bob\",\"ann\",\"cid\"]}', ver = ver + 1"
             " WHERE key = 'berlin'");
     assert_asked(&server, "/trains/berlin", 200, "\"cid\"");
-    assert_asked(&server, "/book?train=berlin&person=dan&seat=3", 400, "another person's");
+    assert_asked(&server, "/book?train=berlin&person=dan&seat=2", 400, "another person's");
 
     /* A train that the server makes is one that the other program can read. */
-    assert_asked(&server, "/book?train=paris&person=ann&seat=2", 200, "paris 2 ann\n");
+    assert_asked(&server, "/book?train=paris&person=ann&seat=1", 200, "paris 1 ann\n");
     assert_value("SELECT state::json->'Seats'->>1 FROM train WHERE key = 'paris'", "ann");
     assert_int_equal(server_end(&server, SIGTERM, NULL, 0), 0);
     folder_remove(&folder);
@@ -115,17 +115,17 @@ TEST(names_and_types_of_ones_own)
                  types[i][0], types[i][1]);
         execute(sql);
         server_start(&server, TRAIN_SERVER, &folder, options);
-        assert_asked(&server, "/book?train=a%20b&person=p&seat=1", 200, "a%20b 1 p\n");
-        assert_asked(&server, "/book?train=a%20b&person=q&seat=2", 200, "a%20b 2 q\n");
+        assert_asked(&server, "/book?train=a%20b&person=p&seat=0", 200, "a%20b 0 p\n");
+        assert_asked(&server, "/book?train=a%20b&person=q&seat=1", 200, "a%20b 1 q\n");
         assert_asked(&server, "/trains/a%20b", 200, "[\"p\",\"q\",");
         bool is_bytes = strcmp(types[i][0], "bytea") == 0;
-        assert_asked(&server, "/book?train=a%ff%00&person=p&seat=1", is_bytes ? 200 : 400, "");
-        assert_asked(&server, "/book?train=t&person=%00&seat=1",
+        assert_asked(&server, "/book?train=a%ff%00&person=p&seat=0", is_bytes ? 200 : 400, "");
+        assert_asked(&server, "/book?train=t&person=%00&seat=0",
                      strcmp(types[i][1], "jsonb") == 0 ? 500 : 200, "");
         assert_int_equal(server_end(&server, SIGTERM, NULL, 0), 0);
         FILE *answers = fopen(folder.answers, "w");
         assert_non_null(answers);
-        fputs("a%20b 1 p\na%20b 2 q\n", answers);
+        fputs("a%20b 0 p\na%20b 1 q\n", answers);
         fclose(answers);
         const char *arguments[] = {
             TRAIN_AUDIT,      "--table", "My \"trains\"", "--key-column", "the key",
@@ -150,13 +150,13 @@ static void a_train_that_fails(const char *program, const char *const *options)
             "CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON train FOR EACH ROW"
             " WHEN (NEW.key = 'bad') EXECUTE FUNCTION refuse();"
             "INSERT INTO train VALUES ('text', 'no JSON', 1)");
-    assert_asked(&server, "/book?train=bad&person=ann&seat=1", 500, "Nothing was changed");
-    assert_asked(&server, "/book?train=bad&person=ann&seat=1", 500, "the disk is on fire");
-    assert_asked(&server, "/book?train=good&person=ann&seat=1", 200, "good 1 ann\n");
-    assert_asked(&server, "/book?train=text&person=ann&seat=1", 500, "Nothing was changed");
+    assert_asked(&server, "/book?train=bad&person=ann&seat=0", 500, "Nothing was changed");
+    assert_asked(&server, "/book?train=bad&person=ann&seat=0", 500, "the disk is on fire");
+    assert_asked(&server, "/book?train=good&person=ann&seat=0", 200, "good 0 ann\n");
+    assert_asked(&server, "/book?train=text&person=ann&seat=0", 500, "Nothing was changed");
     assert_asked(&server, "/trains/text", 500, "could not be read");
     execute("DROP TRIGGER refuse ON train");
-    assert_asked(&server, "/book?train=bad&person=ann&seat=1", 200, "bad 1 ann\n");
+    assert_asked(&server, "/book?train=bad&person=ann&seat=0", 200, "bad 0 ann\n");
     assert_int_equal(server_end(&server, SIGTERM, NULL, 0), 0);
     folder_remove(&folder);
 }
@@ -183,7 +183,7 @@ static bool book_as_another_program(int seat)
              " state = jsonb_set(s, '{Seats,%d}', '\"o%d\"')::text"
              " FROM seen WHERE train.key = seen.key AND train.ver = seen.ver RETURNING 1)"
              " SELECT count(*) FROM written",
-             seat - 1, seat);
+             seat, seat);
     return postgres_server_number(&storage_database, sql) == 1;
 }
 
@@ -194,11 +194,11 @@ static void beside_another_program(const char *program, const char *const *optio
     storage_folder(&folder);
     execute(on_another_program);
     server_start(&server, program, &folder, options);
-    assert_asked(&server, "/book?train=both&person=s1&seat=1", 200, "both 1 s1\n");
+    assert_asked(&server, "/book?train=both&person=s0&seat=0", 200, "both 0 s0\n");
     static const char form[] =
         "GET /book?train=both&person=s%d&seat=%d HTTP/1.1\r\nHost: t\r\n\r\n";
     int connection = connection_open(&server);
-    for (int seat = 3; seat <= 29; seat += 2) {
+    for (int seat = 2; seat <= 28; seat += 2) {
         char request[128];
         struct response response;
         int size = snprintf(request, sizeof request, form, seat, seat);
@@ -212,9 +212,9 @@ static void beside_another_program(const char *program, const char *const *optio
     close(connection);
     struct response response;
     assert_int_equal(ask(&server, "/trains/both", &response), 200);
-    for (int seat = 1; seat <= 29; seat++) {
+    for (int seat = 0; seat <= 28; seat++) {
         char person[16];
-        snprintf(person, sizeof person, "\"%c%d\"", seat % 2 == 1 ? 's' : 'o', seat);
+        snprintf(person, sizeof person, "\"%c%d\"", seat % 2 == 0 ? 's' : 'o', seat);
         if (strstr(response.body, person) == NULL)
             fail_msg("%s is lost: %s", person, response.body);
     }
@@ -285,7 +285,7 @@ TEST(a_database_that_wants_a_password_gets_it)
     folder_make(&folder);
     snprintf(folder.store, sizeof folder.store, "postgres:%s", database.conninfo);
     server_start(&server, TRAIN_SERVER, &folder, batched);
-    assert_asked(&server, "/book?train=t&person=p&seat=1", 200, "t 1 p\n");
+    assert_asked(&server, "/book?train=t&person=p&seat=0", 200, "t 0 p\n");
     assert_int_equal(server_end(&server, SIGTERM, output, sizeof output), 0);
     assert_null(strstr(output, database.password));
 

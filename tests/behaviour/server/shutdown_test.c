@@ -60,7 +60,7 @@ TEST(so_does_direct_server)
 TEST(a_booking_that_waits_for_its_window_is_answered_when_the_server_stops)
 {
     static const char *const long_window[] = {"--window-ms", "5000", NULL};
-    static const char request[] = "GET /book?train=t&person=p&seat=1 HTTP/1.1\r\nHost: t\r\n\r\n";
+    static const char request[] = "GET /book?train=t&person=p&seat=0 HTTP/1.1\r\nHost: t\r\n\r\n";
     struct folder folder;
     struct server server;
     struct response response;
@@ -90,7 +90,7 @@ TEST(sighup_stops_as_sigterm_does_unless_it_is_ignored)
     char output[512];
     storage_folder(&folder);
     server_start(&server, TRAIN_SERVER, &folder, batched);
-    assert_int_equal(ask(&server, "/book?train=t&person=p&seat=1", &response), 200);
+    assert_int_equal(ask(&server, "/book?train=t&person=p&seat=0", &response), 200);
     assert_int_equal(server_end(&server, SIGHUP, output, sizeof output), 0);
     assert_non_null(strstr(output, "stopped: 1 requests"));
     signal(SIGHUP, SIG_IGN);
@@ -130,7 +130,7 @@ static void stop_with_a_full_pipe(const char *program, const char *const *option
     server_start(&server, program, &folder, options);
     fill_output(&server);
     nanosleep(&pause, NULL);
-    assert_int_equal(ask(&server, "/book?train=t&person=p&seat=1", &response), 200);
+    assert_int_equal(ask(&server, "/book?train=t&person=p&seat=0", &response), 200);
     kill(server.pid, SIGTERM);
     assert_int_equal(process_end(server.pid), 0); /* nobody reads its output */
     close(server.output);
@@ -158,7 +158,7 @@ TEST(a_server_that_drains_says_so_at_health_and_books_on)
     }
     assert_int_equal(response.status, 503);
     assert_non_null(strstr(response.body, "stopping"));
-    assert_int_equal(ask(&server, "/book?train=t&person=p&seat=1", &response), 200);
+    assert_int_equal(ask(&server, "/book?train=t&person=p&seat=0", &response), 200);
     assert_non_null(strstr(response.head, "Connection: close"));
     assert_int_equal(server_end(&server, SIGTERM, NULL, 0), 0); /* a second one: no longer */
     folder_remove(&folder);
@@ -195,8 +195,8 @@ static void book_two_seats(struct folder *folder)
     struct response response;
     storage_folder(folder);
     server_start(&server, TRAIN_SERVER, folder, batched);
-    assert_int_equal(ask(&server, "/book?train=a%20b&person=ann&seat=1", &response), 200);
-    assert_int_equal(ask(&server, "/book?train=a%20b&person=bob&seat=2", &response), 200);
+    assert_int_equal(ask(&server, "/book?train=a%20b&person=ann&seat=0", &response), 200);
+    assert_int_equal(ask(&server, "/book?train=a%20b&person=bob&seat=1", &response), 200);
     assert_int_equal(server_end(&server, SIGTERM, NULL, 0), 0);
 }
 
@@ -221,15 +221,15 @@ TEST(the_audit_finds_what_is_wrong)
         int code;
         const char *printed;
     } cases[] = {
-        {NULL, "a%20b 1 ann\na%20b 2 bob\n", 0, "2 bookings answered 200: all in the "},
-        {"--all", "a%20b 1 ann\na%20b 2 bob\n", 0, "seats sold twice: 0"},
-        {NULL, "a%20b 1 ann\na%20b 1 ann\n", 0, "1 bookings answered 200: all in the "},
-        {NULL, "a%20b 1 ann\nno-such 1 x\n", 1, "1 MISSING"},
-        {NULL, "a%20b 1 ann\na%20b 3 cid\n", 1, "1 MISSING"},
-        {NULL, "a%20b 1 ann\na%20b 1 bob\n", 1, "seats sold twice: 1"},
-        {NULL, "a%20b 1 bob\n", 1, "1 MISSING"},
-        {"--all", "a%20b 1 ann\n", 1, "stored, but not answered: train a%20b, seat 2, bob"},
-        {NULL, "a%20b 1 ann\na%20b 3 cut", 0, "1 bookings answered 200: all in the "},
+        {NULL, "a%20b 0 ann\na%20b 1 bob\n", 0, "2 bookings answered 200: all in the "},
+        {"--all", "a%20b 0 ann\na%20b 1 bob\n", 0, "seats sold twice: 0"},
+        {NULL, "a%20b 0 ann\na%20b 0 ann\n", 0, "1 bookings answered 200: all in the "},
+        {NULL, "a%20b 0 ann\nno-such 0 x\n", 1, "1 MISSING"},
+        {NULL, "a%20b 0 ann\na%20b 2 cid\n", 1, "1 MISSING"},
+        {NULL, "a%20b 0 ann\na%20b 0 bob\n", 1, "seats sold twice: 1"},
+        {NULL, "a%20b 0 bob\n", 1, "1 MISSING"},
+        {"--all", "a%20b 0 ann\n", 1, "stored, but not answered: train a%20b, seat 1, bob"},
+        {NULL, "a%20b 0 ann\na%20b 2 cut", 0, "1 bookings answered 200: all in the "},
         {NULL, "nonsense\n", 2, ""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -246,28 +246,28 @@ TEST(the_audit_finds_what_is_wrong_in_a_record)
     struct folder folder;
     char output[512];
     book_two_seats(&folder);
-#define ANN "ok 200 0 9 a%20b 1 ann\n"
-#define BOB "ok 200 0 9 a%20b 2 bob\n"
+#define ANN "ok 200 0 9 a%20b 0 ann\n"
+#define BOB "ok 200 0 9 a%20b 1 bob\n"
     static const struct {
         const char *answers;
         int code;
         const char *printed;
     } cases[] = {
         {ANN BOB, 0, "2 ok, 0 refused, 0 failed, 0 unknown (0 of them stored), 0 lost (0)"},
-        {ANN BOB "refused 400 0 9 a%20b 1 cid\nfailed 503 0 9 a%20b 3 cid\n", 0, "2 ok, 1 refused"},
-        {ANN "unknown 504 0 9 a%20b 2 bob\n", 0, "1 unknown (1 of them stored)"},
-        {ANN "lost 0 0 9 a%20b 2 bob\n", 0, "1 lost (1)"},
-        {ANN BOB "lost 0 0 9 a%20b 3 cid\n", 0, "1 lost (0)"},
-        {ANN BOB "ok 200 0 9 a%20b 3 cid\n", 1,
-         "answered 200, but not stored: train a%20b, seat 3, cid"},
-        {ANN "refused 400 0 9 a%20b 2 bob\n", 1, "refused, but stored: train a%20b, seat 2, bob"},
-        {ANN "failed 500 0 9 a%20b 2 bob\n", 1, "failed, but stored: train a%20b, seat 2, bob"},
-        {ANN, 1, "stored, but never sent: train a%20b, seat 2, bob"},
-        {"ok 200 0 9 another 1 ann\n", 1, "answered 200, but not stored: train another"},
+        {ANN BOB "refused 400 0 9 a%20b 0 cid\nfailed 503 0 9 a%20b 2 cid\n", 0, "2 ok, 1 refused"},
+        {ANN "unknown 504 0 9 a%20b 1 bob\n", 0, "1 unknown (1 of them stored)"},
+        {ANN "lost 0 0 9 a%20b 1 bob\n", 0, "1 lost (1)"},
+        {ANN BOB "lost 0 0 9 a%20b 2 cid\n", 0, "1 lost (0)"},
+        {ANN BOB "ok 200 0 9 a%20b 2 cid\n", 1,
+         "answered 200, but not stored: train a%20b, seat 2, cid"},
+        {ANN "refused 400 0 9 a%20b 1 bob\n", 1, "refused, but stored: train a%20b, seat 1, bob"},
+        {ANN "failed 500 0 9 a%20b 1 bob\n", 1, "failed, but stored: train a%20b, seat 1, bob"},
+        {ANN, 1, "stored, but never sent: train a%20b, seat 1, bob"},
+        {"ok 200 0 9 another 0 ann\n", 1, "answered 200, but not stored: train another"},
         {"lost 0 0 9 another 1 ann\n", 0, "seats sold twice: 0"},
-        {ANN BOB "ok 200 0 9 a%20b 1 cid\n", 1, "seats sold twice: 1"},
+        {ANN BOB "ok 200 0 9 a%20b 0 cid\n", 1, "seats sold twice: 1"},
         {ANN BOB "unknown 504 0", 0, "2 ok"},
-        {"a%20b 1 ann\n", 2, ""},
+        {"a%20b 0 ann\n", 2, ""},
         {"good 200 0 9 a%20b 1 ann\n", 2, ""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

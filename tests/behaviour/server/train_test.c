@@ -31,48 +31,48 @@ static void assert_json(struct train *train, const char *expected)
 
 TRAIN_TEST(a_free_seat_is_booked, 3)
 {
-    assert_int_equal(book(train, 1, "ann"), TRAIN_BOOKED);
-    assert_int_equal(book(train, 3, "bob"), TRAIN_BOOKED);
+    assert_int_equal(book(train, 0, "ann"), TRAIN_BOOKED);
+    assert_int_equal(book(train, 2, "bob"), TRAIN_BOOKED);
     assert_json(train, "{\"Seats\":[\"ann\",\"\",\"bob\"]}");
 }
 
-TRAIN_TEST(seats_are_numbered_from_1_to_the_last, 2)
+TRAIN_TEST(seats_are_numbered_from_0_to_the_last, 2)
 {
-    assert_int_equal(book(train, 0, "ann"), TRAIN_NO_SEAT);
-    assert_int_equal(book(train, 3, "ann"), TRAIN_NO_SEAT);
+    assert_int_equal(book(train, 0, "bob"), TRAIN_BOOKED);
+    assert_int_equal(book(train, 2, "ann"), TRAIN_NO_SEAT);
     assert_int_equal(book(train, UINT32_MAX, "ann"), TRAIN_NO_SEAT);
-    assert_int_equal(book(train, 2, "ann"), TRAIN_BOOKED);
+    assert_int_equal(book(train, 1, "ann"), TRAIN_BOOKED);
 }
 
 TRAIN_TEST(a_seat_is_sold_once, 2)
 {
-    assert_int_equal(book(train, 1, "ann"), TRAIN_BOOKED);
-    assert_int_equal(book(train, 1, "bob"), TRAIN_TAKEN);
-    assert_int_equal(book(train, 1, "an"), TRAIN_TAKEN);
-    assert_int_equal(book(train, 1, "anna"), TRAIN_TAKEN);
+    assert_int_equal(book(train, 0, "ann"), TRAIN_BOOKED);
+    assert_int_equal(book(train, 0, "bob"), TRAIN_TAKEN);
+    assert_int_equal(book(train, 0, "an"), TRAIN_TAKEN);
+    assert_int_equal(book(train, 0, "anna"), TRAIN_TAKEN);
     assert_json(train, "{\"Seats\":[\"ann\",\"\"]}");
 }
 
 TRAIN_TEST(booking_ones_own_seat_again_changes_nothing, 1)
 {
-    assert_int_equal(book(train, 1, "ann"), TRAIN_BOOKED);
-    assert_int_equal(book(train, 1, "ann"), TRAIN_YOURS);
+    assert_int_equal(book(train, 0, "ann"), TRAIN_BOOKED);
+    assert_int_equal(book(train, 0, "ann"), TRAIN_YOURS);
     assert_json(train, "{\"Seats\":[\"ann\"]}");
 }
 
 TRAIN_TEST(a_person_has_one_seat_in_a_train, 3)
 {
-    assert_int_equal(book(train, 2, "ann"), TRAIN_BOOKED);
-    assert_int_equal(book(train, 1, "ann"), TRAIN_HAS_ANOTHER);
-    assert_int_equal(book(train, 3, "ann"), TRAIN_HAS_ANOTHER);
+    assert_int_equal(book(train, 1, "ann"), TRAIN_BOOKED);
+    assert_int_equal(book(train, 0, "ann"), TRAIN_HAS_ANOTHER);
+    assert_int_equal(book(train, 2, "ann"), TRAIN_HAS_ANOTHER);
     assert_json(train, "{\"Seats\":[\"\",\"ann\",\"\"]}");
 }
 
 TRAIN_TEST(a_taken_seat_is_reported_before_another_of_ones_own, 2)
 {
-    assert_int_equal(book(train, 1, "ann"), TRAIN_BOOKED);
-    assert_int_equal(book(train, 2, "bob"), TRAIN_BOOKED);
-    assert_int_equal(book(train, 1, "bob"), TRAIN_TAKEN);
+    assert_int_equal(book(train, 0, "ann"), TRAIN_BOOKED);
+    assert_int_equal(book(train, 1, "bob"), TRAIN_BOOKED);
+    assert_int_equal(book(train, 0, "bob"), TRAIN_TAKEN);
 }
 
 TEST(a_train_that_is_not_stored_has_free_seats)
@@ -89,7 +89,7 @@ TEST(a_stored_train_is_read_back)
     struct train train;
     assert_null(train_decode(&train, json, strlen(json), 30));
     assert_int_equal(train.seats_size, 3); /* as stored, not as the server would make it */
-    assert_int_equal(book(&train, 2, "a\"b\\\001"), TRAIN_YOURS);
+    assert_int_equal(book(&train, 1, "a\"b\\\001"), TRAIN_YOURS);
     assert_json(&train, json);
     train_release(&train);
 }
@@ -99,8 +99,8 @@ TEST(a_name_with_nul_is_preserved)
     static const char json[] = "{\"Seats\":[\"a\\u0000b\"]}";
     struct train train;
     assert_null(train_decode(&train, json, strlen(json), 30));
-    assert_int_equal(train_book(&train, 1, "a\0b", 3), TRAIN_YOURS);
-    assert_int_equal(train_book(&train, 1, "a", 1), TRAIN_TAKEN);
+    assert_int_equal(train_book(&train, 0, "a\0b", 3), TRAIN_YOURS);
+    assert_int_equal(train_book(&train, 0, "a", 1), TRAIN_TAKEN);
     assert_json(&train, json);
     train_release(&train);
 }
