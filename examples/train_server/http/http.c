@@ -209,8 +209,8 @@ static enum MHD_Result request_serve(struct http *http, struct request *request)
     }
     if (http->names_are_text && !target_train_is_text(&request->target)) {
         return send_sentence(http, request, MHD_HTTP_BAD_REQUEST,
-                             "The name of the train is not UTF-8 without NUL, which is all that"
-                             " the table can hold.");
+                             "The name of the train is not UTF-8, which is all that the table can"
+                             " hold.");
     }
     return request_book(http, request);
 }

@@ -25,7 +25,7 @@ struct http_options {
     struct office *office; /* must outlive it; so must `health` */
     struct health *health;
     unsigned threads;
-    bool names_are_text;   /* of trains: the store holds only UTF-8 without NUL */
+    bool names_are_text;   /* of trains: the store holds only UTF-8 */
     bool office_is_direct; /* its functions return with the outcome, and do not call `done` */
 };
 

@@ -36,7 +36,7 @@ static int hex_digit(char c)
     return -1;
 }
 
-enum decoded { DECODED, TOO_LONG, BROKEN };
+enum decoded { DECODED, TOO_LONG, BROKEN, HAS_NUL };
 
 /* Decode "%XX", and "+" as a blank if asked to. */
 static enum decoded decode(char *ret_name, size_t name_max, size_t *ret_name_size, struct span from,
@@ -52,6 +52,8 @@ static enum decoded decode(char *ret_name, size_t name_max, size_t *ret_name_siz
                 return BROKEN;
             c = (char)(high * 16 + low);
             i += 2;
+            if (c == '\0')
+                return HAS_NUL;
         } else if (c == '+' && plus_is_blank) {
             c = ' ';
         } else if ((unsigned char)c <= ' ' || c == 0x7f) {
@@ -99,6 +101,8 @@ static const char *read_name(char *ret_name, size_t name_max, size_t *ret_name_s
         return "A name is too long: a train's may have 200 bytes, a person's 100.";
     case BROKEN:
         return "A name has a broken %XX, or a character that must be written as %XX.";
+    case HAS_NUL:
+        return "A name holds NUL (%00).";
     case DECODED:
         break;
     }
@@ -211,8 +215,7 @@ void target_parse(struct target *target, const char *uri)
 
 bool target_train_is_text(const struct target *target)
 {
-    return memchr(target->train, '\0', target->train_size) == NULL &&
-           is_utf8(target->train, target->train_size);
+    return is_utf8(target->train, target->train_size);
 }
 
 static bool is_plain(char c)

@@ -1,7 +1,8 @@
 /* target.h: what a request asks for, parsed from its target (the path and parameters of the URI).
  *
- * Pure. Works on the raw target, before any decoding, so that a name may hold any byte ("%00",
- * "%2F") and a broken escape is refused instead of guessed at. */
+ * Pure. Works on the raw target, before any decoding, so that a name may hold any byte ("%2F",
+ * "%FF") and a broken escape is refused instead of guessed at. The one byte that no name may hold
+ * is NUL: columns of text and of JSON cannot, and what ends at it would be another name. */
 #ifndef TARGET_H
 #define TARGET_H
 
@@ -33,7 +34,7 @@ struct target {
 /* Read a raw target. `uri` may be NULL. Fills everything but the unused bytes of the names. */
 void target_parse(struct target *target, const char *uri);
 
-/* Is the train's name UTF-8 without NUL, so that a column of text can hold it? */
+/* Is the train's name UTF-8, so that a column of text can hold it? */
 bool target_train_is_text(const struct target *target);
 
 /* Write `name` with all but letters, digits and "-._~" as "%XX", no NUL behind. `ret_text` has room

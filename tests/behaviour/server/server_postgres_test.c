@@ -119,9 +119,8 @@ TEST(names_and_types_of_ones_own)
         assert_asked(&server, "/book?train=a%20b&person=q&seat=1", 200, "a%20b 1 q\n");
         assert_asked(&server, "/trains/a%20b", 200, "[\"p\",\"q\",");
         bool is_bytes = strcmp(types[i][0], "bytea") == 0;
-        assert_asked(&server, "/book?train=a%ff%00&person=p&seat=0", is_bytes ? 200 : 400, "");
-        assert_asked(&server, "/book?train=t&person=%00&seat=0",
-                     strcmp(types[i][1], "jsonb") == 0 ? 500 : 200, "");
+        assert_asked(&server, "/book?train=a%ff&person=p&seat=0", is_bytes ? 200 : 400, "");
+        assert_asked(&server, "/book?train=t&person=%00&seat=0", 400, "NUL");
         assert_int_equal(server_end(&server, SIGTERM, NULL, 0), 0);
         FILE *answers = fopen(folder.answers, "w");
         assert_non_null(answers);
