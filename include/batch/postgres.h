@@ -124,10 +124,11 @@ BATCH_API int batch_postgres_options_init(batch_postgres_options *ret_options, s
 /* Open a store.
  *
  * `conninfo` is what libpq takes, "host=a,b dbname=trains" or a URI; several hosts, and the
- * addresses of each, are tried in turn, and only one that accepts writes is used. What it leaves
- * open is set: connect_timeout (10 s, or 2 s for each of several addresses), keepalives,
- * tcp_user_timeout, application_name. Connects once, to create the table if it is missing and to
- * check its columns. `options` and `reterr` may be NULL. No message ever holds a password.
+ * addresses of each, are tried in turn, and only one that accepts writes is used: the server itself
+ * is asked, whatever target_session_attrs is. What conninfo leaves open is set: connect_timeout (10
+ * s, or 2 s for each of several addresses), keepalives, tcp_user_timeout, application_name.
+ * Connects once, to create the table if it is missing and to check its columns. `options` and
+ * `reterr` may be NULL. No message ever holds a password.
  *
  * Returns
  * BATCH_OK            *ret_store is yours: close it with batch_store_close

@@ -261,6 +261,16 @@ static bool end_step(struct batch__postgres_connection *connection)
     return is_well && is_any;
 }
 
+/* Something is wrong that patience does not help; a standby may be the primary soon. */
+static bool is_refusal(const struct batch__postgres_connection *connection)
+{
+    const struct batch__postgres_error *error = &connection->error;
+    return connection->table.step != BATCH__POSTGRES_SET &&
+           PQstatus(connection->conn) == CONNECTION_OK &&
+           error->code != batch__postgres_code("57P03") &&
+           batch__postgres_classify(error) != BATCH__POSTGRES_ERROR_TRANSIENT;
+}
+
 static void advance_setting_up(struct batch__postgres_connection *connection,
                                const struct batch__postgres_limit *limit)
 {
@@ -284,10 +294,7 @@ static void advance_setting_up(struct batch__postgres_connection *connection,
     if (PQisBusy(connection->conn) != 0)
         return;
     if (!end_step(connection)) {
-        connection->is_refused =
-            connection->table.step != BATCH__POSTGRES_SET &&
-            PQstatus(connection->conn) == CONNECTION_OK &&
-            batch__postgres_classify(&connection->error) != BATCH__POSTGRES_ERROR_TRANSIENT;
+        connection->is_refused = is_refusal(connection);
         attempt_ended(connection);
         return;
     }

@@ -9,7 +9,8 @@
  * next one continues from there. So connecting may take longer than the deadline of any batch.
  *
  * Each address of each host (hosts.h, addresses.h) has the same time limit. Only a server that
- * accepts writes will do. Every connection is made, and set up, in this one place.
+ * accepts writes will do: any other is a failed attempt, found in the set-up (settings.h). Every
+ * connection is made, and set up, in this one place.
  *
  * Invariants: `conn` is NULL in DOWN and only there; statements are prepared in READY only.
  *

@@ -246,7 +246,7 @@ PGconn *batch__postgres_connect_start(const struct batch__postgres_conninfo *con
     list_add(&list, "hostaddr", address != NULL ? address : place->hostaddr);
     list_add(&list, "port", place->port);
     list_add(&list, "client_encoding", "UTF8");
-    list_add(&list, "target_session_attrs", "read-write");
+    list_add(&list, "target_session_attrs", "any"); /* the server itself is asked: settings.h */
     for (const PQconninfoOption *option = conninfo->options; option->keyword != NULL; option++) {
         if (option->val != NULL && !is_ours(option->keyword))
             list_add(&list, option->keyword, option->val);

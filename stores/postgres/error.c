@@ -68,6 +68,7 @@ static const struct {
     {"55", ENVIRONMENT, ENVIRONMENT},    /* something is not in the state that it should be in */
     {"57014", TRANSIENT, TRANSIENT},     /* a cancel that is not ours */
     {"57", ENVIRONMENT, ENVIRONMENT},    /* the server stops; but the connection is still there */
+    {"57P03", STALE, ENVIRONMENT},       /* it takes no statements: another server may */
     {"58", ENVIRONMENT, ENVIRONMENT},    /* I/O errors */
     {"72", TRANSIENT, TRANSIENT},        /* snapshot too old */
     {"F0", ENVIRONMENT, ENVIRONMENT},    /* the server's configuration */

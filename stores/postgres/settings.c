@@ -65,7 +65,15 @@ enum { SETTINGS = sizeof settings / sizeof settings[0] };
 enum { LOOK_TOKEN, LOOK_IS_OWN };
 
 /* Columns of what is read back; then the settings, by their names. */
-enum { BACK_ENCODING, BACK_CLIENT_ENCODING, BACK_FSYNC, BACK_FENCE, BACK_COMMIT };
+enum {
+    BACK_ENCODING,
+    BACK_CLIENT_ENCODING,
+    BACK_FSYNC,
+    BACK_FENCE,
+    BACK_COMMIT,
+    BACK_IS_STANDBY,
+    BACK_READ_ONLY
+};
 
 const char *batch__postgres_commit_setting(batch_postgres_durability durability)
 {
@@ -148,7 +156,9 @@ void batch__postgres_settings_sql(const PGconn *conn, batch_postgres_durability 
                   "pg_catalog.current_setting('client_encoding'), "
                   "pg_catalog.current_setting('fsync'), "
                   "pg_catalog.current_setting('batch.fence'), "
-                  "pg_catalog.current_setting('synchronous_commit')");
+                  "pg_catalog.current_setting('synchronous_commit'), "
+                  "pg_catalog.pg_is_in_recovery(), "
+                  "pg_catalog.current_setting('transaction_read_only')");
     for (size_t i = 0; i < SETTINGS; i++) {
         if (is_known(i, version))
             size = append(ret_sql, size, ", pg_catalog.current_setting('%s') AS \"%s\"",
@@ -189,6 +199,24 @@ static bool check_settings(const PGresult *result, struct batch__postgres_error 
     return true;
 }
 
+/* Does the server itself say that it takes writes? What it reported while connecting may be that of
+ * another connection of a pooler, and of another time. */
+static bool check_writable(const PGresult *result, struct batch__postgres_error *reterr)
+{
+    if (is_value(result, BACK_IS_STANDBY, "t")) {
+        refuse(reterr, "the server is a standby, which takes no writes");
+        reterr->code = batch__postgres_code("57P03");
+        return false;
+    }
+    if (!is_value(result, BACK_READ_ONLY, "off")) {
+        refuse(reterr, "the server takes no writes: default_transaction_read_only is on for the "
+                       "server, the database or the role");
+        reterr->code = batch__postgres_code("25006");
+        return false;
+    }
+    return true;
+}
+
 enum batch__postgres_look batch__postgres_look_receive(const PGresult *result,
                                                        struct batch__postgres_fence *fence,
                                                        struct batch__postgres_error *reterr)
@@ -210,7 +238,9 @@ bool batch__postgres_settings_receive(const PGresult *result, batch_postgres_dur
                                       const struct batch__postgres_fence *fence, bool *ret_is_utf8,
                                       struct batch__postgres_error *reterr)
 {
-    batch__check(PQnfields(result) > BACK_COMMIT);
+    batch__check(PQnfields(result) > BACK_READ_ONLY);
+    if (!check_writable(result, reterr))
+        return false;
     if (!is_value(result, BACK_COMMIT, batch__postgres_commit_setting(durability)))
         return refuse_setting(reterr, "synchronous_commit", PQgetvalue(result, 0, BACK_COMMIT));
     if (!is_value(result, BACK_FENCE, fence->token))

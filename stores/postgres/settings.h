@@ -11,6 +11,9 @@
  * token is set first, and the connection is opened a second time: a pool in session mode has
  * forgotten it by then, and any other pool is refused before the other settings are made.
  *
+ * Whether the server takes writes is asked here, too, of itself: a pooler repeats what its first
+ * connection was told, even if that server has become a standby since.
+ *
  * Threads: a fence belongs to one connection.
  */
 #ifndef BATCH_POSTGRES_SETTINGS_H

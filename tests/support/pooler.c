@@ -33,6 +33,7 @@ static void configure(const struct pooler *pooler, const char *mode, char ret_pa
              "auth_type = trust\n"
              "auth_file = %s\n"
              "pool_mode = %s\n"
+             "server_login_retry = 1\n"
              "default_pool_size = 50\n",
              server->port, pooler->port, users, mode);
     snprintf(ret_path, 128, "%s/pooler-%u", server->folder, pooler->port);

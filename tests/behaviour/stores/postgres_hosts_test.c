@@ -5,6 +5,7 @@
  * no writes or no more connections, passwords, and what messages must not hold. */
 #include "driver.h"
 #include "fault_proxy.h"
+#include "pooler.h"
 #include "postgres_case.h"
 #include "test.h"
 
@@ -204,6 +205,149 @@ PG_TEST(test_opening_does_not_wait_for_ever)
     fault_proxy_hold(proxy, false);
     check_it_works(conninfo);
     fault_proxy_end(proxy);
+}
+
+/* ---- Servers that take no writes ------------------------------------------------------------ */
+
+/* Restart it as a standby, of nobody: it takes reads, but no writes, until it is promoted. */
+static void become_standby(struct postgres_server *server)
+{
+    char path[96];
+    postgres_server_stop(server);
+    snprintf(path, sizeof path, "%s/data/standby.signal", server->folder);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fclose(file);
+    postgres_server_start(server);
+}
+
+static void promote(struct postgres_server *server)
+{
+    pg_expect(server, "t", "select pg_promote()");
+}
+
+/* Add to a number as soon as that goes; nothing is lost while no server takes it. */
+static int64_t add(batch_processor *processor, int64_t number)
+{
+    struct request request;
+    do
+        request_init(&request, "key", 3, number);
+    while (request_run(processor, &request) == BATCH_LOAD_FAILED);
+    if (request.result.status != BATCH_OK)
+        fail_msg("%s: %s", batch_status_name(request.result.status), request.result.message);
+    return request.seen;
+}
+
+/* Each is the primary in turn, and the other one a standby, which still accepts connections. */
+static void check_switch_over(struct postgres_server *one, struct postgres_server *two,
+                              unsigned one_port, unsigned two_port)
+{
+    char conninfo[256];
+    snprintf(conninfo, sizeof conninfo,
+             "host=127.0.0.1,127.0.0.1 port=%u,%u user=batch dbname=postgres sslmode=disable "
+             "gssencmode=disable",
+             one_port, two_port);
+    batch_store *store = pg_store(NULL, conninfo, NULL);
+    batch_processor *processor = number_processor(store, 2);
+    int64_t ones = 0, twos = 0;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(add(processor, 0), ones);
+        assert_int_equal(add(processor, 1), ++ones);
+        become_standby(one);
+        promote(two);
+        assert_int_equal(add(processor, 0), twos); /* reads, too, are of the primary */
+        assert_int_equal(add(processor, 1), ++twos);
+        become_standby(two);
+        promote(one);
+    }
+    assert_int_equal(add(processor, 0), ones);
+    processor_end_with_store(processor, store);
+}
+
+/* A table that the store has made is on both: they are no copies of each other here. */
+static void second_server(struct postgres_server *server)
+{
+    postgres_server_init(server, NULL, false);
+    pg_store_end(pg_store(server, NULL, NULL));
+    become_standby(server);
+}
+
+PG_TEST(test_a_switch_over_between_two_servers)
+{
+    struct postgres_server other;
+    second_server(&other);
+    pg_store_end(pg_store(server, NULL, NULL));
+    check_switch_over(server, &other, server->port, other.port);
+    postgres_server_destroy(&other);
+}
+
+/* A pooler repeats what its server reported once, so what it says of a standby is out of date. */
+PG_TEST(test_a_switch_over_between_two_servers_with_a_pooler_each)
+{
+    struct postgres_server other;
+    struct pooler one, two;
+    second_server(&other);
+    pg_store_end(pg_store(server, NULL, NULL));
+    pooler_start(&one, server, "session");
+    pooler_start(&two, &other, "session");
+    check_switch_over(server, &other, one.port, two.port);
+    pooler_end(&one);
+    pooler_end(&two);
+    postgres_server_destroy(&other);
+}
+
+/* It is said at once, on whichever way; and over when it is over. */
+static void check_read_only(struct postgres_server *server, batch_processor *processor)
+{
+    struct request request;
+    request_init(&request, "key", 3, 1);
+    int status = request_run(processor, &request);
+    if (batch_may_be_applied(status) ||
+        strstr(request.result.message, "default_transaction_read_only is on") == NULL)
+        fail_msg("%s: %s", batch_status_name(status), request.result.message);
+    pg_sql(server, "set default_transaction_read_only = off");
+}
+
+static void make_read_only(void *server)
+{
+    pg_configure(server, "default_transaction_read_only", "on");
+}
+
+PG_TEST(test_writes_that_the_role_may_not_make_are_said_so_at_once)
+{
+    char conninfo[256];
+    batch_result error;
+    char sqlstate[6];
+    snprintf(conninfo, sizeof conninfo,
+             "host=127.0.0.1,127.0.0.1 port=%u,%u user=batch dbname=postgres", server->port,
+             server->port);
+    batch_store *store = pg_store(server, conninfo, NULL);
+    batch_options options = number_options(store, 1); /* their deadline is far away */
+    batch_processor *processor = processor_start(&options);
+    assert_int_equal(number_add(processor, "key", 3, 1), 1);
+
+    /* Between a load and its save, to a session that is in use. */
+    struct request request;
+    request_init(&request, "key", 3, 1);
+    request.meddle = make_read_only;
+    request.meddle_arg = server;
+    assert_int_equal(request_run(processor, &request), BATCH_SAVE_FAILED);
+    assert_non_null(strstr(request.result.message, "default_transaction_read_only is on"));
+    check_read_only(server, processor);
+    assert_int_equal(pg_refused(conninfo, NULL, &error, sqlstate), BATCH_STORE_FAILED);
+    assert_string_equal(sqlstate, "25006");
+    pg_sql(server, "alter system reset default_transaction_read_only");
+    pg_sql(server, "select pg_reload_conf()");
+    assert_int_equal(add(processor, 1), 2);
+
+    /* To new sessions only. */
+    pg_sql(server, "alter role batch set default_transaction_read_only = on");
+    pg_sql(server, "select pg_terminate_backend(pid) from pg_stat_activity "
+                   "where backend_type = 'client backend' and pid <> pg_backend_pid()");
+    check_read_only(server, processor);
+    pg_sql(server, "alter role batch reset default_transaction_read_only");
+    assert_int_equal(add(processor, 1), 3);
+    processor_end_with_store(processor, store);
 }
 
 /* ---- A server that is too old --------------------------------------------------------------- */
