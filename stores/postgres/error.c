@@ -65,6 +65,7 @@ static const struct {
     {"42", STALE, ENVIRONMENT},          /* no such table, column, type, operator, constraint */
     {"53", ENVIRONMENT, ENVIRONMENT},    /* no disk, no memory, no connections left */
     {"55P03", TRANSIENT, ROW_LOCKED},    /* a lock: of the table, or met at a row */
+    {"55000", STALE, ENVIRONMENT},       /* not in the state for it: the session, for example */
     {"55", ENVIRONMENT, ENVIRONMENT},    /* something is not in the state that it should be in */
     {"57014", TRANSIENT, TRANSIENT},     /* a cancel that is not ours */
     {"57", ENVIRONMENT, ENVIRONMENT},    /* the server stops; but the connection is still there */

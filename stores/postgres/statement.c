@@ -252,9 +252,11 @@ static bool take_guard(struct batch__postgres_connection *connection,
             .code = batch__postgres_code("58000"),
             .text = "the server runs with fsync off, so a crash may lose everything"};
     } else if (strstr(text, BATCH__POSTGRES_RAISE_SETTING) != NULL) {
+        /* If that was this one, the rollback has undone it. But an AFTER trigger of the save before
+         * may have done it for the session: so the same is sent once on a new connection. */
         reply->error = (struct batch__postgres_error){
+            .code = batch__postgres_code("55000"),
             .text = "a trigger has changed synchronous_commit or client_min_messages"};
-        batch__postgres_drop(connection);
     } else {
         return false;
     }

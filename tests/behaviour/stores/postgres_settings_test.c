@@ -157,6 +157,30 @@ PG_TEST(test_a_trigger_that_turns_synchronous_commit_off_fails_the_save)
     end(&used);
 }
 
+/* When the commit is under way nobody looks any more; but the next save does, and is not to blame
+ * for what it finds. */
+PG_TEST(test_synchronous_commit_that_a_deferred_trigger_turned_off_is_on_for_the_next_save)
+{
+    struct used used = use(server, NULL, TEXT_COLUMNS);
+    pg_sql(server, "create table public.seen (setting text)");
+    pg_sql(server, "create function public.meddle() returns trigger language plpgsql as $$ "
+                   "begin if new.key = 'odd' then set synchronous_commit = off; else insert into "
+                   "public.seen values (current_setting('synchronous_commit')); end if; "
+                   "return new; end $$");
+    pg_sql(server, "create constraint trigger meddles after insert or update on public.used "
+                   "deferrable initially deferred for each row execute function public.meddle()");
+    for (int i = 0; i < 3; i++) {
+        expect_set(&used, "odd", i % 2 == 0 ? "one" : "two");
+        expect_set(&used, "key", i % 2 == 0 ? "one" : "two");
+        pg_expect(server, "0", "select count(*) from public.seen where setting <> 'on'");
+    }
+    pg_expect(server, "3", "select count(*) from public.seen");
+    batch_stats stats = BATCH_STATS_INIT;
+    batch_processor_stats(used.processor, &stats);
+    assert_int_equal(stats.store_reconnects, 3);
+    end(&used);
+}
+
 /* A function's own setting ends with it. */
 PG_TEST(test_a_function_with_a_setting_of_its_own_does_not_matter)
 {
