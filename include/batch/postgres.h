@@ -35,8 +35,10 @@
  *
  * An error belongs to the key whose row raises it, whatever its SQLSTATE; the others are saved. It
  * is taken for that of the whole table if a statement without rows meets it, or if single rows all
- * over the group do (16, or 64 where a trigger or function has raised it) and none has gone well;
- * never so if it is about values (classes 22, 23, P0 and codes of one's own).
+ * over the group do and none has gone well: 16, or 64 where a trigger or function has raised it, or
+ * 256 where it is about values (classes 22, 23, P0 and codes of one's own) and comes from one
+ * place, such as a constraint. So in a group of more than 256 keys of which nearly all are rejected
+ * for their values, a good one may fail with them: its message says that it was not tried.
  *
  * What is stored is what was sent, byte for byte: if a trigger, or the length of a column, would
  * change a key, a version or a state, the save fails, and nothing of it is stored. It is not found

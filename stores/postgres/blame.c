@@ -111,10 +111,12 @@ static enum batch__postgres_blamed single_failed(struct batch__postgres_blame *b
                                                  enum batch__postgres_error_class class,
                                                  bool has_context)
 {
-    size_t singles_max = class == BATCH__POSTGRES_ERROR_ROW ? SIZE_MAX
+    size_t singles_max = class == BATCH__POSTGRES_ERROR_ROW ? BATCH__POSTGRES_SINGLES_ROW
                          : has_context                      ? BATCH__POSTGRES_SINGLES_IN_CONTEXT
                                                             : BATCH__POSTGRES_SINGLES_PLAIN;
     blame->singles++;
+    if (blame->singles == BATCH__POSTGRES_SINGLES_ROW_BEFORE && !blame->has_succeeded)
+        blame->is_sampling = true;
     if (blame->singles >= singles_max && !blame->has_succeeded)
         return all(blame, class);
     blame->suspects = 0;
@@ -124,9 +126,10 @@ static enum batch__postgres_blamed single_failed(struct batch__postgres_blame *b
 }
 
 /* It is another error than the last one, if there was any. */
-static void forget(struct batch__postgres_blame *blame, int code)
+static void forget(struct batch__postgres_blame *blame, int code, uint32_t origin)
 {
     blame->code = code;
+    blame->origin = origin;
     blame->singles = 0;
     blame->failures = 0;
     blame->is_probed = false;
@@ -140,9 +143,10 @@ enum batch__postgres_blamed batch__postgres_blame_failed(struct batch__postgres_
     bool has_context = error != NULL && error->has_context;
     bool is_row = class == BATCH__POSTGRES_ERROR_ROW;
     int code = error != NULL ? error->code : 0;
+    uint32_t origin = error != NULL ? error->origin : 0;
     batch__check(left <= size);
-    if (code != blame->code)
-        forget(blame, code);
+    if (code != blame->code || (is_row && origin != blame->origin))
+        forget(blame, code, origin);
     if (size > left)
         blame->has_succeeded = true;
     if (returns(blame, class))

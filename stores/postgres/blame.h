@@ -11,13 +11,16 @@
  *   - Do all meet it? What does not look like a row's error is first tried with single rows, spread
  *     over the group: if one of them succeeds it is not of all. If SINGLES_PLAIN fail (or
  *     SINGLES_IN_CONTEXT, where the error says that a row has set it off), and nothing has
- *     succeeded, it is. What looks like a row's is never taken for everybody's.
+ *     succeeded, it is. What looks like a row's is bisected first; when SINGLES_ROW_BEFORE rows in
+ *     a row have failed by themselves, single rows all over the group are tried, and it takes
+ *     SINGLES_ROW of them, all rejected at the same place (error.h), to fail the others untried.
  *   - Does a statement without rows meet it? Then it is of all, for certain. Such a probe is sent
  *     for what does not look like a row's error, and when two parts in a row have failed for what
  *     a trigger or a function has raised.
  *
- * So what all rows meet costs a constant number of statements, except for what is about values: a
- * table that rejects each row for what is in it is asked about each.
+ * So what all rows meet costs a constant number of statements. A group of up to SINGLES_ROW rows is
+ * always asked about each row for what is in it; of a larger one in which nearly all rows are
+ * rejected, a good one may be missed: it fails, certainly not stored, and is told so.
  *
  * Threads: any; nothing is shared.
  */
@@ -29,7 +32,9 @@
 enum {
     BATCH__POSTGRES_RETURNS_MAX = 2, /* how often a transient error is sent again; 1 if STALE */
     BATCH__POSTGRES_SINGLES_PLAIN = 16,
-    BATCH__POSTGRES_SINGLES_IN_CONTEXT = 64
+    BATCH__POSTGRES_SINGLES_IN_CONTEXT = 64,
+    BATCH__POSTGRES_SINGLES_ROW = 256,
+    BATCH__POSTGRES_SINGLES_ROW_BEFORE = 8
 };
 
 struct batch__postgres_blame {
@@ -39,6 +44,7 @@ struct batch__postgres_blame {
     size_t run;         /* succeeded since the last one to blame */
     size_t singles;     /* that failed one after the other, with this error: */
     int code;           /* 0: none yet */
+    uint32_t origin;    /* of the error */
     size_t samples;     /* where the next single one is */
     unsigned returns;   /* how often something was sent again in vain */
     unsigned failures;  /* parts that failed one after the other */

@@ -68,8 +68,8 @@ static const struct {
     {"55000", STALE, ENVIRONMENT},       /* not in the state for it: the session, for example */
     {"55", ENVIRONMENT, ENVIRONMENT},    /* something is not in the state that it should be in */
     {"57014", TRANSIENT, TRANSIENT},     /* a cancel that is not ours */
-    {"57", ENVIRONMENT, ENVIRONMENT},    /* the server stops; but the connection is still there */
     {"57P03", STALE, ENVIRONMENT},       /* it takes no statements: another server may */
+    {"57", ENVIRONMENT, ENVIRONMENT},    /* the server stops; but the connection is still there */
     {"58", ENVIRONMENT, ENVIRONMENT},    /* I/O errors */
     {"72", TRANSIENT, TRANSIENT},        /* snapshot too old */
     {"F0", ENVIRONMENT, ENVIRONMENT},    /* the server's configuration */
@@ -111,6 +111,23 @@ bool batch__postgres_is_severe(const PGresult *result)
     return severity != NULL && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
 }
 
+/* Where it was raised, as a number (FNV-1a). Of the context only what comes before a colon: what is
+ * behind it may be the row's own. */
+static uint32_t origin_of(const PGresult *result)
+{
+    static const int fields[] = {
+        PG_DIAG_SQLSTATE,        PG_DIAG_SCHEMA_NAME,     PG_DIAG_TABLE_NAME,  PG_DIAG_COLUMN_NAME,
+        PG_DIAG_CONSTRAINT_NAME, PG_DIAG_SOURCE_FUNCTION, PG_DIAG_SOURCE_LINE, PG_DIAG_CONTEXT};
+    uint32_t number = UINT32_C(2166136261);
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        const char *text = PQresultErrorField(result, fields[i]);
+        for (; text != NULL && *text != '\0' && *text != ':'; text++)
+            number = (number ^ (unsigned char)*text) * UINT32_C(16777619);
+        number = (number ^ (unsigned char)'/') * UINT32_C(16777619);
+    }
+    return number;
+}
+
 void batch__postgres_describe(const PGresult *result, struct batch__postgres_error *ret_error)
 {
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -119,6 +136,7 @@ void batch__postgres_describe(const PGresult *result, struct batch__postgres_err
     batch__check(result != NULL);
     *ret_error = (struct batch__postgres_error){.code = batch__postgres_code(sqlstate)};
     ret_error->has_context = PQresultErrorField(result, PG_DIAG_CONTEXT) != NULL;
+    ret_error->origin = origin_of(result);
     batch__postgres_one_line(line, sizeof line,
                              message != NULL ? message : PQresultErrorMessage(result));
     if (ret_error->code != 0)

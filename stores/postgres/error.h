@@ -20,6 +20,7 @@ enum { BATCH__POSTGRES_TEXT_SIZE = 200 };
 struct batch__postgres_error {
     int code;         /* packed SQLSTATE; 0: none */
     bool has_context; /* raised inside a function, or by a statement for another one */
+    uint32_t origin;  /* alike for errors of one place: a constraint, a line of a function */
     char text[BATCH__POSTGRES_TEXT_SIZE]; /* one line; empty: there is no error */
 };
 

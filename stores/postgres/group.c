@@ -279,6 +279,20 @@ static void set_aside(struct batch__postgres_group *group,
     group->aside_error = *error;
 }
 
+/* All fail. What is of a row was found with rows that were tried; the others are told that they
+ * were not. */
+static void blame_all(struct batch__postgres_group *group,
+                      const struct batch__postgres_error *error)
+{
+    struct batch__postgres_error untried = *error;
+    if (group->part_size == 1)
+        batch__postgres_item_resolve(group->part[0], failure_of(group), error->code, error->text);
+    if (!group->is_probe && batch__postgres_classify(error) == BATCH__POSTGRES_ERROR_ROW)
+        snprintf(untried.text, sizeof untried.text, "not tried, like %d others that failed: %.150s",
+                 BATCH__POSTGRES_SINGLES_ROW, error->text);
+    resolve_all(group, &untried);
+}
+
 void batch__postgres_group_failed(struct batch__postgres_group *group,
                                   const struct batch__postgres_reply *reply)
 {
@@ -307,7 +321,7 @@ void batch__postgres_group_failed(struct batch__postgres_group *group,
         set_aside(group, error);
         break;
     case BATCH__POSTGRES_BLAME_ALL:
-        resolve_all(group, error);
+        blame_all(group, error);
         break;
     case BATCH__POSTGRES_BLAME_ALL_LATER:
         take_back(group);

@@ -395,6 +395,57 @@ TEST_WITH(test_a_trigger_of_the_statement_that_fails_takes_few_statements, set_u
     poison_free(poison);
 }
 
+/* Rows that are each rejected for what is in them, all at the same place: some are asked about. */
+TEST_WITH(test_values_that_are_all_rejected_take_as_many_statements_however_many_there_are, set_up,
+          NULL)
+{
+    /* The processor hands over 2,048 keys at a time. */
+    enum { MANY = 5000, GROUPS = 3, TRIED = GROUPS * 256, HALVED = GROUPS * 12 };
+    static const struct {
+        const char *rule;
+        const char *end;
+        const char *sqlstate;
+    } rules[] = {
+        {"alter table rows add constraint closed check (state <> 'two') not valid",
+         "alter table rows drop constraint closed", "23514"},
+        {"create trigger meets before insert or update on rows for each row "
+         "execute function refuse()",
+         "drop trigger meets on rows", "P0001"},
+    };
+    struct poison *poison = poison_new(*state, "");
+    static struct text_request requests[MANY];
+    static char keys[MANY][16];
+    pg_sql(*state, "create function refuse() returns trigger language plpgsql as "
+                   "$$ begin raise exception '%% is closed', new.key; end $$");
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        pg_sql(*state, "%s", rules[i].rule);
+        for (size_t j = 0; j < MANY; j++) {
+            snprintf(keys[j], sizeof keys[j], "many %zu", j);
+            text_request_init(&requests[j], keys[j], strlen(keys[j]), "two", 3);
+        }
+        count_statements(*state);
+        pg_texts_run(poison->processor, requests, MANY);
+        size_t statements = count_statements(*state), tried = 0;
+        for (size_t j = 0; j < MANY; j++) {
+            const batch_result *result = &requests[j].request.result;
+            char sqlstate[6];
+            batch_postgres_sqlstate(result->store_code, sqlstate);
+            if (result->status != BATCH_SAVE_FAILED || strcmp(sqlstate, rules[i].sqlstate) != 0)
+                fail_msg("key %zu: %s", j, result->message);
+            tried += strstr(result->message, "not tried") == NULL;
+            free(requests[j].seen);
+        }
+        assert_int_equal(tried, TRIED);
+        if (statements < TRIED || statements > TRIED + HALVED + GROUPS * FEW)
+            fail_msg("%s: %zu statements", rules[i].sqlstate, statements);
+        pg_sql(*state, "%s", rules[i].end);
+    }
+    pg_expect(*state, "0", "select count(*) from rows");
+    set_all(poison, KEYS, "three");
+    assert_all(poison, KEYS, BATCH_OK, NULL);
+    poison_free(poison);
+}
+
 static void revoke(void *arg)
 {
     pg_sql(arg, "revoke insert, update on rows from clerk");

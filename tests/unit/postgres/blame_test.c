@@ -232,7 +232,7 @@ TEST(test_what_every_row_meets_takes_a_constant_number_of_statements)
         run(trial);
         assert_int_equal(count(trial, STORED), 0);
         bool is_of_values = i < 4;
-        size_t singles = is_of_values            ? KEYS_MAX
+        size_t singles = is_of_values            ? BATCH__POSTGRES_SINGLES_ROW
                          : errors[i].has_context ? BATCH__POSTGRES_SINGLES_IN_CONTEXT
                                                  : BATCH__POSTGRES_SINGLES_PLAIN;
         size_t most = singles + errors[i].more + (is_of_values ? halvings(KEYS_MAX) : 0);
@@ -273,16 +273,55 @@ TEST(test_a_poisoned_half_fails_alone)
     }
 }
 
-/* What is about values is never taken for everybody's, though all but one meet it. */
-TEST(test_one_good_key_among_rejected_ones_is_stored)
+/* A trial with errors about values: all rows but some good ones, from `first` on, are rejected. */
+static struct trial *run_rejected(size_t error, size_t keys, size_t first, size_t good)
+{
+    struct trial *trial = trial_new(keys, errors[error].sqlstate, errors[error].has_context);
+    memset(trial->is_poisoned, true, sizeof trial->is_poisoned);
+    for (size_t i = first; i < first + good && i < keys; i++)
+        trial->is_poisoned[i] = false;
+    run(trial);
+    return trial;
+}
+
+TEST(test_one_good_key_among_as_many_rejected_ones_as_are_tried_is_stored)
+{
+    size_t keys = BATCH__POSTGRES_SINGLES_ROW;
+    for (size_t i = 0; i < 4; i++) {
+        for (size_t good = 0; good < keys; good += 15) {
+            struct trial *trial = run_rejected(i, keys, good, 1);
+            assert_only_the_poisoned(trial, FAILED);
+            free(trial);
+        }
+    }
+}
+
+/* One of them is among those that are tried, and then each is asked about. */
+TEST(test_two_in_a_hundred_good_keys_among_rejected_ones_are_stored)
 {
     for (size_t i = 0; i < 4; i++) {
-        struct trial *trial = trial_new(1000, errors[i].sqlstate, errors[i].has_context);
-        memset(trial->is_poisoned, true, sizeof trial->is_poisoned);
-        trial->is_poisoned[999] = false;
-        run(trial);
-        assert_only_the_poisoned(trial, FAILED);
-        free(trial);
+        for (size_t first = 0; first < KEYS_MAX; first += KEYS_MAX / 10) {
+            struct trial *trial = run_rejected(i, KEYS_MAX, first, KEYS_MAX / 50);
+            assert_only_the_poisoned(trial, FAILED);
+            free(trial);
+        }
+    }
+}
+
+/* Rejected at two places: nothing shows that there is one reason for all. */
+TEST(test_rows_that_are_rejected_for_different_reasons_are_each_tried)
+{
+    struct batch__postgres_blame blame;
+    struct batch__postgres_error error = {.code = batch__postgres_code("23514")};
+    size_t pending = KEYS_MAX;
+    batch__postgres_blame_init(&blame, KEYS_MAX);
+    for (size_t i = 0; pending > 0; i++) {
+        struct batch__postgres_part part = batch__postgres_blame_next(&blame, pending);
+        error.origin = (uint32_t)(i % 200 == 0);
+        enum batch__postgres_blamed blamed =
+            batch__postgres_blame_failed(&blame, part.size, part.size, &error);
+        assert_int_not_equal(blamed, BATCH__POSTGRES_BLAME_ALL);
+        pending -= blamed == BATCH__POSTGRES_BLAME_ONE;
     }
 }
 
