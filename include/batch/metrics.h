@@ -158,13 +158,23 @@ typedef struct batch_stats {
     /* What the store reports; 0 if it does not. All processors that share it see the same. */
     uint64_t store_wal_bytes;  /* size of its write-ahead log, now (SQLite) */
     uint64_t store_reconnects; /* connections that were lost and opened again (PostgreSQL) */
+
+    /* Operations that were not accepted, by what the call returned: index is -status. */
+    uint64_t operations_refused[BATCH_STATUS_COUNT];
+    batch_distribution operation_ns; /* from acceptance to completion; of those in a batch */
+    uint64_t oldest_waiting_ns;      /* for how long the oldest operation has waited, now; at most
+                                        5 ms and a quarter too high; 0: none waits */
+    uint64_t batches_open;           /* keys that have work, now */
+    uint64_t resources_cached;       /* between batches, now (resource_cache_max) */
+    uint64_t sessions;               /* session threads */
+    uint64_t sessions_busy;          /* that are in a call of the store, now */
 } batch_stats;
 
 #define BATCH_STATS_INIT                                                                           \
     {                                                                                              \
         sizeof(batch_stats), 0, 0, {0}, 0, {0}, 0, 0, 0, 0, 0, 0, {0, 0, 0, 0, 0},                 \
             {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0},   \
-            {0, 0, 0, 0, 0}, 0, 0                                                                  \
+            {0, 0, 0, 0, 0}, 0, 0, {0}, {0, 0, 0, 0, 0}, 0, 0, 0, 0, 0                             \
     }
 
 /* BATCH_STATS_INIT as a function, for other languages; see batch_options_init().
@@ -176,6 +186,86 @@ BATCH_API int batch_stats_init(batch_stats *ret_stats, size_t size);
  * Returns BATCH_OK, or BATCH_INVALID if an argument is NULL or the size is not set.
  * Threads: any, all callbacks included. Does not block, nor delay the workers. */
 BATCH_API int batch_processor_stats(batch_processor *processor, batch_stats *stats);
+
+/* ---- Histograms ----------------------------------------------------------------------------- */
+
+/* What there is a histogram of: the distributions of batch_stats. */
+typedef enum batch_histogram_kind {
+    BATCH_HISTOGRAM_OPERATION_NS = 0,
+    BATCH_HISTOGRAM_LOAD_NS = 1,
+    BATCH_HISTOGRAM_SAVE_NS = 2,
+    BATCH_HISTOGRAM_TOTAL_NS = 3,
+    BATCH_HISTOGRAM_FIRST_WAIT_NS = 4,
+    BATCH_HISTOGRAM_BATCH_OPERATIONS = 5,
+    BATCH_HISTOGRAM_LOAD_GROUP = 6,
+    BATCH_HISTOGRAM_SAVE_GROUP = 7
+} batch_histogram_kind;
+#define BATCH_HISTOGRAM_KIND_COUNT 8
+
+/* BATCH_HISTOGRAM_KIND_COUNT of the library that is running, for other languages.
+ * Returns it.
+ * Threads: any. Does not block. */
+BATCH_API int batch_histogram_kind_count(void);
+
+/* How often which value was counted, all zero for none. Buckets are the same everywhere: those of
+ * several processors, processes or machines can be added, and those of two moments subtracted.
+ * The values 0 to 15 have a bucket each; every power of two from 16 up has 16 of equal width, so
+ * that no bucket is wider than 1/16 of its values. Frozen. */
+#define BATCH_HISTOGRAM_BUCKETS 976
+typedef struct batch_histogram {
+    uint64_t counts[BATCH_HISTOGRAM_BUCKETS];
+    uint64_t count; /* the sum of counts[] */
+    uint64_t sum;   /* of the values, modulo 2^64 */
+    uint64_t max;
+} batch_histogram;
+
+/* Get a histogram of a processor, since its start.
+ * Returns BATCH_OK, or BATCH_INVALID if an argument is NULL or there is no such kind.
+ * Threads: any, all callbacks included. Does not block, nor delay the workers. */
+BATCH_API int batch_processor_histogram(batch_processor *processor, int kind,
+                                        batch_histogram *ret_histogram);
+
+/* Add what another histogram has counted.
+ * Threads: any, one at a time for `sum`. Does not block. */
+BATCH_API void batch_histogram_add(batch_histogram *sum, const batch_histogram *more);
+
+/* Subtract an earlier snapshot of the same histogram: what is left was counted since. `max` stays
+ * that of both, but not above the highest bucket that is left.
+ * Threads: any, one at a time for `later`. Does not block. */
+BATCH_API void batch_histogram_subtract(batch_histogram *later, const batch_histogram *earlier);
+
+/* A quantile, by nearest rank: 0.99 is the smallest value that at least 99 % of all do not exceed.
+ * Returns the upper bound of its bucket, but never more than `max`; 0 if nothing was counted. A
+ * `quantile` outside of 0 to 1 is taken as the nearer of these.
+ * Threads: any. Does not block. */
+BATCH_API uint64_t batch_histogram_quantile(const batch_histogram *histogram, double quantile);
+
+/* The largest value of a bucket.
+ * Returns it; UINT64_MAX for the last bucket and beyond.
+ * Threads: any. Does not block. */
+BATCH_API uint64_t batch_histogram_bucket_max(size_t bucket);
+
+/* ---- Text ----------------------------------------------------------------------------------- */
+
+typedef enum batch_text_form {
+    BATCH_TEXT_OPENMETRICS = 0, /* application/openmetrics-text; version=1.0.0; charset=utf-8 */
+    BATCH_TEXT_PROMETHEUS = 1   /* text/plain; version=0.0.4; charset=utf-8 */
+} batch_text_form;
+#define BATCH_TEXT_PROCESSORS_MAX 64
+
+/* Write the metrics of one or several processors as text that Prometheus and others scrape.
+ *
+ * docs/metrics.md lists them. With `names`, all have the label processor="name"; without (NULL)
+ * they have none, and there is one processor. At most `buffer_size` bytes are written, the last one
+ * a NUL; `buffer` may be NULL if that is 0. A processor takes about 30 KiB.
+ *
+ * Returns the length of the whole text, without the NUL: below buffer_size, if it has fitted. 0 if
+ * an argument is NULL, the form or the number of processors out of range, or names are missing.
+ *
+ * Threads: any, all callbacks included. Does not block, nor delay the workers. */
+BATCH_API size_t batch_metrics_text(batch_processor *const *processors, const char *const *names,
+                                    size_t processors_size, int form, char *buffer,
+                                    size_t buffer_size);
 
 #ifdef __cplusplus
 }

@@ -75,6 +75,9 @@ bool batch__core_next(struct batch__core *core, struct batch__action *ret_action
 
 /* When batch__core_expire is next needed; UINT64_MAX: not before another event. */
 uint64_t batch__core_deadline_ns(const struct batch__core *core);
+/* Keys that have work; resources that are cached for keys that have none. */
+uint64_t batch__core_open(const struct batch__core *core);
+uint64_t batch__core_cached(const struct batch__core *core);
 /* The time of the latest event. */
 uint64_t batch__core_now_ns(const struct batch__core *core);
 /* There is a batch that batch__core_flush, or expire with time, would close. */

@@ -292,6 +292,16 @@ uint64_t batch__core_deadline_ns(const struct batch__core *core)
     return window_ns < sweep_ns ? window_ns : sweep_ns;
 }
 
+uint64_t batch__core_open(const struct batch__core *core)
+{
+    return core->table.count - core->cached_size;
+}
+
+uint64_t batch__core_cached(const struct batch__core *core)
+{
+    return core->cached_size;
+}
+
 uint64_t batch__core_now_ns(const struct batch__core *core)
 {
     return core->now_ns;

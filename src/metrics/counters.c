@@ -12,9 +12,24 @@
 _Static_assert(STATS_SIZE_MIN == 3 * sizeof(uint64_t) || sizeof(size_t) != 8,
                "the beginning of batch_stats is frozen");
 
-void batch__counters_accepted(struct batch__counters *counters, uint64_t count)
+void batch__counters_accepted(struct batch__counters *counters, uint64_t count, uint64_t at_ns)
 {
     batch__count(&counters->xaccepted, count);
+    batch__ages_add(&counters->ages, at_ns, count);
+}
+
+void batch__counters_now(struct batch__counters *counters, uint64_t open, uint64_t cached)
+{
+    batch__store_relaxed(&counters->xopen, open);
+    batch__store_relaxed(&counters->xcached, cached);
+}
+
+int batch__refusals_add(struct batch__refusals *refusals, int status, uint64_t count)
+{
+    batch__check(status < 0);
+    batch__check(status > -BATCH_STATUS_COUNT);
+    batch__add_relaxed(&refusals->xcounts[-status], count);
+    return status;
 }
 
 void batch__counters_completed(struct batch__counters *counters, int status, uint64_t count)
@@ -91,28 +106,46 @@ static void collect_numbers(batch_stats *stats, const struct batch__counters *co
     }
 }
 
-/* The histogram that is `offset` bytes into the counters of every shard. */
-static void collect_histogram(batch_distribution *ret_distribution,
-                              const struct batch__counters *const *shards, size_t shards_size,
-                              size_t offset)
+static void collect_gauges(batch_stats *stats, const struct batch__counters *counters,
+                           uint64_t now_ns)
 {
-    struct batch__histogram_sum sum;
-    memset(&sum, 0, sizeof sum);
-    for (size_t i = 0; i < shards_size; i++) {
-        const char *counters = (const char *)shards[i];
-        batch__histogram_sum_add(
-            &sum, (const struct batch__histogram *)(const void *)(counters + offset));
-    }
-    batch__histogram_sum_describe(&sum, ret_distribution);
+    stats->batches_open += batch__load_relaxed(&counters->xopen);
+    stats->resources_cached += batch__load_relaxed(&counters->xcached);
+    uint64_t age_ns = batch__ages_oldest_ns(&counters->ages, now_ns);
+    if (age_ns > stats->oldest_waiting_ns)
+        stats->oldest_waiting_ns = age_ns;
 }
 
-static void collect_group(batch_distribution *ret_distribution,
-                          const struct batch__histogram *histogram)
+/* Where in the counters of a shard a histogram is; those of groups are elsewhere. */
+static const size_t histogram_offsets[] = {
+    [BATCH_HISTOGRAM_OPERATION_NS] = offsetof(struct batch__counters, operation_ns),
+    [BATCH_HISTOGRAM_LOAD_NS] = offsetof(struct batch__counters, load_ns),
+    [BATCH_HISTOGRAM_SAVE_NS] = offsetof(struct batch__counters, save_ns),
+    [BATCH_HISTOGRAM_TOTAL_NS] = offsetof(struct batch__counters, total_ns),
+    [BATCH_HISTOGRAM_FIRST_WAIT_NS] = offsetof(struct batch__counters, first_wait_ns),
+    [BATCH_HISTOGRAM_BATCH_OPERATIONS] = offsetof(struct batch__counters, batch_operations),
+};
+
+bool batch__histograms_collect(batch_histogram *sum, int kind,
+                               const struct batch__counters *const *shards, size_t shards_size,
+                               const struct batch__group_counters *groups)
 {
-    struct batch__histogram_sum sum;
-    memset(&sum, 0, sizeof sum);
-    batch__histogram_sum_add(&sum, histogram);
-    batch__histogram_sum_describe(&sum, ret_distribution);
+    if (kind < 0 || kind >= BATCH_HISTOGRAM_KIND_COUNT)
+        return false;
+    if (kind == BATCH_HISTOGRAM_LOAD_GROUP) {
+        batch__histogram_collect(sum, &groups->load_group);
+        return true;
+    }
+    if (kind == BATCH_HISTOGRAM_SAVE_GROUP) {
+        batch__histogram_collect(sum, &groups->save_group);
+        return true;
+    }
+    for (size_t i = 0; i < shards_size; i++) {
+        const char *counters = (const char *)shards[i];
+        const void *histogram = counters + histogram_offsets[kind];
+        batch__histogram_collect(sum, histogram);
+    }
+    return true;
 }
 
 int batch__stats_collect(batch_stats *stats, const struct batch__counters *const *shards,
@@ -124,24 +157,36 @@ int batch__stats_collect(batch_stats *stats, const struct batch__counters *const
 
     batch_stats all = BATCH_STATS_INIT;
     all.size = stats->size;
-    for (size_t i = 0; i < shards_size; i++)
+    for (size_t i = 0; i < shards_size; i++) {
         collect_numbers(&all, shards[i]);
+        collect_gauges(&all, shards[i], shared->now_ns);
+    }
     all.metrics_dropped = shared->metrics_dropped;
     all.loads_queued = shared->loads_queued;
     all.saves_queued = shared->saves_queued;
     all.store_wal_bytes = shared->store_wal_bytes;
     all.store_reconnects = shared->store_reconnects;
+    all.sessions = shared->sessions;
+    all.sessions_busy = shared->sessions_busy;
+    for (size_t i = 0; i < BATCH_STATUS_COUNT; i++)
+        all.operations_refused[i] = batch__load_relaxed(&shared->refusals->xcounts[i]);
 
-#define COLLECT(member)                                                                            \
-    collect_histogram(&all.member, shards, shards_size, offsetof(struct batch__counters, member))
-    COLLECT(load_ns);
-    COLLECT(save_ns);
-    COLLECT(total_ns);
-    COLLECT(first_wait_ns);
-    COLLECT(batch_operations);
-#undef COLLECT
-    collect_group(&all.load_group, &groups->load_group);
-    collect_group(&all.save_group, &groups->save_group);
+    batch_distribution *const distributions[BATCH_HISTOGRAM_KIND_COUNT] = {
+        [BATCH_HISTOGRAM_OPERATION_NS] = &all.operation_ns,
+        [BATCH_HISTOGRAM_LOAD_NS] = &all.load_ns,
+        [BATCH_HISTOGRAM_SAVE_NS] = &all.save_ns,
+        [BATCH_HISTOGRAM_TOTAL_NS] = &all.total_ns,
+        [BATCH_HISTOGRAM_FIRST_WAIT_NS] = &all.first_wait_ns,
+        [BATCH_HISTOGRAM_BATCH_OPERATIONS] = &all.batch_operations,
+        [BATCH_HISTOGRAM_LOAD_GROUP] = &all.load_group,
+        [BATCH_HISTOGRAM_SAVE_GROUP] = &all.save_group,
+    };
+    for (int kind = 0; kind < BATCH_HISTOGRAM_KIND_COUNT; kind++) {
+        batch_histogram sum;
+        memset(&sum, 0, sizeof sum);
+        batch__histograms_collect(&sum, kind, shards, shards_size, groups);
+        batch__histogram_describe(&sum, distributions[kind]);
+    }
 
     memcpy(stats, &all, stats->size < sizeof all ? stats->size : sizeof all);
     return BATCH_OK;

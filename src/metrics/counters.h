@@ -13,9 +13,10 @@
 #ifndef BATCH_METRICS_COUNTERS_H
 #define BATCH_METRICS_COUNTERS_H
 
+#include "ages.h"
 #include "histogram.h"
 
-/* What one shard counts. About 39 KiB. */
+/* What one shard counts. About 49 KiB. */
 struct batch__counters {
     uint64_t xaccepted;
     uint64_t xcompleted[BATCH_STATUS_COUNT];    /* by -status */
@@ -28,12 +29,45 @@ struct batch__counters {
     struct batch__histogram total_ns;
     struct batch__histogram first_wait_ns;
     struct batch__histogram batch_operations;
+    struct batch__histogram operation_ns;
+    struct batch__ages ages; /* of the operations that are accepted and not completed */
+    uint64_t xopen;          /* keys that have work, now */
+    uint64_t xcached;        /* resources, likewise */
+
+    /* What was recorded last, as neighbours often have the same. */
+    uint64_t latest_ns;
+    size_t latest_bucket;
 };
 
 /* Thread: the worker of the shard. `accepted` before `completed`, for the same operations. A status
  * or close reason that does not exist is a bug (batch__check). */
-void batch__counters_accepted(struct batch__counters *counters, uint64_t count);
+void batch__counters_accepted(struct batch__counters *counters, uint64_t count, uint64_t at_ns);
 void batch__counters_completed(struct batch__counters *counters, int status, uint64_t count);
+
+/* Thread: the worker. An operation that was accepted at `accepted_ns` is about to be completed: in
+ * no batch; or in one, and then how long it took is recorded. Inline: this is for every operation.
+ */
+static inline void batch__counters_left(struct batch__counters *counters, uint64_t accepted_ns)
+{
+    batch__ages_remove(&counters->ages, accepted_ns);
+}
+
+static inline void batch__counters_took(struct batch__counters *counters, uint64_t accepted_ns,
+                                        uint64_t now_ns)
+{
+    batch__ages_remove(&counters->ages, accepted_ns);
+    uint64_t took_ns = now_ns > accepted_ns ? now_ns - accepted_ns : 0;
+    if (took_ns == counters->latest_ns && counters->latest_bucket != 0) {
+        batch__histogram_repeat(&counters->operation_ns, counters->latest_bucket, took_ns);
+        return;
+    }
+    counters->latest_ns = took_ns;
+    counters->latest_bucket = batch__histogram_bucket(took_ns);
+    batch__histogram_record(&counters->operation_ns, took_ns);
+}
+
+/* Thread: the worker, at the end of an iteration. */
+void batch__counters_now(struct batch__counters *counters, uint64_t open, uint64_t cached);
 
 /* Operations that are accepted and not completed. Thread: any. */
 uint64_t batch__counters_waiting(const struct batch__counters *counters);
@@ -54,6 +88,14 @@ struct batch__group_counters {
 void batch__group_counters_load(struct batch__group_counters *groups, size_t calls);
 void batch__group_counters_save(struct batch__group_counters *groups, size_t calls);
 
+/* Operations that were refused at the door, by -status. */
+struct batch__refusals {
+    uint64_t xcounts[BATCH_STATUS_COUNT];
+};
+
+/* Returns `status`, which is not BATCH_OK. Thread: any. */
+int batch__refusals_add(struct batch__refusals *refusals, int status, uint64_t count);
+
 /* What a snapshot takes from elsewhere. */
 struct batch__shared_counts {
     uint64_t metrics_dropped;
@@ -61,6 +103,10 @@ struct batch__shared_counts {
     uint64_t saves_queued;
     uint64_t store_wal_bytes;
     uint64_t store_reconnects;
+    uint64_t now_ns;
+    uint64_t sessions;
+    uint64_t sessions_busy;
+    const struct batch__refusals *refusals;
 };
 
 /* Fill the first stats->size bytes of `stats`, or all of it if it is larger than this library
@@ -69,5 +115,10 @@ struct batch__shared_counts {
 int batch__stats_collect(batch_stats *stats, const struct batch__counters *const *shards,
                          size_t shards_size, const struct batch__group_counters *groups,
                          const struct batch__shared_counts *shared);
+
+/* Add one kind of histogram of all shards to `sum`. False: there is no such kind. Thread: any. */
+bool batch__histograms_collect(batch_histogram *sum, int kind,
+                               const struct batch__counters *const *shards, size_t shards_size,
+                               const struct batch__group_counters *groups);
 
 #endif

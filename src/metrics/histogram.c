@@ -16,9 +16,10 @@ size_t batch__histogram_bucket(uint64_t value)
     return (shift + 1u) * STEPS + step;
 }
 
-uint64_t batch__histogram_bucket_max(size_t bucket)
+uint64_t batch_histogram_bucket_max(size_t bucket)
 {
-    batch__check(bucket < BATCH__HISTOGRAM_BUCKETS);
+    if (bucket >= BATCH_HISTOGRAM_BUCKETS)
+        return UINT64_MAX;
     if (bucket < STEPS)
         return bucket;
     unsigned shift = (unsigned)(bucket / STEPS) - 1u;
@@ -54,10 +55,9 @@ void batch__histogram_record_mp(struct batch__histogram *histogram, uint64_t val
     batch__add_seq_cst(&histogram->xcounts[batch__histogram_bucket(value)], (uint64_t)1);
 }
 
-void batch__histogram_sum_add(struct batch__histogram_sum *sum,
-                              const struct batch__histogram *histogram)
+void batch__histogram_collect(batch_histogram *sum, const struct batch__histogram *histogram)
 {
-    for (size_t bucket = 0; bucket < BATCH__HISTOGRAM_BUCKETS; bucket++) {
+    for (size_t bucket = 0; bucket < BATCH_HISTOGRAM_BUCKETS; bucket++) {
         uint64_t count = batch__load_acquire(&histogram->xcounts[bucket]);
         sum->counts[bucket] += count;
         sum->count += count;
@@ -69,30 +69,67 @@ void batch__histogram_sum_add(struct batch__histogram_sum *sum,
         sum->max = max;
 }
 
-/* The value of the `rank`-th smallest, from 1; 1 <= rank <= sum->count. */
-static uint64_t value_of_rank(const struct batch__histogram_sum *sum, uint64_t rank)
+/* The value of the `rank`-th smallest, from 1; 1 <= rank <= histogram->count. */
+static uint64_t value_of_rank(const batch_histogram *histogram, uint64_t rank)
 {
-    batch__check(rank > 0);
-    batch__check(rank <= sum->count);
     uint64_t seen = 0;
     size_t bucket = 0;
-    while (bucket < BATCH__HISTOGRAM_BUCKETS - 1) {
-        seen += sum->counts[bucket];
+    while (bucket < BATCH_HISTOGRAM_BUCKETS - 1) {
+        seen += histogram->counts[bucket];
         if (seen >= rank)
             break;
         bucket++;
     }
-    uint64_t value = batch__histogram_bucket_max(bucket);
-    return value < sum->max ? value : sum->max;
+    uint64_t value = batch_histogram_bucket_max(bucket);
+    return value < histogram->max ? value : histogram->max;
 }
 
-void batch__histogram_sum_describe(const struct batch__histogram_sum *sum,
-                                   batch_distribution *ret_distribution)
+void batch__histogram_describe(const batch_histogram *histogram,
+                               batch_distribution *ret_distribution)
 {
-    *ret_distribution = (batch_distribution){sum->count, sum->sum, 0, 0, sum->max};
-    if (sum->count == 0)
+    uint64_t count = histogram->count;
+    *ret_distribution = (batch_distribution){count, histogram->sum, 0, 0, histogram->max};
+    if (count == 0)
         return;
     /* The rank is the share of the count, rounded up; written so that nothing overflows. */
-    ret_distribution->p50 = value_of_rank(sum, sum->count - sum->count / 2);
-    ret_distribution->p99 = value_of_rank(sum, sum->count - sum->count / 100);
+    ret_distribution->p50 = value_of_rank(histogram, count - count / 2);
+    ret_distribution->p99 = value_of_rank(histogram, count - count / 100);
+}
+
+void batch_histogram_add(batch_histogram *sum, const batch_histogram *more)
+{
+    for (size_t bucket = 0; bucket < BATCH_HISTOGRAM_BUCKETS; bucket++)
+        sum->counts[bucket] += more->counts[bucket];
+    sum->count += more->count;
+    sum->sum += more->sum;
+    if (more->max > sum->max)
+        sum->max = more->max;
+}
+
+void batch_histogram_subtract(batch_histogram *later, const batch_histogram *earlier)
+{
+    uint64_t highest = 0;
+    for (size_t bucket = 0; bucket < BATCH_HISTOGRAM_BUCKETS; bucket++) {
+        later->counts[bucket] -= earlier->counts[bucket];
+        if (later->counts[bucket] > 0)
+            highest = batch_histogram_bucket_max(bucket);
+    }
+    later->count -= earlier->count;
+    later->sum -= earlier->sum;
+    if (later->max > highest)
+        later->max = highest;
+}
+
+uint64_t batch_histogram_quantile(const batch_histogram *histogram, double quantile)
+{
+    uint64_t count = histogram->count;
+    if (count == 0)
+        return 0;
+    if (!(quantile > 0)) /* nor a NaN */
+        return value_of_rank(histogram, 1);
+    double exact = quantile * (double)count;
+    uint64_t rank = exact < (double)count ? (uint64_t)exact : count;
+    if (rank < count && (double)rank < exact)
+        rank++;
+    return value_of_rank(histogram, rank);
 }

@@ -19,11 +19,15 @@
 
 #include <batch/metrics.h>
 
+#include "../base/atomics.h"
+
 enum {
     BATCH__HISTOGRAM_STEP_BITS = 4,
     BATCH__HISTOGRAM_STEPS = 1 << BATCH__HISTOGRAM_STEP_BITS, /* buckets in a power of two */
     BATCH__HISTOGRAM_BUCKETS = (64 - BATCH__HISTOGRAM_STEP_BITS + 1) * BATCH__HISTOGRAM_STEPS
 };
+
+_Static_assert(BATCH__HISTOGRAM_BUCKETS == BATCH_HISTOGRAM_BUCKETS, "as metrics.h has it");
 
 /* All zero is empty. Sums are modulo 2^64: for nanoseconds, 584 years. */
 struct batch__histogram {
@@ -36,25 +40,24 @@ struct batch__histogram {
 void batch__histogram_record(struct batch__histogram *histogram, uint64_t value);
 void batch__histogram_record_many(struct batch__histogram *histogram, uint64_t value,
                                   uint64_t count);
+/* The same for a value that was recorded just before, in the bucket that it is in. */
+static inline void batch__histogram_repeat(struct batch__histogram *histogram, size_t bucket,
+                                           uint64_t value)
+{
+    batch__count(&histogram->xsum, value);
+    uint64_t *place = &histogram->xcounts[bucket];
+    batch__store_release(place, batch__load_relaxed(place) + 1);
+}
 
 /* Thread: any of several writers. Read-modify-writes: not for hot paths. */
 void batch__histogram_record_mp(struct batch__histogram *histogram, uint64_t value);
 
-/* What several histograms counted together, as plain numbers of one thread. All zero is empty. */
-struct batch__histogram_sum {
-    uint64_t counts[BATCH__HISTOGRAM_BUCKETS];
-    uint64_t count; /* == sum of counts[] */
-    uint64_t sum;
-    uint64_t max;
-};
+/* Add it to a snapshot, which is plain numbers of one thread. */
+void batch__histogram_collect(batch_histogram *sum, const struct batch__histogram *histogram);
+void batch__histogram_describe(const batch_histogram *histogram,
+                               batch_distribution *ret_distribution);
 
-void batch__histogram_sum_add(struct batch__histogram_sum *sum,
-                              const struct batch__histogram *histogram);
-void batch__histogram_sum_describe(const struct batch__histogram_sum *sum,
-                                   batch_distribution *ret_distribution);
-
-/* The bucket of a value, and the largest value of a bucket. */
+/* The bucket of a value. */
 size_t batch__histogram_bucket(uint64_t value);
-uint64_t batch__histogram_bucket_max(size_t bucket);
 
 #endif

@@ -21,11 +21,19 @@ static void complete(batch_op *op, batch_result *result)
         op->done(op, result);
 }
 
-static void complete_chain(struct batch__completions *completions, batch_op *first)
+/* Of a batch: how long it took is counted too, before its owner can ask. */
+static void complete_in_batch(struct batch__shard *shard, batch_op *op)
 {
+    batch__counters_took(&shard->counters, op->private_accepted_ns, shard->completions.now_ns);
+    complete(op, &shard->completions.result);
+}
+
+static void complete_chain(struct batch__shard *shard, batch_op *first)
+{
+    shard->completions.now_ns = batch__clock_now_ns();
     for (batch_op *op = first, *next; op != NULL; op = next) {
         next = op->private_next;
-        complete(op, &completions->result);
+        complete_in_batch(shard, op);
     }
 }
 
@@ -42,6 +50,7 @@ void batch__completions_flush(struct batch__shard *shard)
     if (completions->chains_size == 0)
         return;
     set_ok(&completions->result);
+    completions->now_ns = batch__clock_now_ns();
     while (completions->chains_size > 0) {
         for (uint32_t i = 0; i < completions->chains_size; i++) {
             struct batch__chain *chain = &completions->chains[i];
@@ -49,7 +58,7 @@ void batch__completions_flush(struct batch__shard *shard)
             chain->op = op->private_next;
             __builtin_prefetch(chain->op);
             completions->result.batch_operations = chain->batch_operations;
-            complete(op, &completions->result);
+            complete_in_batch(shard, op);
             if (chain->op == NULL)
                 *chain = completions->chains[--completions->chains_size];
         }
@@ -74,7 +83,7 @@ void batch__completions_batch(struct batch__shard *shard, const batch_call *call
         return;
     }
     batch__result_of_call(&completions->result, call);
-    complete_chain(completions, op);
+    complete_chain(shard, op);
 }
 
 void batch__completions_refused(struct batch__shard *shard, batch_op *first)
@@ -88,6 +97,7 @@ void batch__completions_refused(struct batch__shard *shard, batch_op *first)
         if (status != result->status)
             batch__result_set(result, status, "%s", batch_status_text(status));
         batch__counters_completed(&shard->counters, status, 1);
+        batch__counters_left(&shard->counters, op->private_accepted_ns);
         complete(op, result);
     }
 }

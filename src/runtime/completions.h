@@ -21,6 +21,7 @@ struct batch__chain {
 struct batch__completions {
     struct batch__chain chains[BATCH__CHAINS]; /* none of them empty */
     uint32_t chains_size;
+    uint64_t now_ns;     /* when those that are being completed are */
     batch_result result; /* what is passed to an owner */
 };
 

@@ -12,6 +12,11 @@ int batch_close_reason_count(void)
     return BATCH_CLOSE_REASON_COUNT;
 }
 
+int batch_histogram_kind_count(void)
+{
+    return BATCH_HISTOGRAM_KIND_COUNT;
+}
+
 uint64_t batch_window_none(void)
 {
     return BATCH_WINDOW_NONE;

@@ -165,6 +165,7 @@ static size_t take(struct batch__io_queue *queue, enum batch__io_kind kind, batc
     batch__check(taken > 0);
     count(queue, stage_of(kind), 0 - (uint64_t)taken);
     queue->at_work[kind]++;
+    batch__count(&queue->xbusy, 1);
     queue->was_slow[stage_of(kind)] = is_slow(kind);
     if (queue->sessions == 1) /* it is the only one for either stage */
         queue->was_slow[BATCH__STAGE_LOAD] = queue->was_slow[BATCH__STAGE_SAVE] = is_slow(kind);
@@ -179,6 +180,7 @@ size_t batch__io_queue_take(struct batch__io_queue *queue, enum batch__io_kind *
     if (*kind != BATCH__IO_NONE) {
         batch__check(queue->at_work[*kind] > 0);
         queue->at_work[*kind]--;
+        batch__count(&queue->xbusy, UINT64_MAX); /* one less */
     }
     while (next_kind(queue) == BATCH__IO_NONE && !queue->is_closed) {
         queue->idle++;

@@ -55,9 +55,10 @@ struct batch__io_queue {
 
     uint32_t xidle; /* enum batch__io_idle */
 
-    /* Calls that wait, by stage; written under lock. */
+    /* Calls that wait, by stage, and more; written under lock. */
     uint64_t xloads;
     uint64_t xsaves;
+    uint64_t xbusy; /* sessions that have calls in flight */
 };
 
 /* `saves_max`: how many saves at a time are of use to the store; 0: as many as there may be. False

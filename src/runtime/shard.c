@@ -114,7 +114,7 @@ static void take_group(struct batch__shard *shard, uint64_t now_ns)
         batch__core_prefetch_batch(&shard->core, group[i]->private_hash);
     for (size_t i = 0; i < count; i++)
         batch__core_submit(&shard->core, group[i], now_ns);
-    batch__counters_accepted(&shard->counters, count);
+    batch__counters_accepted(&shard->counters, count, batch__core_now_ns(&shard->core));
     shard->iteration_ops += count;
 }
 
@@ -278,6 +278,8 @@ static bool iterate(struct batch__shard *shard)
     flush(shard, now_ns);
     hand_over(shard);
     publish_limit(shard);
+    batch__counters_now(&shard->counters, batch__core_open(&shard->core),
+                        batch__core_cached(&shard->core));
     return is_busy || shard->iteration_ops > 0 || shard->finished.first != NULL;
 }
 

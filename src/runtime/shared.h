@@ -42,6 +42,9 @@ struct batch__shared {
     struct batch__hub hub;
     struct batch__group_counters group_counters;
     struct batch__lifecycle lifecycle;
+
+    char apart[64]; /* what is read for every operation stays in the caches of all processors */
+    struct batch__refusals refusals;
 };
 
 /* Does the calling thread work for the processor: as one of its own, or in a stop of it?

@@ -7,8 +7,21 @@
 #include "processor.h"
 #include "shard.h"
 
+#include <string.h>
+
 /* The size of the struct in the first release. */
 #define SUBSCRIPTION_OPTIONS_FIRST sizeof(batch_subscription_options)
+
+/* Of all shards; their number. */
+static uint32_t counters_of(const struct batch__shared *shared,
+                            const struct batch__counters *counters[BATCH__SHARDS_MAX])
+{
+    uint32_t shards = shared->options.shards;
+    batch__check(shards <= BATCH__SHARDS_MAX);
+    for (uint32_t i = 0; i < shards; i++)
+        counters[i] = &shared->shards[i]->counters;
+    return shards;
+}
 
 int batch_processor_stats(batch_processor *processor, batch_stats *stats)
 {
@@ -16,10 +29,7 @@ int batch_processor_stats(batch_processor *processor, batch_stats *stats)
         return BATCH_INVALID;
     struct batch__shared *shared = &processor->shared;
     const struct batch__counters *counters[BATCH__SHARDS_MAX];
-    uint32_t shards = shared->options.shards;
-    batch__check(shards <= BATCH__SHARDS_MAX);
-    for (uint32_t i = 0; i < shards; i++)
-        counters[i] = &shared->shards[i]->counters;
+    uint32_t shards = counters_of(shared, counters);
     batch_store_stats store = {.size = sizeof store};
     if (shared->store_stats != NULL)
         shared->store_stats(shared->store, &store);
@@ -29,8 +39,26 @@ int batch_processor_stats(batch_processor *processor, batch_stats *stats)
         .saves_queued = batch__load_relaxed(&shared->io_queue.xsaves),
         .store_wal_bytes = store.wal_bytes,
         .store_reconnects = store.reconnects,
+        .now_ns = batch__clock_now_ns(),
+        .sessions = shared->options.sessions,
+        .sessions_busy = batch__load_relaxed(&shared->io_queue.xbusy),
+        .refusals = &shared->refusals,
     };
     return batch__stats_collect(stats, counters, shards, &shared->group_counters, &counts);
+}
+
+int batch_processor_histogram(batch_processor *processor, int kind, batch_histogram *ret_histogram)
+{
+    if (processor == NULL || ret_histogram == NULL)
+        return BATCH_INVALID;
+    const struct batch__counters *counters[BATCH__SHARDS_MAX];
+    uint32_t shards = counters_of(&processor->shared, counters);
+    batch_histogram sum;
+    memset(&sum, 0, sizeof sum);
+    if (!batch__histograms_collect(&sum, kind, counters, shards, &processor->shared.group_counters))
+        return BATCH_INVALID;
+    *ret_histogram = sum;
+    return BATCH_OK;
 }
 
 int batch_metrics_subscribe(batch_processor *processor, const batch_subscription_options *options,

@@ -59,9 +59,8 @@ static void accept(batch_op *op, uint32_t hash, struct batch__waiter *waiter)
     batch__store_relaxed(&op->private_canceled, 0);
 }
 
-int batch__submit(batch_processor *processor, batch_op *op, struct batch__waiter *waiter)
+static int submit(const struct batch__shared *shared, batch_op *op, struct batch__waiter *waiter)
 {
-    const struct batch__shared *shared = &processor->shared;
     if (!is_valid(op))
         return BATCH_INVALID;
     if (batch__load_relaxed(&shared->xis_stopping) != 0)
@@ -77,10 +76,19 @@ int batch__submit(batch_processor *processor, batch_op *op, struct batch__waiter
     return BATCH_STOPPED;
 }
 
+int batch__submit(batch_processor *processor, batch_op *op, struct batch__waiter *waiter)
+{
+    struct batch__shared *shared = &processor->shared;
+    int status = submit(shared, op, waiter);
+    return status == BATCH_OK ? status : batch__refusals_add(&shared->refusals, status, 1);
+}
+
 int batch_submit(batch_processor *processor, batch_op *op)
 {
-    if (processor == NULL || op == NULL || op->done == NULL)
+    if (processor == NULL)
         return BATCH_INVALID;
+    if (op == NULL || op->done == NULL)
+        return batch__refusals_add(&processor->shared.refusals, BATCH_INVALID, 1);
     return batch__submit(processor, op, NULL);
 }
 
@@ -146,11 +154,10 @@ static void push_all(const struct batch__shared *shared, batch_op *const *ops, s
     }
 }
 
-int batch_submit_many(batch_processor *processor, batch_op *const *ops, size_t ops_size)
+static int submit_many(struct batch__shared *shared, batch_op *const *ops, size_t ops_size)
 {
-    if (processor == NULL || (ops == NULL && ops_size > 0))
+    if (ops == NULL && ops_size > 0)
         return BATCH_INVALID;
-    struct batch__shared *shared = &processor->shared;
     if (batch__load_relaxed(&shared->xis_stopping) != 0)
         return BATCH_STOPPED; /* so that stop waits for none but those who are about to leave */
     /* seq_cst, as stop does it the other way round: either we see that it stops, or it waits for us
@@ -168,4 +175,13 @@ int batch_submit_many(batch_processor *processor, batch_op *const *ops, size_t o
     uint32_t submitters = batch__sub_release(&shared->xgroup_submitters, 1);
     batch__check(submitters > 0);
     return status;
+}
+
+int batch_submit_many(batch_processor *processor, batch_op *const *ops, size_t ops_size)
+{
+    if (processor == NULL)
+        return BATCH_INVALID;
+    struct batch__shared *shared = &processor->shared;
+    int status = submit_many(shared, ops, ops_size);
+    return status == BATCH_OK ? status : batch__refusals_add(&shared->refusals, status, ops_size);
 }

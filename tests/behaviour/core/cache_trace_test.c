@@ -17,7 +17,8 @@ static struct trace *cached(const struct trace_options *options)
                     "[ 10] a: run A\n"
                     "[100] a: save, closed by window\n"
                     "[100] a: done A OK\n");
-    assert_int_equal(t->core.cached_size, 1);
+    assert_int_equal(batch__core_cached(&t->core), 1);
+    assert_int_equal(batch__core_open(&t->core), 0);
     return t;
 }
 
@@ -25,6 +26,8 @@ TRACE_TEST_FROM(the_next_batch_skips_its_load_and_has_a_window_of_its_own, cache
 {
     trace_at(t, 500);
     trace_submit(t, "a", "B");
+    assert_int_equal(batch__core_cached(&t->core), 0);
+    assert_int_equal(batch__core_open(&t->core), 1);
     trace_at(t, 550);
     trace_submit(t, "a", "C");
     trace_at(t, 600);

@@ -379,7 +379,7 @@ static void begin_counters(void)
 static void count_ops(void)
 {
     for (int i = 0; i < 2; i++) {
-        batch__counters_accepted(&counters, 1);
+        batch__counters_accepted(&counters, 1, 1);
         batch__counters_completed(&counters, BATCH_OK, 1);
     }
 }
@@ -389,7 +389,8 @@ static void read_counters(void)
 {
     batch_stats stats = BATCH_STATS_INIT;
     const struct batch__counters *all = &counters;
-    struct batch__shared_counts counts = {.metrics_dropped = 0};
+    static const struct batch__refusals refusals;
+    struct batch__shared_counts counts = {.refusals = &refusals};
     explorer_check(batch__stats_collect(&stats, &all, 1, &group_counters, &counts) == BATCH_OK);
     explorer_check(stats.operations_waiting <= 2);
     explorer_saw(stats.operations_waiting > 0);

@@ -24,7 +24,8 @@ static int set_up(void **state)
 static int collect(batch_stats *stats)
 {
     const struct batch__counters *shards[SHARDS] = {&totals.shards[0], &totals.shards[1]};
-    static const struct batch__shared_counts shared = {77, 78, 79, 80, 81};
+    static const struct batch__refusals refusals = {{0, 21, 22}};
+    static const struct batch__shared_counts shared = {77, 78, 79, 80, 81, 1000, 83, 84, &refusals};
     return batch__stats_collect(stats, shards, SHARDS, &totals.groups, &shared);
 }
 
@@ -52,8 +53,8 @@ static batch_metric some_batch(void)
 
 TEST_WITH(test_operations_are_counted_by_outcome_over_all_shards, set_up, NULL)
 {
-    batch__counters_accepted(&totals.shards[0], 200);
-    batch__counters_accepted(&totals.shards[1], 300);
+    batch__counters_accepted(&totals.shards[0], 200, 1);
+    batch__counters_accepted(&totals.shards[1], 300, 1);
     for (int i = 0; i < BATCH_STATUS_COUNT; i++)
         batch__counters_completed(&totals.shards[i % SHARDS], -i, (uint64_t)i + 1);
     batch__counters_completed(&totals.shards[1], BATCH_OK, 1000 - 700);
@@ -71,6 +72,52 @@ TEST_WITH(test_operations_are_counted_by_outcome_over_all_shards, set_up, NULL)
     assert_int_equal(stats.saves_queued, 79);
     assert_int_equal(stats.store_wal_bytes, 80);
     assert_int_equal(stats.store_reconnects, 81);
+    assert_int_equal(stats.sessions, 83);
+    assert_int_equal(stats.sessions_busy, 84);
+    assert_int_equal(stats.operations_refused[0], 0);
+    assert_int_equal(stats.operations_refused[-BATCH_INVALID], 21);
+    assert_int_equal(stats.operations_refused[-BATCH_CANCELED], 22);
+}
+
+TEST_WITH(test_gauges_are_sums_and_the_oldest_age_is_the_largest, set_up, NULL)
+{
+    batch__counters_now(&totals.shards[0], 3, 30);
+    batch__counters_now(&totals.shards[1], 4, 40);
+    batch_stats stats = snapshot();
+    assert_int_equal(stats.batches_open, 7);
+    assert_int_equal(stats.resources_cached, 70);
+    assert_int_equal(stats.oldest_waiting_ns, 0);
+    batch__counters_accepted(&totals.shards[0], 1, 900);
+    batch__counters_accepted(&totals.shards[1], 1, 400);
+    assert_int_equal(snapshot().oldest_waiting_ns, 600);
+    batch__counters_left(&totals.shards[1], 400);
+    assert_int_equal(snapshot().oldest_waiting_ns, 100);
+}
+
+TEST_WITH(test_how_long_operations_took_is_recorded_for_each, set_up, NULL)
+{
+    static const uint64_t took_ns[] = {0, 0, 7, 7, 7, 1000, 7, 0, 1000, 1000};
+    uint64_t sum = 0;
+    for (size_t i = 0; i < sizeof took_ns / sizeof took_ns[0]; i++) {
+        batch__counters_accepted(&totals.shards[0], 1, 5000);
+        batch__counters_took(&totals.shards[0], 5000, 5000 + took_ns[i]);
+        sum += took_ns[i];
+    }
+    batch__counters_accepted(&totals.shards[0], 1, 5000);
+    batch__counters_took(&totals.shards[0], 5000, 4999); /* the clocks of threads differ */
+    batch_stats stats = snapshot();
+    assert_int_equal(stats.operation_ns.count, 11);
+    assert_int_equal(stats.operation_ns.sum, sum);
+    assert_int_equal(stats.operation_ns.p50, 7);
+    assert_int_equal(stats.operation_ns.max, 1000);
+    batch_histogram histogram;
+    memset(&histogram, 0, sizeof histogram);
+    const struct batch__counters *shards[SHARDS] = {&totals.shards[0], &totals.shards[1]};
+    assert_true(batch__histograms_collect(&histogram, BATCH_HISTOGRAM_OPERATION_NS, shards, SHARDS,
+                                          &totals.groups));
+    assert_int_equal(histogram.counts[0], 4);
+    assert_int_equal(histogram.counts[7], 4);
+    assert_int_equal(histogram.counts[batch__histogram_bucket(1000)], 3);
 }
 
 TEST_WITH(test_batches_are_counted_by_close_reason, set_up, NULL)
@@ -152,7 +199,7 @@ TEST_WITH(test_a_size_that_is_not_set_is_refused, set_up, NULL)
 
 TEST_WITH(test_an_older_callers_struct_is_not_overrun, set_up, NULL)
 {
-    batch__counters_accepted(&totals.shards[0], 9);
+    batch__counters_accepted(&totals.shards[0], 9, 1);
     batch_metric metric = some_batch();
     batch__counters_batch(&totals.shards[0], &metric, true);
     batch_stats whole = snapshot();
@@ -173,7 +220,7 @@ TEST_WITH(test_an_older_callers_struct_is_not_overrun, set_up, NULL)
 
 TEST_WITH(test_a_newer_callers_struct_is_filled_as_far_as_known, set_up, NULL)
 {
-    batch__counters_accepted(&totals.shards[0], 9);
+    batch__counters_accepted(&totals.shards[0], 9, 1);
     struct {
         batch_stats known;
         uint64_t unknown[4];
@@ -201,7 +248,7 @@ static void work(void *arg)
     struct working *working = arg;
     batch_metric metric = some_batch();
     for (uint32_t i = 0; i < ROUNDS; i++) {
-        batch__counters_accepted(working->counters, 3);
+        batch__counters_accepted(working->counters, 3, 1);
         metric.close_reason = (int)(i % BATCH_CLOSE_REASON_COUNT);
         batch__counters_batch(working->counters, &metric, true);
         batch__group_counters_save(&totals.groups, 2);

@@ -5,14 +5,16 @@
 #include "base/atomics.h"
 #include "platform/platform.h"
 
+#include <math.h>
+
 static batch_distribution describe(const struct batch__histogram *histograms, size_t count)
 {
-    static struct batch__histogram_sum sum; /* one thread at a time */
+    static batch_histogram sum; /* one thread at a time */
     memset(&sum, 0, sizeof sum);
     for (size_t i = 0; i < count; i++)
-        batch__histogram_sum_add(&sum, &histograms[i]);
+        batch__histogram_collect(&sum, &histograms[i]);
     batch_distribution distribution;
-    batch__histogram_sum_describe(&sum, &distribution);
+    batch__histogram_describe(&sum, &distribution);
     return distribution;
 }
 
@@ -22,23 +24,87 @@ TEST(test_buckets_cover_every_value_once)
 {
     assert_int_equal(batch__histogram_bucket(0), 0);
     for (size_t bucket = 0; bucket < BATCH__HISTOGRAM_BUCKETS - 1; bucket++) {
-        uint64_t max = batch__histogram_bucket_max(bucket);
+        uint64_t max = batch_histogram_bucket_max(bucket);
         assert_int_equal(batch__histogram_bucket(max), bucket);
         assert_int_equal(batch__histogram_bucket(max + 1), bucket + 1);
     }
-    assert_true(batch__histogram_bucket_max(BATCH__HISTOGRAM_BUCKETS - 1) == UINT64_MAX);
+    assert_true(batch_histogram_bucket_max(BATCH__HISTOGRAM_BUCKETS - 1) == UINT64_MAX);
     assert_int_equal(batch__histogram_bucket(UINT64_MAX), BATCH__HISTOGRAM_BUCKETS - 1);
 }
 
 TEST(test_a_bucket_is_at_most_a_sixteenth_wide)
 {
     for (size_t bucket = 1; bucket < BATCH__HISTOGRAM_BUCKETS; bucket++) {
-        uint64_t min = batch__histogram_bucket_max(bucket - 1) + 1;
-        uint64_t above = batch__histogram_bucket_max(bucket) - min;
+        uint64_t min = batch_histogram_bucket_max(bucket - 1) + 1;
+        uint64_t above = batch_histogram_bucket_max(bucket) - min;
         assert_true(above <= min / 16);
         if (min < 32)
             assert_true(above == 0);
     }
+}
+
+TEST(test_the_last_bucket_has_no_end)
+{
+    assert_true(batch_histogram_bucket_max(BATCH_HISTOGRAM_BUCKETS) == UINT64_MAX);
+    assert_true(batch_histogram_bucket_max(SIZE_MAX) == UINT64_MAX);
+}
+
+/* ---- Snapshots ------------------------------------------------------------------------------ */
+
+static batch_histogram snapshot_of(const uint64_t *values, size_t count)
+{
+    static struct batch__histogram histogram;
+    memset(&histogram, 0, sizeof histogram);
+    for (size_t i = 0; i < count; i++)
+        batch__histogram_record(&histogram, values[i]);
+    batch_histogram snapshot;
+    memset(&snapshot, 0, sizeof snapshot);
+    batch__histogram_collect(&snapshot, &histogram);
+    return snapshot;
+}
+
+TEST(test_snapshots_add_up_to_that_of_all_values)
+{
+    static const uint64_t values[] = {3, 3, 1000, 70, UINT64_MAX, 0, 12345678};
+    batch_histogram all = snapshot_of(values, 7);
+    for (size_t split = 0; split <= 7; split++) {
+        batch_histogram sum = snapshot_of(values, split);
+        batch_histogram more = snapshot_of(values + split, 7 - split);
+        batch_histogram_add(&sum, &more);
+        assert_memory_equal(&sum, &all, sizeof all);
+    }
+}
+
+TEST(test_what_is_left_after_subtracting_was_counted_since)
+{
+    static const uint64_t values[] = {5, 900000, 7, 40, 41};
+    batch_histogram later = snapshot_of(values, 5);
+    batch_histogram earlier = snapshot_of(values, 2);
+    batch_histogram expected = snapshot_of(values + 2, 3);
+    batch_histogram_subtract(&later, &earlier);
+    assert_memory_equal(later.counts, expected.counts, sizeof later.counts);
+    assert_int_equal(later.count, 3);
+    assert_int_equal(later.sum, 88);
+    assert_int_equal(later.max, batch_histogram_bucket_max(batch__histogram_bucket(41)));
+    earlier = later;
+    batch_histogram_subtract(&later, &earlier);
+    assert_int_equal(later.count, 0);
+    assert_int_equal(later.max, 0);
+}
+
+TEST(test_a_quantile_of_a_snapshot_is_by_nearest_rank)
+{
+    static const uint64_t values[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+    batch_histogram histogram = snapshot_of(values, 10);
+    static const struct {
+        double quantile;
+        uint64_t value;
+    } cases[] = {{0, 1},   {-1, 1},  {NAN, 1},   {0.05, 1},  {0.1, 1}, {0.11, 2},
+                 {0.5, 5}, {0.9, 9}, {0.91, 10}, {0.99, 10}, {1, 10},  {INFINITY, 10}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_int_equal(batch_histogram_quantile(&histogram, cases[i].quantile), cases[i].value);
+    histogram = snapshot_of(values, 0);
+    assert_int_equal(batch_histogram_quantile(&histogram, 0.5), 0);
 }
 
 /* ---- Distributions -------------------------------------------------------------------------- */
