@@ -6,7 +6,7 @@
  *     }
  *
  * A program of such tests has neither a list of them nor a main function: test_main.c runs them in
- * the order in which they are written.
+ * the order in which they are written, or the one that TEST_ONLY in the environment names.
  */
 #ifndef BATCH_TEST_SUPPORT_TEST_H
 #define BATCH_TEST_SUPPORT_TEST_H

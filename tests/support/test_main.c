@@ -22,5 +22,6 @@ void test_register_group(CMFixtureFunction set_up, CMFixtureFunction tear_down)
 
 int main(void)
 {
+    cmocka_set_test_filter(getenv("TEST_ONLY")); /* a name, or NULL: all */
     return _cmocka_run_group_tests("tests", tests, tests_size, group_set_up, group_tear_down);
 }

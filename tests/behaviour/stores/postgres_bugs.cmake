@@ -1,0 +1,70 @@
+# Injected bugs of the PostgreSQL store, each in a copy of the one file that it is in: which rule of the
+# store is broken, and which test shows it.
+batch_find_module("libpq libsodium" postgres_module)
+set(postgres_modules PkgConfig::${postgres_module})
+
+# Whom an error belongs to.
+store_mutant(postgres context-of-all poison blame.c
+    "if (size == 0)
+        return all(blame, class);"
+    "if (size == 0 || has_context)
+        return all(blame, class);"
+    test_whatever_a_trigger_raises_fails_its_row_alone)
+store_mutant(postgres each-row-tried poison blame.c
+    "? BATCH__POSTGRES_SINGLES_ROW\n" "? SIZE_MAX\n"
+    test_values_that_are_all_rejected_take_as_many_statements_however_many_there_are)
+store_mutant(postgres stale-not-sent-again settings blame.c
+    "BATCH__POSTGRES_ERROR_STALE   ? 1" "BATCH__POSTGRES_ERROR_STALE   ? 0"
+    test_synchronous_commit_that_a_deferred_trigger_turned_off_is_on_for_the_next_save)
+
+# Whose session it is, and which table.
+store_mutant(postgres fence-not-compared pool sql.c
+    "EQUALS \" '@f' THEN \"" "EQUALS \" '@f' OR true THEN \""
+    test_a_session_that_became_somebody_elses_is_not_used)
+store_mutant(postgres pool-not-probed pool settings.c
+    "!is_value(result, LOOK_IS_OWN, \"t\") &&" "false &&"
+    test_a_pool_that_is_not_of_sessions_is_refused_and_left_as_it_was)
+store_mutant(postgres stamp-not-compared settings sql.c
+    "\"CASE WHEN @x THEN true" "\"CASE WHEN @x OR true THEN true"
+    test_a_table_or_partition_that_becomes_unlogged_is_refused)
+
+# What is stored is what was sent.
+store_mutant(postgres state-not-compared altered sql.c
+    "AND t.@s@Z \" EQUALS \" \" i \\
+    \".state THEN" "AND t.@s@Z \" EQUALS \" t.@s@Z OR \" i \\
+    \".ord < 0 THEN"
+    test_what_a_trigger_alters_is_refused)
+store_mutant(postgres insert-not-compared altered sql.c
+    "\"WHEN NOT EXISTS (SELECT n.key" "\"WHEN true OR NOT EXISTS (SELECT n.key"
+    test_blanks_that_a_column_cuts_off_are_refused)
+
+# What is durable.
+store_mutant(postgres any-warning rows connection.c
+    "is_field(notice, PG_DIAG_SOURCE_FUNCTION, \"SyncRepWaitForLSN\") &&" ""
+    test_a_deferred_trigger_warns_of_one)
+store_mutant(postgres no-warning settings connection.c
+    "connection->is_warned |= is_of_standby(notice);" "(void)is_of_standby;"
+    test_a_wait_for_a_standby_that_somebody_else_cancels)
+store_mutant(postgres canceled-but-done faults statement.c
+    "is_dubious(receiving) && !is_without_standbys(receiving)"
+    "is_dubious(receiving) && !is_without_standbys(receiving) && false"
+    test_a_standby_is_not_there_and_a_trigger_hides_the_warning)
+store_mutant(postgres commit-not-checked settings sql.c
+    "\"pg_catalog.current_setting('synchronous_commit') \" EQUALS"
+    "\"pg_catalog.current_setting('synchronous_commit') IS NOT NULL OR '' \" EQUALS"
+    test_a_trigger_that_turns_synchronous_commit_off_fails_the_save)
+store_mutant(postgres fsync-not-checked settings sql.c
+    "\"WHEN pg_catalog.current_setting('fsync') OPERATOR(pg_catalog.<>) 'on' \""
+    "\"WHEN pg_catalog.current_setting('fsync') OPERATOR(pg_catalog.=) 'no' \""
+    test_fsync_that_is_turned_off_fails_saves)
+
+# The set-up, and the cancel.
+store_mutant(postgres standby-accepted hosts settings.c
+    "if (!check_writable(result, reterr))" "if (!check_writable(result, reterr) && false)"
+    test_a_switch_over_between_two_servers_with_a_pooler_each)
+store_mutant(postgres rows-hidden settings settings.c
+    "{0, 0, \"row_security\", \"off\"}," ""
+    test_a_row_that_is_hidden_is_not_taken_for_missing)
+store_mutant(postgres wrong-secret pool cancel.c
+    "put32(to, key->secret);" "put32(to, key->secret + 1);"
+    test_a_save_that_hangs_is_canceled_through_a_pool)
