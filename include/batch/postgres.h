@@ -10,9 +10,13 @@
  * connection is dropped. A save ends in BATCH_UNKNOWN when the connection is lost, or the deadline
  * passes, after the save was sent and before its commit was confirmed, and when the server stopped
  * waiting for a synchronous standby. Serialization failures and deadlocks (SQLSTATE 40001, 40P01)
- * are retried until the deadline, and so are statements that could not be sent. A save waits until
- * the deadline for a row that another client has locked; the other keys of its group complete
- * meanwhile.
+ * are retried until the deadline, and so are statements that could not be sent.
+ *
+ * A save waits until the deadline for a row that another client has locked. The other keys of its
+ * group complete meanwhile, but the session waits with it. As one session is never in a save, n - 1
+ * such rows in different groups hold up all other saves of n sessions, for as long as a deadline;
+ * after that, those keys share one session (of four or more: a quarter) until they are quick again.
+ * So with two sessions one row is enough; use three or more where other programs lock rows.
  *
  * Settings. The server, the database and the role may have any defaults: each connection sets what
  * the store relies on (timeouts, planner, row_security, synchronous_commit and others) and reads it
