@@ -15,13 +15,16 @@
  */
 #include <batch/store.h>
 
+#include "common/arguments.h"
+#include "common/say.h"
+#include "common/sleep.h"
+
 #include <getopt.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { NAME_SIZE = 24, STACK_SIZE = 64 * 1024 };
 
@@ -48,17 +51,9 @@ struct bench {
     uint64_t stored; /* atomic: the sum of what was saved */
 };
 
-static void die(const char *what)
-{
-    fprintf(stderr, "functions: %s\n", what);
-    exit(1);
-}
-
 static void wait_ms(uint64_t ms)
 {
-    struct timespec time = {(time_t)(ms / 1000), (long)(ms % 1000 * 1000000)};
-    while (nanosleep(&time, &time) != 0)
-        continue;
+    sleep_ns(ms * 1000000);
 }
 
 static void start_thread(void *(*body)(void *), void *arg)
@@ -193,7 +188,7 @@ static batch_processor *start(struct bench *bench, batch_store *store)
     batch_processor *processor;
     batch_result error;
     if (batch_processor_start(&processor, &options, &error) != BATCH_OK)
-        die(error.message);
+        die("%s", error.message);
     return processor;
 }
 
@@ -240,26 +235,57 @@ static void start_threads(struct bench *bench)
 
 /* ---- The program ----------------------------------------------------------------------------- */
 
-static const char usage[] =
+static const char help[] =
+    "functions: how long a round of keys takes with load and save functions that wait\n"
+    "\n"
     "usage: functions --mode functions|late|threads --keys K --call-ms T [--sessions S]\n"
     "                 [--window-ms W] [--no-save]\n"
+    "  --mode         functions that sessions call; a store that finishes calls late, from "
+    "threads\n"
+    "                 of its own; or no libbatch, but a thread for each key\n"
+    "  --keys K       one operation on each, all submitted at once\n"
+    "  --call-ms T    how long a load and a save wait\n"
     "  --sessions S   for functions (3)\n"
     "  --window-ms W  window of a batch; 0: BATCH_WINDOW_NONE (0)\n"
-    "  --no-save      the operations change nothing\n";
+    "  --no-save      the operations change nothing\n"
+    "  --help         this text\n";
 
-static void stop_with_usage(void)
+static const char *read_mode(const char *value)
 {
-    fputs(usage, stderr);
-    exit(2);
+    if (strcmp(value, "functions") != 0 && strcmp(value, "late") != 0 &&
+        strcmp(value, "threads") != 0)
+        argument_is_wrong("--mode", value, "write functions, late or threads");
+    return value;
 }
 
-static uint64_t number(const char *text)
+static void read_option(struct settings *settings, int option, const char *value)
 {
-    char *end;
-    uint64_t value = strtoull(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '\0')
-        stop_with_usage();
-    return value;
+    switch (option) {
+    case 'm':
+        settings->mode = read_mode(value);
+        break;
+    case 'k':
+        settings->keys = argument_number("--keys", value, 1, 1000000);
+        break;
+    case 'c':
+        settings->call_ms = argument_number("--call-ms", value, 0, 60000);
+        break;
+    case 's':
+        settings->sessions = argument_number("--sessions", value, 0, 1024);
+        break;
+    case 'w':
+        settings->window_ms = argument_number("--window-ms", value, 0, 60000);
+        break;
+    case 'n':
+        settings->saves = false;
+        break;
+    case 'h':
+        fputs(help, stdout);
+        exit(0);
+    default: /* getopt has reported what is wrong */
+        fputs("try: functions --help\n", stderr);
+        exit(2);
+    }
 }
 
 static struct settings settings_of(int argc, char **argv)
@@ -270,36 +296,17 @@ static struct settings settings_of(int argc, char **argv)
                                             {"sessions", required_argument, NULL, 's'},
                                             {"window-ms", required_argument, NULL, 'w'},
                                             {"no-save", no_argument, NULL, 'n'},
+                                            {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
-    struct settings settings = {.mode = "", .call_ms = UINT64_MAX, .sessions = 3, .saves = true};
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        switch (option) {
-        case 'm':
-            settings.mode = optarg;
-            break;
-        case 'k':
-            settings.keys = number(optarg);
-            break;
-        case 'c':
-            settings.call_ms = number(optarg);
-            break;
-        case 's':
-            settings.sessions = number(optarg);
-            break;
-        case 'w':
-            settings.window_ms = number(optarg);
-            break;
-        case 'n':
-            settings.saves = false;
-            break;
-        default:
-            stop_with_usage();
-        }
+    struct settings settings = {.call_ms = UINT64_MAX, .sessions = 3, .saves = true};
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)
+        read_option(&settings, option, optarg);
+    if (optind < argc)
+        argument_is_wrong("argument", argv[optind], "not understood");
+    if (settings.mode == NULL || settings.keys == 0 || settings.call_ms == UINT64_MAX) {
+        fputs(help, stderr);
+        exit(2);
     }
-    bool is_mode = strcmp(settings.mode, "functions") == 0 || strcmp(settings.mode, "late") == 0 ||
-                   strcmp(settings.mode, "threads") == 0;
-    if (!is_mode || settings.keys == 0 || settings.call_ms == UINT64_MAX || optind != argc)
-        stop_with_usage();
     return settings;
 }
 

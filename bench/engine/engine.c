@@ -8,6 +8,9 @@
 #include <batch/metrics.h>
 #include <batch/store.h>
 
+#include "common/arguments.h"
+#include "common/say.h"
+
 #include <getopt.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -92,10 +95,8 @@ static void *produce(void *arg)
 static void *zeroed(uint64_t count, size_t size)
 {
     void *memory = malloc(count * size);
-    if (memory == NULL) {
-        fprintf(stderr, "engine: no memory for %" PRIu64 " x %zu bytes\n", count, size);
-        exit(1);
-    }
+    if (memory == NULL)
+        die("no memory for %" PRIu64 " x %zu bytes", count, size);
     memset(memory, 0, count * size);
     for (size_t at = 0; at < count * size; at += 4096) /* the compiler may have made calloc of it */
         ((volatile char *)memory)[at] = 0;
@@ -117,10 +118,8 @@ static void start(struct bench *bench)
     options.ops_max = UINT32_MAX;
     options.ops_waiting_max = settings->ops * settings->shards;
     batch_result error;
-    if (batch_processor_start(&bench->processor, &options, &error) != BATCH_OK) {
-        fprintf(stderr, "engine: %s\n", error.message);
-        exit(1);
-    }
+    if (batch_processor_start(&bench->processor, &options, &error) != BATCH_OK)
+        die("%s", error.message);
 }
 
 /* Submit all operations from the producers' threads. */
@@ -132,10 +131,8 @@ static void run(struct bench *bench)
         producers[i] = (struct producer){.bench = bench,
                                          .first = settings.ops * i / settings.producers,
                                          .end = settings.ops * (i + 1) / settings.producers};
-        if (pthread_create(&producers[i].thread, NULL, produce, &producers[i]) != 0) {
-            fprintf(stderr, "engine: the system refused a thread\n");
-            exit(1);
-        }
+        if (pthread_create(&producers[i].thread, NULL, produce, &producers[i]) != 0)
+            die("the system refused a thread");
     }
     for (uint32_t i = 0; i < settings.producers; i++)
         pthread_join(producers[i].thread, NULL);
@@ -168,24 +165,46 @@ static uint64_t wait_for_completions(const struct bench *bench)
     return stats.batches;
 }
 
-static const char usage[] =
+static const char help[] =
+    "engine: operations per second of the engine alone\n"
+    "\n"
     "usage: engine --ops N --keys K --window-ms W [--producers P] [--sessions S] [--shards S]\n"
     "  --ops N        total number of operations\n"
     "  --keys K       keys, used in rotation\n"
     "  --window-ms W  window of a batch; 0: BATCH_WINDOW_NONE\n"
     "  --producers P  submitting threads (1)\n"
     "  --sessions S   session threads; 0: the worker loads and saves itself (0)\n"
-    "  --shards S     shards, each with a worker thread (1)\n";
+    "  --shards S     shards, each with a worker thread (1)\n"
+    "  --help         this text\n";
 
-static uint64_t number(const char *text)
+static void read_option(struct settings *settings, int option, const char *value)
 {
-    char *end;
-    uint64_t value = strtoull(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '\0') {
-        fprintf(stderr, "engine: '%s' is not a number\n%s", text, usage);
+    switch (option) {
+    case 'o':
+        settings->ops = argument_number("--ops", value, 1, UINT32_MAX);
+        break;
+    case 'k':
+        settings->keys = argument_number("--keys", value, 1, UINT32_MAX);
+        break;
+    case 'w':
+        settings->window_ms = argument_number("--window-ms", value, 0, 60000);
+        break;
+    case 'p':
+        settings->producers = (uint32_t)argument_number("--producers", value, 1, 1024);
+        break;
+    case 's':
+        settings->sessions = (uint32_t)argument_number("--sessions", value, 0, 1024);
+        break;
+    case 'h':
+        settings->shards = (uint32_t)argument_number("--shards", value, 1, 256);
+        break;
+    case 'e':
+        fputs(help, stdout);
+        exit(0);
+    default: /* getopt has reported what is wrong */
+        fputs("try: engine --help\n", stderr);
         exit(2);
     }
-    return value;
 }
 
 static struct settings settings_of(int argc, char **argv)
@@ -196,37 +215,15 @@ static struct settings settings_of(int argc, char **argv)
                                             {"producers", required_argument, NULL, 'p'},
                                             {"sessions", required_argument, NULL, 's'},
                                             {"shards", required_argument, NULL, 'h'},
-                                            {"help", no_argument, NULL, '?'},
+                                            {"help", no_argument, NULL, 'e'},
                                             {NULL, 0, NULL, 0}};
     struct settings settings = {.window_ms = UINT64_MAX, .producers = 1, .shards = 1};
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        switch (option) {
-        case 'o':
-            settings.ops = number(optarg);
-            break;
-        case 'k':
-            settings.keys = number(optarg);
-            break;
-        case 'w':
-            settings.window_ms = number(optarg);
-            break;
-        case 'p':
-            settings.producers = (uint32_t)number(optarg);
-            break;
-        case 's':
-            settings.sessions = (uint32_t)number(optarg);
-            break;
-        case 'h':
-            settings.shards = (uint32_t)number(optarg);
-            break;
-        default:
-            fputs(usage, stderr);
-            exit(2);
-        }
-    }
-    if (settings.ops == 0 || settings.keys == 0 || settings.window_ms == UINT64_MAX ||
-        settings.producers == 0 || settings.shards == 0 || optind != argc) {
-        fputs(usage, stderr);
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)
+        read_option(&settings, option, optarg);
+    if (optind < argc)
+        argument_is_wrong("argument", argv[optind], "not understood");
+    if (settings.ops == 0 || settings.keys == 0 || settings.window_ms == UINT64_MAX) {
+        fputs(help, stderr);
         exit(2);
     }
     return settings;
@@ -251,8 +248,7 @@ int main(int argc, char **argv)
     batch_processor_free(bench.processor);
     bool is_right = bench.failed == 0 && (uint64_t)bench.saved == bench.settings.ops;
     if (!is_right)
-        fprintf(stderr, "engine: %" PRIu64 " failed, %" PRId64 " saved\n", bench.failed,
-                bench.saved);
+        say("%" PRIu64 " failed, %" PRId64 " saved", bench.failed, bench.saved);
     free(bench.ops);
     free(bench.names);
     return is_right ? 0 : 1;

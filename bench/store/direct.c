@@ -5,7 +5,7 @@
  */
 #include "direct.h"
 
-#include "say.h"
+#include "common/say.h"
 
 #include <pthread.h>
 #include <stdlib.h>

@@ -10,7 +10,7 @@
  */
 #include "grouped.h"
 
-#include "say.h"
+#include "common/say.h"
 
 #include <batch/metrics.h>
 

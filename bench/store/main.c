@@ -9,7 +9,7 @@
 #include "direct.h"
 #include "grouped.h"
 #include "report.h"
-#include "say.h"
+#include "common/say.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,14 +1,13 @@
 /* options.c: see options.h. */
 #include "options.h"
 
+#include "common/arguments.h"
 #include "key.h"
 
 #include <batch/batch.h>
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 const char *const mode_names[] = {"none", "direct", "single", "grouped"};
@@ -52,64 +51,27 @@ static const char help[] =
     "try:  store --store sqlite:/tmp/bench.db --mode direct\n"
     "      store --store sqlite:/tmp/bench.db --mode grouped\n";
 
-static enum options_result wrong(const char *option, const char *value, const char *what)
-{
-    fprintf(stderr, "bench/store: %s %s: %s\ntry: store --help\n", option, value, what);
-    return OPTIONS_WRONG;
-}
-
-static enum options_result read_number(const char *option, const char *text, uint32_t min,
-                                       uint32_t max, uint32_t *ret_number)
-{
-    char range[64];
-    snprintf(range, sizeof range, "give a number from %u to %u", min, max);
-    errno = 0;
-    char *end;
-    unsigned long number = strtoul(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || number < min ||
-        number > max)
-        return wrong(option, text, range);
-    *ret_number = (uint32_t)number;
-    return OPTIONS_RUN;
-}
-
-static enum options_result read_seconds(const char *option, const char *text, double min,
-                                        uint64_t *ret_ns)
-{
-    char *end;
-    double seconds = strtod(text, &end);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || !(seconds >= min && seconds <= 86400))
-        return wrong(option, text, "give a number of seconds, such as 5 or 0.5");
-    *ret_ns = (uint64_t)(seconds * 1e9);
-    return OPTIONS_RUN;
-}
-
-static enum options_result read_mode(struct settings *settings, const char *value)
+static enum mode read_mode(const char *value)
 {
     for (int mode = MODE_DIRECT; mode <= MODE_GROUPED; mode++) {
-        if (strcmp(value, mode_names[mode]) == 0) {
-            settings->mode = (enum mode)mode;
-            return OPTIONS_RUN;
-        }
+        if (strcmp(value, mode_names[mode]) == 0)
+            return (enum mode)mode;
     }
-    return wrong("--mode", value, "write direct, single or grouped");
+    argument_is_wrong("--mode", value, "write direct, single or grouped");
 }
 
-static enum options_result read_direct_by(struct settings *settings, const char *value)
+static enum direct_by read_direct_by(const char *value)
 {
-    settings->direct_by = strcmp(value, "lock") == 0      ? BY_LOCK
-                          : strcmp(value, "version") == 0 ? BY_VERSION
-                                                          : BY_DEFAULT;
-    return settings->direct_by != BY_DEFAULT ? OPTIONS_RUN
-                                             : wrong("--direct-by", value, "write lock or version");
+    if (strcmp(value, "lock") == 0)
+        return BY_LOCK;
+    if (strcmp(value, "version") == 0)
+        return BY_VERSION;
+    argument_is_wrong("--direct-by", value, "write lock or version");
 }
 
-static enum options_result read_window(struct settings *settings, const char *value)
+static uint32_t read_number(const char *option, const char *value, uint32_t min, uint32_t max)
 {
-    uint32_t ms = 0;
-    enum options_result result = read_number("--window-ms", value, 1, 60000, &ms);
-    settings->window_ns = (uint64_t)ms * 1000000;
-    return result;
+    return (uint32_t)argument_number(option, value, min, max);
 }
 
 static enum options_result read_option(struct settings *settings, int option, const char *value)
@@ -119,25 +81,35 @@ static enum options_result read_option(struct settings *settings, int option, co
         settings->store = value;
         return OPTIONS_RUN;
     case 'm':
-        return read_mode(settings, value);
+        settings->mode = read_mode(value);
+        return OPTIONS_RUN;
     case 'd':
-        return read_direct_by(settings, value);
+        settings->direct_by = read_direct_by(value);
+        return OPTIONS_RUN;
     case 'k':
-        return read_number("--keys", value, 1, KEYS_MAX, &settings->keys);
+        settings->keys = read_number("--keys", value, 1, KEYS_MAX);
+        return OPTIONS_RUN;
     case 'o':
-        return read_number("--outstanding", value, 1, 100000000, &settings->outstanding);
+        settings->outstanding = read_number("--outstanding", value, 1, 100000000);
+        return OPTIONS_RUN;
     case 't':
-        return read_seconds("--seconds", value, 0.001, &settings->time_ns);
+        settings->time_ns = argument_seconds("--seconds", value, 0.001);
+        return OPTIONS_RUN;
     case 'u':
-        return read_seconds("--warm-up", value, 0, &settings->warm_up_ns);
+        settings->warm_up_ns = argument_seconds("--warm-up", value, 0);
+        return OPTIONS_RUN;
     case 'b':
-        return read_number("--size", value, STATE_SIZE_MIN, STATE_SIZE_MAX, &settings->size);
+        settings->size = read_number("--size", value, STATE_SIZE_MIN, STATE_SIZE_MAX);
+        return OPTIONS_RUN;
     case 'c':
-        return read_number("--sessions", value, 1, 1024, &settings->sessions);
+        settings->sessions = read_number("--sessions", value, 1, 1024);
+        return OPTIONS_RUN;
     case 'w':
-        return read_window(settings, value);
+        settings->window_ns = argument_number("--window-ms", value, 1, 60000) * 1000000;
+        return OPTIONS_RUN;
     case 'g':
-        return read_number("--group-max", value, 1, 65536, &settings->group_max);
+        settings->group_max = read_number("--group-max", value, 1, 65536);
+        return OPTIONS_RUN;
     case 'h':
         fputs(help, stdout);
         return OPTIONS_HELP;
@@ -175,7 +147,7 @@ enum options_result options_read(struct settings *settings, int argc, char **arg
             return result;
     }
     if (optind < argc)
-        return wrong("argument", argv[optind], "not understood");
+        argument_is_wrong("argument", argv[optind], "not understood");
     if (settings->store == NULL || settings->mode == MODE_NONE) {
         fputs("bench/store: give a store and a mode:\n"
               "  store --store sqlite:/tmp/bench.db --mode grouped\n"

@@ -24,6 +24,7 @@ struct settings {
 };
 
 enum options_result { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_WRONG };
+/* What is wrong may also end the program, with 2. */
 enum options_result options_read(struct settings *settings, int argc, char **argv);
 
 #endif

@@ -2,17 +2,11 @@
  * error. */
 #include "report.h"
 
+#include "common/sleep.h"
+
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
-
-static void sleep_ns(uint64_t time_ns)
-{
-    struct timespec time = {(time_t)(time_ns / 1000000000u), (long)(time_ns % 1000000000u)};
-    while (nanosleep(&time, &time) != 0)
-        ; /* a signal */
-}
 
 void report_wait(struct runner *runner, const char *what, uint64_t time_ns)
 {
@@ -47,19 +41,6 @@ static void print_latency(const char *name, uint64_t latency_ns)
         printf("\"%s\":%.3f,", name, (double)latency_ns / 1e6);
 }
 
-static void print_errors(const struct tally *counted)
-{
-    const char *separator = "";
-    fputs("\"errors\":{", stdout);
-    for (int i = 1; i < BATCH_STATUS_COUNT; i++) {
-        if (counted->xcompleted[i] == 0)
-            continue;
-        printf("%s\"%s\":%" PRIu64, separator, batch_status_name(-i), counted->xcompleted[i]);
-        separator = ",";
-    }
-    putchar('}');
-}
-
 void report_print(const struct settings *settings, const struct target *target,
                   const struct tally *counted, uint64_t time_ns, bool is_verified)
 {
@@ -80,6 +61,7 @@ void report_print(const struct settings *settings, const struct target *target,
     print_latency("latency_p50_ms", tally_quantile_ns(counted, 0.5));
     print_latency("latency_p99_ms", tally_quantile_ns(counted, 0.99));
     printf("\"retries\":%" PRIu64 ",", counted->xretries);
-    print_errors(counted);
+    fputs("\"errors\":", stdout);
+    tally_print_errors(stdout, counted);
     printf(",\"verified\":%s}\n", is_verified ? "true" : "false");
 }

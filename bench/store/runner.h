@@ -3,7 +3,7 @@
 #ifndef BENCH_STORE_RUNNER_H
 #define BENCH_STORE_RUNNER_H
 
-#include "tally.h"
+#include "common/tally.h"
 
 struct runner {
     void (*read)(struct runner *runner, struct tally *sum); /* all since the start, but cpu_ns */

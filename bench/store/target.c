@@ -5,7 +5,7 @@
  */
 #include "target.h"
 
-#include "say.h"
+#include "common/say.h"
 #include "target_memory.h"
 #include "target_postgres.h"
 #include "target_sqlite.h"

@@ -1,7 +1,7 @@
 /* target_memory.c: rows in memory: what libbatch costs when nothing waits for a disk. */
 #include "target_memory.h"
 
-#include "say.h"
+#include "common/say.h"
 
 #include <stdlib.h>
 

@@ -11,7 +11,7 @@
  */
 #include "target_postgres.h"
 
-#include "say.h"
+#include "common/say.h"
 
 #include <batch/postgres.h>
 

@@ -6,7 +6,7 @@
  */
 #include "target_sqlite.h"
 
-#include "say.h"
+#include "common/say.h"
 
 #include <batch/sqlite.h>
 

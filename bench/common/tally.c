@@ -1,5 +1,7 @@
 /* tally.c: see tally.h. */
-#include "tally.h"
+#include "common/tally.h"
+
+#include <inttypes.h>
 
 static unsigned bucket_of(uint64_t ns)
 {
@@ -60,4 +62,17 @@ uint64_t tally_quantile_ns(const struct tally *tally, double share)
             return bucket_ns(i);
     }
     return 0;
+}
+
+void tally_print_errors(FILE *out, const struct tally *tally)
+{
+    const char *separator = "";
+    fputc('{', out);
+    for (int i = 1; i < BATCH_STATUS_COUNT; i++) {
+        if (tally->xcompleted[i] == 0)
+            continue;
+        fprintf(out, "%s\"%s\":%" PRIu64, separator, batch_status_name(-i), tally->xcompleted[i]);
+        separator = ",";
+    }
+    fputc('}', out);
 }

@@ -1,8 +1,10 @@
 /* tally.h: counting completions and latencies. One thread counts; any may read meanwhile. */
-#ifndef BENCH_STORE_TALLY_H
-#define BENCH_STORE_TALLY_H
+#ifndef BENCH_TALLY_H
+#define BENCH_TALLY_H
 
 #include <batch/batch.h>
+
+#include <stdio.h>
 
 /* Sixteen buckets for each power of two of nanoseconds: at most 1/16 too high. */
 enum { LATENCY_BUCKETS = 61 * 16 };
@@ -37,5 +39,8 @@ void tally_subtract(struct tally *end, const struct tally *begin);
 
 /* The latency that `share` (0.5, 0.99) of the operations did not exceed; 0 if there were none. */
 uint64_t tally_quantile_ns(const struct tally *tally, double share);
+
+/* Completions by status, as an object of JSON, but those with BATCH_OK: {"CONFLICT":3}. */
+void tally_print_errors(FILE *out, const struct tally *tally);
 
 #endif

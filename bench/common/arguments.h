@@ -1,0 +1,19 @@
+/* arguments.h: values on a command line. A wrong one ends the program with 2 and a sentence. */
+#ifndef BENCH_ARGUMENTS_H
+#define BENCH_ARGUMENTS_H
+
+#include <stdint.h>
+
+/* What is wrong with the value of an option ("--keys"), and where to look. */
+_Noreturn void argument_is_wrong(const char *option, const char *value, const char *what);
+
+/* A number in digits. */
+uint64_t argument_number(const char *option, const char *value, uint64_t min, uint64_t max);
+
+/* A decimal number, "0.5". */
+double argument_decimal(const char *option, const char *value, double min, double max);
+
+/* A number of seconds, "5" or "0.5", as nanoseconds; a day at most. */
+uint64_t argument_seconds(const char *option, const char *value, double min);
+
+#endif
