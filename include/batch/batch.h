@@ -85,7 +85,7 @@ BATCH_API const char *batch_version(void);
     X(SAVE_FAILED, -8, "the resource could not be saved; not applied")                             \
     X(CONFLICT, -9, "another writer saved the resource meanwhile; not applied, retry")             \
     X(UNKNOWN, -10, "the save may or may not have been applied")                                   \
-    X(DEADLOCK, -11, "would wait for the calling thread itself; use batch_submit here")            \
+    X(DEADLOCK, -11, "a callback would wait for a processor; use batch_submit here")               \
     X(TIMED_OUT, -12, "timed out")                                                                 \
     X(ENDED, -13, "the subscription has ended")                                                    \
     X(SYSTEM, -14, "the operating system refused a thread or another resource")                    \

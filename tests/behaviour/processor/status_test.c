@@ -34,7 +34,7 @@ static const struct known all[] = {
      "another writer saved the resource meanwhile; not applied, retry", false, true},
     {BATCH_UNKNOWN, -10, "BATCH_UNKNOWN", "the save may or may not have been applied", true, false},
     {BATCH_DEADLOCK, -11, "BATCH_DEADLOCK",
-     "would wait for the calling thread itself; use batch_submit here", false, false},
+     "a callback would wait for a processor; use batch_submit here", false, false},
     {BATCH_TIMED_OUT, -12, "BATCH_TIMED_OUT", "timed out", false, false},
     {BATCH_ENDED, -13, "BATCH_ENDED", "the subscription has ended", false, false},
     {BATCH_SYSTEM, -14, "BATCH_SYSTEM", "the operating system refused a thread or another resource",
