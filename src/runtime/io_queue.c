@@ -129,11 +129,19 @@ void batch__io_queue_push(struct batch__io_queue *queue, struct batch__calls cal
     batch__lock_give(&queue->lock);
 }
 
+/* When a full group is being saved, the next one would serve no more keys if its batches closed
+ * later. So it may be prepared, and the store does not wait for the worker. */
+static bool is_save_next(const struct batch__io_queue *queue)
+{
+    return queue->is_save_full && queue->waiting[BATCH__IO_SAVE].first == NULL;
+}
+
 static enum batch__io_idle idle_now(const struct batch__io_queue *queue)
 {
     if (queue->idle == 0 || next_kind(queue) != BATCH__IO_NONE)
         return BATCH__IO_BUSY;
-    return has_room(queue, BATCH__IO_SAVE) ? BATCH__IO_MAY_SAVE : BATCH__IO_MAY_LOAD;
+    bool may_save = has_room(queue, BATCH__IO_SAVE) || is_save_next(queue);
+    return may_save ? BATCH__IO_MAY_SAVE : BATCH__IO_MAY_LOAD;
 }
 
 /* Report, once each time, that a session has nothing to do. True: the lock was released meanwhile,
@@ -166,6 +174,8 @@ static size_t take(struct batch__io_queue *queue, enum batch__io_kind kind, batc
     count(queue, stage_of(kind), 0 - (uint64_t)taken);
     queue->at_work[kind]++;
     batch__count(&queue->xbusy, 1);
+    if (kind == BATCH__IO_SAVE)
+        queue->is_save_full = taken == calls_max;
     queue->was_slow[stage_of(kind)] = is_slow(kind);
     if (queue->sessions == 1) /* it is the only one for either stage */
         queue->was_slow[BATCH__STAGE_LOAD] = queue->was_slow[BATCH__STAGE_SAVE] = is_slow(kind);

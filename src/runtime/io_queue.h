@@ -37,7 +37,7 @@ enum batch__io_kind {
 enum batch__io_idle {
     BATCH__IO_BUSY,     /* there is none */
     BATCH__IO_MAY_LOAD, /* not a save: as many as may be are under way */
-    BATCH__IO_MAY_SAVE
+    BATCH__IO_MAY_SAVE  /* or a save is next, behind a full group that is being saved */
 };
 
 struct batch__io_queue {
@@ -49,6 +49,7 @@ struct batch__io_queue {
     struct batch__calls waiting[BATCH__IO_KINDS];
     uint32_t at_work[BATCH__IO_KINDS]; /* sessions that have calls of this kind in flight */
     bool was_slow[BATCH__STAGES];      /* what was taken last of this stage; of 1 session: at all */
+    bool is_save_full;                 /* the group of saves taken last was as large as may be */
     enum batch__io_kind slow_last;     /* which of the slow kinds was taken last */
     uint32_t idle;                     /* sessions that wait */
     bool is_closed;

@@ -4,7 +4,7 @@
 #include "runtime/io_queue.h"
 #include "test.h"
 
-enum { CALLS_MAX = 64, SESSIONS_MAX = 8 };
+enum { CALLS_MAX = 64, GROUP_MAX = 32, SESSIONS_MAX = 8 };
 
 struct bench {
     struct batch__io_queue queue;
@@ -72,7 +72,7 @@ static void on_idle(void *arg)
 static enum batch__io_kind take(struct bench *bench, int session)
 {
     bench->group_size = batch__io_queue_take(&bench->queue, &bench->at[session], bench->group,
-                                             CALLS_MAX, on_idle, bench);
+                                             GROUP_MAX, on_idle, bench);
     assert_true(bench->group_size > 0);
     for (size_t i = 0; i < bench->group_size; i++) {
         assert_int_equal(bench->group[i]->group_index, i);
@@ -88,7 +88,7 @@ static void take_nothing(struct bench *bench, int session)
 {
     bool was_closed = bench->queue.is_closed;
     bench->queue.is_closed = true;
-    size_t taken = batch__io_queue_take(&bench->queue, &bench->at[session], bench->group, CALLS_MAX,
+    size_t taken = batch__io_queue_take(&bench->queue, &bench->at[session], bench->group, GROUP_MAX,
                                         on_idle, bench);
     bench->queue.is_closed = was_closed;
     assert_int_equal(taken, 0);
@@ -346,7 +346,7 @@ TEST(no_stage_waits_for_the_other)
             enum batch__io_kind kind = BATCH__IO_NONE;
             bench->queue.is_closed = true;
             size_t taken =
-                batch__io_queue_take(&bench->queue, &kind, bench->group, CALLS_MAX, NULL, NULL);
+                batch__io_queue_take(&bench->queue, &kind, bench->group, GROUP_MAX, NULL, NULL);
             bench->queue.is_closed = false;
             if (taken > 0)
                 at_work[kind]++;
@@ -412,6 +412,31 @@ TEST(a_queue_is_idle_for_reads_while_a_save_would_wait)
     bench->queue.idle = 1;
     assert_int_equal(batch__io_queue_idle(&bench->queue), BATCH__IO_MAY_SAVE);
     assert_int_equal(bench->idle, 2);
+    bench_free(bench);
+}
+
+/* One group ahead, when more keys than one commit can take have something to save. */
+TEST(behind_a_full_group_the_next_one_is_prepared)
+{
+    struct bench *bench = bench_with(3, 1);
+    loads(bench, 1);
+    assert_int_equal(take(bench, 2), BATCH__IO_LOAD);
+    saves(bench, GROUP_MAX);
+    assert_int_equal(take(bench, 0), BATCH__IO_SAVE);
+    bench->queue.idle = 1; /* session 1 waits */
+    loads(bench, 1);
+    assert_int_equal(take(bench, 2), BATCH__IO_LOAD);
+    assert_int_equal(batch__io_queue_idle(&bench->queue), BATCH__IO_MAY_SAVE);
+    saves(bench, 1);
+    loads(bench, 1);
+    assert_int_equal(take(bench, 2), BATCH__IO_LOAD);
+    assert_int_equal(batch__io_queue_idle(&bench->queue), BATCH__IO_MAY_LOAD); /* one is enough */
+    assert_int_equal(take(bench, 0), BATCH__IO_SAVE);
+    assert_int_equal(bench->group_size, 1);
+    bench->queue.idle = 1;
+    loads(bench, 1);
+    assert_int_equal(take(bench, 2), BATCH__IO_LOAD);
+    assert_int_equal(batch__io_queue_idle(&bench->queue), BATCH__IO_MAY_LOAD); /* it is not full */
     bench_free(bench);
 }
 
