@@ -33,6 +33,7 @@
 #endif
 #include "files.h"
 
+#include "../../src/base/atomics.h"
 #include "../check.h"
 
 #include <errno.h>
@@ -308,13 +309,12 @@ bool batch__sqlite_files_check(const struct batch__sqlite_files *files, uint64_t
     struct batch__sqlite_watch *watch = files->watch;
     if (watch == NULL)
         return true;
-    pthread_mutex_lock(&watch->lock);
     uint64_t now_ns = batch_now_ns();
-    bool is_right = now_ns < watch->right_ns + age_max_ns;
-    if (!is_right) {
-        is_right = check(files, ret_problem);
-        watch->right_ns = is_right ? now_ns : 0;
-    }
+    if (now_ns < batch__load_relaxed(&watch->xright_ns) + age_max_ns)
+        return true; /* without the lock, which others hold while they ask the system */
+    pthread_mutex_lock(&watch->lock);
+    bool is_right = check(files, ret_problem);
+    batch__store_relaxed(&watch->xright_ns, is_right ? now_ns : 0);
     pthread_mutex_unlock(&watch->lock);
     return is_right;
 }

@@ -26,9 +26,9 @@ struct batch__sqlite_log {
 
 /* What is known of the files by all connections of a store. */
 struct batch__sqlite_watch {
-    pthread_mutex_t lock;                 /* guards the rest */
+    uint64_t xright_ns;                   /* when nothing was wrong last; 0: something is */
+    pthread_mutex_t lock;                 /* guards the rest, and writes to xright_ns */
     unsigned users;                       /* connections that are open */
-    uint64_t right_ns;                    /* when nothing was wrong last; 0: something is */
     struct batch__sqlite_problem foreign; /* a foreign write to a file: permanent */
 
     /* The database when it was last seen while no checkpoint was at work. */

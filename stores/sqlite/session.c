@@ -35,7 +35,7 @@
 #define OPEN_WAIT_NS 10000000000u /* for other processes that open, close or convert the file */
 
 enum {
-    LOOK_AGE_MAX_NS = 1000 * 1000, /* nobody replaces a file, opens it and commits to it in less */
+    CHECK_AGE_MAX_NS = 1000 * 1000, /* nobody replaces a file, opens it, commits to it in less */
     CHECKPOINT_FRAMES = 1000,
     LOG_FRAMES_MAX = 8000, /* 32 MiB */
     CHECKPOINT_WAIT_NS = 100 * 1000 * 1000,
@@ -154,9 +154,8 @@ bool batch__sqlite_begin(struct batch__sqlite_session *session, enum batch__sqli
         batch__sqlite_problem_set_last(ret_problem, session->db, "cannot begin");
         return false;
     }
-    uint64_t age_max_ns = begin == BATCH__SQLITE_BEGIN_READ ? LOOK_AGE_MAX_NS : 0;
     if (check_table(session, ret_problem) &&
-        batch__sqlite_files_check(&session->files, age_max_ns, ret_problem))
+        batch__sqlite_files_check(&session->files, CHECK_AGE_MAX_NS, ret_problem))
         return true;
     batch__sqlite_roll_back(session);
     return false;

@@ -172,7 +172,7 @@ static void assert_failed(const batch_result *result, int status, const struct w
     assert_int_equal(result->store_code, SQLITE_READONLY_DBMOVED);
 }
 
-/* A load may rely on what was seen a millisecond ago. */
+/* What begins may rely on what was seen a millisecond ago. */
 static void let_it_age(void)
 {
     uint64_t until_ns = batch_now_ns() + 2000000;
@@ -197,15 +197,28 @@ TEST(test_what_nobody_else_sees_is_not_loaded)
     }
 }
 
+struct loss {
+    struct setting *setting;
+    const struct way *way;
+};
+
+static void lose_and_age(void *arg)
+{
+    const struct loss *loss = arg;
+    loss->way->lose(loss->setting);
+    let_it_age();
+}
+
 TEST(test_a_file_that_is_lost_before_the_save_is_told_as_failed)
 {
     for (size_t i = 0; i < WAYS; i++) {
         struct setting setting;
         struct request request;
+        struct loss loss = {&setting, &ways[i]};
         setting_begin(&setting, false);
         request_init(&request, "key", 3, 1);
-        request.meddle = ways[i].lose;
-        request.meddle_arg = &setting;
+        request.meddle = lose_and_age;
+        request.meddle_arg = &loss;
         request_run(setting.processor, &request);
         assert_failed(&request.result, BATCH_SAVE_FAILED, &ways[i]);
         setting_end(&setting);
