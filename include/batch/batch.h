@@ -315,8 +315,9 @@ typedef struct batch_options {
     size_t resource_size;
     const batch_codec *codec; /* with `store` only; copied */
 
-    /* A batch accepts operations for at least this long after its first one, unless it is full or
-     * the processor stops. Default 100 ms. Or BATCH_WINDOW_NONE. */
+    /* A batch accepts operations for at least this long after its first one, which may have come
+     * while the batch before was saved, unless it is full or the processor stops. Default 100 ms.
+     * Or BATCH_WINDOW_NONE. */
     uint64_t window_ns;
 
     /* The time limit of one load or save, counted from when it is handed over to the store: a

@@ -21,12 +21,11 @@ static enum step act(struct batch__action *action, enum batch__action_kind kind,
     return STEP_ACTION;
 }
 
-/* For the first time (LOADING), or for a replay (RELOADING). */
-static enum step step_load(struct batch__core *core, struct batch__batch *batch,
-                           enum batch__phase phase, struct batch__action *action)
+static enum step step_begun(struct batch__core *core, struct batch__batch *batch,
+                            struct batch__action *action)
 {
     batch__check(!batch->is_loaded);
-    batch->phase = (uint8_t)phase;
+    batch->phase = BATCH__LOADING;
     batch->load_ns = core->now_ns;
     return act(action, BATCH__LOAD, batch);
 }
@@ -38,7 +37,7 @@ static void run_ended(struct batch__core *core, struct batch__batch *batch)
     if (batch->changed > 0)
         batch->phase = BATCH__CLOSED;
     else if (batch__must_recheck(core, batch))
-        batch__replay_begin(batch);
+        batch__replay_begin(core, batch);
     else
         batch->phase = BATCH__COMPLETE;
 }
@@ -46,14 +45,19 @@ static void run_ended(struct batch__core *core, struct batch__batch *batch)
 static enum step close_batch(struct batch__core *core, struct batch__batch *batch, int reason)
 {
     batch__check(batch->ran.count > 0);
-    batch__window_end(core, batch);
+    bool is_next_open = batch->is_replay; /* the window is that of the next batch already */
+    if (!is_next_open)
+        batch__window_end(core, batch);
     batch->close_reason = (uint8_t)reason;
     batch->joining = 0;
-    if (batch->waiting.count > 0) { /* for the next batch */
+    bool is_next = batch->waiting.count > 0;
+    if (is_next) {
         batch__waiting_push(&core->waiting, batch);
         batch__sweep_note(core, batch);
     }
     run_ended(core, batch);
+    if (is_next && !is_next_open)
+        batch__window_restart(core, batch);
     return STEP_AGAIN;
 }
 
@@ -66,6 +70,8 @@ static int reason_to_close(const struct batch__core *core, const struct batch__b
         return BATCH_CLOSED_BY_SIZE;
     if (batch->joining > 0)
         return -1;
+    if (batch->is_replay) /* as it was closed before */
+        return batch->close_reason;
     if (!batch->in_due)
         return batch__has_window(core) ? BATCH_CLOSED_BY_WINDOW : BATCH_CLOSED_BY_STORE;
     if (core->is_stopping)
@@ -79,6 +85,8 @@ static enum step step_open(struct batch__core *core, struct batch__batch *batch,
     int reason = reason_to_close(core, batch);
     if (reason >= 0)
         return close_batch(core, batch, reason);
+    if (batch->is_replay && batch->replaying == 0)
+        batch__replay_left(core, batch);
     if (batch->waiting.count == 0) {
         batch->start_by_min_ns = UINT64_MAX;
         if (batch->ran.count > 0)
@@ -89,16 +97,17 @@ static enum step step_open(struct batch__core *core, struct batch__batch *batch,
     }
     batch__check(batch->is_loaded);
     batch_op *op = batch__ops_pop(&batch->waiting);
-    if (batch->joining > 0)
-        batch->joining--;
-    int status = batch__op_refusal(op, core->now_ns);
+    bool has_begun = batch->replaying > 0; /* in time */
+    batch->replaying -= has_begun;
+    batch->joining -= batch->joining > 0;
+    int status = batch__op_refusal(op, has_begun ? 0 : core->now_ns);
     if (status != BATCH_OK) {
         batch__refuse(core, op, status);
-        if (batch->ran.count == 0)
+        if (batch->ran.count == 0 && !has_begun)
             batch__window_restart(core, batch);
         return STEP_AGAIN;
     }
-    if (batch->ran.count == 0)
+    if (batch->ran.count == 0 && !has_begun)
         batch->first_wait_ns = core->now_ns - op->private_accepted_ns;
     core->running = op;
     *action = (struct batch__action){BATCH__RUN, batch, op, 1};
@@ -113,34 +122,6 @@ static enum step step_closed(struct batch__core *core, struct batch__batch *batc
     batch->phase = BATCH__SAVING;
     batch->save_ns = core->now_ns;
     return act(action, BATCH__SAVE, batch);
-}
-
-static enum step step_drop(struct batch__batch *batch, struct batch__action *action)
-{
-    batch__check(batch->is_loaded);
-    batch->is_loaded = false;
-    batch->phase = BATCH__RELOAD;
-    return act(action, BATCH__FREE_RESOURCE, batch);
-}
-
-static enum step step_replay(struct batch__core *core, struct batch__batch *batch,
-                             struct batch__action *action)
-{
-    if (batch->to_replay.count == 0) {
-        if (batch->ran.count == 0)
-            batch->phase = BATCH__RELEASE; /* all have left */
-        else
-            run_ended(core, batch);
-        return STEP_AGAIN;
-    }
-    batch_op *op = batch__ops_pop(&batch->to_replay);
-    if (batch__op_is_canceled(op)) {
-        batch__refuse(core, op, BATCH_CANCELED);
-        return STEP_AGAIN;
-    }
-    core->running = op;
-    *action = (struct batch__action){BATCH__RUN, batch, op, 1};
-    return STEP_ACTION;
 }
 
 /* Prefetch what the next batch on `todo` will touch when it ends. */
@@ -209,17 +190,11 @@ static enum step step(struct batch__core *core, struct batch__batch *batch,
 {
     switch ((enum batch__phase)batch->phase) {
     case BATCH__BEGUN:
-        return step_load(core, batch, BATCH__LOADING, action);
+        return step_begun(core, batch, action);
     case BATCH__OPEN:
         return step_open(core, batch, action);
     case BATCH__CLOSED:
         return step_closed(core, batch, action);
-    case BATCH__DROP:
-        return step_drop(batch, action);
-    case BATCH__RELOAD:
-        return step_load(core, batch, BATCH__RELOADING, action);
-    case BATCH__REPLAY:
-        return step_replay(core, batch, action);
     case BATCH__COMPLETE:
         return step_complete(core, batch, action);
     case BATCH__REPORT:
@@ -230,7 +205,6 @@ static enum step step(struct batch__core *core, struct batch__batch *batch,
         return step_ended(core, batch);
     case BATCH__LOADING:
     case BATCH__SAVING:
-    case BATCH__RELOADING:
     case BATCH__CACHED:
         return STEP_REST;
     case BATCH__POOLED:

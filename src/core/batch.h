@@ -35,17 +35,19 @@ struct batch__batch {
     bool is_loaded;        /* there is a resource to release */
     bool is_cached : 1;    /* from an earlier batch, and not loaded for this one */
     bool is_rechecked : 1; /* it had become too old, and was loaded again for that */
+    bool is_replay : 1;    /* its operations ran before, on what has been released */
     bool in_todo;
     bool in_due;
     bool in_waiting;
     int8_t status; /* enum batch_status; from COMPLETE on */
     char key_inline[BATCH__KEY_INLINE];
-    struct batch__ops waiting;   /* not begun; in the order they came */
-    struct batch__ops ran;       /* of the current batch, in the order they ran */
-    struct batch__ops to_replay; /* of `ran`, to run again before all others; from DROP on */
+    struct batch__ops waiting; /* in the order they came */
+    struct batch__ops ran;     /* of the current batch, in the order they ran */
+    uint64_t replaying; /* how many of `waiting`, from its head, ran before; the others have not */
     uint64_t joining;   /* how many of `waiting`, from its head, join this batch at any time */
     uint64_t changed;   /* of `ran`, those that returned BATCH_CHANGED */
-    uint64_t closes_ns; /* from then on expire ends the window; UINT64_MAX: none */
+    uint64_t closes_ns; /* of the batch that takes new operations, this one or the next: from then
+                           on expire ends its window; UINT64_MAX: none */
     uint64_t loaded_ns; /* when its load ended, which is how old it is; 0: it is cached */
     struct batch__batch *todo_next;
 
@@ -71,7 +73,14 @@ struct batch__batch {
 /* An operation waits for its load; if none does, the outcome of the load is not reported. */
 static inline bool batch__is_awaited(const struct batch__batch *batch)
 {
-    return batch->waiting.count > 0 || batch->to_replay.count > 0;
+    return batch->waiting.count > 0;
+}
+
+/* What is submitted now may run in this batch; else it waits for the next one. */
+static inline bool batch__takes_new(const struct batch__batch *batch)
+{
+    enum batch__phase phase = (enum batch__phase)batch->phase;
+    return (batch__phase_is_opening(phase) || phase == BATCH__OPEN) && !batch->is_replay;
 }
 
 #endif

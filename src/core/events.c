@@ -54,8 +54,9 @@ static void join(struct batch__core *core, struct batch__batch *batch, batch_op 
 {
     batch__check(batch->phase != BATCH__POOLED);
     batch__check(batch->phase != BATCH__CACHED);
-    if (batch->phase == BATCH__LOADING && batch->waiting.count == 0)
-        batch__window_restart(core, batch); /* those it was loaded for have left */
+    bool has_begun = batch__takes_new(batch) && batch->ran.count > 0;
+    if (batch->waiting.count == batch->replaying && !has_begun)
+        batch__window_restart(core, batch); /* it is the first */
     batch__ops_push(&batch->waiting, op);
     if (op->start_by_ns != 0 && op->start_by_ns < batch->start_by_min_ns)
         batch->start_by_min_ns = op->start_by_ns;
@@ -98,7 +99,7 @@ static int refusal(const struct batch__core *core, const batch_op *op)
 static uint64_t outstanding(const struct batch__batch *batch)
 {
     uint64_t ran = batch__phase_owns_ran(batch->phase) ? batch->ran.count : 0;
-    return batch->waiting.count + batch->to_replay.count + ran;
+    return batch->waiting.count + ran;
 }
 
 static void submit(struct batch__core *core, batch_op *op)
@@ -146,19 +147,20 @@ void batch__core_cancel(struct batch__core *core, uint64_t now_ns)
 
 /* ---- Load, run, save ------------------------------------------------------------------------ */
 
-static void load_failed(struct batch__batch *batch, struct batch__ops *ops)
+/* For all that wait; of a replay, for those that ran before. */
+static void load_failed(struct batch__core *core, struct batch__batch *batch)
 {
-    batch__check(ops->count > 0);
     batch__check(batch->ran.count == 0);
-    batch->ran = batch__ops_take(ops);
+    if (batch->replaying > 0)
+        batch->ran = batch__ops_take_first(&batch->waiting, batch->replaying);
+    else
+        batch->ran = batch__ops_take(&batch->waiting);
+    batch->replaying = 0;
     batch->status = BATCH_LOAD_FAILED;
     batch->close_reason = BATCH_CLOSED_BY_ERROR;
     batch->phase = BATCH__COMPLETE;
-}
-
-static void first_load_failed(struct batch__core *core, struct batch__batch *batch)
-{
-    load_failed(batch, &batch->waiting);
+    if (batch->waiting.count > 0)
+        return;
     batch__waiting_remove(&core->waiting, batch);
     batch__window_end(core, batch);
 }
@@ -176,21 +178,17 @@ void batch__core_loaded(struct batch__core *core, struct batch__batch *batch, in
 {
     event_begin(core, now_ns);
     batch__check(!batch->is_loaded);
-    batch__check(batch->phase == BATCH__LOADING || batch->phase == BATCH__RELOADING);
+    batch__check(batch->phase == BATCH__LOADING);
     batch__check(status == BATCH_OK || status == BATCH_LOAD_FAILED);
     batch->loaded_ns = between(finished_ns, batch->load_ns, core->now_ns);
     batch->is_loaded = status == BATCH_OK;
     batch__mean_add(&core->load_mean_ns, batch->loaded_ns - batch->load_ns);
-    if (batch->phase == BATCH__RELOADING && batch->is_loaded)
-        batch->phase = BATCH__REPLAY;
-    else if (batch->phase == BATCH__RELOADING)
-        load_failed(batch, &batch->to_replay);
-    else if (batch->waiting.count == 0)
+    if (batch->waiting.count == 0)
         batch->phase = batch->is_loaded ? BATCH__RELEASE : BATCH__ENDED; /* all have left */
     else if (batch->is_loaded)
         batch__window_open(core, batch);
     else
-        first_load_failed(core, batch);
+        load_failed(core, batch);
     batch__todo_push(core, batch);
     event_end(core);
 }
@@ -200,7 +198,7 @@ void batch__core_ran(struct batch__core *core, batch_verdict verdict, uint64_t n
     batch_op *op = core->running;
     struct batch__batch *batch = core->todo_first;
     batch__check(op != NULL);
-    batch__check(batch__phase_is_running(batch->phase));
+    batch__check(batch->phase == BATCH__OPEN);
     core->running = NULL;
     if (now_ns > core->now_ns)
         core->now_ns = now_ns;
@@ -224,7 +222,7 @@ void batch__core_saved(struct batch__core *core, struct batch__batch *batch, int
     batch->saved_ns = core->now_ns;
     batch__mean_add(&core->save_mean_ns, batch->saved_ns - batch->save_ns);
     if (status == BATCH_CONFLICT && batch__may_replay(core, batch)) {
-        batch__replay_begin(batch);
+        batch__replay_begin(core, batch);
         batch->replays++;
     } else {
         batch->status = (int8_t)status;

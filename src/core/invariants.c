@@ -3,6 +3,7 @@
 #include "core.h"
 
 #include "../base/check.h"
+#include "window.h"
 
 static void check_ops(const struct batch__ops *ops)
 {
@@ -26,10 +27,6 @@ static bool is_phase_of_key(enum batch__phase phase)
     case BATCH__OPEN:
     case BATCH__CLOSED:
     case BATCH__SAVING:
-    case BATCH__DROP:
-    case BATCH__RELOAD:
-    case BATCH__RELOADING:
-    case BATCH__REPLAY:
     case BATCH__COMPLETE:
     case BATCH__REPORT:
     case BATCH__RELEASE:
@@ -60,8 +57,12 @@ static void check_waiting(const struct batch__core *core, const struct batch__ba
     batch__check(batch->in_waiting == is_listed);
     if (is_listed)
         batch__check(core->start_by_min_ns <= batch->start_by_min_ns);
-    for (const batch_op *op = batch->waiting.head; op != NULL; op = op->private_next)
-        batch__check(op->start_by_ns == 0 || op->start_by_ns >= batch->start_by_min_ns);
+    uint64_t replaying = batch->replaying;
+    for (const batch_op *op = batch->waiting.head; op != NULL; op = op->private_next) {
+        batch__check(replaying > 0 || op->start_by_ns == 0 ||
+                     op->start_by_ns >= batch->start_by_min_ns);
+        replaying -= replaying > 0;
+    }
 }
 
 static void check_loaded(const struct batch__batch *batch)
@@ -70,16 +71,12 @@ static void check_loaded(const struct batch__batch *batch)
     case BATCH__OPEN:
     case BATCH__CLOSED:
     case BATCH__SAVING:
-    case BATCH__DROP:
-    case BATCH__REPLAY:
     case BATCH__RELEASE:
     case BATCH__CACHED:
         batch__check(batch->is_loaded);
         break;
     case BATCH__BEGUN:
     case BATCH__LOADING:
-    case BATCH__RELOAD:
-    case BATCH__RELOADING:
         batch__check(!batch->is_loaded);
         break;
     default: /* may be either */
@@ -87,18 +84,30 @@ static void check_loaded(const struct batch__batch *batch)
     }
 }
 
-static void check_again(const struct batch__core *core, const struct batch__batch *batch)
+/* Operations that ran before wait here to run again. */
+static bool may_be_replaying(enum batch__phase phase)
 {
-    bool is_replay = batch__phase_is_replay(batch->phase);
-    check_ops(&batch->to_replay);
-    batch__check(batch->to_replay.count == 0 || is_replay);
+    return phase == BATCH__RELEASE || phase == BATCH__ENDED || phase == BATCH__OPEN ||
+           batch__phase_is_opening(phase);
+}
+
+static void check_replay(const struct batch__core *core, const struct batch__batch *batch)
+{
     batch__check(batch->replays <= core->config.replays_max);
-    if (is_replay) {
-        batch__check(!batch->is_cached);
-        batch__check(!batch->in_due);
-        batch__check(batch->ran.count == 0 || batch->phase == BATCH__REPLAY);
-        batch__check(batch->to_replay.count > 0 || batch->phase == BATCH__REPLAY);
-    }
+    if (batch->replaying == 0)
+        return;
+    batch__check(batch->is_replay);
+    batch__check(batch->replaying <= batch->waiting.count);
+    batch__check(may_be_replaying(batch->phase));
+}
+
+/* Whose window is it? */
+static void check_window(const struct batch__core *core, const struct batch__batch *batch)
+{
+    bool is_open = batch->phase == BATCH__OPEN && !batch->is_replay;
+    bool is_next = batch->waiting.count > batch->replaying;
+    if (batch->in_due)
+        batch__check(is_open || (is_next && batch__has_window(core)));
 }
 
 static void check_batch(const struct batch__core *core, const struct batch__batch *batch)
@@ -106,14 +115,13 @@ static void check_batch(const struct batch__core *core, const struct batch__batc
     batch__check(is_phase_of_key(batch->phase));
     check_waiting(core, batch);
     check_loaded(batch);
-    check_again(core, batch);
+    check_replay(core, batch);
+    check_window(core, batch);
     if (batch__phase_owns_ran(batch->phase))
         check_ops(&batch->ran);
     batch__check(batch->changed <= batch->ran.count);
     batch__check(batch->ran.count <= core->config.ops_max || batch->status == BATCH_LOAD_FAILED);
     batch__check(batch->in_todo || !must_act(core, batch));
-    if (batch->in_due)
-        batch__check(batch__phase_may_be_due(batch->phase));
     if (batch__phase_has_changed(batch->phase))
         batch__check(batch->changed > 0);
     if (batch->phase == BATCH__CACHED) {
@@ -208,7 +216,7 @@ void batch__core_check(const struct batch__core *core)
         waiting += batch->in_waiting;
         todo += batch->in_todo;
         cached += batch->phase == BATCH__CACHED;
-        ops += batch->waiting.count + batch->to_replay.count;
+        ops += batch->waiting.count;
         ops += batch__phase_owns_ran(batch->phase) ? batch->ran.count : 0;
     }
     batch__check(batches == core->table.count);
@@ -220,6 +228,6 @@ void batch__core_check(const struct batch__core *core)
     check_cached(core, cached);
     if (core->running != NULL) {
         batch__check(core->todo_first != NULL);
-        batch__check(batch__phase_is_running(core->todo_first->phase));
+        batch__check(core->todo_first->phase == BATCH__OPEN);
     }
 }

@@ -48,6 +48,27 @@ static inline batch_op *batch__ops_pop(struct batch__ops *ops)
     return op;
 }
 
+/* Take the first `count`. */
+static inline struct batch__ops batch__ops_take_first(struct batch__ops *ops, uint64_t count)
+{
+    struct batch__ops taken = {NULL, NULL, 0};
+    while (taken.count < count)
+        batch__ops_push(&taken, batch__ops_pop(ops));
+    return taken;
+}
+
+/* Put all of `first` before the others, leaving it empty. */
+static inline void batch__ops_put_first(struct batch__ops *ops, struct batch__ops *first)
+{
+    batch__check(first->count > 0);
+    first->tail->private_next = ops->head;
+    if (ops->head != NULL)
+        first->tail = ops->tail;
+    first->count += ops->count;
+    *ops = *first;
+    *first = (struct batch__ops){NULL, NULL, 0};
+}
+
 /* Take all, leaving the list empty. */
 static inline struct batch__ops batch__ops_take(struct batch__ops *ops)
 {
@@ -62,7 +83,7 @@ static inline bool batch__op_is_canceled(const batch_op *op)
     return batch__load_relaxed(&op->private_canceled) != 0;
 }
 
-/* Why an operation must not begin at `now_ns`, or BATCH_OK. */
+/* Why an operation must not begin at `now_ns`, or BATCH_OK; one that has begun in time passes 0. */
 static inline int batch__op_refusal(const batch_op *op, uint64_t now_ns)
 {
     if (batch__op_is_canceled(op))

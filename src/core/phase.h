@@ -9,18 +9,15 @@
  *   [SAVING]    the store is saving it; operations wait for the next batch
  *   [COMPLETE]  the outcome is known: DONE has not been taken yet
  *   [REPORT]    METRIC has not been taken yet
- *   [RELEASE]   the resource is not cached: FREE_RESOURCE has not been taken yet
+ *   [RELEASE]   the resource is not cached, or is to be loaded again: FREE_RESOURCE has not been
+ *               taken yet
  *   ENDED       begin the next batch if operations wait; else cache the resource or drop the key
  *   [CACHED]    no batch: the resource stays in memory for the next one, which skips its load
  *
  * A batch is replayed on what is stored now in two cases: its save met a conflict and a replay is
  * left; or nothing changed a cached resource, so that neither a load nor a save has shown that it
- * is what is stored. From SAVING or OPEN it goes to
- *
- *   DROP        FREE_RESOURCE has not been taken yet
- *   RELOAD      LOAD has not been taken yet
- *   RELOADING   the store is loading it
- *   REPLAY      its operations run again, in their order; then CLOSED or COMPLETE
+ * is what is stored. Its operations go back to the head of those that wait, and it goes from SAVING
+ * or OPEN to RELEASE, and through the phases once more.
  *
  * The order of the enumerators has no meaning: phases are compared by the predicates below, never
  * by < and >.
@@ -37,10 +34,6 @@ enum batch__phase {
     BATCH__OPEN,
     BATCH__CLOSED,
     BATCH__SAVING,
-    BATCH__DROP,
-    BATCH__RELOAD,
-    BATCH__RELOADING,
-    BATCH__REPLAY,
     BATCH__COMPLETE,
     BATCH__REPORT,
     BATCH__RELEASE,
@@ -54,25 +47,6 @@ static inline bool batch__phase_is_opening(enum batch__phase phase)
     return phase == BATCH__BEGUN || phase == BATCH__LOADING;
 }
 
-/* Its window may still be open: it may be in `due`. */
-static inline bool batch__phase_may_be_due(enum batch__phase phase)
-{
-    return batch__phase_is_opening(phase) || phase == BATCH__OPEN;
-}
-
-/* The same operations are run once more. */
-static inline bool batch__phase_is_replay(enum batch__phase phase)
-{
-    return phase == BATCH__DROP || phase == BATCH__RELOAD || phase == BATCH__RELOADING ||
-           phase == BATCH__REPLAY;
-}
-
-/* Its operations run now. */
-static inline bool batch__phase_is_running(enum batch__phase phase)
-{
-    return phase == BATCH__OPEN || phase == BATCH__REPLAY;
-}
-
 /* Something changed, and the outcome of the save is not known yet. */
 static inline bool batch__phase_has_changed(enum batch__phase phase)
 {
@@ -82,14 +56,13 @@ static inline bool batch__phase_has_changed(enum batch__phase phase)
 /* The core owns the operations in `ran`; after DONE only their number is left, for the record. */
 static inline bool batch__phase_owns_ran(enum batch__phase phase)
 {
-    return phase == BATCH__OPEN || batch__phase_has_changed(phase) ||
-           batch__phase_is_replay(phase) || phase == BATCH__COMPLETE;
+    return phase == BATCH__OPEN || batch__phase_has_changed(phase) || phase == BATCH__COMPLETE;
 }
 
 /* The store owns the resource; the batch continues when its call ends. */
 static inline bool batch__phase_is_at_store(enum batch__phase phase)
 {
-    return phase == BATCH__LOADING || phase == BATCH__RELOADING || phase == BATCH__SAVING;
+    return phase == BATCH__LOADING || phase == BATCH__SAVING;
 }
 
 #endif

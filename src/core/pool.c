@@ -162,7 +162,7 @@ struct batch__batch *batch__pool_take(struct batch__pool *pool, const void *key,
 void batch__pool_give(struct batch__pool *pool, struct batch__batch *batch)
 {
     batch__check(batch->waiting.count == 0);
-    batch__check(batch->to_replay.count == 0);
+    batch__check(batch->replaying == 0);
     batch__check(!batch->in_todo);
     batch__check(!batch->in_due);
     batch__check(!batch->in_waiting);

@@ -1,6 +1,7 @@
 #include "replay.h"
 
 #include "../base/check.h"
+#include "lists.h"
 
 bool batch__may_replay(const struct batch__core *core, struct batch__batch *batch)
 {
@@ -26,17 +27,19 @@ bool batch__must_recheck(const struct batch__core *core, struct batch__batch *ba
     return true;
 }
 
-void batch__replay_begin(struct batch__batch *batch)
+void batch__replay_begin(struct batch__core *core, struct batch__batch *batch)
 {
-    batch__check(batch->to_replay.count == 0);
-    batch__check(batch->ran.count > 0);
+    batch__check(batch->replaying == 0);
     batch__check(batch->is_loaded);
-    batch__check(!batch->in_due);
-    batch->to_replay = batch__ops_take(&batch->ran);
-    for (batch_op *op = batch->to_replay.head; op != NULL; op = op->private_next)
+    for (batch_op *op = batch->ran.head; op != NULL; op = op->private_next)
         op->private_changed = 0;
+    batch->replaying = batch->ran.count;
+    batch__ops_put_first(&batch->waiting, &batch->ran);
     batch->changed = 0;
-    batch->save_ns = batch->saved_ns = 0;
-    batch->is_cached = false;
-    batch->phase = BATCH__DROP;
+    batch->is_replay = true;
+    batch->phase = BATCH__RELEASE;
+    if (batch->in_waiting)
+        return;
+    batch->start_by_min_ns = UINT64_MAX;
+    batch__waiting_push(&core->waiting, batch);
 }

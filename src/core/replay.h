@@ -1,7 +1,8 @@
 /* replay.h: running the operations of a batch once more.
  *
- * A replay drops the resource, loads it as it is stored now, and runs the same operations in the
- * same order; what an earlier run returned does not count, and those canceled meanwhile leave. It
+ * A replay puts the operations back to the head of those that wait, releases the resource, loads it
+ * as it is stored now, and runs the same operations in the same order, and no others; what an
+ * earlier run returned does not count, and those canceled meanwhile leave. It
  * follows a conflict, as often as replays_max allows and for config.deadline_ns after the first: no
  * operation has been completed yet, and a conflict has certainly stored nothing. It also follows a
  * batch that changed nothing if nothing shows that what it saw is stored: on a cached resource
@@ -21,6 +22,6 @@ bool batch__is_too_old(const struct batch__core *core, const struct batch__batch
 /* All operations have run and changed nothing: must the batch be replayed before it completes?
  * Asked once after each run of the batch. */
 bool batch__must_recheck(const struct batch__core *core, struct batch__batch *batch);
-void batch__replay_begin(struct batch__batch *batch);
+void batch__replay_begin(struct batch__core *core, struct batch__batch *batch);
 
 #endif

@@ -50,7 +50,7 @@ struct batch__core {
     uint64_t cached_size; /* at most config.cache_max */
 
     /* Operations accepted and not yet given out by DONE: those in `refused`; in each batch
-     * those that wait, that ran, and that are to be replayed; and the one running. */
+     * those that wait and that ran; and the one running. */
     uint64_t ops;
     batch_op *running; /* between RUN and batch__core_ran; its batch is todo_first */
 

@@ -18,31 +18,35 @@ static void sweep_batch(struct batch__core *core, struct batch__batch *batch)
     batch__check(batch->in_waiting);
     batch__check(batch->waiting.count > 0);
     struct batch__ops ops = batch__ops_take(&batch->waiting);
-    const batch_op *first = ops.head;
+    uint64_t replaying = batch->replaying;
+    bool is_first_gone = false; /* of those that have not run before */
     batch->start_by_min_ns = UINT64_MAX;
-    while (ops.count > 0) {
+    for (uint64_t i = 0; ops.count > 0; i++) {
         batch_op *op = batch__ops_pop(&ops);
-        int status = batch__op_refusal(op, core->now_ns);
+        bool has_begun = i < replaying;
+        int status = batch__op_refusal(op, has_begun ? 0 : core->now_ns);
         if (status != BATCH_OK) {
             batch__refuse(core, op, status);
+            batch->replaying -= has_begun;
+            is_first_gone = is_first_gone || i == replaying;
             continue;
         }
         batch__ops_push(&batch->waiting, op);
-        if (op->start_by_ns != 0 && op->start_by_ns < batch->start_by_min_ns)
+        if (!has_begun && op->start_by_ns != 0 && op->start_by_ns < batch->start_by_min_ns)
             batch->start_by_min_ns = op->start_by_ns;
     }
     batch__sweep_note(core, batch);
-    bool is_first_gone = batch->waiting.head != first;
-    bool is_opening = batch__phase_is_opening(batch->phase);
+    if (batch->replaying == 0 && replaying > 0)
+        batch__replay_left(core, batch);
     if (batch->waiting.count == 0) {
         batch__waiting_remove(&core->waiting, batch);
-        if (is_opening)
-            batch__window_end(core, batch);
         if (batch->phase == BATCH__BEGUN)
             batch->phase = BATCH__ENDED; /* nobody waits for a load */
-    } else if (is_first_gone && is_opening) {
-        batch__window_restart(core, batch);
     }
+    if (batch->waiting.count == batch->replaying)
+        batch__window_end(core, batch);
+    else if (is_first_gone)
+        batch__window_restart(core, batch);
 }
 
 uint64_t batch__sweep_due_ns(const struct batch__core *core)

@@ -33,10 +33,10 @@ inject(pool
     [[if (batch->key_size > BATCH__KEY_INLINE)]]
     [[if (batch->key_size > BATCH__KEY_INLINE && !BUG(key_memory_lost))]])
 inject(admission
-    [[        return 0;
-    }]]
-    [[        return BUG(refused_at_rest) ? save_ns : 0;
-    }]])
+    [[begins at once */
+        return 0;]]
+    [[begins at once */
+        return BUG(refused_at_rest) ? save_ns : 0;]])
 inject(events
     [[    batch__check(core->running == NULL);
     if (now_ns > core->now_ns)]]
@@ -48,9 +48,9 @@ inject(table
 
 # Cancel and expiry.
 inject(sweep
-    [[            batch__refuse(core, op, status);
+    [[            is_first_gone = is_first_gone || i == replaying;
             continue;]]
-    [[            batch__refuse(core, op, status);
+    [[            is_first_gone = is_first_gone || i == replaying;
             if (!BUG(canceled_completed_twice))
                 continue;]])
 inject(sweep
@@ -64,33 +64,42 @@ inject(sweep
     [[core->is_sweep_wanted && core->todo_first != NULL &&
                            !BUG(canceled_and_forgotten);]])
 inject(actions
-    [[    int status = batch__op_refusal(op, core->now_ns);]]
-    [[    int status = batch__op_refusal(op, core->now_ns);
-    if (BUG(expired_runs) && status == BATCH_EXPIRED)
+    [[    int status = batch__op_refusal(op, has_begun ? 0 : core->now_ns);]]
+    [[    int status = batch__op_refusal(op, has_begun ? 0 : core->now_ns);
+    if ((BUG(expired_runs) && status == BATCH_EXPIRED) || (BUG(canceled_replayed) && has_begun))
         status = BATCH_OK;]])
-inject(actions
-    [[if (batch__op_is_canceled(op)) {]]
-    [[if (batch__op_is_canceled(op) && !BUG(canceled_replayed)) {]])
+inject(sweep
+    [[        int status = batch__op_refusal(op, has_begun ? 0 : core->now_ns);]]
+    [[        int status = batch__op_refusal(op, has_begun && !BUG(replay_expires) ? 0 : core->now_ns);
+        if (BUG(canceled_replayed) && has_begun)
+            status = BATCH_OK;]])
 
 # Load, window, save.
 inject(events
-    [[    batch->ran = batch__ops_take(ops);]]
-    [[    if (BUG(load_error_completes_one))
-        batch__ops_push(&batch->ran, batch__ops_pop(ops));
-    else
-        batch->ran = batch__ops_take(ops);]])
+    [[        batch->ran = batch__ops_take(&batch->waiting);]]
+    [[        batch->ran = batch__ops_take_first(
+            &batch->waiting, BUG(load_error_completes_one) ? 1 : batch->waiting.count);]])
 inject(events
-    [[        first_load_failed(core, batch);
+    [[        load_failed(core, batch);
     batch__todo_push(core, batch);]]
-    [[        first_load_failed(core, batch);
+    [[        load_failed(core, batch);
     if (!BUG(loaded_not_noticed) || batch->phase != BATCH__OPEN)
         batch__todo_push(core, batch);]])
 inject(window
-    [[    batch->joining = batch->waiting.count;]]
-    [[    batch->joining = BUG(waiting_not_joining) ? 0 : batch->waiting.count;]])
+    [[    batch->joining = batch->is_replay ? batch->replaying : batch->waiting.count;]]
+    [[    batch->joining = batch->is_replay             ? batch->replaying
+                     : BUG(waiting_not_joining) ? 0
+                                                : batch->waiting.count;
+    if (BUG(replay_takes_others))
+        batch->joining = batch->waiting.count;]])
 inject(events
     [[    uint64_t window_ns = core->due.first != NULL ?]]
     [[    uint64_t window_ns = core->due.first != NULL && !BUG(window_never_closes) ?]])
+inject(window
+    [[    batch->phase = BATCH__BEGUN;]]
+    [[    batch->phase = BATCH__BEGUN;
+    if (BUG(window_begins_twice) && batch->waiting.count > batch->replaying)
+        batch__window_restart(core, batch);]])
 inject(window
     [[sum_or_max(core->now_ns, core->config.window_ns)]]
     [[sum_or_max(core->now_ns, core->config.window_ns >> BUG(window_closes_early)
@@ -116,9 +125,9 @@ inject(actions
     [[batch->ran.count >= core->config.ops_max]]
     [[batch->ran.count >= core->config.ops_max + BUG(size_ignored)]])
 inject(actions
-    [[    if (batch->ran.count == 0)
+    [[    if (batch->ran.count == 0 && !has_begun)
         batch->first_wait_ns =]]
-    [[    if (batch->ran.count == 0 || BUG(last_wait_recorded))
+    [[    if ((batch->ran.count == 0 && !has_begun) || BUG(last_wait_recorded))
         batch->first_wait_ns =]])
 inject(events
     [[calls_max -= may_need_save;]]
@@ -168,13 +177,24 @@ inject(replay
     [[batch__sum_or_max(core->now_ns, core]]
     [[batch__sum_or_max(BUG(replay_time_early) ? batch->begun_ns : core->now_ns, core]])
 inject(replay
-    [[    batch->to_replay = batch__ops_take(&batch->ran);]]
-    [[    batch->to_replay = batch__ops_take(&batch->ran);
-    if (BUG(replay_out_of_order) && batch->to_replay.count > 1)
-        batch__ops_push(&batch->to_replay, batch__ops_pop(&batch->to_replay));]])
+    [[    batch->replaying = batch->ran.count;]]
+    [[    batch->replaying = batch->ran.count;
+    if (BUG(replay_out_of_order) && batch->ran.count > 1)
+        batch__ops_push(&batch->ran, batch__ops_pop(&batch->ran));]])
 inject(replay
-    [[    batch->phase = BATCH__DROP;]]
-    [[    batch->phase = BUG(replay_on_old_resource) ? BATCH__REPLAY : BATCH__DROP;]])
+    [[    if (batch->in_waiting)
+        return;
+    batch->start_by_min_ns = UINT64_MAX;
+    batch__waiting_push(&core->waiting, batch);]]
+    [[    if (!batch->in_waiting) {
+        batch->start_by_min_ns = UINT64_MAX;
+        batch__waiting_push(&core->waiting, batch);
+    }
+    if (BUG(replay_on_old_resource)) {
+        batch__waiting_remove(&core->waiting, batch);
+        batch->joining = batch->replaying;
+        batch->phase = BATCH__OPEN;
+    }]])
 inject(replay
     [[    if (batch->is_cached)]]
     [[    if (batch->is_cached && !BUG(cached_not_rechecked))]])

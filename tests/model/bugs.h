@@ -45,6 +45,9 @@
     X(replay_without_limit, "core: a conflict is replayed once too often")                         \
     X(replay_after_deadline, "core: a conflict is replayed after the deadline of its batch")       \
     X(replay_out_of_order, "core: a replay begins with the last operation")                        \
+    X(replay_expires, "core: what has begun in time expires when it is to be replayed")            \
+    X(replay_takes_others, "core: operations that waited behind a replay run in it")               \
+    X(window_begins_twice, "core: a batch that waited for another begins a window of its own")     \
     X(load_error_completes_one, "core: a load that failed completes one waiting operation only")   \
     X(stop_forgets_waiting, "core: stop forgets operations that wait for the next batch")          \
     X(window_never_closes, "core: a window does not ask to be ended")                              \

@@ -145,9 +145,7 @@ void model_store_fault(struct model *model, struct model_call *call, uint64_t dr
 
 static const batch_op *first_of(const struct batch__batch *batch, bool is_save)
 {
-    if (is_save)
-        return batch->ran.head;
-    return batch->to_replay.head != NULL ? batch->to_replay.head : batch->waiting.head;
+    return is_save ? batch->ran.head : batch->waiting.head;
 }
 
 /* How long it takes, and what goes wrong with it, by the draw of its first operation. True if it

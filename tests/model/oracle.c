@@ -10,9 +10,13 @@ static uint32_t count_of(uint64_t set)
     return (uint32_t)__builtin_popcountll(set);
 }
 
-static uint32_t to_replay(const struct oracle_key *key)
+/* How many are still to be replayed; some may have left. */
+static uint32_t to_replay(const struct model *model, const struct oracle_key *key)
 {
-    return (uint32_t)(key->replay_size - key->replay_at);
+    uint32_t count = 0;
+    for (uint32_t i = key->replay_at; i < key->replay_size; i++)
+        count += !model->ops[key->replay[i]].has_left;
+    return count;
 }
 
 /* May it have stopped waiting, though it is completed later? */
@@ -29,12 +33,22 @@ const struct model_op *oracle_load_failed(const struct model *model, const struc
     return load_failed == 0 ? NULL : &model->ops[__builtin_ctzll(load_failed)];
 }
 
+/* All that it was to be replayed for were canceled, and may have left. */
+static bool may_have_left(const struct model *model, const struct oracle_key *key)
+{
+    for (uint32_t i = key->replay_at; i < key->replay_size; i++) {
+        if (!model->ops[key->replay[i]].is_canceled)
+            return false;
+    }
+    return true;
+}
+
 /* Its batch has ended, and whatever was left of it is cached or gone. */
 static bool is_over(const struct model *model, const struct oracle_key *key)
 {
     return key->stage == STAGE_IDLE || key->stage == STAGE_CACHED ||
-           (key->stage == STAGE_LOAD_FAILED && oracle_load_failed(model, key) == NULL &&
-            to_replay(key) == 0);
+           ((key->stage == STAGE_LOAD_FAILED || key->stage == STAGE_DROPPED) &&
+            oracle_load_failed(model, key) == NULL && may_have_left(model, key));
 }
 
 /* ---- Submit --------------------------------------------------------------------------------- */
@@ -51,13 +65,13 @@ static uint64_t rest_of(uint64_t all_ns, uint64_t since_ns)
 
 /* How long it must wait at the least, as the node knows saves and loads; a key at rest, or open, is
  * never refused for it. */
-static uint64_t wait_ns(const struct model_node *node, const struct oracle_key *key,
-                        uint64_t now_ns)
+static uint64_t wait_ns(const struct model *model, const struct model_node *node,
+                        const struct oracle_key *key, uint64_t now_ns)
 {
     uint64_t next_load_ns = node->core.config.cache_max > 0 ? 0 : node->oracle.load_mean_ns;
     if (key->stage == STAGE_SAVING)
         return rest_of(node->oracle.save_mean_ns, now_ns - key->save_ns) + next_load_ns;
-    if (key->stage == STAGE_RELOADING)
+    if (key->stage == STAGE_RELOADING && to_replay(model, key) > 0)
         return rest_of(node->oracle.load_mean_ns, now_ns - key->load_ns) +
                node->oracle.save_mean_ns + next_load_ns;
     return 0;
@@ -65,18 +79,18 @@ static uint64_t wait_ns(const struct model_node *node, const struct oracle_key *
 
 /* Is it refused because it would only expire? While actions are to be taken that depends on them,
  * and it may be. */
-static bool would_expire(const struct model_node *node, const struct oracle_key *key,
-                         struct model_op *op, uint64_t now_ns)
+static bool would_expire(const struct model *model, const struct model_node *node,
+                         const struct oracle_key *key, struct model_op *op, uint64_t now_ns)
 {
     bool may_be = node->core.config.refuses_early && op->op.start_by_ns != 0 &&
                   node->oracle.save_mean_ns != 0 && key->stage != STAGE_IDLE;
     op->may_expire = may_be && !node->oracle.is_clean;
     return may_be && node->oracle.is_clean &&
-           wait_ns(node, key, now_ns) > op->op.start_by_ns - now_ns;
+           wait_ns(model, node, key, now_ns) > op->op.start_by_ns - now_ns;
 }
 
-static int refusal_of(struct model_node *node, const struct oracle_key *key, struct model_op *op,
-                      uint64_t now_ns)
+static int refusal_of(const struct model *model, struct model_node *node,
+                      const struct oracle_key *key, struct model_op *op, uint64_t now_ns)
 {
     const struct batch__core_config *config = &node->core.config;
     if (node->state == NODE_STOPPING)
@@ -88,21 +102,21 @@ static int refusal_of(struct model_node *node, const struct oracle_key *key, str
     if (op->op.start_by_ns != 0 && op->op.start_by_ns < now_ns)
         return BATCH_EXPIRED;
     uint32_t ran = key->stage < STAGE_COMPLETED ? key->ran_size : 0;
-    bool is_full = count_of(key->waiting) + ran + to_replay(key) >= config->key_ops_waiting_max;
+    bool is_full =
+        count_of(key->waiting) + ran + to_replay(model, key) >= config->key_ops_waiting_max;
     if (is_full && node->oracle.is_clean)
         return BATCH_BUSY;
     op->may_be_full = is_full;
-    op->would_expire = would_expire(node, key, op, now_ns);
+    op->would_expire = would_expire(model, node, key, op, now_ns);
     return op->would_expire ? BATCH_BUSY : BATCH_OK;
 }
 
 void oracle_accepted(struct model *model, struct model_node *node, struct model_op *op,
                      uint64_t now_ns)
 {
-    (void)model;
     struct oracle_key *key = &node->oracle.keys[op->key];
     op->accepted_ns = now_ns > node->core.now_ns ? now_ns : node->core.now_ns;
-    op->must_be = (int8_t)refusal_of(node, key, op, op->accepted_ns);
+    op->must_be = (int8_t)refusal_of(model, node, key, op, op->accepted_ns);
     node->oracle.taken |= op_bit(op->number);
     if (op->op.start_by_ns != 0)
         node->oracle.impatient |= op_bit(op->number);
@@ -129,6 +143,7 @@ static void begin(struct oracle_key *key)
     key->is_loaded = false;
     key->is_cached = false;
     key->is_rechecked = false;
+    key->may_join = false;
     key->reported = BATCH_OK;
     key->load_ns = key->loaded_ns = key->save_ns = key->first_wait_ns = 0;
 }
@@ -138,7 +153,7 @@ void oracle_load(struct model *model, struct model_node *node, struct batch__bat
     struct oracle_key *key = oracle_key_of(node, batch);
     const char *name = key_name(key_number(batch));
     key->load_floor = model->rows[key_number(batch)].acknowledged;
-    if (key->stage == STAGE_DROPPED) {
+    if (key->stage == STAGE_DROPPED && to_replay(model, key) > 0) {
         key->stage = STAGE_RELOADING;
         key->load_ns = node->core.now_ns;
         return;
@@ -146,6 +161,7 @@ void oracle_load(struct model *model, struct model_node *node, struct batch__bat
     must(model, is_over(model, key) && key->stage != STAGE_CACHED, "%s is loaded while it is %s",
          name, stage_name(key));
     must(model, key->waiting != 0 && batch->waiting.count > 0, "%s is loaded for nobody", name);
+    oracle_pass_canceled(model, key, NULL);
     begin(key);
     key->load_ns = node->core.now_ns;
     key->stage = STAGE_LOADING;
@@ -160,6 +176,11 @@ void oracle_loaded(struct model *model, struct model_node *node, uint32_t number
                    uint64_t finished_ns, uint64_t now_ns)
 {
     struct oracle_key *key = &node->oracle.keys[number];
+    if (key->stage == STAGE_RELOADING && to_replay(model, key) == 0) {
+        oracle_replay_left(model, key);
+        key->stage = STAGE_LOADING;
+        key->may_join = false;
+    }
     bool is_again = key->stage == STAGE_RELOADING;
     must(model, is_again || key->stage == STAGE_LOADING, "a load ends of one that is %s",
          stage_name(key));
@@ -170,7 +191,7 @@ void oracle_loaded(struct model *model, struct model_node *node, uint32_t number
         key->stage = is_again ? STAGE_REPLAYING : STAGE_OPEN;
     if (!key->is_loaded && !is_again)
         key->load_failed = key->waiting;
-    key->joining = key->is_loaded && !is_again ? key->waiting : 0;
+    key->joining = key->waiting;
     key->flushes = node->oracle.flushes;
     key->loaded_ns = now_ns > node->core.now_ns ? now_ns : node->core.now_ns;
     if (finished_ns < key->loaded_ns)
@@ -180,6 +201,33 @@ void oracle_loaded(struct model *model, struct model_node *node, uint32_t number
 
 /* ---- Run ------------------------------------------------------------------------------------ */
 
+void oracle_leaves_replay(struct model *model, struct model_node *node, struct model_op *op)
+{
+    struct oracle_key *key = &node->oracle.keys[op->key];
+    bool is_waiting = key->stage == STAGE_DROPPED || key->stage == STAGE_RELOADING ||
+                      key->stage == STAGE_REPLAYING || key->stage == STAGE_LOAD_FAILED;
+    for (uint32_t i = key->replay_at; is_waiting && op->is_canceled && i < key->replay_size; i++) {
+        if (key->replay[i] != op->number || op->has_left)
+            continue;
+        op->has_left = true;
+        saw(model, EVENT_replay_left);
+    }
+}
+
+void oracle_replay_left(struct model *model, struct oracle_key *key)
+{
+    oracle_pass_canceled(model, key, NULL);
+    key->replay_size = key->replay_at = 0;
+    key->replays = 0;
+    key->is_rechecked = false;
+    key->first_wait_ns = 0;
+    if (key->stage == STAGE_LOAD_FAILED)
+        key->load_failed = key->joining & key->waiting;
+    else
+        key->stage = STAGE_OPEN;
+    key->may_join = true;
+}
+
 void oracle_pass_canceled(struct model *model, struct oracle_key *key, const struct model_op *until)
 {
     for (; key->replay_at < key->replay_size; key->replay_at++) {
@@ -187,8 +235,9 @@ void oracle_pass_canceled(struct model *model, struct oracle_key *key, const str
         if (op == until)
             return;
         must(model, op->is_canceled, "%c is not replayed", letter_of(op));
+        if (!op->has_left)
+            saw(model, EVENT_replay_left);
         op->has_left = true;
-        saw(model, EVENT_replay_left);
     }
     must(model, until == NULL, "%c is replayed, but is not to", letter_of(until));
 }
@@ -220,6 +269,8 @@ void oracle_run(struct model *model, struct model_node *node, struct batch__batc
     must(model, op->key == key_number(batch), "%c runs on another key", letter_of(op));
     must(model, (node->oracle.taken & bit) != 0, "%c runs, but is nobody's", letter_of(op));
     must(model, !op->is_canceled, "%c runs, but was canceled", letter_of(op));
+    if (key->stage == STAGE_REPLAYING && key->ran_size == 0 && (key->waiting & bit) != 0)
+        oracle_replay_left(model, key);
     if (key->stage == STAGE_REPLAYING) {
         oracle_pass_canceled(model, key, op);
         key->replay_at++;
@@ -238,7 +289,8 @@ void oracle_run(struct model *model, struct model_node *node, struct batch__batc
          op_letter(key->last_run - 1U));
     must(model, key->ran_size < node->core.config.ops_max, "%c is too many for a batch",
          letter_of(op));
-    must(model, key->ran_size == 0 || (key->joining & bit) != 0 || !oracle_is_too_old(node, key),
+    bool is_joining = (key->joining & bit) != 0 || key->may_join;
+    must(model, key->ran_size == 0 || is_joining || !oracle_is_too_old(node, key),
          "%c runs on what was loaded too long ago", letter_of(op));
     if (key->ran_size == 0)
         key->first_wait_ns = node->core.now_ns - op->accepted_ns;

@@ -20,8 +20,9 @@
  *     take
  *   - what was loaded too long ago takes nobody new; and what changed nothing on it is not
  *     completed, but loaded again and replayed, once
- *   - in a calm schedule every operation is OK within max(window, load) + save of when its key was
- *     free, or window + load + save if resources are cached
+ *   - in a calm schedule every operation is OK when its window, which began no later than it was
+ *     submitted, has ended, and its key was free and is loaded, and a save more; if resources are
+ *     cached, a load after that window
  *   - when nothing is left to happen no operation waits; when all nodes have stopped no key and no
  *     memory is left
  */
@@ -60,7 +61,8 @@ struct oracle_key {
     uint64_t replay_by_ns;
     uint64_t free_ns; /* when its last batch ended, by the model's time */
     uint64_t load_ns, loaded_ns, save_ns, first_wait_ns; /* as its record must have them */
-    uint64_t joining;     /* the set of those that waited when it was loaded */
+    uint64_t joining;     /* the set of those that waited when it was loaded … */
+    bool may_join;        /* … and of others: all left that it was loaded for */
     uint32_t flushes;     /* of its node, when it was opened */
     uint32_t load_floor;  /* so much was acknowledged when its load began */
     uint64_t waiting;     /* the set of those that are accepted and have not begun */
@@ -108,6 +110,10 @@ void oracle_close(struct model *model, struct model_node *node, const struct bat
 /* Operations that were canceled are not replayed: pass over those before `until`, or NULL: all. */
 void oracle_pass_canceled(struct model *model, struct oracle_key *key,
                           const struct model_op *until);
+/* One that is canceled may leave a replay at any time before it runs again. */
+void oracle_leaves_replay(struct model *model, struct model_node *node, struct model_op *op);
+/* All must have: now those run that came later, or fail. */
+void oracle_replay_left(struct model *model, struct oracle_key *key);
 /* Of the operations that waited for a load that failed, the next that has to be completed with it;
  * NULL: none. */
 const struct model_op *oracle_load_failed(const struct model *model, const struct oracle_key *key);

@@ -31,16 +31,18 @@ static void must_be_punctual(struct model *model, const struct model_node *node,
 {
     const struct model_config *config = model->config;
     uint64_t window_ns = config->core.window_ns == BATCH_WINDOW_NONE ? 0 : config->core.window_ns;
-    uint64_t open_ns = window_ns > config->load_max_ns ? window_ns : config->load_max_ns;
-    if (config->core.cache_max > 0) /* it may be loaded when its window has ended */
-        open_ns = window_ns + config->load_max_ns;
     uint64_t now_ns = model->now_ns + node->elapsed_ns;
-    uint64_t since_ns = op->submitted_ns > key->free_ns ? op->submitted_ns : key->free_ns;
+    uint64_t free_ns = op->submitted_ns > key->free_ns ? op->submitted_ns : key->free_ns;
+    uint64_t close_ns =
+        op->submitted_ns + window_ns; /* of the window that it waited in, or ran in */
+    uint64_t load_ns = free_ns + config->load_max_ns;
+    if (config->core.cache_max > 0) /* it may be loaded when its window has ended */
+        load_ns = (close_ns > free_ns ? close_ns : free_ns) + config->load_max_ns;
+    uint64_t by_ns = (close_ns > load_ns ? close_ns : load_ns) + config->save_max_ns;
     must(model, status == BATCH_OK, "%c is completed with %s, but all is calm", letter_of(op),
          status_name(status));
-    must(model, now_ns - since_ns <= open_ns + config->save_max_ns,
-         "%c is completed after %lu us, but all is calm", letter_of(op),
-         (unsigned long)((now_ns - since_ns) / MODEL_US));
+    must(model, now_ns <= by_ns, "%c is completed after %lu us, but all is calm", letter_of(op),
+         (unsigned long)((now_ns - op->submitted_ns) / MODEL_US));
 }
 
 /* One more, or a set of them. */
@@ -104,6 +106,7 @@ static void complete_refused(struct model *model, struct model_node *node, struc
                              int status)
 {
     const char *name = status_name(status);
+    oracle_leaves_replay(model, node, op);
     must(model, !op->has_run || (op->has_left && status == BATCH_CANCELED),
          "%c ran, and is completed with %s", letter_of(op), name);
     if (op->must_be != BATCH_OK)
@@ -155,6 +158,20 @@ static const struct model_op *next_of_batch(const struct model *model, const str
     return oracle_load_failed(model, key);
 }
 
+/* A load of a replay has failed: those that were canceled have left, or complete with the others;
+ * where the next one is, from `at`. */
+static uint32_t pass_left(struct model *model, const struct oracle_key *key, uint32_t at,
+                          const struct model_op *until)
+{
+    for (; at < key->replay_size; at++) {
+        struct model_op *op = &model->ops[key->replay[at]];
+        if (op == until || !op->is_canceled)
+            break;
+        op->has_left = true;
+    }
+    return at;
+}
+
 static void complete_batch(struct model *model, struct model_node *node,
                            const struct batch__action *action)
 {
@@ -164,19 +181,25 @@ static void complete_batch(struct model *model, struct model_node *node,
         oracle_pass_canceled(model, key, NULL);
     int status = outcome_of_batch(model, node, key, batch);
     bool is_failed = status == BATCH_LOAD_FAILED;
-    bool is_first_failed = is_failed && key->replay_size == 0;
     must(model, batch->status == status, "a batch is completed with %s, not %s",
          status_name(batch->status), status_name(status));
+    if (is_failed && key->replay_size > 0 &&
+        (key->joining & op_bit(op_of(action->op)->number)) != 0)
+        oracle_replay_left(model, key); /* for nobody but those that came later */
+    bool is_first_failed = is_failed && key->replay_size == 0;
     uint32_t completed = 0;
+    uint32_t at = 0;
     int last = -1;
-    for (batch_op *at = action->op, *next; at != NULL; at = next, completed++) {
-        struct model_op *op = op_of(at);
-        next = at->private_next;
+    for (batch_op *one = action->op, *next; one != NULL; one = next, completed++, at++) {
+        struct model_op *op = op_of(one);
+        next = one->private_next;
+        if (is_failed && !is_first_failed)
+            at = pass_left(model, key, at, op);
         if (is_first_failed)
             must(model, (key->load_failed & op_bit(op->number)) != 0 && op->number > last,
                  "%c did not wait for the load that failed, or not there", letter_of(op));
         else
-            must(model, next_of_batch(model, key, is_failed, completed) == op,
+            must(model, next_of_batch(model, key, is_failed, at) == op,
                  "%c is not the next to be completed", letter_of(op));
         last = op->number;
         if (status < BATCH_OK && status != BATCH_UNKNOWN)
@@ -185,7 +208,9 @@ static void complete_batch(struct model *model, struct model_node *node,
     }
     must(model, completed == action->count && completed > 0, "a batch of %u completed, not %u",
          completed, (unsigned)action->count);
-    const struct model_op *left = next_of_batch(model, key, is_failed, completed);
+    if (is_failed && !is_first_failed)
+        at = pass_left(model, key, at, NULL);
+    const struct model_op *left = next_of_batch(model, key, is_failed, at);
     must(model, left == NULL, "%c is left out", letter_of(left));
     if (is_failed) {
         must(model, batch->close_reason == BATCH_CLOSED_BY_ERROR, "a load failed, and it is %u",

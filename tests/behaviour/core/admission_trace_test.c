@@ -38,7 +38,8 @@ TRACE_TEST_FROM(what_cannot_begin_in_time_is_busy_at_once, saving(&early))
     trace_expect(t, "[1400] a: done A OK\n"
                     "[1400] a: release\n"
                     "[1400] a: load\n"
-                    "[1420] a: run C\n");
+                    "[1420] a: run C\n"
+                    "[1420] a: save, closed by window\n");
 }
 
 TRACE_TEST_FROM(if_not_asked_for_it_expires_in_the_end,
@@ -131,7 +132,7 @@ TRACE_TEST_FROM(a_replay_is_considered_in_each_of_its_steps, saving(&replays))
     trace_at(t, 1400);
     trace_hold(t);
     trace_saved(t, "a", BATCH_CONFLICT);
-    assert_int_equal(trace_batch(t, "a")->phase, BATCH__DROP);
+    assert_int_equal(trace_batch(t, "a")->phase, BATCH__RELEASE);
     submit_by(t, "a", "B", 1839);
     submit_by(t, "a", "C", 1840);
     trace_go(t);
@@ -145,10 +146,11 @@ TRACE_TEST_FROM(a_replay_is_considered_in_each_of_its_steps, saving(&replays))
     trace_hold(t);
     trace_loaded(t, "a", BATCH_OK);
     t->calls_size = 0;
-    assert_int_equal(trace_batch(t, "a")->phase, BATCH__REPLAY);
-    uint64_t wait_ms = (t->core.save_mean_ns + t->core.load_mean_ns) / TRACE_MS;
-    submit_by(t, "a", "F", 1405 + wait_ms);
-    submit_by(t, "a", "G", 1405 + wait_ms + 1);
+    assert_int_equal(trace_batch(t, "a")->phase, BATCH__OPEN);
+    uint64_t by_ns = t->now_ns + t->core.save_mean_ns + t->core.load_mean_ns;
+    trace_op(t, 'F')->op.start_by_ns = by_ns - 1;
+    trace_op(t, 'G')->op.start_by_ns = by_ns;
+    trace_submit(t, "a", "FG");
     trace_go(t);
     trace_expect(t, "[1405] a: run A\n"
                     "[1405] a: save, closed by window\n"

@@ -128,8 +128,8 @@ TRACE_TEST_FROM(those_who_left_are_not_replayed, unchanged(&two_hundred))
     trace_loaded(t, "a", BATCH_OK);
     trace_expect(t, "[3000] a: release\n"
                     "[3000] a: load\n"
-                    "[3000] a: release\n"
-                    "[3000] done A CANCELED\n");
+                    "[3000] done A CANCELED\n"
+                    "[3000] a: release\n");
 }
 
 /* A conflict is replayed as often as before, and its replay may get too old as well. */

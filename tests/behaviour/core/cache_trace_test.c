@@ -53,7 +53,7 @@ TRACE_TEST_FROM(those_who_waited_for_the_save_run_at_once, trace_new(&caches_two
                     "[110] a: done A OK\n"
                     "[110] a: run B\n"
                     "[110] a: run C\n"
-                    "[210] a: save, closed by window\n"
+                    "[200] a: save, closed by window\n"
                     "[210] a: done B C OK\n");
 }
 

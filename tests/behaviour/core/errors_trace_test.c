@@ -89,7 +89,7 @@ static void save_ends_with(int status, const char *expected)
     trace_at(t, 300);
     trace_saved(t, "a", BATCH_OK);
     trace_expect(t, "[111] a: run D\n"
-                    "[210] a: save, closed by window\n"
+                    "[200] a: save, closed by window\n"
                     "[300] a: done D OK\n"
                     "[300] a: release\n");
     trace_end(t);

@@ -192,10 +192,10 @@ TRACE_TEST_FROM(the_canceled_leave_before_they_run_again, saving(&once))
     assert_int_equal(trace_op(t, 'B')->op.private_changed, 0);
     trace_expect(t, "[100] a: release\n"
                     "[100] a: load\n"
+                    "[100] done B CANCELED\n"
                     "[100] a: run A\n"
                     "[100] a: run C\n"
                     "[100] a: save, closed by window\n"
-                    "[100] done B CANCELED\n"
                     "[100] a: done A C OK\n"
                     "[100] a: release\n");
 }
@@ -204,17 +204,139 @@ TRACE_TEST_FROM(when_all_have_left_nothing_is_saved, saving(&once))
 {
     trace_saved(t, "a", BATCH_CONFLICT);
     trace_cancel(t, "ABC");
-    trace_submit(t, "a", "D");
-    trace_loaded(t, "a", BATCH_OK);
     trace_loaded(t, "a", BATCH_OK);
     trace_expect(t, "[100] a: release\n"
-                    "[100] a: load\n"
-                    "[100] a: release\n"
                     "[100] a: load\n"
                     "[100] done A CANCELED\n"
                     "[100] done B CANCELED\n"
                     "[100] done C CANCELED\n"
-                    "[100] a: run D\n");
+                    "[100] a: release\n");
+}
+
+static const struct trace_options recorded = {
+    .replays_max = 1, .deadline_ms = 1000, .show_records = true};
+
+/* Whoever came later is in a batch of its own then: with a window, and all its replays. */
+static void d_has_a_batch_of_its_own(struct trace *t)
+{
+    trace_at(t, 220);
+    trace_saved(t, "a", BATCH_CONFLICT);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_saved(t, "a", BATCH_OK);
+    trace_expect(t, "[110] a: run D\n"
+                    "[210] a: save, closed by window\n"
+                    "[220] a: release\n"
+                    "[220] a: load\n"
+                    "[220] a: run D\n"
+                    "[220] a: save, closed by window\n"
+                    "[220] a: done D OK\n"
+                    "[220] a: record of 1 ops, 1 changed: begun 110, load 220-220, "
+                    "first wait 0 ms, save 220-220, replays 1, closed by window, OK\n"
+                    "[220] a: release\n");
+}
+
+TRACE_TEST_FROM(when_all_leave_during_the_load_of_a_replay_it_is_for_those_who_came_later,
+                saving(&recorded))
+{
+    trace_at(t, 110);
+    trace_saved(t, "a", BATCH_CONFLICT);
+    trace_submit(t, "a", "D");
+    trace_cancel(t, "ABC");
+    trace_expect(t, "[110] a: release\n"
+                    "[110] a: load\n"
+                    "[110] done A CANCELED\n"
+                    "[110] done B CANCELED\n"
+                    "[110] done C CANCELED\n");
+    trace_loaded(t, "a", BATCH_OK);
+    d_has_a_batch_of_its_own(t);
+}
+
+TRACE_TEST_FROM(
+    when_all_leave_before_the_resource_is_released_it_is_loaded_for_those_who_came_later,
+    saving(&recorded))
+{
+    trace_at(t, 110);
+    trace_hold(t);
+    trace_saved(t, "a", BATCH_CONFLICT);
+    trace_submit(t, "a", "D");
+    trace_cancel(t, "ABC");
+    trace_go(t);
+    trace_expect(t, "[110] a: release\n"
+                    "[110] a: load\n"
+                    "[110] done A CANCELED\n"
+                    "[110] done B CANCELED\n"
+                    "[110] done C CANCELED\n");
+    trace_loaded(t, "a", BATCH_OK);
+    d_has_a_batch_of_its_own(t);
+}
+
+/* No sweep has seen it. */
+TRACE_TEST_FROM(when_all_leave_as_they_are_about_to_run_again_the_others_run, saving(&recorded))
+{
+    trace_at(t, 110);
+    trace_saved(t, "a", BATCH_CONFLICT);
+    trace_submit(t, "a", "D");
+    for (const char *name = "ABC"; *name != '\0'; name++)
+        trace_op(t, *name)->op.private_canceled = 1;
+    trace_expect(t, "[110] a: release\n"
+                    "[110] a: load\n");
+    trace_loaded(t, "a", BATCH_OK);
+    trace_expect(t, "[110] a: run D\n"
+                    "[110] done A CANCELED\n"
+                    "[110] done B CANCELED\n"
+                    "[110] done C CANCELED\n");
+    t->text_size = 0;
+    trace_at(t, 220);
+    trace_saved(t, "a", BATCH_CONFLICT); /* its first */
+    trace_expect(t, "[210] a: save, closed by window\n"
+                    "[220] a: release\n"
+                    "[220] a: load\n");
+}
+
+TRACE_TEST_WITH(without_a_window_they_run_too, .window_ms = TRACE_NO_WINDOW, .replays_max = 1,
+                .load_ms = 1)
+{
+    trace_submit(t, "a", "A");
+    trace_at(t, 1);
+    trace_flush(t, 1);
+    trace_submit(t, "a", "B");
+    trace_saved(t, "a", BATCH_CONFLICT);
+    trace_op(t, 'A')->op.private_canceled = 1;
+    trace_at(t, 2);
+    trace_flush(t, 1);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  1] a: run A\n"
+                    "[  1] a: save, closed by store\n"
+                    "[  1] a: release\n"
+                    "[  1] a: load\n"
+                    "[  2] a: run B\n"
+                    "[  2] done A CANCELED\n"
+                    "[  2] a: save, closed by store\n");
+}
+
+TRACE_TEST_FROM(those_who_came_later_have_a_window_of_their_own, saving(&once))
+{
+    trace_at(t, 110);
+    trace_submit(t, "a", "D");
+    trace_at(t, 120);
+    trace_saved(t, "a", BATCH_CONFLICT);
+    trace_at(t, 130);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_at(t, 140);
+    trace_saved(t, "a", BATCH_OK);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_at(t, 250);
+    trace_expect(t, "[120] a: release\n"
+                    "[120] a: load\n"
+                    "[130] a: run A\n"
+                    "[130] a: run B\n"
+                    "[130] a: run C\n"
+                    "[130] a: save, closed by window\n"
+                    "[140] a: done A B C OK\n"
+                    "[140] a: release\n"
+                    "[140] a: load\n"
+                    "[140] a: run D\n"
+                    "[210] a: save, closed by window\n");
 }
 
 /* It began in time. */

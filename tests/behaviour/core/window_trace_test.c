@@ -86,9 +86,9 @@ TRACE_TEST_WITH(an_operation_that_outlives_the_window_ends_its_batch_and_the_nex
                     "[130] a: release\n"
                     "[130] a: load\n"
                     "[135] a: run B\n"
-                    "[230] a: save, closed by window\n"
-                    "[235] a: done B OK\n"
-                    "[235] a: release\n");
+                    "[225] a: save, closed by window\n"
+                    "[230] a: done B OK\n"
+                    "[230] a: release\n");
 }
 
 TRACE_TEST(an_operation_that_takes_all_of_the_window_ends_its_batch)
@@ -227,7 +227,76 @@ TRACE_TEST_WITH(operations_that_come_while_the_batch_is_saved_are_the_next_batch
                     "[111] a: run C\n"
                     "[111] a: run D\n");
     trace_at(t, 300);
-    trace_expect(t, "[210] a: save, closed by window\n");
+    trace_expect(t, "[200] a: save, closed by window\n");
+}
+
+/* The cycle of a key that always has work is the longer of its window, and load and save. */
+TRACE_TEST_WITH(a_window_begins_with_the_first_who_waits_for_the_batch_before, .load_ms = 30,
+                .save_ms = 90)
+{
+    trace_submit(t, "a", "A");
+    trace_at(t, 101);
+    trace_submit(t, "a", "B");
+    trace_at(t, 192);
+    trace_submit(t, "a", "C");
+    trace_at(t, 225);
+    trace_submit(t, "a", "D"); /* the window has ended meanwhile */
+    trace_at(t, 400);
+    trace_expect(t, "[  0] a: load\n"
+                    "[ 30] a: run A\n"
+                    "[100] a: save, closed by window\n"
+                    "[190] a: done A OK\n"
+                    "[190] a: release\n"
+                    "[190] a: load\n"
+                    "[220] a: run B\n"
+                    "[220] a: run C\n"
+                    "[220] a: save, closed by window\n"
+                    "[310] a: done B C OK\n"
+                    "[310] a: release\n"
+                    "[310] a: load\n"
+                    "[340] a: run D\n"
+                    "[340] a: save, closed by window\n");
+}
+
+TRACE_TEST_WITH(when_the_first_who_waits_leaves_the_next_one_begins_the_window, .load_ms = 1,
+                .save_ms = 50)
+{
+    trace_submit(t, "a", "A");
+    trace_at(t, 101);
+    trace_submit(t, "a", "B");
+    trace_at(t, 120);
+    trace_submit(t, "a", "C");
+    trace_cancel(t, "B");
+    trace_at(t, 122);
+    trace_cancel(t, "C");
+    trace_at(t, 130);
+    assert_int_equal(batch__core_deadline_ns(&t->core), UINT64_MAX); /* nobody waits */
+    trace_submit(t, "a", "DE");
+    trace_at(t, 300);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  1] a: run A\n"
+                    "[100] a: save, closed by window\n"
+                    "[120] done B CANCELED\n"
+                    "[122] done C CANCELED\n"
+                    "[150] a: done A OK\n"
+                    "[150] a: release\n"
+                    "[150] a: load\n"
+                    "[151] a: run D\n"
+                    "[151] a: run E\n"
+                    "[230] a: save, closed by window\n"
+                    "[280] a: done D E OK\n"
+                    "[280] a: release\n");
+}
+
+/* It had been accepted for the batch that was full. */
+TRACE_TEST_WITH(who_finds_no_place_begins_the_next_window_when_the_batch_closes, .load_ms = 1,
+                .save_ms = 10, .ops_max = 1)
+{
+    trace_submit(t, "a", "A");
+    trace_submit(t, "a", "B");
+    assert_int_equal(batch__core_deadline_ns(&t->core), 100 * TRACE_MS);
+    trace_at(t, 5);
+    assert_int_equal(batch__core_deadline_ns(&t->core), 101 * TRACE_MS);
 }
 
 TRACE_TEST_WITH(a_batch_that_nothing_changed_is_not_saved, .load_ms = 1)
@@ -278,9 +347,9 @@ TRACE_TEST_WITH(a_full_batch_closes_before_its_window_ends, .ops_max = 3, .load_
                     "[ 11] a: release\n"
                     "[ 11] a: load\n"
                     "[ 12] a: run D\n"
-                    "[111] a: save, closed by window\n"
-                    "[112] a: done D OK\n"
-                    "[112] a: release\n");
+                    "[110] a: save, closed by window\n"
+                    "[111] a: done D OK\n"
+                    "[111] a: release\n");
 }
 
 TRACE_TEST_WITH(one_operation_per_batch_is_possible, .ops_max = 1, .load_ms = 1, .save_ms = 1)

@@ -3,6 +3,7 @@
 #include "trace.h"
 
 #include "core/lists.h"
+#include "core/window.h"
 
 /* A batch in every phase that can be seen from outside, and nothing on `todo`. */
 struct scene {
@@ -42,7 +43,7 @@ static void scene_set(struct scene *s)
     assert_int_equal(s->open->phase, BATCH__OPEN);
     assert_int_equal(s->saving->phase, BATCH__SAVING);
     assert_int_equal(s->loading->phase, BATCH__LOADING);
-    assert_int_equal(s->reloading->phase, BATCH__RELOADING);
+    assert_int_equal(s->reloading->phase, BATCH__LOADING);
 }
 
 /* What is broken cannot be brought to an end. */
@@ -61,13 +62,15 @@ static void scene_end(struct scene *s)
     X(s->loading->waiting.tail = s->loading->waiting.head, "last == ops->tail")                    \
     X(s->open->ran.count = 2, "count == ops->count")                                               \
     X(s->saving->ran.count = 2, "count == ops->count")                                             \
-    X(s->reloading->to_replay.count = 2, "count == ops->count")                                    \
+    X(s->reloading->waiting.count = 2, "count == ops->count")                                      \
     X(s->core->refused.count = 1, "count == ops->count")                                           \
     X(s->loading->joining = 3, "batch->joining <= batch->waiting.count")                           \
     X(s->loading->in_waiting = false, "batch->in_waiting == is_listed")                            \
     X(s->open->in_waiting = true, "batch->in_waiting == is_listed")                                \
     X(s->core->start_by_min_ns = UINT64_MAX, "core->start_by_min_ns <= batch->start_by_min_ns")    \
     X(trace_op(s->t, 'M')->op.start_by_ns = 1, "op->start_by_ns >= batch->start_by_min_ns")        \
+    X((batch__ops_push(&s->reloading->waiting, &s->extra), s->extra.start_by_ns = 1),              \
+      "op->start_by_ns >= batch->start_by_min_ns")                                                 \
     X(s->core->ops++, "ops == core->ops")                                                          \
     X(s->core->config.ops_waiting_max = 4, "core->ops <= core->config.ops_waiting_max")
 
@@ -79,17 +82,17 @@ static void scene_end(struct scene *s)
     X(s->cached->is_loaded = false, ": batch->is_loaded")                                          \
     X(s->loading->is_loaded = true, "!batch->is_loaded")                                           \
     X(s->reloading->is_loaded = true, "!batch->is_loaded")                                         \
-    X(batch__ops_push(&s->open->to_replay, &s->extra), "batch->to_replay.count == 0 || is_replay") \
-    X(batch__ops_push(&s->cached->to_replay, &s->extra),                                           \
-      "batch->to_replay.count == 0 || is_replay")                                                  \
     X(s->open->replays = 2, "batch->replays <= core->config.replays_max")                          \
-    X(s->reloading->is_cached = true, "!batch->is_cached")                                         \
-    X(s->reloading->in_due = true, "!batch->in_due")                                               \
-    X(batch__ops_push(&s->reloading->ran, &s->extra), "batch->ran.count == 0 || batch->phase")     \
-    X(s->reloading->to_replay = NONE, "batch->to_replay.count > 0 || batch->phase")                \
+    X(s->reloading->is_replay = false, "batch->is_replay")                                         \
+    X(s->reloading->replaying = 2, "batch->replaying <= batch->waiting.count")                     \
+    X((s->saving->is_replay = true, s->saving->replaying = 1), "may_be_replaying(batch->phase)")   \
     X(s->open->changed = 2, "batch->changed <= batch->ran.count")                                  \
     X(s->core->config.ops_max = 0, "batch->ran.count <= core->config.ops_max")                     \
-    X(s->saving->in_due = true, "batch__phase_may_be_due(batch->phase)")                           \
+    X(s->cached->in_due = true, "is_open || (is_next && batch__has_window(core))")                 \
+    X(s->open->is_replay = true, "is_open || (is_next && batch__has_window(core))")                \
+    X(s->reloading->in_due = true, "is_open || (is_next && batch__has_window(core))")              \
+    X(s->core->config.window_ns = BATCH_WINDOW_NONE,                                               \
+      "is_open || (is_next && batch__has_window(core))")                                           \
     X(s->saving->changed = 0, "batch->changed > 0")                                                \
     X((batch__todo_push(s->core, s->saving), s->saving->phase = BATCH__CLOSED,                     \
        s->saving->changed = 0),                                                                    \
@@ -112,7 +115,7 @@ static void scene_end(struct scene *s)
     X(s->open->in_todo = true, "count == expected")                                                \
     X((s->core->running = &s->extra, s->core->ops++), "core->todo_first != NULL")                  \
     X((s->core->running = &s->extra, s->core->ops++, batch__todo_push(s->core, s->saving)),        \
-      "batch__phase_is_running(core->todo_first->phase)")
+      "core->todo_first->phase == BATCH__OPEN")
 
 #define LIST_MAP(X)                                                                                \
     X(s->loading->in_due = false, "batch->in_due")                                                 \
@@ -121,7 +124,8 @@ static void scene_end(struct scene *s)
     X(s->core->due.last->closes_ns = 1, "batch->closes_ns >= before_ns")                           \
     X(s->core->due.last = NULL, "core->due.last == previous")                                      \
     X(s->core->due = (struct batch__list){0}, "count == expected")                                 \
-    X((s->saving->waiting = NONE, s->saving->in_waiting = false, s->core->ops--),                  \
+    X((batch__window_end(s->core, s->saving), s->saving->waiting = NONE,                           \
+       s->saving->in_waiting = false, s->core->ops--),                                             \
       "batch->in_waiting")                                                                         \
     X(s->core->waiting.first->waiters.previous = s->cached, "batch->waiters.previous == previous") \
     X(s->core->waiting.last->waiters.previous = NULL, "batch->waiters.previous == previous")       \
