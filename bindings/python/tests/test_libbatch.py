@@ -1,0 +1,387 @@
+"""The Python package: operations, codecs and stores written in Python, threads and asyncio."""
+
+import asyncio
+import gc
+import subprocess
+import sys
+import textwrap
+import threading
+import weakref
+
+import pytest
+
+import libbatch
+from libbatch import Error, Processor, Unchanged, ffi, lib
+
+
+def click(counter):
+    counter["clicks"] = counter.get("clicks", 0) + 1
+    return counter["clicks"]
+
+
+def clicks(counter):
+    return counter.get("clicks", 0)
+
+
+def refuse(counter):
+    raise ValueError("sold out")
+
+
+@pytest.fixture
+def store():
+    with libbatch.memory_store() as opened:
+        yield opened
+
+
+@pytest.fixture
+def processor(store):
+    with Processor(store, window=None) as started:
+        yield started
+
+
+def pairs(store, **options):
+    """Batches of exactly two operations, whenever they come."""
+    return Processor(store, window=3600, ops_max=2, **options)
+
+
+def test_constants_are_functions_too():
+    assert lib.batch_forever() == lib.batch_window_none() == 2**64 - 1
+    options = ffi.new("batch_options *")
+    assert lib.batch_options_init(options, ffi.sizeof("batch_options")) == lib.BATCH_OK
+    assert (options.size, options.sessions, options.shards) == (ffi.sizeof("batch_options"), 3, 0)
+    assert ffi.string(lib.batch_version()).decode().count(".") == 2
+    assert ffi.sizeof("batch_op") == 80
+
+
+# ---- Operations --------------------------------------------------------------------------------
+
+
+def test_values_are_returned_once_stored(tmp_path):
+    path = tmp_path / "counters.db"
+    for expected in (1, 2):
+        with libbatch.sqlite_store(path) as store, Processor(store, window=None) as counters:
+            assert counters.run("front-page", click) == expected
+            assert counters.run(b"\0\xff", click) == expected
+            assert counters.run("", click) == expected
+
+
+def test_what_is_not_changed_is_not_saved(processor):
+    processor.run("a", click)
+    assert processor.read("a", clicks) == 1
+    assert processor.run("a", lambda counter: Unchanged("nothing")) == "nothing"
+    with pytest.raises(ValueError, match="sold out"):
+        processor.run("a", refuse)
+    processor.stop()
+    stats = processor.stats()
+    assert stats["batches_saved"] == 1
+    assert stats["operations_completed"][-lib.BATCH_OK] == 4
+    assert stats["save_ns"]["count"] == 1
+
+
+def test_one_failure_is_not_that_of_the_batch(store):
+    with pairs(store) as processor:
+        good, bad = processor.submit("a", click), processor.submit("a", refuse)
+        assert good.result() == 1
+        with pytest.raises(ValueError):
+            bad.result()
+
+
+def test_futures(processor):
+    futures = [processor.submit(f"key {i % 3}", click) for i in range(300)]
+    assert sorted(future.result() for future in futures) == sorted(list(range(1, 101)) * 3)
+    assert not futures[0].cancel()
+
+
+def test_many_threads(processor):
+    def many():
+        for _ in range(50):
+            processor.run("a", click)
+
+    threads = [threading.Thread(target=many) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert processor.read("a", clicks) == 400
+
+
+def test_replays_count_only_the_last_run(store):
+    runs = []
+
+    def disturbed(counter):  # another process saves while the first run is under way
+        runs.append(clicks(counter))
+        if len(runs) == 1:
+            assert lib.batch_memory_write(store.pointer, b"a", 1, b'{"clicks":100}', 14) == lib.BATCH_OK
+        return click(counter)
+
+    def refused_at_first(counter):
+        if clicks(counter) < 100:
+            raise ValueError
+        return click(counter)
+
+    with pairs(store, replays_max=1) as processor:
+        futures = [processor.submit("a", disturbed), processor.submit("a", refused_at_first)]
+        assert [future.result() for future in futures] == [101, 102]
+        assert runs == [0, 100]
+
+
+# ---- Errors ------------------------------------------------------------------------------------
+
+
+def test_errors_have_what_the_library_says(processor):
+    with pytest.raises(Error, match="start_by_ns") as caught:
+        processor.run("a", click, start_by_ns=1)
+    assert (caught.value.status, caught.value.name) == (lib.BATCH_EXPIRED, "BATCH_EXPIRED")
+    assert not caught.value.may_be_applied and not caught.value.is_retryable
+    with pytest.raises(Error) as caught:
+        processor.run("k" * 70000, click)
+    assert caught.value.name == "BATCH_INVALID"
+    with pytest.raises(Error) as caught:
+        processor.submit("k" * 70000, click)
+    assert caught.value.name == "BATCH_INVALID"
+
+
+def test_conflicts_are_retryable(store, processor):
+    def disturbed(counter):
+        assert lib.batch_memory_write(store.pointer, b"a", 1, b"{}", 2) == lib.BATCH_OK
+        return click(counter)
+
+    with pytest.raises(Error) as caught:
+        processor.run("a", disturbed)
+    assert caught.value.name == "BATCH_CONFLICT" and caught.value.is_retryable
+
+
+def test_what_would_wait_for_itself_is_an_error(processor):
+    with pytest.raises(Error) as caught:
+        processor.run("a", lambda counter: processor.run("b", click))
+    assert caught.value.name == "BATCH_DEADLOCK"
+    with pytest.raises(Error) as caught:
+        processor.run("a", lambda counter: processor.close())
+    assert caught.value.name == "BATCH_DEADLOCK"
+    assert processor.run("a", click) == 1
+
+
+def test_what_cannot_be_opened_says_why(tmp_path, store):
+    with pytest.raises(Error, match="no/folder") as caught:
+        libbatch.sqlite_store(tmp_path / "no/folder/a.db")
+    assert caught.value.name == "BATCH_STORE_FAILED" and caught.value.store_code != 0
+    with pytest.raises(Error) as caught:
+        libbatch.postgres_store("host=/no/such/folder")
+    assert caught.value.name == "BATCH_STORE_FAILED"
+    with pytest.raises(Error, match="shards"):
+        Processor(store, shards=100000)
+    with pytest.raises(AttributeError):
+        Processor(store, no_such_option=1)
+
+
+def test_options_of_a_store(tmp_path):
+    path = tmp_path / "a.db"
+    with libbatch.sqlite_store(path, table="Zähler", state_column="was") as store:
+        with Processor(store, window=None) as processor:
+            processor.run("a", click)
+    assert "Zähler".encode() in path.read_bytes()
+
+
+# ---- Lifetimes ---------------------------------------------------------------------------------
+
+
+def test_stop_completes_what_was_accepted(store):
+    processor = Processor(store, window=3600)
+    futures = [processor.submit("a", click) for _ in range(10)]
+    assert processor.stop() == 0
+    assert [future.result(0) for future in futures] == list(range(1, 11))
+    with pytest.raises(Error) as caught:
+        processor.submit("a", click)
+    assert caught.value.name == "BATCH_STOPPED"
+    with pytest.raises(Error) as caught:
+        store.close()
+    assert caught.value.name == "BATCH_BUSY"
+    processor.close()
+    processor.close()
+    with pytest.raises(Error) as caught:
+        processor.run("a", click)
+    assert caught.value.name == "BATCH_STOPPED"
+
+
+def test_a_processor_that_nobody_holds_completes_what_it_accepted(store):
+    processor = Processor(store, window=3600)
+    future = processor.submit("a", click)
+    del processor
+    gc.collect()
+    assert future.result(0) == 1
+
+
+def test_also_if_an_operation_holds_it_last(store):
+    processor = Processor(store, window=None)
+    holder, let_go, collected = [processor], threading.Event(), threading.Event()
+    weakref.finalize(processor, collected.set)
+
+    def last(counter):
+        let_go.wait()
+        holder.clear()
+        gc.collect()
+        return click(counter), collected.is_set()
+
+    future = processor.submit("a", last)
+    del processor
+    let_go.set()
+    assert future.result() == (1, True)
+    for thread in threading.enumerate():
+        if thread.name == "libbatch-end":
+            thread.join()
+    with Processor(store, window=None) as again:
+        assert again.read("a", clicks) == 1
+
+
+def test_a_program_may_just_end(tmp_path):
+    program = textwrap.dedent(
+        """
+        import sys, libbatch
+        store = libbatch.sqlite_store(sys.argv[1])
+        processor = libbatch.Processor(store, window=3600)
+        future = processor.submit("a", lambda counter: counter.update(clicks=1))
+        future.add_done_callback(lambda future: print("done", future.exception()))
+        """
+    )
+    path = tmp_path / "a.db"
+    ended = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done None\n", "")
+    with libbatch.sqlite_store(path) as store, Processor(store, window=None) as processor:
+        assert processor.read("a", clicks) == 1
+
+
+# ---- Codecs and stores in Python ---------------------------------------------------------------
+
+
+class Lines:
+    """A codec whose resources are lists of lines."""
+
+    def decode(self, data, key):
+        if data == b"broken":
+            raise ValueError("the lines are broken")
+        if data is None:
+            return [key.decode()]
+        return data.decode().split("\n") if data else []
+
+    def encode(self, resource):
+        return "\n".join(resource).encode()
+
+
+def test_codecs(store):
+    with Processor(store, window=None, codec=Lines(), resource_cache_max=10) as processor:
+        for _ in range(3):
+            processor.run("a", lambda lines: lines.append("line"))
+        assert processor.read("a", list) == ["a", "line", "line", "line"]
+        processor.run("empty", lambda lines: lines.clear())
+        assert processor.read("empty", list) == []
+        lib.batch_memory_write(store.pointer, b"b", 1, b"broken", 6)
+        with pytest.raises(Error, match="the lines are broken") as caught:
+            processor.run("b", list)
+        assert caught.value.name == "BATCH_LOAD_FAILED"
+        with pytest.raises(Error, match="expected str instance") as caught:
+            processor.run("c", lambda lines: lines.append(3))
+        assert caught.value.name == "BATCH_SAVE_FAILED"
+        assert processor.run("c", lambda lines: lines[0]) == "c"
+        resources = processor._state.resources
+    assert resources == {}
+
+
+def test_loads_and_saves_in_python():
+    """All of the C interface can be reached: a processor over functions of one's own."""
+    stored = {}
+
+    def key_of(call):
+        size = ffi.new("size_t *")
+        key = lib.batch_call_key(call, size)
+        return bytes(ffi.buffer(key, size[0]))
+
+    @ffi.callback("int(batch_call *, void *, void *)")
+    def load(call, resource, arg):
+        ffi.cast("int64_t *", resource)[0] = stored.get(key_of(call), 0)
+        return lib.BATCH_OK
+
+    @ffi.callback("int(batch_call *, void *, void *)")
+    def save(call, resource, arg):
+        if key_of(call) == b"lost":
+            lib.batch_call_set_error(call, 7, b"the connection is lost")
+            return lib.BATCH_UNKNOWN
+        stored[key_of(call)] = ffi.cast("int64_t *", resource)[0]
+        return lib.BATCH_OK
+
+    @ffi.callback("batch_verdict(void *, void *)")
+    def add(resource, arg):
+        ffi.cast("int64_t *", resource)[0] += 1
+        return lib.BATCH_CHANGED
+
+    options, result, started = ffi.new("batch_options *"), ffi.new("batch_result *"), ffi.new("batch_processor **")
+    lib.batch_options_init(options, ffi.sizeof("batch_options"))
+    options.load, options.save, options.resource_size = load, save, 8
+    options.window_ns = lib.batch_window_none()
+    assert lib.batch_processor_start(started, options, result) == lib.BATCH_OK
+    op = ffi.new("batch_op *")
+    for key in (b"a", b"a", b"lost"):
+        lib.batch_op_init(op)
+        kept = ffi.from_buffer(key)
+        op.key, op.key_size, op.run = kept, len(key), add
+        lib.batch_run(started[0], op, result)
+    assert stored == {b"a": 2}
+    assert result.status == lib.BATCH_UNKNOWN and result.store_code == 7
+    assert b"the connection is lost" in ffi.string(result.message)
+    assert lib.batch_processor_stop(started[0], lib.batch_forever()) == 0
+    assert lib.batch_processor_free(started[0]) == lib.BATCH_OK
+
+
+# ---- asyncio -----------------------------------------------------------------------------------
+
+
+def test_asyncio(processor):
+    async def one(i):
+        value = await processor.run_async(f"key {i % 10}", click)
+        assert threading.current_thread() is threading.main_thread()
+        return value
+
+    async def main():
+        return await asyncio.gather(*(one(i) for i in range(1000)))
+
+    assert sorted(asyncio.run(main())) == sorted(list(range(1, 101)) * 10)
+
+
+def test_asyncio_exceptions(store, processor):
+    async def main():
+        with pytest.raises(ValueError, match="sold out"):
+            await processor.run_async("a", refuse)
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            await processor.run_async("a", lambda counter: next(iter([])))
+        with pytest.raises(Error) as caught:
+            await processor.run_async("a", click, start_by_ns=1)
+        assert caught.value.name == "BATCH_EXPIRED"
+
+    asyncio.run(main())
+
+
+def test_asyncio_cancel(store):
+    async def main():
+        processor = pairs(store)
+        first = asyncio.ensure_future(processor.run_async("a", click))
+        await asyncio.sleep(0)  # it is submitted
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        others = [processor.submit("a", click), processor.submit("a", click)]
+        await asyncio.get_running_loop().run_in_executor(None, processor.close)
+        return [other.result(0) for other in others]
+
+    assert asyncio.run(main()) in ([1, 2], [2, 3])  # it may have begun before
+
+
+def test_asyncio_loop_that_ends_first(store):
+    processor = Processor(store, window=3600)
+
+    async def main():
+        asyncio.ensure_future(processor.run_async("a", click))
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+    processor.close()
+    with Processor(store, window=None) as again:
+        assert again.read("a", clicks) in (0, 1)
