@@ -20,11 +20,13 @@ endfunction()
 #     OBJECTS <object or static libraries, compiled by batch_compile_for_library>...
 #     EXPORT_NAME <name behind batch::>   SYMBOLS <pattern of the exported names>
 #     DESCRIPTION <one line>              HEADERS <names in include/batch>...
-#     PKG <pkg-config module>...          [BASE <library of this project that it depends on>])
+#     PKG <pkg-config module>...          [BASE <library of this project that it depends on>]
+#     [CXX_HEADERS <names in include/batch: they export nothing>...])
 #
 # Makes the targets <name> (shared) and <name>-static.
 function(batch_make_library library)
-    cmake_parse_arguments(library "" "EXPORT_NAME;SYMBOLS;DESCRIPTION;BASE" "OBJECTS;HEADERS;PKG" ${ARGN})
+    cmake_parse_arguments(library "" "EXPORT_NAME;SYMBOLS;DESCRIPTION;BASE"
+        "OBJECTS;HEADERS;CXX_HEADERS;PKG" ${ARGN})
     batch_find_module("${library_PKG}" library_PKG_NAME)
     string(REPLACE ";" " " library_PKG "${library_PKG}")
 
@@ -71,6 +73,7 @@ endfunction()
 
 # The install rules of batch_make_library, with its variables.
 function(batch_install_library)
+    list(APPEND library_HEADERS ${library_CXX_HEADERS})
     list(TRANSFORM library_HEADERS PREPEND "${batch_SOURCE_DIR}/include/batch/")
     install(FILES ${library_HEADERS} DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/batch")
 

@@ -83,7 +83,7 @@ static size_t calls_at_a_time(const struct batch__session *session)
     uint64_t calls = FUNCTIONS_NS / (session->call_ns + 1);
     if (calls < 1)
         return 1;
-    return calls < options->group_max ? calls : options->group_max;
+    return calls < options->group_max ? (size_t)calls : options->group_max;
 }
 
 static void perform(struct batch__session *session, size_t count)

@@ -1,0 +1,162 @@
+// batch_hpp_coroutines_test.cpp: coroutines over batch.hpp, in C++20. Prints what fails.
+#include "batch_hpp_test.h"
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#ifndef __cpp_impl_coroutine
+#error "this compiler has no coroutines"
+#endif
+
+namespace
+{
+
+// A coroutine that begins at once and that nobody awaits.
+struct detached {
+    struct promise_type {
+        detached get_return_object()
+        {
+            return {};
+        }
+        std::suspend_never initial_suspend() noexcept
+        {
+            return {};
+        }
+        std::suspend_never final_suspend() noexcept
+        {
+            return {};
+        }
+        void return_void()
+        {
+        }
+        void unhandled_exception()
+        {
+            throw;
+        }
+    };
+};
+
+// A loop with a thread of its own: the one that calls run.
+class loop
+{
+  public:
+    void post(std::coroutine_handle<> handle)
+    {
+        std::lock_guard<std::mutex> guard(mutex_);
+        ready_.push_back(handle);
+        changed_.notify_one();
+    }
+    template <class Until> void run(Until until)
+    {
+        while (!until()) {
+            std::unique_lock<std::mutex> lock(mutex_);
+            changed_.wait(lock, [this] { return !ready_.empty(); });
+            std::coroutine_handle<> handle = ready_.front();
+            ready_.pop_front();
+            lock.unlock();
+            handle.resume();
+        }
+    }
+
+  private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::deque<std::coroutine_handle<>> ready_;
+};
+
+detached transfer(batch::processor<counter> &p, std::promise<long long> &sum)
+{
+    std::string key = "a";
+    long long first = co_await p.async(key, click);
+    co_await p.async("b", [](counter &c) { c.clicks = 10; });
+    try {
+        co_await p.async("a", [](counter &) { throw refusal("sold out"); });
+        CHECK(false);
+    } catch (const refusal &) {
+    }
+    long long second = co_await p.async("b", click);
+    sum.set_value(first + second);
+}
+
+void test_coroutines_go_on_when_their_operation_is_complete()
+{
+    std::promise<long long> sum;
+    batch::processor<counter> p(batch::open(batch_memory_open), fast());
+    transfer(p, sum);
+    CHECK(sum.get_future().get() == 12);
+}
+
+detached failing(batch::processor<counter> &p, int &status)
+{
+    try {
+        co_await p.async("a", click);
+    } catch (const batch::error &e) {
+        status = e.status();
+    }
+}
+
+void test_coroutines_get_errors_also_of_what_is_refused()
+{
+    batch::processor<counter> p(batch::open(batch_memory_open), fast());
+    CHECK(p.stop(BATCH_FOREVER) == 0);
+    int status = BATCH_OK;
+    failing(p, status);
+    CHECK(status == BATCH_STOPPED);
+
+    lost_store lost;
+    int lost_status = BATCH_OK;
+    {
+        batch::processor<counter> on_lost(batch::store(&lost.store, batch_store_close), fast());
+        failing(on_lost, lost_status);
+    }
+    CHECK(lost_status == BATCH_UNKNOWN);
+}
+
+detached many(batch::processor<counter> &p, loop &l, int key, int &done)
+{
+    const std::thread::id here = std::this_thread::get_id();
+    const std::string name = "key " + std::to_string(key % 10);
+    for (int i = 0; i < 20; i++) {
+        co_await p.async(name, click, [&l](std::coroutine_handle<> handle) { l.post(handle); });
+        CHECK(std::this_thread::get_id() == here);
+    }
+    done++; // no lock: always on the thread of the loop
+}
+
+void test_coroutines_are_resumed_where_the_executor_says()
+{
+    batch::processor<counter> p(batch::open(batch_memory_open), fast());
+    loop l;
+    int done = 0;
+    for (int i = 0; i < 50; i++)
+        many(p, l, i, done);
+    l.run([&] { return done == 50; });
+    CHECK(p.read("key 3", [](const counter &c) { return c.clicks; }) == 100);
+}
+
+detached escaping(batch::processor<counter> &p)
+{
+    co_await p.async("a", click);
+    throw refusal("nobody catches it");
+}
+
+void test_what_escapes_a_resumed_coroutine_terminates()
+{
+    expect_terminate([] {
+        batch::processor<counter> p(batch::open(batch_memory_open), fast());
+        escaping(p);
+    });
+}
+
+} // namespace
+
+int main()
+{
+    test_what_escapes_a_resumed_coroutine_terminates(); // forks: while there is one thread
+    test_coroutines_go_on_when_their_operation_is_complete();
+    test_coroutines_get_errors_also_of_what_is_refused();
+    test_coroutines_are_resumed_where_the_executor_says();
+    std::puts("coroutines over batch.hpp do what they say");
+}
