@@ -104,6 +104,15 @@ struct office_totals office_totals(struct office *office)
     };
 }
 
+size_t office_metrics(struct office *office, bool is_open, char *text, size_t size)
+{
+    (void)office;
+    (void)is_open;
+    (void)text;
+    (void)size;
+    return 0;
+}
+
 /* ---- Open and close -------------------------------------------------------------------------- */
 
 int office_open(struct office **ret_office, const struct office_options *options,

@@ -141,6 +141,12 @@ struct office_totals office_totals(struct office *office)
     };
 }
 
+size_t office_metrics(struct office *office, bool is_open, char *text, size_t size)
+{
+    return batch_metrics_text(&office->processor, NULL, 1,
+                              is_open ? BATCH_TEXT_OPENMETRICS : BATCH_TEXT_PROMETHEUS, text, size);
+}
+
 /* ---- Open and close -------------------------------------------------------------------------- */
 
 static int store_open(batch_store **ret_store, const struct store_options *options,

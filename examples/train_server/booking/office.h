@@ -66,6 +66,10 @@ bool office_probe(struct office *office);
 
 struct office_totals office_totals(struct office *office);
 
+/* The metrics of libbatch (docs/metrics.md), at most `size` bytes of them, as batch_metrics_text
+ * writes them. The length of all; 0 without libbatch. */
+size_t office_metrics(struct office *office, bool is_open, char *text, size_t size);
+
 /* Accept no more (BATCH_STOPPED) and complete what was accepted. False: some of it is not complete
  * after `timeout_ns`; call again. */
 bool office_stop(struct office *office, uint64_t timeout_ns);

@@ -25,10 +25,12 @@
 #include <time.h>
 
 #include "http/arrivals.h"
+#include "http/figures.h"
 #include "http/framing.h"
 #include "http/health.h"
 #include "http/listener.h"
 #include "http/loop.h"
+#include "http/page.h"
 #include "http/request.h"
 #include "http/response.h"
 #include "http/say.h"
@@ -74,6 +76,12 @@ static void count(struct http *http, unsigned http_status)
     atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
+/* A booking may be posted: then no one takes the link for a page, and books by looking at it. */
+static bool may_post(const struct request *request)
+{
+    return request->target.kind == TARGET_BOOK || request->target.kind == TARGET_INVALID;
+}
+
 static enum MHD_Result send_response(const struct http *http, const struct request *request,
                                      struct response response)
 {
@@ -86,7 +94,10 @@ static enum MHD_Result send_response(const struct http *http, const struct reque
     if (response.retry_later)
         MHD_add_response_header(queued, MHD_HTTP_HEADER_RETRY_AFTER, "1");
     if (response.http_status == MHD_HTTP_METHOD_NOT_ALLOWED)
-        MHD_add_response_header(queued, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+        MHD_add_response_header(queued, MHD_HTTP_HEADER_ALLOW,
+                                may_post(request) ? "GET, HEAD, POST" : "GET, HEAD");
+    if (request->target.kind == TARGET_PAGE)
+        MHD_add_response_header(queued, "Content-Security-Policy", PAGE_POLICY);
     if (response.close_after || atomic_load_explicit(&http->xleaving, memory_order_relaxed))
         MHD_add_response_header(queued, MHD_HTTP_HEADER_CONNECTION, "close");
     enum MHD_Result result = MHD_queue_response(request->connection, response.http_status, queued);
@@ -150,6 +161,20 @@ static enum MHD_Result send_health(struct http *http, struct request *request)
     return send_response(http, request, response);
 }
 
+/* What the server and its office have done: for the page, or for Prometheus. */
+static enum MHD_Result send_figures(const struct http *http, struct request *request)
+{
+    if (request->target.kind == TARGET_FIGURES) {
+        struct office_totals office = office_totals(http->office);
+        return send_response(http, request, figures_make(request, http_totals(http), &office));
+    }
+    const char *accept =
+        MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
+    bool is_open = accept != NULL && strstr(accept, "application/openmetrics-text") != NULL;
+    return send_response(http, request,
+                         figures_metrics(request, http_totals(http), http->office, is_open));
+}
+
 static void request_completed(struct booking *booking)
 {
     struct request *request = (struct request *)booking;
@@ -197,12 +222,17 @@ static enum MHD_Result request_serve(struct http *http, struct request *request)
     switch (request->target.kind) {
     case TARGET_UNKNOWN:
         return send_sentence(http, request, MHD_HTTP_NOT_FOUND,
-                             "No such page. There is /book?train=T&person=P&seat=N, /trains/T and"
-                             " /health.");
+                             "No such page. There is /, /book?train=T&person=P&seat=N, /trains/T,"
+                             " /health and /metrics.");
     case TARGET_INVALID:
         return send_sentence(http, request, MHD_HTTP_BAD_REQUEST, request->target.wrong);
     case TARGET_HEALTH:
         return send_health(http, request);
+    case TARGET_PAGE:
+        return send_response(http, request, page_make());
+    case TARGET_FIGURES:
+    case TARGET_METRICS:
+        return send_figures(http, request);
     case TARGET_BOOK:
     case TARGET_TRAIN:
         break;
@@ -216,9 +246,10 @@ static enum MHD_Result request_serve(struct http *http, struct request *request)
 }
 
 /* The methods that are served, in the same way: libmicrohttpd leaves out the body for HEAD. */
-static bool is_served(const char *method)
+static bool is_served(const struct request *request, const char *method)
 {
-    return strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+    return strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0 ||
+           (strcmp(method, MHD_HTTP_METHOD_POST) == 0 && may_post(request));
 }
 
 static enum MHD_Result request_handle(void *arg, struct MHD_Connection *connection, const char *url,
@@ -244,11 +275,12 @@ static enum MHD_Result request_handle(void *arg, struct MHD_Connection *connecti
         request->step = REQUEST_WHOLE; /* a response to the first call would end the connection */
         if (!framing.has_body)
             return MHD_YES;
-        if (is_served(method))
+        if (is_served(request, method))
             return send_malformed(http, request, "A request to this server has no body.");
     }
-    if (!is_served(method))
-        return send_sentence(http, request, MHD_HTTP_METHOD_NOT_ALLOWED, "Use GET.");
+    if (!is_served(request, method))
+        return send_sentence(http, request, MHD_HTTP_METHOD_NOT_ALLOWED,
+                             may_post(request) ? "Use GET or POST." : "Use GET.");
     return request_serve(http, request);
 }
 

@@ -204,6 +204,12 @@ void target_parse(struct target *target, const char *uri)
         target->wrong = read_book(target, at);
     } else if (span_is(path, "/health")) {
         target->kind = TARGET_HEALTH;
+    } else if (span_is(path, "/")) {
+        target->kind = TARGET_PAGE;
+    } else if (span_is(path, "/figures")) {
+        target->kind = TARGET_FIGURES;
+    } else if (span_is(path, "/metrics")) {
+        target->kind = TARGET_METRICS;
     } else if (path.size >= strlen(trains) && memcmp(path.at, trains, strlen(trains)) == 0) {
         struct span name = {path.at + strlen(trains), path.size - strlen(trains)};
         target->kind = TARGET_TRAIN;

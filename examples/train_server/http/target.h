@@ -17,6 +17,9 @@ enum target_kind {
     TARGET_BOOK,    /* /book?train=T&person=P&seat=N */
     TARGET_TRAIN,   /* /trains/T */
     TARGET_HEALTH,  /* /health */
+    TARGET_PAGE,    /* / */
+    TARGET_FIGURES, /* /figures */
+    TARGET_METRICS, /* /metrics */
     TARGET_INVALID, /* one of these, but malformed: see `wrong` */
     TARGET_UNKNOWN  /* no such path */
 };

@@ -190,8 +190,8 @@ TEST_ON_BOTH(health_is_reported_to_balancers)
 
 TEST_ON_BOTH(other_paths_are_404)
 {
-    assert_asked(fixture, "/", 404, "/book?train=T&person=P&seat=N");
-    assert_asked(fixture, "/nothing", 404, "/trains/T");
+    assert_asked(fixture, "/nothing", 404, "/book?train=T&person=P&seat=N, /trains/T");
+    assert_asked(fixture, "//", 404, "");
     assert_asked(fixture, "/book/", 404, "");
     assert_asked(fixture, "/trains", 404, "");
     assert_asked(fixture, "/trains/", 400, "empty");
@@ -200,17 +200,50 @@ TEST_ON_BOTH(other_paths_are_404)
 
 TEST_ON_BOTH(other_methods_are_405)
 {
-    static const char *const methods[] = {"POST", "PUT", "DELETE", "OPTIONS", "PATCH", "get", "X"};
+    static const char *const methods[] = {"PUT", "DELETE", "OPTIONS", "PATCH", "get", "X"};
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
         char request[256];
         snprintf(request, sizeof request,
                  "%s /book?train=m&person=p&seat=0 HTTP/1.1\r\nHost: t\r\n\r\n", methods[i]);
         assert_asked_raw(fixture, request, 405);
+        assert_non_null(strstr(fixture->response.head, "\r\nAllow: GET, HEAD, POST\r\n"));
+    }
+    static const char *const targets[] = {"/", "/trains/m", "/figures", "/metrics", "/nothing"};
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
+        char request[256];
+        snprintf(request, sizeof request, "POST %s HTTP/1.1\r\nHost: t\r\n\r\n", targets[i]);
+        assert_asked_raw(fixture, request, 405);
         assert_non_null(strstr(fixture->response.head, "\r\nAllow: GET, HEAD\r\n"));
     }
-    assert_asked_raw(fixture, "POST /book HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\n\r\nabc",
-                     405);
     assert_asked(fixture, "/trains/m", 200, "{\"Seats\":[\"\",\"\",\"\",\"\"]}\n");
+}
+
+TEST_ON_BOTH(a_booking_may_be_posted)
+{
+    assert_asked_raw(fixture,
+                     "POST /book?train=posted&person=p&seat=0 HTTP/1.1\r\nHost: t\r\n"
+                     "Content-Length: 0\r\n\r\n",
+                     200);
+    assert_asked_raw(fixture, "POST /book?train=posted&person=q&seat=0 HTTP/1.1\r\nHost: t\r\n\r\n",
+                     400);
+    assert_asked_raw(fixture, "POST /book HTTP/1.1\r\nHost: t\r\n\r\n", 400);
+    assert_asked_raw(fixture,
+                     "POST /book?train=posted&person=q&seat=1 HTTP/1.1\r\nHost: t\r\n"
+                     "Content-Length: 3\r\n\r\nabc",
+                     400);
+    assert_asked(fixture, "/trains/posted", 200, "{\"Seats\":[\"p\",\"\",\"\",\"\"]}\n");
+}
+
+/* The rest of it: tests/checks/page. */
+TEST_ON_BOTH(the_page_is_there)
+{
+    assert_asked(fixture, "/", 200, "<!doctype html>");
+    assert_non_null(strstr(fixture->response.head, "Content-Type: text/html; charset=utf-8\r\n"));
+    assert_non_null(strstr(fixture->response.head, "Content-Security-Policy: default-src 'none'"));
+    assert_asked(fixture, "/?train=x", 200, "</html>");
+    assert_asked(fixture, "/figures", 200, "\"operations\":");
+    assert_asked(fixture, "/metrics", 200, "\ntrain_responses_total{class=\"ok\"} ");
+    assert_null(strstr(fixture->response.body, "# EOF"));
 }
 
 TEST_ON_BOTH(a_body_is_refused)

@@ -46,7 +46,7 @@ struct response {
     int status;
     size_t body_size;
     char head[2048];
-    char body[16384]; /* ends in NUL */
+    char body[65536]; /* ends in NUL */
 };
 
 /* A connection to the server, blocking. */

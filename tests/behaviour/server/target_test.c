@@ -67,7 +67,7 @@ TEST(a_target_may_be_absolute)
 TEST(other_paths_are_unknown)
 {
     static const char *const unknown[] = {
-        "",        "/",         "/boo",     "/book/", "/bookx?train=t", "/trains", "book",
+        "",        "//",        "/boo",     "/book/", "/bookx?train=t", "/trains", "book",
         "/BOOK?a", "//trains/", "/book%3f", "*",      "?train"};
     for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
         assert_int_equal(parse(unknown[i]).kind, TARGET_UNKNOWN);
@@ -161,6 +161,12 @@ TEST(health_is_a_page)
 {
     assert_int_equal(parse("/health").kind, TARGET_HEALTH);
     assert_int_equal(parse("/health?from=haproxy").kind, TARGET_HEALTH);
+    assert_int_equal(parse("/").kind, TARGET_PAGE);
+    assert_int_equal(parse("/?train=berlin").kind, TARGET_PAGE);
+    assert_int_equal(parse("http://t/").kind, TARGET_PAGE);
+    assert_int_equal(parse("/figures").kind, TARGET_FIGURES);
+    assert_int_equal(parse("/metrics").kind, TARGET_METRICS);
+    assert_int_equal(parse("/metrics/").kind, TARGET_UNKNOWN);
     assert_int_equal(parse("/health/").kind, TARGET_UNKNOWN);
     assert_int_equal(parse("/healthy").kind, TARGET_UNKNOWN);
 }
