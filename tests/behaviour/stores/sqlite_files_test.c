@@ -358,6 +358,23 @@ TEST(test_the_log_of_another_database_is_left_alone)
     setting_end(&setting);
 }
 
+/* There is nobody left who would hold a lock on it, as its process was killed. */
+TEST(test_a_log_in_the_place_of_ours_is_left_alone)
+{
+    struct setting setting;
+    setting_begin(&setting, false);
+    assert_int_equal(unlink(setting.log), 0);
+    shell("echo 'commits of another process' > '%s'%s", setting.log, "");
+    processor_end(setting.processor);
+    shell("grep -q commits '%s'%s", setting.log, "");
+    assert_int_equal(unlink(setting.log), 0);
+    assert_int_equal(unlink(setting.index), 0);
+    batch_options options = number_options(setting.store, 1);
+    setting.processor = processor_start(&options);
+    assert_int_equal(number_add(setting.processor, "key", 3, 1), 2); /* the log was lost before */
+    setting_end(&setting);
+}
+
 /* ---- What others may do --------------------------------------------------------------------- */
 
 TEST(test_what_sqlite_does_to_the_files_is_no_loss)
