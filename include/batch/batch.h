@@ -15,6 +15,8 @@
  *   - A session thread, one per session, calls load and save of the store, and decode and encode of
  *     the codec. With `sessions = 0` the worker does that too.
  *
+ * In a program with an event loop, batch_done_fn can be called there instead: completions.h.
+ *
  * A callback may call every function that does not block: submit, cancel, stats, subscribe, and so
  * on. It must not wait for a processor, neither its own nor another, since processors could then
  * deadlock on each other: a call that would wait returns BATCH_DEADLOCK at once. A callback must
@@ -142,8 +144,9 @@ typedef struct batch_result {
 /* ---- Operation ------------------------------------------------------------------------------ */
 
 typedef struct batch_processor batch_processor;
-typedef struct batch_store batch_store; /* store.h */
-typedef struct batch_call batch_call;   /* store.h */
+typedef struct batch_completions batch_completions; /* completions.h */
+typedef struct batch_store batch_store;             /* store.h */
+typedef struct batch_call batch_call;               /* store.h */
 typedef struct batch_op batch_op;
 
 /* What an operation did to the resource. If no operation of a batch changed it, the batch is not
@@ -161,7 +164,8 @@ typedef enum batch_verdict { BATCH_UNCHANGED = 0, BATCH_CHANGED = 1 } batch_verd
  * alone, and overwrite its output in `arg` each time: only the last run counts. */
 typedef batch_verdict (*batch_run_fn)(void *resource, void *arg);
 
-/* Completion callback: called exactly once, on the worker thread, for each submitted operation.
+/* Completion callback: called exactly once, on the worker thread, for each submitted operation (or
+ * on the thread of an event loop: completions.h).
  * `op` then belongs to the caller again: free it or submit it again, also from inside this call.
  * `result` is valid only during the call. Must not block for long. */
 typedef void (*batch_done_fn)(batch_op *op, const batch_result *result);
@@ -418,14 +422,15 @@ BATCH_API int batch_processor_start(batch_processor **ret_processor, const batch
  * BATCH_INVALID   `processor` is NULL
  *
  * Threads: any but callbacks of this processor; with a timeout, any but callbacks. Blocks for at
- * most `timeout_ns`, and while the sessions are closed. */
+ * most `timeout_ns`. */
 BATCH_API int64_t batch_processor_stop(batch_processor *processor, uint64_t timeout_ns);
 
 /* Free a processor that has stopped. No other call may be using it.
  *
  * Returns
  * BATCH_OK        freed (or `processor` was NULL)
- * BATCH_BUSY      batch_processor_stop has not returned 0 yet; nothing was freed
+ * BATCH_BUSY      batch_processor_stop has not returned 0 yet, or the event of
+ *                 batch_processor_stop_to has not been dispatched; nothing was freed
  * BATCH_DEADLOCK  called from a callback of this processor; nothing was freed
  *
  * Threads: any but callbacks of this processor. Does not block. */

@@ -59,6 +59,11 @@ typedef struct batch_metric {
 
 typedef struct batch_subscription batch_subscription;
 
+/* Called by batch_completions_dispatch when a subscription has records, or has ended: call
+ * batch_metrics_next with a timeout of 0. As long as records are left it is called again, each time
+ * in another dispatch. It may unsubscribe. */
+typedef void (*batch_ready_fn)(batch_subscription *subscription, void *arg);
+
 /* Zero means the default. */
 typedef struct batch_subscription_options {
     size_t size;        /* sizeof(batch_subscription_options) */
@@ -70,11 +75,19 @@ typedef struct batch_subscription_options {
      * that is read in callbacks (of any processor) drops records even so: the worker might wait for
      * itself. */
     bool block;
+
+    /* To be called in an event loop (completions.h) when there is something to read: both or none;
+     * not with `block`, since the loop might wait for the worker in its turn. The queue of the loop
+     * cannot be closed before the subscription has ended, by batch_metrics_unsubscribe, and a call
+     * that was on its way has been dispatched. */
+    batch_completions *completions;
+    batch_ready_fn ready;
+    void *ready_arg;
 } batch_subscription_options;
 
 #define BATCH_SUBSCRIPTION_OPTIONS_INIT                                                            \
     {                                                                                              \
-        sizeof(batch_subscription_options), 0, false                                               \
+        sizeof(batch_subscription_options), 0, false, NULL, NULL, NULL                             \
     }
 
 /* BATCH_SUBSCRIPTION_OPTIONS_INIT as a function, for other languages; see batch_options_init().
@@ -87,7 +100,7 @@ BATCH_API int batch_subscription_options_init(batch_subscription_options *ret_op
  *
  * Returns
  * BATCH_OK         *ret_subscription is yours: unsubscribe it
- * BATCH_INVALID    an argument is NULL, or an option is out of range
+ * BATCH_INVALID    an argument is NULL, or an option is out of range or contradicts another
  * BATCH_NO_MEMORY  out of memory
  *
  * Threads: any, all callbacks included. Does not block. */

@@ -113,7 +113,8 @@ struct batch_store {
     void (*load)(batch_store *store, void *session, batch_call *const *calls, size_t calls_size);
     void (*save)(batch_store *store, void *session, batch_call *const *calls, size_t calls_size);
 
-    /* Close a session, on the thread of batch_processor_stop; every call has been finished. */
+    /* Close a session, on the last thread of a processor that stops; every call has been
+     * finished. */
     void (*session_close)(batch_store *store, void *session);
 
     /* Free the store; all sessions are closed. */

@@ -27,6 +27,7 @@
 #define batch__or_seq_cst(place, value)  __atomic_fetch_or((place), (value), __ATOMIC_SEQ_CST)
 #define batch__add_seq_cst(place, value) __atomic_fetch_add((place), (value), __ATOMIC_SEQ_CST)
 #define batch__sub_release(place, value) __atomic_fetch_sub((place), (value), __ATOMIC_RELEASE)
+#define batch__sub_acq_rel(place, value) __atomic_fetch_sub((place), (value), __ATOMIC_ACQ_REL)
 
 /* Weak: may fail without cause, for loops. On failure `*expected` is what was there. */
 #define batch__compare_exchange_seq_cst(place, expected, value)                                    \

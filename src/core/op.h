@@ -15,8 +15,9 @@
 _Static_assert(sizeof(void *) != 8 || sizeof(struct batch_op) == 80, "batch_op is frozen");
 
 enum batch__op_state {
-    BATCH__OP_IDLE = 0,    /* the caller's */
-    BATCH__OP_ACCEPTED = 1 /* ours, until it is completed */
+    BATCH__OP_IDLE = 0,     /* the caller's */
+    BATCH__OP_ACCEPTED = 1, /* ours, until it is completed */
+    BATCH__OP_BOUND = 2     /* the same; it completes on the loop that private_waiter is */
 };
 
 /* Invariant: head == NULL if and only if count == 0; tail is the last one; its private_next is

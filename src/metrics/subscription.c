@@ -15,6 +15,7 @@
 
 #include "../base/atomics.h"
 #include "../base/check.h"
+#include "../loop/loop.h"
 #include "../platform/platform.h"
 
 #include <string.h>
@@ -48,13 +49,18 @@ struct slot {
 };
 
 struct batch_subscription {
+    batch_op event; /* first; of `loop` */
     struct batch__hub_shared *shared;
+    batch_completions *loop; /* NULL: none; then neither of the next two is used */
+    batch_ready_fn ready;
+    void *ready_arg;
     uint64_t xdropped; /* written under the lock */
 
     /* Under the lock. */
     struct batch_subscription *next;
     bool is_blocking;
     bool is_closed;   /* being unsubscribed */
+    bool is_out;      /* its event is on its way, or being dispatched */
     bool is_awaited;  /* its reader waits */
     bool is_ours;     /* blocking, and last read on a thread of a processor */
     uint32_t workers; /* that wait at it for room */
@@ -140,11 +146,26 @@ int batch__hub_init(struct batch__hub *hub, const batch_allocator *allocator,
     return BATCH_OK;
 }
 
+/* Locks: held. There is news for the loop of a subscription, if it has one. */
+static void send_event(batch_subscription *subscription)
+{
+    if (subscription->loop == NULL || subscription->is_out || subscription->is_closed)
+        return;
+    subscription->is_out = true;
+    batch__loop_use(subscription->loop, 1);
+    batch__loop_push_event_mp(subscription->loop, &subscription->event);
+}
+
 void batch__hub_end(struct batch__hub *hub)
 {
     struct batch__hub_shared *shared = hub->shared;
     batch__lock_take(&shared->lock);
+    bool is_first = !shared->is_ended;
     shared->is_ended = true;
+    for (size_t list = 0; list < 2 && is_first; list++) {
+        for (batch_subscription *one = shared->first[list]; one != NULL; one = one->next)
+            send_event(one);
+    }
     batch__store_relaxed(&shared->xlistening, 0u);
     batch__lock_wake_all(&shared->lock);
     batch__lock_give(&shared->lock);
@@ -209,6 +230,7 @@ static void offer(struct batch__hub_shared *shared, batch_subscription *subscrip
     subscription->count++;
     if (subscription->is_awaited)
         batch__lock_wake_all(&shared->lock);
+    send_event(subscription);
 }
 
 void batch__hub_publish(struct batch__hub *hub, const batch_metric *metric)
@@ -239,20 +261,74 @@ void batch__hub_publish(struct batch__hub *hub, const batch_metric *metric)
 
 /* ---- Subscribe and unsubscribe -------------------------------------------------------------- */
 
+/* Nobody else knows it any more. */
+static void subscription_free(batch_subscription *subscription)
+{
+    struct batch__hub_shared *shared = subscription->shared;
+    batch_completions *loop = subscription->loop;
+    key_copy_leave(shared, subscription->given_long);
+    for (uint32_t i = 0; i < subscription->count; i++) {
+        uint32_t at = (subscription->begin + i) % subscription->queue_max;
+        key_copy_leave(shared, subscription->slots[at].key_long);
+    }
+    give_memory(shared, subscription);
+    shared_leave(shared);
+    if (loop != NULL)
+        batch__loop_leave(loop, 1);
+}
+
+/* On the loop. */
+static void on_event(batch_op *event, const batch_result *result)
+{
+    batch_subscription *subscription = (batch_subscription *)(void *)event;
+    struct batch__hub_shared *shared = subscription->shared;
+    batch__check(result->status == BATCH_OK);
+    batch__lock_take(&shared->lock);
+    bool is_closed = subscription->is_closed;
+    bool was_ended = shared->is_ended;
+    batch__lock_give(&shared->lock);
+    if (!is_closed)
+        subscription->ready(subscription, subscription->ready_arg);
+
+    batch__lock_take(&shared->lock);
+    is_closed = subscription->is_closed;
+    subscription->is_out = false;
+    if (subscription->count > 0 || (shared->is_ended && !was_ended))
+        send_event(subscription);
+    batch__lock_give(&shared->lock);
+    if (is_closed)
+        subscription_free(subscription);
+}
+
+static bool is_valid(const batch_subscription_options *options)
+{
+    bool has_loop = options->completions != NULL;
+    return options->queue_max <= QUEUE_MAX_LARGEST && has_loop == (options->ready != NULL) &&
+           !(has_loop && options->block);
+}
+
 int batch__hub_subscribe(struct batch__hub *hub, const batch_subscription_options *options,
                          batch_subscription **ret_subscription)
 {
-    uint32_t queue_max = options->queue_max != 0 ? options->queue_max : QUEUE_MAX_DEFAULT;
-    if (queue_max > QUEUE_MAX_LARGEST)
+    if (!is_valid(options))
         return BATCH_INVALID;
+    uint32_t queue_max = options->queue_max != 0 ? options->queue_max : QUEUE_MAX_DEFAULT;
 
     struct batch__hub_shared *shared = hub->shared;
     batch_subscription *subscription =
         take_memory(shared, sizeof *subscription + queue_max * sizeof(struct slot));
     if (subscription == NULL)
         return BATCH_NO_MEMORY;
-    *subscription = (batch_subscription){
-        .shared = shared, .is_blocking = options->block, .queue_max = queue_max};
+    *subscription = (batch_subscription){.event = BATCH_OP_INIT,
+                                         .shared = shared,
+                                         .loop = options->completions,
+                                         .ready = options->ready,
+                                         .ready_arg = options->ready_arg,
+                                         .is_blocking = options->block,
+                                         .queue_max = queue_max};
+    subscription->event.done = on_event;
+    if (subscription->loop != NULL)
+        batch__loop_use(subscription->loop, 1);
 
     batch__lock_take(&shared->lock);
     struct batch_subscription **first = &shared->first[options->block ? 1 : 0];
@@ -261,9 +337,10 @@ int batch__hub_subscribe(struct batch__hub *hub, const batch_subscription_option
     shared->users++;
     if (!shared->is_ended)
         batch__store_relaxed(&shared->xlistening, shared->xlistening + 1);
+    *ret_subscription = subscription; /* before its loop hears of it */
+    if (shared->is_ended)
+        send_event(subscription);
     batch__lock_give(&shared->lock);
-
-    *ret_subscription = subscription;
     return BATCH_OK;
 }
 
@@ -294,16 +371,10 @@ void batch_metrics_unsubscribe(batch_subscription *subscription)
     struct batch__hub_shared *shared = subscription->shared;
     batch__lock_take(&shared->lock);
     take_out(shared, subscription);
+    bool is_out = subscription->is_out;
     batch__lock_give(&shared->lock);
-
-    /* Nobody else knows it any more. */
-    key_copy_leave(shared, subscription->given_long);
-    for (uint32_t i = 0; i < subscription->count; i++) {
-        uint32_t at = (subscription->begin + i) % subscription->queue_max;
-        key_copy_leave(shared, subscription->slots[at].key_long);
-    }
-    give_memory(shared, subscription);
-    shared_leave(shared);
+    if (!is_out) /* else its event frees it */
+        subscription_free(subscription);
 }
 
 /* ---- Read ----------------------------------------------------------------------------------- */

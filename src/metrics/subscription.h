@@ -13,6 +13,10 @@
  * itself, or wait for it in turn. Such a subscription drops what it has no room for, until another
  * thread reads it.
  *
+ * A subscription may have an event loop. Its event is on its way from the first record, or the end,
+ * that the loop has not been told of until `ready` has returned; and after that again, if there is
+ * more. An unsubscriber that finds it on its way leaves the memory to it.
+ *
  * The lock is held to copy a record and never while the allocator is called. With a key of up to
  * BATCH__KEY_RECORDED bytes publishing allocates nothing; a longer one is allocated once for all
  * subscriptions.
@@ -56,8 +60,8 @@ void batch__hub_publish(struct batch__hub *hub, const batch_metric *metric);
  * again. */
 void batch__hub_end(struct batch__hub *hub);
 
-/* As batch_metrics_subscribe, with options of this version. BATCH_OK, BATCH_INVALID if queue_max is
- * too large, or BATCH_NO_MEMORY. Thread: any. */
+/* As batch_metrics_subscribe, with options of this version. BATCH_OK, BATCH_INVALID if they are not
+ * valid, or BATCH_NO_MEMORY. Thread: any. */
 int batch__hub_subscribe(struct batch__hub *hub, const batch_subscription_options *options,
                          batch_subscription **ret_subscription);
 

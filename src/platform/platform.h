@@ -53,6 +53,18 @@ void batch__lock_wait(struct batch__lock *lock, uint64_t until_ns);
 void batch__lock_wait_cancelable(struct batch__lock *lock, uint64_t until_ns,
                                  void (*undo)(void *arg), void *arg);
 
+/* A file descriptor that is readable while it is set. `wait` returns when it is set, when the time
+ * has come, and after a signal handler; UINT64_MAX waits for ever. */
+struct batch__event {
+    int fd;
+};
+
+bool batch__event_init(struct batch__event *event);
+void batch__event_destroy(struct batch__event *event);
+void batch__event_set(const struct batch__event *event);
+void batch__event_clear(const struct batch__event *event);
+void batch__event_wait(const struct batch__event *event, uint64_t until_ns);
+
 /* Around work that must not be left half done on a thread that is not ours: pthread_cancel takes
  * effect later. _disable returns what _restore needs. */
 int batch__cancel_disable(void);

@@ -7,13 +7,16 @@
 #include "../base/check.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 static uint64_t clock_read_ns(clockid_t clock)
 {
@@ -180,6 +183,55 @@ void batch__lock_wait_cancelable(struct batch__lock *lock, uint64_t until_ns,
     pthread_cleanup_push(clean_up, &cleanup);
     wait_until(lock, until_ns);
     pthread_cleanup_pop(0);
+}
+
+bool batch__event_init(struct batch__event *event)
+{
+    event->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return event->fd >= 0;
+}
+
+void batch__event_destroy(struct batch__event *event)
+{
+    int error = close(event->fd);
+    batch__check(error == 0 || errno == EINTR); /* it is closed in either case */
+    event->fd = -1;
+}
+
+/* EAGAIN: it is set already, as often as can be counted. */
+void batch__event_set(const struct batch__event *event)
+{
+    const uint64_t one = 1;
+    ssize_t written;
+    do
+        written = write(event->fd, &one, sizeof one);
+    while (written < 0 && errno == EINTR);
+    batch__check(written == (ssize_t)sizeof one || errno == EAGAIN);
+}
+
+/* EAGAIN: it is not set. */
+void batch__event_clear(const struct batch__event *event)
+{
+    uint64_t times;
+    ssize_t got;
+    do
+        got = read(event->fd, &times, sizeof times);
+    while (got < 0 && errno == EINTR);
+    batch__check(got == (ssize_t)sizeof times || errno == EAGAIN);
+}
+
+void batch__event_wait(const struct batch__event *event, uint64_t until_ns)
+{
+    struct pollfd waiting = {event->fd, POLLIN, 0};
+    struct timespec left = {0, 0};
+    uint64_t now_ns = until_ns != UINT64_MAX ? batch__clock_now_ns() : 0;
+    if (until_ns > now_ns) {
+        left.tv_sec = (time_t)((until_ns - now_ns) / 1000000000u);
+        left.tv_nsec = (long)((until_ns - now_ns) % 1000000000u);
+    }
+    int before = batch__cancel_disable();
+    ppoll(&waiting, 1, until_ns != UINT64_MAX ? &left : NULL, NULL);
+    batch__cancel_restore(before);
 }
 
 int batch__cancel_disable(void)

@@ -1,6 +1,7 @@
 #include "completions.h"
 
 #include "../base/check.h"
+#include "../loop/outcome.h"
 #include "result.h"
 #include "shard.h"
 #include "shared.h"
@@ -8,10 +9,29 @@
 
 #include <string.h>
 
-/* From here on the operation is its owner's: it may be gone when `done` returns. */
-static void complete(batch_op *op, batch_result *result)
+/* Its `done` is called on a loop. */
+static void put_in_outbox(struct batch__shard *shard, batch_op *op)
 {
+    struct batch__completions *completions = &shard->completions;
+    if (completions->is_record_due) {
+        completions->is_record_due = false;
+        completions->failure =
+            batch__failure_new(&shard->shared->options.allocator, &completions->result);
+    }
+    batch__outcome_put(op, &completions->result, completions->failure);
+    batch__outbox_add(&completions->outbox, op);
+}
+
+/* With completions->result. From here on the operation is its owner's: it may be gone when `done`
+ * returns. */
+static void complete(struct batch__shard *shard, batch_op *op)
+{
+    if (op->private_state == BATCH__OP_BOUND) {
+        put_in_outbox(shard, op);
+        return;
+    }
     batch__check(op->private_state == BATCH__OP_ACCEPTED);
+    batch_result *result = &shard->completions.result;
     result->changed = op->private_changed != 0;
     struct batch__waiter *waiter = op->private_waiter;
     op->private_state = BATCH__OP_IDLE;
@@ -25,16 +45,23 @@ static void complete(batch_op *op, batch_result *result)
 static void complete_in_batch(struct batch__shard *shard, batch_op *op)
 {
     batch__counters_took(&shard->counters, op->private_accepted_ns, shard->completions.now_ns);
-    complete(op, &shard->completions.result);
+    complete(shard, op);
 }
 
+/* Of a batch. One that has failed has a message of its own, which loops get as a record. */
 static void complete_chain(struct batch__shard *shard, batch_op *first)
 {
-    shard->completions.now_ns = batch__clock_now_ns();
+    struct batch__completions *completions = &shard->completions;
+    batch__check(completions->failure == NULL);
+    completions->is_record_due = completions->result.status != BATCH_OK;
+    completions->now_ns = batch__clock_now_ns();
     for (batch_op *op = first, *next; op != NULL; op = next) {
         next = op->private_next;
         complete_in_batch(shard, op);
     }
+    batch__failure_leave(completions->failure);
+    completions->failure = NULL;
+    completions->is_record_due = false;
 }
 
 static void set_ok(batch_result *result)
@@ -44,11 +71,9 @@ static void set_ok(batch_result *result)
     memcpy(result->message, "done", sizeof "done");
 }
 
-void batch__completions_flush(struct batch__shard *shard)
+static void flush_chains(struct batch__shard *shard)
 {
     struct batch__completions *completions = &shard->completions;
-    if (completions->chains_size == 0)
-        return;
     set_ok(&completions->result);
     completions->now_ns = batch__clock_now_ns();
     while (completions->chains_size > 0) {
@@ -65,6 +90,13 @@ void batch__completions_flush(struct batch__shard *shard)
     }
 }
 
+void batch__completions_flush(struct batch__shard *shard)
+{
+    if (shard->completions.chains_size > 0)
+        flush_chains(shard);
+    batch__outbox_flush(&shard->completions.outbox);
+}
+
 void batch__completions_batch(struct batch__shard *shard, const batch_call *call, batch_op *op,
                               uint64_t count)
 {
@@ -79,7 +111,7 @@ void batch__completions_batch(struct batch__shard *shard, const batch_call *call
             (struct batch__chain){op, (uint32_t)count};
         __builtin_prefetch(op);
         if (completions->chains_size == BATCH__CHAINS)
-            batch__completions_flush(shard);
+            flush_chains(shard);
         return;
     }
     batch__result_of_call(&completions->result, call);
@@ -98,6 +130,6 @@ void batch__completions_refused(struct batch__shard *shard, batch_op *first)
             batch__result_set(result, status, "%s", batch_status_text(status));
         batch__counters_completed(&shard->counters, status, 1);
         batch__counters_left(&shard->counters, op->private_accepted_ns);
-        complete(op, result);
+        complete(shard, op);
     }
 }

@@ -1,4 +1,5 @@
-/* completions.h: completing operations: their callbacks are called, waiting callers are woken.
+/* completions.h: completing operations: their callbacks are called, waiting callers are woken, and
+ * event loops are handed theirs.
  *
  * The operations of a batch are chained, and at the end of a window most of them have long left
  * the cache: walking one chain means waiting for memory at every step. So the chains of several
@@ -9,6 +10,9 @@
 #define BATCH_RUNTIME_COMPLETIONS_H
 
 #include "call.h"
+#include "outbox.h"
+
+struct batch__failure;
 
 enum { BATCH__CHAINS = 16 };
 
@@ -23,6 +27,10 @@ struct batch__completions {
     uint32_t chains_size;
     uint64_t now_ns;     /* when those that are being completed are */
     batch_result result; /* what is passed to an owner */
+
+    struct batch__outbox outbox;
+    bool is_record_due;             /* of the failed batch that is being completed, when needed */
+    struct batch__failure *failure; /* the record; NULL: none */
 };
 
 /* The worker. Complete `count` operations chained from `op` with the outcome of their batch: now,
@@ -33,7 +41,7 @@ void batch__completions_batch(struct batch__shard *shard, const batch_call *call
 /* The worker. Complete operations that were in no batch, each with its own private_status: now. */
 void batch__completions_refused(struct batch__shard *shard, batch_op *op);
 
-/* The worker. Complete all that has been put off. */
+/* The worker. Complete all that has been put off, and hand over what is for event loops. */
 void batch__completions_flush(struct batch__shard *shard);
 
 #endif

@@ -1,4 +1,5 @@
 /* init.c: what the headers define as macros, as functions: for languages without a preprocessor. */
+#include <batch/completions.h>
 #include <batch/metrics.h>
 #include <batch/store.h>
 
@@ -57,5 +58,11 @@ int batch_stats_init(batch_stats *ret_stats, size_t size)
 int batch_subscription_options_init(batch_subscription_options *ret_options, size_t size)
 {
     static const batch_subscription_options known = BATCH_SUBSCRIPTION_OPTIONS_INIT;
+    return batch_struct_init(ret_options, size, &known);
+}
+
+int batch_completions_options_init(batch_completions_options *ret_options, size_t size)
+{
+    static const batch_completions_options known = BATCH_COMPLETIONS_OPTIONS_INIT;
     return batch_struct_init(ret_options, size, &known);
 }

@@ -3,6 +3,7 @@
 
 #include "../base/atomics.h"
 #include "../base/check.h"
+#include "../loop/loop.h"
 #include "allocator.h"
 #include "options.h"
 #include "result.h"
@@ -112,6 +113,16 @@ static void close_sessions(batch_processor *processor)
         batch__session_close(&processor->sessions[i]);
 }
 
+void batch__processor_close_all(void *arg)
+{
+    batch_processor *processor = arg;
+    struct batch__shared *shared = &processor->shared;
+    batch__hub_end(&shared->hub);
+    while (batch__load_acquire(&shared->xfinishers) != 0)
+        batch__thread_yield(); /* a store's own thread is about to return from its last finish */
+    close_sessions(processor);
+}
+
 /* Undo everything that was made; no thread runs. */
 static void unmake(batch_processor *processor)
 {
@@ -161,7 +172,8 @@ static int make_base(batch_processor **ret_processor, const struct batch__asked 
         return batch__result_set(reterr, BATCH_SYSTEM,
                                  "could not get random bytes from the system");
     }
-    bool has_lock = batch__lifecycle_init(&shared->lifecycle, options->shards, options->sessions);
+    bool has_lock = batch__lifecycle_init(&shared->lifecycle, options->shards, options->sessions,
+                                          batch__processor_close_all, processor);
     bool has_queue = has_lock && batch__io_queue_init(&shared->io_queue, options->sessions,
                                                       asked->store.saves_max);
     int status = BATCH_SYSTEM;
@@ -237,16 +249,10 @@ static void join_all(batch_processor *processor)
 {
     struct batch__shared *shared = &processor->shared;
     batch__check(shared->lifecycle.state == BATCH__JOINING);
-    const void *before = batch__thread_set_owner(shared); /* for session_close */
-    batch__hub_end(&shared->hub);
     for (uint32_t i = 0; i < shared->options.shards; i++)
         batch__thread_join(&shared->shards[i]->thread);
     for (uint32_t i = 0; i < shared->options.sessions; i++)
         batch__thread_join(&processor->sessions[i].thread);
-    while (batch__load_acquire(&shared->xfinishers) != 0)
-        batch__thread_yield(); /* a store's own thread is about to return from its last finish */
-    close_sessions(processor);
-    batch__thread_set_owner(before);
 }
 
 static int64_t ops_left(batch_processor *processor)
@@ -304,6 +310,40 @@ int64_t batch_processor_stop(batch_processor *processor, uint64_t timeout_ns)
     return left;
 }
 
+/* On the loop, after all threads have ended but for returning. */
+static void on_stopped(batch_op *op, const batch_result *result)
+{
+    struct batch__stop_event *event = (struct batch__stop_event *)(void *)op;
+    batch_processor *processor = event->processor;
+    batch__check(result->status == BATCH_OK);
+    int64_t left = stop(processor, BATCH_FOREVER); /* joins them */
+    batch__check(left == 0);
+    batch__lifecycle_reported(&processor->shared.lifecycle);
+    event->stopped(processor, event->arg);
+}
+
+int batch_processor_stop_to(batch_processor *processor, batch_completions *completions,
+                            batch_stopped_fn stopped, void *arg)
+{
+    if (processor == NULL || completions == NULL || stopped == NULL)
+        return BATCH_INVALID;
+    struct batch__lifecycle *lifecycle = &processor->shared.lifecycle;
+    struct batch__stop_event *event = &processor->stop_event;
+    batch__lock_take(&lifecycle->lock);
+    if (lifecycle->is_event_wanted) {
+        batch__lock_give(&lifecycle->lock);
+        return BATCH_BUSY;
+    }
+    *event = (struct batch__stop_event){
+        .op = BATCH_OP_INIT, .processor = processor, .stopped = stopped, .arg = arg};
+    event->op.done = on_stopped;
+    batch__loop_use(completions, 1);
+    if (lifecycle->state == BATCH__RUNNING)
+        begin_stopping(&processor->shared);
+    batch__lifecycle_report_to(lifecycle, completions, &event->op);
+    return BATCH_OK;
+}
+
 int batch_processor_free(batch_processor *processor)
 {
     if (processor == NULL)
@@ -312,9 +352,9 @@ int batch_processor_free(batch_processor *processor)
     if (batch__shared_is_own_thread(&processor->shared))
         return BATCH_DEADLOCK;
     batch__lock_take(&lifecycle->lock);
-    bool is_stopped = lifecycle->state == BATCH__STOPPED;
+    bool is_over = lifecycle->state == BATCH__STOPPED && !lifecycle->is_event_out;
     batch__lock_give(&lifecycle->lock);
-    if (!is_stopped)
+    if (!is_over)
         return BATCH_BUSY;
     int before = batch__cancel_disable(); /* the allocator is the user's */
     unmake(processor);

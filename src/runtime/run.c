@@ -33,7 +33,7 @@ int batch_run(batch_processor *processor, batch_op *op, batch_result *result)
     struct batch__waiter waiter;
     if (!batch__waiter_init(&waiter, result))
         return counted(processor, refused(result, BATCH_NO_MEMORY, NULL));
-    int status = batch__submit(processor, op, &waiter);
+    int status = batch__submit(processor, op, BATCH__OP_ACCEPTED, &waiter);
     if (status == BATCH_OK)
         status = batch__waiter_wait(&waiter);
     else

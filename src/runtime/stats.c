@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* The size of the struct in the first release. */
-#define SUBSCRIPTION_OPTIONS_FIRST sizeof(batch_subscription_options)
+#define SUBSCRIPTION_OPTIONS_FIRST offsetof(batch_subscription_options, completions)
 
 /* Of all shards; their number. */
 static uint32_t counters_of(const struct batch__shared *shared,

@@ -4,6 +4,7 @@
 
 #include "../base/atomics.h"
 #include "../base/check.h"
+#include "../loop/loop.h"
 #include "options.h"
 #include "processor.h"
 #include "shard.h"
@@ -50,16 +51,18 @@ const char *batch__op_fault(const batch_op *op)
     return NULL;
 }
 
-static void accept(batch_op *op, uint32_t hash, struct batch__waiter *waiter)
+static void accept(batch_op *op, uint32_t hash, enum batch__op_state state, void *receiver)
 {
-    batch__check((waiter != NULL) || (op->done != NULL));
+    batch__check((receiver != NULL) || (op->done != NULL));
+    batch__check((receiver != NULL) || (state == BATCH__OP_ACCEPTED));
     batch__store_relaxed(&op->private_hash, hash); /* a late cancel may read it */
-    op->private_waiter = waiter;
-    op->private_state = BATCH__OP_ACCEPTED;
+    op->private_waiter = receiver;
+    op->private_state = (uint8_t)state;
     batch__store_relaxed(&op->private_canceled, 0);
 }
 
-static int submit(const struct batch__shared *shared, batch_op *op, struct batch__waiter *waiter)
+static int submit(const struct batch__shared *shared, batch_op *op, enum batch__op_state state,
+                  void *receiver)
 {
     if (!is_valid(op))
         return BATCH_INVALID;
@@ -69,17 +72,18 @@ static int submit(const struct batch__shared *shared, batch_op *op, struct batch
     struct batch__shard *shard = shared->shards[shard_index_of(shared, hash)];
     if (batch__load_relaxed(&shard->xis_full) != 0)
         return BATCH_BUSY;
-    accept(op, hash, waiter);
+    accept(op, hash, state, receiver);
     if (batch__inbox_push_ops_mp(&shard->inbox, op, op))
         return BATCH_OK;
     op->private_state = BATCH__OP_IDLE;
     return BATCH_STOPPED;
 }
 
-int batch__submit(batch_processor *processor, batch_op *op, struct batch__waiter *waiter)
+int batch__submit(batch_processor *processor, batch_op *op, enum batch__op_state state,
+                  void *receiver)
 {
     struct batch__shared *shared = &processor->shared;
-    int status = submit(shared, op, waiter);
+    int status = submit(shared, op, state, receiver);
     return status == BATCH_OK ? status : batch__refusals_add(&shared->refusals, status, 1);
 }
 
@@ -89,7 +93,20 @@ int batch_submit(batch_processor *processor, batch_op *op)
         return BATCH_INVALID;
     if (op == NULL || op->done == NULL)
         return batch__refusals_add(&processor->shared.refusals, BATCH_INVALID, 1);
-    return batch__submit(processor, op, NULL);
+    return batch__submit(processor, op, BATCH__OP_ACCEPTED, NULL);
+}
+
+int batch_submit_to(batch_processor *processor, batch_op *op, batch_completions *completions)
+{
+    if (processor == NULL)
+        return BATCH_INVALID;
+    if (op == NULL || op->done == NULL || completions == NULL)
+        return batch__refusals_add(&processor->shared.refusals, BATCH_INVALID, 1);
+    batch__loop_use(completions, 1); /* before: it may be dispatched before we return */
+    int status = batch__submit(processor, op, BATCH__OP_BOUND, completions);
+    if (status != BATCH_OK)
+        batch__loop_leave(completions, 1);
+    return status;
 }
 
 int batch_cancel(batch_processor *processor, batch_op *op)
@@ -116,11 +133,13 @@ static bool is_any_full(const struct batch__shared *shared)
 }
 
 /* Accept all or none: an operation that is not valid, or given twice, undoes those before it. */
-static bool accept_all(const struct batch__shared *shared, batch_op *const *ops, size_t ops_size)
+static bool accept_all(const struct batch__shared *shared, batch_op *const *ops, size_t ops_size,
+                       batch_completions *loop)
 {
+    enum batch__op_state state = loop != NULL ? BATCH__OP_BOUND : BATCH__OP_ACCEPTED;
     for (size_t i = 0; i < ops_size; i++) {
         if (ops[i] != NULL && ops[i]->done != NULL && is_valid(ops[i])) {
-            accept(ops[i], hash_of(shared, ops[i]), NULL);
+            accept(ops[i], hash_of(shared, ops[i]), state, loop);
             continue;
         }
         while (i-- > 0)
@@ -154,7 +173,9 @@ static void push_all(const struct batch__shared *shared, batch_op *const *ops, s
     }
 }
 
-static int submit_many(struct batch__shared *shared, batch_op *const *ops, size_t ops_size)
+/* They complete on the loop, or on the worker if it is NULL. */
+static int submit_many(struct batch__shared *shared, batch_op *const *ops, size_t ops_size,
+                       batch_completions *loop)
 {
     if (ops == NULL && ops_size > 0)
         return BATCH_INVALID;
@@ -168,7 +189,7 @@ static int submit_many(struct batch__shared *shared, batch_op *const *ops, size_
         status = BATCH_STOPPED;
     else if (is_any_full(shared))
         status = BATCH_BUSY;
-    else if (!accept_all(shared, ops, ops_size))
+    else if (!accept_all(shared, ops, ops_size, loop))
         status = BATCH_INVALID;
     else
         push_all(shared, ops, ops_size);
@@ -182,6 +203,22 @@ int batch_submit_many(batch_processor *processor, batch_op *const *ops, size_t o
     if (processor == NULL)
         return BATCH_INVALID;
     struct batch__shared *shared = &processor->shared;
-    int status = submit_many(shared, ops, ops_size);
+    int status = submit_many(shared, ops, ops_size, NULL);
+    return status == BATCH_OK ? status : batch__refusals_add(&shared->refusals, status, ops_size);
+}
+
+int batch_submit_many_to(batch_processor *processor, batch_op *const *ops, size_t ops_size,
+                         batch_completions *completions)
+{
+    if (processor == NULL)
+        return BATCH_INVALID;
+    struct batch__shared *shared = &processor->shared;
+    int status = BATCH_INVALID;
+    if (completions != NULL) {
+        batch__loop_use(completions, ops_size);
+        status = submit_many(shared, ops, ops_size, completions);
+        if (status != BATCH_OK)
+            batch__loop_leave(completions, ops_size);
+    }
     return status == BATCH_OK ? status : batch__refusals_add(&shared->refusals, status, ops_size);
 }

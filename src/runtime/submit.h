@@ -4,12 +4,14 @@
 
 #include <batch/batch.h>
 
-struct batch__waiter;
+#include "../core/op.h"
 
 /* Any thread. What makes an operation invalid, for people; NULL: nothing, or no longer. */
 const char *batch__op_fault(const batch_op *op);
 
-/* Any thread. Accept `op`, whose owner waits at `waiter`, or NULL: is called back. */
-int batch__submit(batch_processor *processor, batch_op *op, struct batch__waiter *waiter);
+/* Any thread. Accept `op`, as ACCEPTED, whose owner waits at `receiver`, a struct batch__waiter, or
+ * NULL: is called back; or as BOUND to the loop `receiver`. */
+int batch__submit(batch_processor *processor, batch_op *op, enum batch__op_state state,
+                  void *receiver);
 
 #endif

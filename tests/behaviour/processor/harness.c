@@ -117,6 +117,8 @@ static void note_close(enum store_step step, size_t calls_size, void *arg)
 {
     struct harness *harness = arg;
     (void)calls_size;
+    if (step == STORE_CLOSES_SESSION)
+        gate_pass(&harness->close_gate);
     pthread_mutex_lock(&harness->lock);
     harness->sessions_closed += step == STORE_CLOSES_SESSION;
     pthread_mutex_unlock(&harness->lock);
@@ -184,6 +186,7 @@ void harness_init_as(struct harness *harness, enum harness_kind kind, const batc
     gate_init(&harness->load_gate);
     gate_init(&harness->save_gate);
     gate_init(&harness->run_gate);
+    gate_init(&harness->close_gate);
     MUST(pthread_mutex_init(&harness->lock, NULL) == 0);
     MUST(pthread_cond_init(&harness->changed, NULL) == 0);
 
@@ -241,6 +244,7 @@ void harness_destroy(struct harness *harness)
     gate_destroy(&harness->load_gate);
     gate_destroy(&harness->save_gate);
     gate_destroy(&harness->run_gate);
+    gate_destroy(&harness->close_gate);
     pthread_cond_destroy(&harness->changed);
     pthread_mutex_destroy(&harness->lock);
     harness->has_ended = true;

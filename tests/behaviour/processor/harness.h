@@ -49,7 +49,8 @@ struct harness {
     batch_processor *processor;
     struct gate load_gate; /* one pass for a group */
     struct gate save_gate;
-    struct gate run_gate; /* for a job's `gate` */
+    struct gate run_gate;   /* for a job's `gate` */
+    struct gate close_gate; /* of each session of HARNESS_STORE */
     bool has_ended;
 
     pthread_mutex_t lock;

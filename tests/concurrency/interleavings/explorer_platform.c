@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { ARENA_SIZE = 4 * 1024 * 1024, ARENA_ALIGNMENT = 64, NOBODY = EXPLORER_THREADS };
+enum { ARENA_SIZE = 4 * 1024 * 1024, ARENA_ALIGNMENT = 64, NOBODY = EXPLORER_THREADS, EVENTS = 4 };
 
 void batch__panic(const char *file, int line, const char *broken)
 {
@@ -26,8 +26,18 @@ static size_t arena_used;
 static uint64_t time_ns;
 static const struct batch__thread *started[EXPLORER_THREADS]; /* NULL: not by the library */
 
+/* Events, by their number in place of a file descriptor. */
+struct model_event {
+    struct clock clock;
+    bool is_open;
+    bool is_set;
+};
+
+static struct model_event events[EVENTS];
+
 void platform_reset(void)
 {
+    memset(events, 0, sizeof events);
     arena_used = 0;
     memset(started, 0, sizeof started);
     time_ns = 1000000000;
@@ -228,6 +238,69 @@ void batch__lock_wait_cancelable(struct batch__lock *lock, uint64_t until_ns,
     (void)undo; /* nobody is canceled here */
     (void)arg;
     batch__lock_wait(lock, until_ns);
+}
+
+/* ---- Events --------------------------------------------------------------------------------- */
+
+static struct model_event *event_of(const struct batch__event *event)
+{
+    memory_touch(event);
+    struct model_event *model = &events[event->fd];
+    if (!model->is_open)
+        explorer_fail("use after release: of an event");
+    return model;
+}
+
+bool batch__event_init(struct batch__event *event)
+{
+    memory_plain(event, sizeof *event, true);
+    for (event->fd = 0; event->fd < EVENTS; event->fd++) {
+        if (!events[event->fd].is_open) {
+            events[event->fd] = (struct model_event){.is_open = true};
+            return true;
+        }
+    }
+    explorer_fail("too large: out of events");
+}
+
+void batch__event_destroy(struct batch__event *event)
+{
+    event_of(event)->is_open = false;
+    memory_plain(event, sizeof *event, true);
+}
+
+void batch__event_set(const struct batch__event *event)
+{
+    engine_pause((struct step){.kind = STEP_WAKE, .place = event});
+    struct model_event *model = event_of(event);
+    model->is_set = true;
+    memory_release(&model->clock);
+}
+
+void batch__event_clear(const struct batch__event *event)
+{
+    engine_pause((struct step){.kind = STEP_TAKE, .place = event});
+    struct model_event *model = event_of(event);
+    if (model->is_set)
+        memory_acquire(&model->clock);
+    model->is_set = false;
+}
+
+static int ready_when_set(uint32_t thread, const volatile void *place)
+{
+    const volatile struct batch__event *event = place;
+    if (events[event->fd].is_set)
+        return READY;
+    return until[thread] != UINT64_MAX ? READY_IN_TIME : NOT_READY;
+}
+
+void batch__event_wait(const struct batch__event *event, uint64_t until_ns)
+{
+    until[engine_thread()] = until_ns;
+    engine_pause((struct step){.kind = STEP_RETURN, .place = event, .readiness = ready_when_set});
+    const struct model_event *model = event_of(event);
+    if (!model->is_set && time_ns < until_ns)
+        time_ns = until_ns;
 }
 
 int batch__cancel_disable(void)

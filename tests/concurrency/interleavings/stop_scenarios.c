@@ -5,6 +5,7 @@
 
 #include "core/op.h"
 #include "base/atomics.h"
+#include "loop/outcome.h"
 #include "runtime/allocator.h"
 #include "runtime/options.h"
 #include "runtime/processor.h"
@@ -56,7 +57,8 @@ static void make(uint32_t count)
     shared = &processor->shared;
     shared->options = options;
     shared->shards = shards;
-    explorer_check(batch__lifecycle_init(&shared->lifecycle, count, 0));
+    explorer_check(
+        batch__lifecycle_init(&shared->lifecycle, count, 0, batch__processor_close_all, processor));
     explorer_check(batch__io_queue_init(&shared->io_queue, 0, 0));
     explorer_check(batch__hub_init(&shared->hub, &options.allocator, is_ours, NULL) == BATCH_OK);
     for (uint32_t i = 0; i < count; i++) {
@@ -190,6 +192,58 @@ static void end_two_shards(void)
 {
     explorer_check(ops[0].private_hash >> 31 != ops[2].private_hash >> 31 || !is_accepted[0]);
     end_completed();
+}
+
+/* ---- Submit to a loop ----------------------------------------------------------------------- */
+
+static batch_completions *loop;
+static uint32_t dispatched;
+
+static void done_on_loop(batch_op *op, const batch_result *result)
+{
+    explorer_check(op == &ops[0] && result->status == BATCH_OK);
+    dispatched++;
+}
+
+static void binding_worker(void *arg)
+{
+    struct batch__shard *shard = arg;
+    batch_op *op;
+    while ((op = batch__inbox_take_ops_sc(&shard->inbox, false)) == NULL)
+        batch__inbox_rest_sc(&shard->inbox, BATCH__ASLEEP, UINT64_MAX);
+    const batch_result result = {.status = BATCH_OK};
+    explorer_check(op->private_waiter == loop);
+    batch__outcome_put(op, &result, NULL);
+    batch__outbox_add(&shard->completions.outbox, op);
+    batch__outbox_flush(&shard->completions.outbox);
+    batch__lifecycle_worker_ended(&shared->lifecycle, &shared->io_queue);
+}
+
+static void begin_submit_to(void)
+{
+    make(1);
+    give_keys("aaa");
+    ops[0].done = done_on_loop;
+    dispatched = 0;
+    explorer_check(batch_completions_open(&loop, NULL) == BATCH_OK);
+    start(1, binding_worker);
+}
+
+static void submit_to_loop(void)
+{
+    explorer_check(batch_submit_to(processor, &ops[0], loop) == BATCH_OK);
+}
+
+static void dispatch_it(void)
+{
+    while (dispatched == 0)
+        explorer_check(batch_completions_dispatch(loop, 0, BATCH_FOREVER) >= 0);
+}
+
+static void end_submit_to(void)
+{
+    stop_it();
+    explorer_check(batch_completions_close(loop) == BATCH_OK);
 }
 
 /* ---- Cancel --------------------------------------------------------------------------------- */
@@ -411,6 +465,10 @@ const struct explorer_scenario stop_scenarios[] = {
      .end = end_completed,
      .runs = 100000,
      .whims = 1},
+    {.name = "submit-to",
+     .begin = begin_submit_to,
+     .threads = {submit_to_loop, dispatch_it},
+     .end = end_submit_to},
     {.name = "stop-submit-many",
      .begin = begin_submit_many,
      .threads = {submit_many, stop_it},

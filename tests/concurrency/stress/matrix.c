@@ -6,92 +6,23 @@
  * Then everything must still be completed, exactly once, and all memory come back. A cell that
  * hangs is named by an alarm.
  *
- * Sessions are opened and closed by the threads that start and free a processor, when it is not
- * there yet, or no longer: from these callbacks only another processor can be called.
+ * Sessions are opened by the thread that starts a processor, when it is not there yet: from that
+ * callback only another processor can be called. They are closed when it has stopped, on its last
+ * thread.
  */
-#include <batch/metrics.h>
-#include <batch/store.h>
+#include "matrix.h"
 
-#include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "store_wrapper.h"
-
 enum { HANG_SECONDS = 30 };
 
-#define CALLBACKS(X)                                                                               \
-    X(RUN, "run")                                                                                  \
-    X(DONE, "done")                                                                                \
-    X(LOAD, "load")                                                                                \
-    X(SAVE, "save")                                                                                \
-    X(RELEASE, "release")                                                                          \
-    X(STORE_LOAD, "store load")                                                                    \
-    X(STORE_SAVE, "store save")                                                                    \
-    X(DECODE, "decode")                                                                            \
-    X(ENCODE, "encode")                                                                            \
-    X(CODEC_RELEASE, "codec release")                                                              \
-    X(SESSION_OPEN, "session_open")                                                                \
-    X(SESSION_CLOSE, "session_close")
-
-#define FUNCTIONS(X)                                                                               \
-    X(SUBMIT, "submit")                                                                            \
-    X(SUBMIT_MANY, "submit_many")                                                                  \
-    X(CALL_RUN, "run")                                                                             \
-    X(CANCEL, "cancel")                                                                            \
-    X(STOP_0, "stop(0)")                                                                           \
-    X(STOP_FOREVER, "stop(forever)")                                                               \
-    X(FREE, "free")                                                                                \
-    X(STATS, "stats")                                                                              \
-    X(SUBSCRIBE, "subscribe")                                                                      \
-    X(NEXT_0, "next(0)")                                                                           \
-    X(NEXT_FOREVER, "next(forever)")                                                               \
-    X(DROPPED, "dropped")                                                                          \
-    X(UNSUBSCRIBE, "unsubscribe")                                                                  \
-    X(START_ANOTHER, "start another")                                                              \
-    X(STORE_CLOSE, "store_close")                                                                  \
-    X(NOW, "now")                                                                                  \
-    X(STATUS, "status")
-
-#define ENTRY(name, text) name,
-#define TEXT(name, text)  text,
-enum callback { CALLBACKS(ENTRY) CALLBACKS_SIZE };
-enum function { FUNCTIONS(ENTRY) FUNCTIONS_SIZE };
-enum target { SAME_KEY, OTHER_KEY, OTHER_PROCESSOR, TARGETS_SIZE };
 static const char *const callback_names[] = {CALLBACKS(TEXT)};
 static const char *const function_names[] = {FUNCTIONS(TEXT)};
 static const char *const target_names[] = {"same key", "other key", "other processor"};
-
-enum { NOT_CALLED = 1000, NOT_POSSIBLE = 1001, OPS = 3 };
-
-/* ---- A cell --------------------------------------------------------------------------------- */
-
-struct cell {
-    struct store_wrapper wrapper; /* of `inner` */
-    batch_store *inner;
-    batch_codec codec;
-    enum callback callback;
-    enum function function;
-    enum target target;
-    uint32_t sessions;
-
-    batch_processor *processor;
-    batch_processor *other; /* its store is other_store */
-    batch_store *other_store;
-    batch_subscription *subscription; /* of the target; for UNSUBSCRIBE */
-
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool is_armed;                /* under lock: the callback has not called yet */
-    int64_t seen;                 /* under lock: what the function said */
-    batch_op op;                  /* the one that goes through the callbacks */
-    batch_op ops[OPS];            /* submitted from there */
-    unsigned accepted, completed; /* under lock; of all */
-};
 
 static struct cell *current; /* for the alarm */
 
@@ -107,126 +38,6 @@ static void on_alarm(int signal_number)
     _exit(1);
 }
 
-static batch_verdict add_one(void *resource, void *arg);
-static void count_answer(batch_op *op, const batch_result *result);
-
-static void op_init(struct cell *cell, batch_op *op, const char *key)
-{
-    *op = (batch_op)BATCH_OP_INIT;
-    op->key = key;
-    op->key_size = 1;
-    op->run = add_one;
-    op->done = count_answer;
-    op->arg = cell;
-}
-
-static const char *key_of(const struct cell *cell)
-{
-    return cell->target == OTHER_KEY ? "b" : "a";
-}
-
-static void count_accepted(struct cell *cell, unsigned count)
-{
-    pthread_mutex_lock(&cell->lock);
-    cell->accepted += count;
-    pthread_mutex_unlock(&cell->lock);
-}
-
-/* ---- The functions -------------------------------------------------------------------------- */
-
-static int64_t start_another(const struct cell *cell)
-{
-    batch_options options = BATCH_OPTIONS_INIT;
-    options.store = cell->other_store;
-    options.resource_size = sizeof(int64_t);
-    batch_processor *another = NULL;
-    int status = batch_processor_start(&another, &options, NULL);
-    if (status != BATCH_OK)
-        return status;
-    int64_t left;
-    while ((left = batch_processor_stop(another, 0)) > 0) /* a callback must not wait */
-        sched_yield();
-    return left != 0 ? left : batch_processor_free(another);
-}
-
-static int64_t call_on_subscription(enum function function, batch_processor *processor)
-{
-    batch_subscription *subscription = NULL;
-    batch_metric metric;
-    int64_t status = batch_metrics_subscribe(processor, NULL, &subscription);
-    if (function == NEXT_0)
-        status = batch_metrics_next(subscription, 0, &metric);
-    if (function == NEXT_FOREVER)
-        status = batch_metrics_next(subscription, BATCH_FOREVER, &metric);
-    if (function == DROPPED)
-        status = (int64_t)batch_metrics_dropped(subscription);
-    batch_metrics_unsubscribe(subscription);
-    return status;
-}
-
-static int64_t call_with_ops(struct cell *cell, batch_processor *processor)
-{
-    batch_op *ops[OPS];
-    for (int i = 0; i < OPS; i++) {
-        op_init(cell, &cell->ops[i], key_of(cell));
-        ops[i] = &cell->ops[i];
-    }
-    if (cell->function == SUBMIT) {
-        count_accepted(cell, 1);
-        return batch_submit(processor, ops[0]);
-    }
-    if (cell->function == SUBMIT_MANY) {
-        count_accepted(cell, OPS);
-        return batch_submit_many(processor, ops, OPS);
-    }
-    if (cell->function == CALL_RUN)
-        return batch_run(processor, ops[0], NULL);
-    return batch_cancel(processor, cell->target == SAME_KEY ? &cell->op : ops[0]);
-}
-
-static int64_t call_function(struct cell *cell)
-{
-    batch_processor *processor = cell->target == OTHER_PROCESSOR ? cell->other : cell->processor;
-    batch_stats stats = BATCH_STATS_INIT;
-    switch (cell->function) {
-    case SUBMIT:
-    case SUBMIT_MANY:
-    case CALL_RUN:
-    case CANCEL:
-        return call_with_ops(cell, processor);
-    case STOP_0:
-        return batch_processor_stop(processor, 0);
-    case STOP_FOREVER:
-        return batch_processor_stop(processor, BATCH_FOREVER);
-    case FREE:
-        return batch_processor_free(processor);
-    case STATS:
-        return batch_processor_stats(processor, &stats);
-    case SUBSCRIBE:
-    case NEXT_0:
-    case NEXT_FOREVER:
-    case DROPPED:
-        return call_on_subscription(cell->function, processor);
-    case UNSUBSCRIBE:
-        batch_metrics_unsubscribe(cell->subscription);
-        cell->subscription = NULL;
-        return BATCH_OK;
-    case START_ANOTHER:
-        return start_another(cell);
-    case STORE_CLOSE:
-        return batch_store_close(cell->target == OTHER_PROCESSOR ? cell->other_store
-                                                                 : &cell->wrapper.store);
-    case NOW:
-        return batch_now_ns() > 0 ? BATCH_OK : BATCH_INVALID;
-    case STATUS:
-        return batch_status_text(0) != NULL && batch_status_name(0) != NULL ? BATCH_OK
-                                                                            : BATCH_INVALID;
-    case FUNCTIONS_SIZE:
-        break;
-    }
-    abort();
-}
-
 /* The callbacks all pass here. */
 static void pass(struct cell *cell, enum callback callback)
 {
@@ -237,7 +48,7 @@ static void pass(struct cell *cell, enum callback callback)
     pthread_mutex_unlock(&cell->lock);
     if (!is_it)
         return;
-    int64_t seen = call_function(cell);
+    int64_t seen = matrix_call_function(cell);
     pthread_mutex_lock(&cell->lock);
     cell->seen = seen;
     pthread_cond_broadcast(&cell->changed);
@@ -377,14 +188,40 @@ static void cell_make(struct cell *cell)
     options.window_ns = BATCH_WINDOW_NONE;
     options.deadline_ns = BATCH_FOREVER;
     must(batch_processor_start(&cell->other, &options, NULL) == BATCH_OK, "no other processor");
+    must(batch_completions_open(&cell->completions, NULL) == BATCH_OK, "no completions");
+    cell->model = (batch_op)BATCH_OP_INIT;
+    cell->model.key_size = 1;
+    cell->model.run = add_one;
+    cell->model.done = count_answer;
+    cell->model.arg = cell;
     cell->seen = NOT_CALLED;
 }
 
+/* Dispatch what comes; without that, wait. */
 static void await_answers(struct cell *cell)
 {
+    bool dispatches = cell->function == SUBMIT_TO || cell->function == SUBMIT_MANY_TO;
     pthread_mutex_lock(&cell->lock);
-    while (cell->completed < cell->accepted)
-        pthread_cond_wait(&cell->changed, &cell->lock);
+    while (cell->completed < cell->accepted) {
+        if (!dispatches) {
+            pthread_cond_wait(&cell->changed, &cell->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&cell->lock);
+        must(batch_completions_dispatch(cell->completions, 0, 1000000) >= 0, "dispatch");
+        pthread_mutex_lock(&cell->lock);
+    }
+    pthread_mutex_unlock(&cell->lock);
+}
+
+static void await_stopped(struct cell *cell)
+{
+    pthread_mutex_lock(&cell->lock);
+    while (cell->is_stop_awaited) {
+        pthread_mutex_unlock(&cell->lock);
+        must(batch_completions_dispatch(cell->completions, 0, BATCH_FOREVER) >= 0, "dispatch");
+        pthread_mutex_lock(&cell->lock);
+    }
     pthread_mutex_unlock(&cell->lock);
 }
 
@@ -398,13 +235,15 @@ static int64_t cell_fill(struct cell *cell)
         batch_processor *observed = cell->target == OTHER_PROCESSOR ? cell->other : cell->processor;
         must(batch_metrics_subscribe(observed, NULL, &cell->subscription) == BATCH_OK, "subscribe");
     }
-    op_init(cell, &cell->op, "a");
-    count_accepted(cell, 1);
+    matrix_op_init(cell, &cell->op, "a");
+    matrix_count_accepted(cell, 1);
     must(batch_submit(cell->processor, &cell->op) == BATCH_OK, "submit");
     await_answers(cell);
     must(batch_processor_stop(cell->processor, BATCH_FOREVER) == 0, "stop");
+    await_stopped(cell);
     must(batch_processor_free(cell->processor) == BATCH_OK, "free");
     await_answers(cell); /* of what the closing of a session has submitted */
+    must(batch_completions_close(cell->completions) == BATCH_OK, "close completions");
     batch_metrics_unsubscribe(cell->subscription);
     must(batch_processor_stop(cell->other, BATCH_FOREVER) == 0, "stop the other");
     must(batch_processor_free(cell->other) == BATCH_OK, "free the other");
@@ -421,10 +260,10 @@ static int64_t cell_fill(struct cell *cell)
 
 static bool is_possible(enum callback callback, enum function function, enum target target)
 {
-    bool has_processor = callback != SESSION_OPEN && callback != SESSION_CLOSE;
+    bool has_processor = callback != SESSION_OPEN;
     if (!has_processor && target != OTHER_PROCESSOR)
         return false;
-    if (!has_processor && function == NEXT_FOREVER)
+    if (!has_processor && (function == NEXT_FOREVER || function == DISPATCH))
         return false; /* waits, as it should */
     return target != OTHER_PROCESSOR ||
            function != CANCEL; /* an operation is canceled where it is */
@@ -433,12 +272,15 @@ static bool is_possible(enum callback callback, enum function function, enum tar
 static bool is_documented(const struct cell *cell, int64_t seen)
 {
     bool is_other = cell->target == OTHER_PROCESSOR;
-    bool is_callers_thread = cell->callback == SESSION_OPEN || cell->callback == SESSION_CLOSE;
+    bool is_callers_thread = cell->callback == SESSION_OPEN;
+    bool is_stopped = cell->callback == SESSION_CLOSE && !is_other;
     switch (cell->function) {
     case CALL_RUN:
 #ifdef MATRIX_BUG /* a rule that is not so: must be found broken */
         return seen == BATCH_OK;
 #endif
+        if (is_stopped)
+            return seen == BATCH_STOPPED;
         return seen == (is_callers_thread ? BATCH_OK : BATCH_DEADLOCK);
     case STOP_0:
         return is_other ? seen >= 0 : seen == BATCH_DEADLOCK;
@@ -447,9 +289,16 @@ static bool is_documented(const struct cell *cell, int64_t seen)
     case FREE:
         return seen == (is_other ? BATCH_BUSY : BATCH_DEADLOCK);
     case NEXT_0:
-        return seen == BATCH_TIMED_OUT;
+        return seen == (is_stopped ? BATCH_ENDED : BATCH_TIMED_OUT);
     case NEXT_FOREVER:
+        return seen == (is_stopped ? BATCH_ENDED : BATCH_DEADLOCK);
+    case DISPATCH:
         return seen == BATCH_DEADLOCK;
+    case SUBMIT:
+    case SUBMIT_MANY:
+    case SUBMIT_TO:
+    case SUBMIT_MANY_TO:
+        return seen == (is_stopped ? BATCH_STOPPED : BATCH_OK);
     case STORE_CLOSE:
         /* The cell's own store is in use only if the processor has it. */
         return seen == (is_other || has_store(cell->callback) ? BATCH_BUSY : BATCH_OK);

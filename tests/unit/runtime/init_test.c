@@ -2,6 +2,7 @@
  * the macros of the headers say. */
 #include "test.h"
 
+#include <batch/completions.h>
 #include <batch/metrics.h>
 #include <batch/postgres.h>
 #include <batch/sqlite.h>
@@ -74,6 +75,8 @@ TEST(structs_are_initialized_as_by_the_macros)
     CHECK_INIT(batch, batch_stats, "batch_stats_init", BATCH_STATS_INIT);
     CHECK_INIT(batch, batch_subscription_options, "batch_subscription_options_init",
                BATCH_SUBSCRIPTION_OPTIONS_INIT);
+    CHECK_INIT(batch, batch_completions_options, "batch_completions_options_init",
+               BATCH_COMPLETIONS_OPTIONS_INIT);
     CHECK_INIT(sqlite, batch_sqlite_options, "batch_sqlite_options_init",
                BATCH_SQLITE_OPTIONS_INIT);
     CHECK_INIT(postgres, batch_postgres_options, "batch_postgres_options_init",

@@ -1,0 +1,95 @@
+/* matrix.h: a cell of the table (matrix.c), and the function that its callback calls. */
+#ifndef BATCH_TEST_STRESS_MATRIX_H
+#define BATCH_TEST_STRESS_MATRIX_H
+
+#include <batch/completions.h>
+#include <batch/metrics.h>
+#include <batch/store.h>
+
+#include <pthread.h>
+
+#include "store_wrapper.h"
+
+#define CALLBACKS(X)                                                                               \
+    X(RUN, "run")                                                                                  \
+    X(DONE, "done")                                                                                \
+    X(LOAD, "load")                                                                                \
+    X(SAVE, "save")                                                                                \
+    X(RELEASE, "release")                                                                          \
+    X(STORE_LOAD, "store load")                                                                    \
+    X(STORE_SAVE, "store save")                                                                    \
+    X(DECODE, "decode")                                                                            \
+    X(ENCODE, "encode")                                                                            \
+    X(CODEC_RELEASE, "codec release")                                                              \
+    X(SESSION_OPEN, "session_open")                                                                \
+    X(SESSION_CLOSE, "session_close")
+
+#define FUNCTIONS(X)                                                                               \
+    X(SUBMIT, "submit")                                                                            \
+    X(SUBMIT_MANY, "submit_many")                                                                  \
+    X(CALL_RUN, "run")                                                                             \
+    X(CANCEL, "cancel")                                                                            \
+    X(STOP_0, "stop(0)")                                                                           \
+    X(STOP_FOREVER, "stop(forever)")                                                               \
+    X(FREE, "free")                                                                                \
+    X(STATS, "stats")                                                                              \
+    X(SUBSCRIBE, "subscribe")                                                                      \
+    X(NEXT_0, "next(0)")                                                                           \
+    X(NEXT_FOREVER, "next(forever)")                                                               \
+    X(DROPPED, "dropped")                                                                          \
+    X(UNSUBSCRIBE, "unsubscribe")                                                                  \
+    X(START_ANOTHER, "start another")                                                              \
+    X(STORE_CLOSE, "store_close")                                                                  \
+    X(SUBMIT_TO, "submit_to")                                                                      \
+    X(SUBMIT_MANY_TO, "submit_many_to")                                                            \
+    X(STOP_TO, "stop_to")                                                                          \
+    X(DISPATCH_0, "dispatch(0)")                                                                   \
+    X(DISPATCH, "dispatch(forever)")                                                               \
+    X(OPEN_CLOSE, "open and close")                                                                \
+    X(NOW, "now")                                                                                  \
+    X(STATUS, "status")
+
+#define ENTRY(name, text) name,
+#define TEXT(name, text)  text,
+enum callback { CALLBACKS(ENTRY) CALLBACKS_SIZE };
+enum function { FUNCTIONS(ENTRY) FUNCTIONS_SIZE };
+enum target { SAME_KEY, OTHER_KEY, OTHER_PROCESSOR, TARGETS_SIZE };
+
+enum { NOT_CALLED = 1000, NOT_POSSIBLE = 1001, OPS = 3 };
+
+/* ---- A cell --------------------------------------------------------------------------------- */
+
+struct cell {
+    struct store_wrapper wrapper; /* of `inner` */
+    batch_store *inner;
+    batch_codec codec;
+    enum callback callback;
+    enum function function;
+    enum target target;
+    uint32_t sessions;
+
+    batch_processor *processor;
+    batch_processor *other; /* its store is other_store */
+    batch_store *other_store;
+    batch_subscription *subscription; /* of the target; for UNSUBSCRIBE */
+    batch_completions *completions;   /* dispatched by the one who makes the cell */
+    bool is_stop_awaited;             /* under lock: a stop is to be reported there */
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool is_armed;                /* under lock: the callback has not called yet */
+    int64_t seen;                 /* under lock: what the function said */
+    batch_op model;               /* of all operations */
+    batch_op op;                  /* the one that goes through the callbacks */
+    batch_op ops[OPS];            /* submitted from there */
+    unsigned accepted, completed; /* under lock; of all */
+};
+
+/* A copy of the cell's model. */
+void matrix_op_init(const struct cell *cell, batch_op *op, const char *key);
+void matrix_count_accepted(struct cell *cell, unsigned count);
+
+/* Call the function of the cell, now. What it says. */
+int64_t matrix_call_function(struct cell *cell);
+
+#endif
