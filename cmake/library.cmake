@@ -75,20 +75,26 @@ endfunction()
 function(batch_install_library)
     list(APPEND library_HEADERS ${library_CXX_HEADERS})
     list(TRANSFORM library_HEADERS PREPEND "${batch_SOURCE_DIR}/include/batch/")
-    install(FILES ${library_HEADERS} DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/batch")
+    install(FILES ${library_HEADERS} DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/batch" COMPONENT dev)
+    set(component ${library_EXPORT_NAME}) # of the shared library; see packages.cmake
+    if(NOT library_BASE)
+        set(component runtime)
+    endif()
 
     set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/${library}")
     foreach(suffix "" -static)
         install(TARGETS ${library}${suffix} EXPORT ${library}${suffix}-targets
-            LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
-            ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
-        install(EXPORT ${library}${suffix}-targets NAMESPACE batch:: DESTINATION "${package_dir}")
+            LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT ${component} NAMELINK_COMPONENT dev
+            ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT dev)
+        install(EXPORT ${library}${suffix}-targets NAMESPACE batch:: DESTINATION "${package_dir}"
+            COMPONENT dev)
     endforeach()
     configure_package_config_file("${batch_SOURCE_DIR}/cmake/config.cmake.in" ${library}-config.cmake
         INSTALL_DESTINATION "${package_dir}" NO_SET_AND_CHECK_MACRO NO_CHECK_REQUIRED_COMPONENTS_MACRO)
     write_basic_package_version_file(${library}-config-version.cmake COMPATIBILITY SameMinorVersion)
     install(FILES "${CMAKE_CURRENT_BINARY_DIR}/${library}-config.cmake"
-        "${CMAKE_CURRENT_BINARY_DIR}/${library}-config-version.cmake" DESTINATION "${package_dir}")
+        "${CMAKE_CURRENT_BINARY_DIR}/${library}-config-version.cmake" DESTINATION "${package_dir}"
+        COMPONENT dev)
 
     # Relative to where the .pc file lies, so that the whole prefix may be moved; absolute if the
     # one who builds asks for absolute folders.
@@ -110,7 +116,7 @@ function(batch_install_library)
     endif()
     configure_file("${batch_SOURCE_DIR}/cmake/library.pc.in" ${library}.pc @ONLY)
     install(FILES "${CMAKE_CURRENT_BINARY_DIR}/${library}.pc"
-        DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+        DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig" COMPONENT dev)
 endfunction()
 
 # A store as a library of its own, batch-<name>, target batch::<name>:

@@ -22,4 +22,5 @@ add_custom_command(OUTPUT "${man}/index.md"
     DEPENDS "${PROJECT_SOURCE_DIR}/tools/make-reference.awk" ${headers}
     COMMENT "Making the man pages" VERBATIM)
 add_custom_target(batch_reference ALL DEPENDS "${man}/index.md")
-install(DIRECTORY "${man}/man3" DESTINATION "${CMAKE_INSTALL_MANDIR}" FILES_MATCHING PATTERN "*.3")
+install(DIRECTORY "${man}/man3" DESTINATION "${CMAKE_INSTALL_MANDIR}" COMPONENT dev
+    FILES_MATCHING PATTERN "*.3")

@@ -31,5 +31,8 @@ function(batch_add_test name)
     if(NOT test_TIMEOUT)
         set(test_TIMEOUT 60)
     endif()
+    if(CMAKE_CROSSCOMPILING) # an emulator, most likely
+        math(EXPR test_TIMEOUT "10 * ${test_TIMEOUT}")
+    endif()
     set_tests_properties(${name} PROPERTIES TIMEOUT ${test_TIMEOUT} LABELS "${test_LABELS}")
 endfunction()

@@ -234,7 +234,7 @@ static int submit_many(struct worker *worker)
 {
     struct request *requests[MANY_MAX];
     batch_op *ops[MANY_MAX];
-    size_t wanted = random_below(&worker->random, MANY_MAX) + 1;
+    size_t wanted = (size_t)random_below(&worker->random, MANY_MAX) + 1;
     size_t count = 0;
     while (count < wanted && (requests[count] = find_free(worker)) != NULL) {
         prepare(worker, requests[count]);

@@ -257,7 +257,7 @@ POOL_TEST(a_slab_is_used_to_its_last_object)
         taken = batch;
         if (f->memory.taken > 1)
             break;
-        slab_bytes = f->memory.bytes;
+        slab_bytes = (size_t)f->memory.bytes;
         count++;
     }
     assert_in_range(slab_bytes - count * OBJECT_BYTES, 0, sizeof(void *) + 64);

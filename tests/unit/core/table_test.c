@@ -180,7 +180,7 @@ TABLE_TEST(a_random_walk_agrees_with_the_model)
         make(&batches[i], keys[i], trace_hash(keys[i], strlen(keys[i])) % 97 * 11);
     }
     for (int step = 0; step < STEPS; step++) {
-        size_t i = random_below(&random, step / 1000 % 2 == 0 ? COUNT : 30);
+        size_t i = (size_t)random_below(&random, step / 1000 % 2 == 0 ? COUNT : 30);
         assert_ptr_equal(find(f, &batches[i]), is_in[i] ? &batches[i] : NULL);
         if (is_in[i]) {
             batch__table_remove(&f->table, &batches[i]);
