@@ -13,6 +13,7 @@
  * Prints one line of JSON: the median and the longest time from submit to completion, and that of
  * the whole round. Exits 1 if an operation failed or was lost.
  */
+#include <batch/metrics.h>
 #include <batch/store.h>
 
 #include "common/arguments.h"
@@ -164,7 +165,8 @@ static batch_processor *start(struct bench *bench, batch_store *store)
 {
     const struct settings *settings = &bench->settings;
     batch_options options = BATCH_OPTIONS_INIT;
-    options.sessions = (uint32_t)settings->sessions;
+    if (settings->sessions != UINT64_MAX)
+        options.sessions = (uint32_t)settings->sessions;
     options.resource_size = sizeof(int64_t);
     options.deadline_ns = 600 * UINT64_C(1000000000);
     options.window_ns =
@@ -245,7 +247,7 @@ static const char help[] =
     "                 of its own; or no libbatch, but a thread for each key\n"
     "  --keys K       one operation on each, all submitted at once\n"
     "  --call-ms T    how long a load and a save wait\n"
-    "  --sessions S   for functions (3)\n"
+    "  --sessions S   for functions (libbatch's default)\n"
     "  --window-ms W  window of a batch; 0: BATCH_WINDOW_NONE (0)\n"
     "  --no-save      the operations change nothing\n"
     "  --help         this text\n";
@@ -298,7 +300,7 @@ static struct settings settings_of(int argc, char **argv)
                                             {"no-save", no_argument, NULL, 'n'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
-    struct settings settings = {.call_ms = UINT64_MAX, .sessions = 3, .saves = true};
+    struct settings settings = {.call_ms = UINT64_MAX, .sessions = UINT64_MAX, .saves = true};
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)
         read_option(&settings, option, optarg);
     if (optind < argc)
@@ -365,7 +367,11 @@ int main(int argc, char **argv)
     while (bench.left > 0)
         pthread_cond_wait(&bench.changed, &bench.lock);
     pthread_mutex_unlock(&bench.lock);
+    bench.settings.sessions = 0;
     if (processor != NULL) {
+        batch_stats stats = BATCH_STATS_INIT;
+        batch_processor_stats(processor, &stats);
+        bench.settings.sessions = stats.sessions;
         batch_processor_stop(processor, BATCH_FOREVER);
         batch_processor_free(processor);
     }

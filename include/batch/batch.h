@@ -213,6 +213,9 @@ BATCH_API int batch_op_init(batch_op *ret_op);
  * lowest latency, and batches that grow with the load. */
 #define BATCH_WINDOW_NONE UINT64_MAX
 
+/* For `sessions`: what suits the store, or the functions. */
+#define BATCH_SESSIONS_DEFAULT UINT32_MAX
+
 /* No time limit, for functions that wait. */
 #define BATCH_FOREVER UINT64_MAX
 
@@ -292,7 +295,8 @@ typedef struct batch_options {
      * (of four or more: a quarter of them for loads, a quarter for saves), so that they delay no
      * other key. Load and save functions are called in as many sessions as have something to do: K
      * keys whose calls take t need about K x t / sessions. 0: the worker calls the store itself;
-     * for stores that never block. BATCH_OPTIONS_INIT sets 3. At most 1,024. */
+     * for stores that never block. BATCH_OPTIONS_INIT sets BATCH_SESSIONS_DEFAULT. Default 3; with
+     * load or save functions, which mostly wait, it is 64. At most 1,024. */
     uint32_t sessions;
 
     /* Workers, each with its own share of the keys. Default 1, which runs over ten million short
@@ -371,8 +375,8 @@ typedef struct batch_options {
 
 #define BATCH_OPTIONS_INIT                                                                         \
     {                                                                                              \
-        sizeof(batch_options), 3, 0, NULL, NULL, NULL, NULL, NULL, 0, NULL, 0, 0, 0, 0, 0, 0, 0,   \
-            false, 0,                                                                              \
+        sizeof(batch_options), BATCH_SESSIONS_DEFAULT, 0, NULL, NULL, NULL, NULL, NULL, 0, NULL,   \
+            0, 0, 0, 0, 0, 0, 0, false, 0,                                                         \
         {                                                                                          \
             NULL, NULL, NULL                                                                       \
         }                                                                                          \

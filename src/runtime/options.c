@@ -10,7 +10,9 @@ enum {
     GROUP_MAX = 65536,
     OPS_DEFAULT = 65536,
     OPS_WAITING_DEFAULT = 1048576,
-    RESOURCE_SIZE_MAX = 16 * 1024 * 1024
+    RESOURCE_SIZE_MAX = 16 * 1024 * 1024,
+    SESSIONS_DEFAULT = 3,
+    SESSIONS_OF_FUNCTIONS = 64
 };
 
 static const uint64_t MS = 1000000;
@@ -25,8 +27,18 @@ static uint64_t default_deadline_ns(uint64_t window_ns)
     return deadline_ns > least_ns ? deadline_ns : least_ns;
 }
 
+/* A session of a store is a connection, and takes all calls that are ready. One of functions is a
+ * thread, in one call at a time. */
+static uint32_t default_sessions(const batch_options *options)
+{
+    bool has_functions = options->load != NULL || options->save != NULL;
+    return has_functions ? SESSIONS_OF_FUNCTIONS : SESSIONS_DEFAULT;
+}
+
 static void fill_in(batch_options *options)
 {
+    if (options->sessions == BATCH_SESSIONS_DEFAULT)
+        options->sessions = default_sessions(options);
     if (options->shards == 0)
         options->shards = 1;
     if (options->window_ns == 0)

@@ -103,7 +103,9 @@ static int start_threads(batch_processor *processor, batch_result *reterr)
     batch__io_queue_close(&shared->io_queue);
     for (uint32_t i = 0; i < sessions; i++)
         batch__thread_join(&processor->sessions[i].thread);
-    return batch__result_set(reterr, BATCH_SYSTEM, "could not start a thread");
+    return batch__result_set(reterr, BATCH_SYSTEM,
+                             "could not start a thread: %u sessions and %u shards need one each",
+                             options->sessions, options->shards);
 }
 
 /* Those that were opened and are not closed yet. May take the store some time. */

@@ -46,7 +46,11 @@ static void check_refused_thread(uint32_t sessions, unsigned number)
     assert_int_equal(threads_until, 0);
     assert_null(harness.processor);
     assert_int_equal(error.status, BATCH_SYSTEM);
-    assert_string_equal(error.message, "could not start a thread");
+    char expected[80];
+    snprintf(expected, sizeof expected,
+             "could not start a thread: %u sessions and %u shards need one each",
+             (unsigned)sessions, (unsigned)SHARDS);
+    assert_string_equal(error.message, expected);
     assert_int_equal(harness.sessions_opened, harness.sessions_closed);
     assert_int_equal(harness.memory.live, 0);
     harness_start(&harness); /* now it goes well */
