@@ -83,6 +83,9 @@ int program_run(const char *const *arguments, char *ret_output, size_t output_si
 void server_start(struct server *server, const char *program, const struct folder *folder,
                   const char *const *options)
 {
+    const char *mutant = strcmp(program, TRAIN_SERVER) == 0 ? getenv("TRAIN_SERVER_MUTANT") : NULL;
+    if (mutant != NULL)
+        program = mutant;
     const char *arguments[16] = {program, "--store", folder->store, "--listen", "127.0.0.1:0"};
     for (size_t i = 5; *options != NULL && i < 15; i++)
         arguments[i] = *options++;
@@ -95,6 +98,12 @@ void server_start(struct server *server, const char *program, const struct folde
     line[size] = '\0';
     if (sscanf(line, "listening on http://127.0.0.1:%u", &server->port) != 1)
         harness_fail("the server does not start");
+}
+
+unsigned patience_s(unsigned longest_s)
+{
+    const char *given = getenv("PATIENCE_S");
+    return given != NULL ? (unsigned)strtoul(given, NULL, 10) : longest_s;
 }
 
 int server_end(struct server *server, int signal, char *ret_output, size_t output_size)

@@ -27,9 +27,14 @@ struct server {
     int output; /* its standard output */
 };
 
-/* Start `program` on folder->store with more options, ended by NULL; return once it listens. */
+/* Start `program` on folder->store with more options, ended by NULL; return once it listens. In
+ * place of TRAIN_SERVER, the program that TRAIN_SERVER_MUTANT in the environment names, if any. */
 void server_start(struct server *server, const char *program, const struct folder *folder,
                   const char *const *options);
+
+/* How long to wait for what is due at once: as long as no machine needs, or PATIENCE_S of the
+ * environment, where it is known not to come. */
+unsigned patience_s(unsigned longest_s);
 
 /* Read what the server prints until a line has `part`. */
 void server_wait_for(const struct server *server, const char *part);
