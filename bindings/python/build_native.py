@@ -12,8 +12,7 @@ import tempfile
 
 from cffi import FFI
 
-HEADERS = ["batch", "store", "metrics", "sqlite", "postgres"]
-OPTIONAL = ["completions"]
+HEADERS = ["batch", "store", "metrics", "completions", "sqlite", "postgres"]
 PACKAGES = ["batch", "batch-sqlite", "batch-postgres"]
 
 # Called by libbatch, written in libbatch/__init__.py.
@@ -36,14 +35,14 @@ def pkg_config(*options):
     return shlex.split(output_of("pkg-config", *options, *PACKAGES))
 
 
-def declarations(headers, include_folders):
+def declarations(include_folders):
     """The headers, preprocessed, with empty headers of the language."""
     with tempfile.TemporaryDirectory() as folder:
         for name in ["stdbool.h", "stddef.h", "stdint.h"]:
             open(os.path.join(folder, name), "w").close()
         source = os.path.join(folder, "all.c")
         with open(source, "w") as file:
-            file.writelines(f"#include <batch/{header}.h>\n" for header in headers)
+            file.writelines(f"#include <batch/{header}.h>\n" for header in HEADERS)
         compiler = shlex.split(os.environ.get("CC", "cc"))
         includes = [f"-I{each}" for each in include_folders]
         return output_of(*compiler, "-E", "-P", "-nostdinc", "-U__GNUC__", f"-I{folder}", *includes, source)
@@ -53,16 +52,11 @@ def make():
     flags = pkg_config("--cflags-only-I", "--keep-system-cflags")
     include_folders = [flag[2:] for flag in flags]
     link = pkg_config("--libs")
-    headers = HEADERS + [
-        name
-        for name in OPTIONAL
-        if any(os.path.exists(os.path.join(each, "batch", f"{name}.h")) for each in include_folders)
-    ]
     ffi = FFI()
-    ffi.cdef(declarations(headers, include_folders) + CALLBACKS)
+    ffi.cdef(declarations(include_folders) + CALLBACKS)
     ffi.set_source(
         "libbatch._native",
-        "".join(f"#include <batch/{header}.h>\n" for header in headers),
+        "".join(f"#include <batch/{header}.h>\n" for header in HEADERS),
         include_dirs=include_folders,
         library_dirs=[flag[2:] for flag in link if flag.startswith("-L")],
         libraries=[flag[2:] for flag in link if flag.startswith("-l")],

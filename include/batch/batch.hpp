@@ -3,7 +3,7 @@
  *     batch::processor<counter> counters(batch::open(batch_sqlite_open, "counters.db"));
  *     auto clicks = counters.run("front-page", [](counter &c) { return ++c.clicks; });
  *
- * What batch.h says holds here too. In addition:
+ * Beside what batch.h says:
  *   - An operation is anything that can be called with a T &. What it returns is returned once it
  *     is durable, what it throws is rethrown instead. It has changed the resource if it returns,
  *     unless it returns a batch_verdict, or takes one as its second argument and sets it; and has
@@ -16,8 +16,8 @@
 #ifndef BATCH_BATCH_HPP
 #define BATCH_BATCH_HPP
 
+#include <batch/completions.h>
 #include <batch/store.h>
-
 #include <cstdio>
 #include <cstring>
 #include <future>
@@ -29,7 +29,6 @@
 #ifdef __cpp_impl_coroutine
 #include <coroutine>
 #endif
-
 namespace batch {
 struct error : std::exception {
     explicit error(const batch_result &of) noexcept : result(of) {}
@@ -70,7 +69,6 @@ struct options : batch_options { /* the processor sets store, resource_size and 
  * `encode` returns has data() and size(), such as std::string. */
 template <class T> struct codec {
     static_assert(std::is_trivially_copyable_v<T>, "not a plain type: specialize batch::codec");
-    /* static T create(std::string_view key); */
     static T decode(std::string_view bytes) {
         if (bytes.size() != sizeof(T))
             throw std::length_error("stored are " + std::to_string(bytes.size()) +
@@ -195,14 +193,16 @@ template <class T, class F> struct request : operation<T, F> {
 };
 
 #ifdef __cpp_impl_coroutine
+template <class E> constexpr bool is_queue = std::is_same_v<E, batch_completions *>;
 /* In the frame of the coroutine. */
-template <class T, class F, class Executor> struct awaitable : operation<T, F> {
-    awaitable(batch_processor *on, Executor &with, F f, std::string_view key, std::uint64_t by_ns)
+template <class T, class F, class E> struct awaitable : operation<T, F>, std::suspend_always {
+    awaitable(batch_processor *on, E &with, F f, std::string_view key, std::uint64_t by_ns)
         : operation<T, F>(std::move(f), key, by_ns, done), processor(on), executor(with) {}
-    bool await_ready() const noexcept { return false; }
     bool await_suspend(std::coroutine_handle<> suspended) noexcept {
         handle = suspended;
-        int status = batch_submit(processor, &this->op);
+        int status;
+        if constexpr (is_queue<E>) status = batch_submit_to(processor, &this->op, executor);
+        else status = batch_submit(processor, &this->op);
         if (status == BATCH_OK) return true; /* perhaps resumed and gone already */
         outcome = error(status).result;
         return false;
@@ -211,17 +211,16 @@ template <class T, class F, class Executor> struct awaitable : operation<T, F> {
     static void done(batch_op *op, const batch_result *result) noexcept {
         auto *self = static_cast<awaitable *>(static_cast<operation<T, F> *>(op->arg));
         self->outcome = *result;
-        Executor resume = std::move(self->executor);
-        resume(self->handle); /* may end *self */
+        if constexpr (is_queue<E>) self->handle.resume(); /* may end *self */
+        else E(std::move(self->executor))(self->handle);
     }
     batch_processor *processor;
-    Executor executor;
+    E executor;
     std::coroutine_handle<> handle;
     batch_result outcome;
 };
 #endif
 } // namespace detail
-
 /* Runs operations on resources of type T, each under a key: any bytes. All members may be used from
  * any thread; run, read, stop and the destructor wait, so not from a callback. */
 template <class T> class processor {
@@ -269,9 +268,10 @@ public:
     }
 
 #ifdef __cpp_impl_coroutine
-    /* co_await async(key, f): what f returned, once it is durable. Allocates nothing. The worker
-     * calls executor(std::coroutine_handle<>), which must see that it is resumed; by default that
-     * is done there and then, so that what follows runs as in a callback. */
+    /* co_await async(key, f): what f returned, once it is durable. Allocates nothing. `executor`
+     * may be a batch_completions *: the coroutine is resumed where that is dispatched. Or what can
+     * be called with a std::coroutine_handle<>: the worker does that, and it sees that the
+     * coroutine is resumed; by default at once, so that what follows runs as in a callback. */
     template <class F, class Executor = void (*)(std::coroutine_handle<>)>
     auto async(
         std::string_view key, F f, Executor executor = [](auto handle) { handle.resume(); },

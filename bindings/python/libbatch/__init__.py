@@ -261,6 +261,40 @@ def libbatch_done(op, result):
     operation.done(*operation.outcome(result))
 
 
+# ---- Event loops -------------------------------------------------------------------------------
+
+
+class _Queue:
+    """The completions of one event loop, which a file descriptor wakes; libbatch_done is called there."""
+
+    of_loops = weakref.WeakKeyDictionary()
+    left = []  # of loops that have gone before their operations were complete
+
+    def __init__(self, loop):
+        opened = ffi.new("batch_completions **")
+        _check(lib.batch_completions_open(opened, ffi.NULL))
+        self.pointer = opened[0]
+        loop.add_reader(lib.batch_completions_fd(self.pointer), self.dispatch)
+        weakref.finalize(loop, _Queue.close, self.pointer)
+
+    def dispatch(self):
+        lib.batch_completions_dispatch(self.pointer, 0, 0)
+
+    @classmethod
+    def of(cls, loop):
+        if loop not in cls.of_loops:
+            cls.of_loops[loop] = cls(loop)
+            for pointer in [cls.left.pop() for _ in range(len(cls.left))]:
+                cls.close(pointer)
+        return cls.of_loops[loop]
+
+    @classmethod
+    def close(cls, pointer):
+        lib.batch_completions_dispatch(pointer, 0, 0)
+        if lib.batch_completions_close(pointer) == lib.BATCH_BUSY:
+            cls.left.append(pointer)
+
+
 # ---- Processor ---------------------------------------------------------------------------------
 
 
@@ -334,22 +368,18 @@ class Processor:
         """run() for asyncio. If it is canceled, so is the operation, if it has not begun."""
         loop = asyncio.get_running_loop()
         future = loop.create_future()
+        waiting = weakref.ref(future)  # gone if the loop ends before the operation
 
-        def set_future(value, exception):
-            if future.done():
-                return  # canceled
+        def done(value, exception):
+            future = waiting()
+            if future is None or future.done():
+                return
             if isinstance(exception, StopIteration):  # which asyncio cannot pass on
                 exception = RuntimeError("the operation raised StopIteration")
             future.set_result(value) if exception is None else future.set_exception(exception)
 
-        def done(value, exception):
-            try:
-                loop.call_soon_threadsafe(set_future, value, exception)
-            except RuntimeError:
-                pass  # the loop is closed: nobody waits any more
-
         operation = _Operation(self._state, key, function, start_by_ns, done)
-        self._submit(operation)
+        self._submit(operation, _Queue.of(loop))
         try:
             return await future
         except asyncio.CancelledError:
@@ -388,10 +418,13 @@ class Processor:
             raise Error(lib.BATCH_STOPPED)
         return self.pointer
 
-    def _submit(self, operation):
+    def _submit(self, operation, queue=None):
         pointer = self._open()
         self._state.operations.add(operation)
-        status = lib.batch_submit(pointer, operation.op)
+        if queue is None:
+            status = lib.batch_submit(pointer, operation.op)
+        else:
+            status = lib.batch_submit_to(pointer, operation.op, queue.pointer)
         if status != lib.BATCH_OK:
             self._state.operations.discard(operation)
             raise Error(status)

@@ -376,12 +376,17 @@ def test_asyncio_cancel(store):
 
 def test_asyncio_loop_that_ends_first(store):
     processor = Processor(store, window=3600)
+    operations = processor._state.operations
 
     async def main():
         asyncio.ensure_future(processor.run_async("a", click))
         await asyncio.sleep(0)
+        assert len(operations) == 1
 
     asyncio.run(main())
+    gc.collect()
     processor.close()
+    asyncio.run(asyncio.sleep(0))
     with Processor(store, window=None) as again:
-        assert again.read("a", clicks) in (0, 1)
+        assert asyncio.run(again.run_async("a", clicks)) in (0, 1)  # and what was left is tidied up
+    assert not operations and not libbatch._Queue.left

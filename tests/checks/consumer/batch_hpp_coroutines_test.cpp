@@ -136,6 +136,38 @@ void test_coroutines_are_resumed_where_the_executor_says()
     CHECK(p.read("key 3", [](const counter &c) { return c.clicks; }) == 100);
 }
 
+detached many_on_queue(batch::processor<counter> &p, batch_completions *queue, int key, int &done)
+{
+    const std::thread::id here = std::this_thread::get_id();
+    const std::string name = "key " + std::to_string(key % 10);
+    for (int i = 0; i < 20; i++) {
+        co_await p.async(name, click, queue);
+        CHECK(std::this_thread::get_id() == here);
+    }
+    try {
+        co_await p.async(
+            name, [](counter &) { throw refusal("sold out"); }, queue);
+    } catch (const refusal &) {
+        done++;
+    }
+}
+
+void test_coroutines_are_resumed_where_completions_are_dispatched()
+{
+    batch_completions *queue = nullptr;
+    CHECK(batch_completions_open(&queue, nullptr) == BATCH_OK);
+    {
+        batch::processor<counter> p(batch::open(batch_memory_open), fast());
+        int done = 0;
+        for (int i = 0; i < 50; i++)
+            many_on_queue(p, queue, i, done);
+        while (done < 50)
+            CHECK(batch_completions_dispatch(queue, 0, BATCH_FOREVER) >= 0);
+        CHECK(p.read("key 3", [](const counter &c) { return c.clicks; }) == 100);
+    }
+    CHECK(batch_completions_close(queue) == BATCH_OK);
+}
+
 detached escaping(batch::processor<counter> &p)
 {
     co_await p.async("a", click);
@@ -158,5 +190,6 @@ int main()
     test_coroutines_go_on_when_their_operation_is_complete();
     test_coroutines_get_errors_also_of_what_is_refused();
     test_coroutines_are_resumed_where_the_executor_says();
+    test_coroutines_are_resumed_where_completions_are_dispatched();
     std::puts("coroutines over batch.hpp do what they say");
 }
