@@ -508,3 +508,22 @@ int runner_join(struct runner *runner)
     thread_join(runner->thread);
     return runner->status;
 }
+
+/* ---- A codec -------------------------------------------------------------------------------- */
+
+int harness_decode(void *resource, const void *bytes, size_t bytes_size, void *arg)
+{
+    (void)resource;
+    (void)bytes;
+    (void)bytes_size;
+    (void)arg;
+    return BATCH_OK;
+}
+
+int harness_encode(void *resource, const void **ret_bytes, size_t *ret_bytes_size, void *arg)
+{
+    (void)arg;
+    *ret_bytes = resource;
+    *ret_bytes_size = sizeof(int64_t);
+    return BATCH_OK;
+}

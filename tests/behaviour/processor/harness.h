@@ -109,6 +109,10 @@ void harness_begin(struct harness *harness, enum harness_kind kind);
     .window_ns = BATCH_WINDOW_NONE, .deadline_ns = LONG_NS, .load = harness_load,                  \
     .save = harness_save, .release = harness_release
 
+/* A codec for resources of an int64_t that loads nothing. */
+int harness_decode(void *resource, const void *bytes, size_t bytes_size, void *arg);
+int harness_encode(void *resource, const void **ret_bytes, size_t *ret_bytes_size, void *arg);
+
 /* The functions of HARNESS_FUNCTIONS. The other kinds leave them out. */
 int harness_load(batch_call *call, void *resource, void *arg);
 int harness_save(batch_call *call, void *resource, void *arg);

@@ -349,23 +349,6 @@ static void release_at_length(void *resource, void *arg)
     pthread_testcancel();
 }
 
-static int decode(void *resource, const void *bytes, size_t bytes_size, void *arg)
-{
-    (void)resource;
-    (void)bytes;
-    (void)bytes_size;
-    (void)arg;
-    return BATCH_OK;
-}
-
-static int encode(void *resource, const void **ret_bytes, size_t *ret_bytes_size, void *arg)
-{
-    (void)arg;
-    *ret_bytes = resource;
-    *ret_bytes_size = sizeof(int64_t);
-    return BATCH_OK;
-}
-
 static void call_all_of_a_life(struct canceled *canceled)
 {
     batch_store *memory;
@@ -375,8 +358,10 @@ static void call_all_of_a_life(struct canceled *canceled)
     wrapper.store.session_open = session_open_at_length;
     wrapper.store.session_close = session_close_at_length;
     wrapper.store.close = close_at_length;
-    batch_codec codec = {
-        .size = sizeof codec, .decode = decode, .encode = encode, .release = release_at_length};
+    batch_codec codec = {.size = sizeof codec,
+                         .decode = harness_decode,
+                         .encode = harness_encode,
+                         .release = release_at_length};
     batch_options options = BATCH_OPTIONS_INIT;
     options.store = &wrapper.store;
     options.codec = &codec;

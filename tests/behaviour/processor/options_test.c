@@ -134,35 +134,18 @@ TEST(store_that_lacks_something_is_refused)
     harness_destroy(&harness);
 }
 
-static int decode(void *resource, const void *bytes, size_t bytes_size, void *arg)
-{
-    (void)resource;
-    (void)bytes;
-    (void)bytes_size;
-    (void)arg;
-    return BATCH_OK;
-}
-
-static int encode(void *resource, const void **ret_bytes, size_t *ret_bytes_size, void *arg)
-{
-    (void)arg;
-    *ret_bytes = resource;
-    *ret_bytes_size = sizeof(int64_t);
-    return BATCH_OK;
-}
-
 TEST(codec_is_for_a_store_and_needs_both_ways)
 {
     struct harness harness;
     harness_init(&harness, HARNESS_STORE);
-    batch_codec codec = {.size = sizeof codec, .decode = decode, .encode = encode};
+    batch_codec codec = {.size = sizeof codec, .decode = harness_decode, .encode = harness_encode};
     harness.options.codec = &codec;
     codec.decode = NULL;
     expect_invalid(&harness.options, "options.codec: decode is NULL");
-    codec.decode = decode;
+    codec.decode = harness_decode;
     codec.encode = NULL;
     expect_invalid(&harness.options, "options.codec: encode is NULL");
-    codec.encode = encode;
+    codec.encode = harness_encode;
     harness.options.store = NULL;
     expect_invalid(&harness.options, "options: codec needs a store");
     harness.options.store = &harness.wrapper.store;
@@ -230,7 +213,7 @@ HARNESS_TEST_WITH(the_most_shards_work, HARNESS_FUNCTIONS, .sessions = 0, .shard
 TEST(options_may_be_gone_after_the_start)
 {
     struct harness harness;
-    batch_codec codec = {.size = sizeof codec, .decode = decode, .encode = encode};
+    batch_codec codec = {.size = sizeof codec, .decode = harness_decode, .encode = harness_encode};
     harness_begin_with(&harness, HARNESS_STORE, .codec = &codec);
     memset(&harness.options, 0xff, sizeof harness.options);
     memset(&codec, 0xff, sizeof codec);

@@ -1,13 +1,19 @@
 /* stop_test.c: stop with a time limit, free, and closing a store. */
 #include "harness.h"
 
+/* Three jobs of a key, of which the first load or save stands at the gate. */
+static void jobs_hold(struct harness *harness, struct gate *gate, struct job jobs[3])
+{
+    gate_close(gate);
+    jobs_send(jobs, 3, harness, "k", 1);
+    gate_await(gate, 1);
+    harness_settle(harness);
+}
+
 HARNESS_TEST(stop_returns_how_many_it_left_and_can_be_called_again, HARNESS_FUNCTIONS)
 {
-    gate_close(&harness->save_gate);
     struct job jobs[3];
-    jobs_send(jobs, 3, harness, "k", 1);
-    gate_await(&harness->save_gate, 1);
-    harness_settle(harness);
+    jobs_hold(harness, &harness->save_gate, jobs);
     assert_int_equal(batch_processor_stop(harness->processor, 0), 3);
     assert_int_equal(batch_processor_stop(harness->processor, 1 * MS), 3);
     assert_int_equal(batch_processor_free(harness->processor), BATCH_BUSY);
@@ -153,11 +159,8 @@ HARNESS_TEST(operations_submitted_while_stopping_are_refused, HARNESS_FUNCTIONS)
 
 HARNESS_TEST(failing_load_while_stopping_completes_all, HARNESS_FUNCTIONS)
 {
-    gate_close(&harness->load_gate);
     struct job jobs[3];
-    jobs_send(jobs, 3, harness, "k", 1);
-    gate_await(&harness->load_gate, 1);
-    harness_settle(harness);
+    jobs_hold(harness, &harness->load_gate, jobs);
     harness_fault(harness, BATCH_LOAD_FAILED, BATCH_OK, 0, NULL);
     assert_int_equal(batch_processor_stop(harness->processor, 0), 3);
     gate_open(&harness->load_gate);

@@ -11,6 +11,20 @@ static struct target parse(const char *uri)
     return target;
 }
 
+static struct target parse_as(enum target_kind kind, const char *uri)
+{
+    struct target target = parse(uri);
+    if (target.kind != kind)
+        fail_msg("%s: kind %d and not %d", uri, (int)target.kind, (int)kind);
+    return target;
+}
+
+static void assert_unknown(const char *const *uris, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        parse_as(TARGET_UNKNOWN, uris[i]);
+}
+
 static void assert_train(const struct target *target, const char *name, size_t size)
 {
     assert_int_equal(target->train_size, size);
@@ -19,8 +33,7 @@ static void assert_train(const struct target *target, const char *name, size_t s
 
 TEST(a_booking_is_read)
 {
-    struct target target = parse("/book?train=berlin&person=ann&seat=12");
-    assert_int_equal(target.kind, TARGET_BOOK);
+    struct target target = parse_as(TARGET_BOOK, "/book?train=berlin&person=ann&seat=12");
     assert_train(&target, "berlin", 6);
     assert_int_equal(target.person_size, 3);
     assert_memory_equal(target.person, "ann", 3);
@@ -29,15 +42,14 @@ TEST(a_booking_is_read)
 
 TEST(parameters_may_come_in_any_order_with_others)
 {
-    struct target target = parse("/book?seat=1&x=%zz&&flag&person=p&train=t&");
-    assert_int_equal(target.kind, TARGET_BOOK);
+    struct target target = parse_as(TARGET_BOOK, "/book?seat=1&x=%zz&&flag&person=p&train=t&");
     assert_train(&target, "t", 1);
 }
 
 TEST(names_are_decoded)
 {
-    struct target target = parse("/book?train=a%01%2f%FF%3D&person=%c3%bc+%2B&seat=007");
-    assert_int_equal(target.kind, TARGET_BOOK);
+    struct target target =
+        parse_as(TARGET_BOOK, "/book?train=a%01%2f%FF%3D&person=%c3%bc+%2B&seat=007");
     assert_train(&target, "a\1/\xff=", 5);
     assert_int_equal(target.person_size, 4);
     assert_memory_equal(target.person, "\xc3\xbc +", 4);
@@ -46,22 +58,19 @@ TEST(names_are_decoded)
 
 TEST(a_train_is_the_rest_of_its_path)
 {
-    struct target target = parse("/trains/a+b/c%20d?x=y");
-    assert_int_equal(target.kind, TARGET_TRAIN);
+    struct target target = parse_as(TARGET_TRAIN, "/trains/a+b/c%20d?x=y");
     assert_train(&target, "a+b/c d", 7);
 }
 
 TEST(a_target_may_be_absolute)
 {
-    struct target target = parse("http://a:80/trains/b?c");
-    assert_int_equal(target.kind, TARGET_TRAIN);
+    struct target target = parse_as(TARGET_TRAIN, "http://a:80/trains/b?c");
     assert_train(&target, "b", 1);
-    assert_int_equal(parse("HTTPS://a/health").kind, TARGET_HEALTH);
-    assert_int_equal(parse("http://a/book?train=t&person=p&seat=1").kind, TARGET_BOOK);
+    parse_as(TARGET_HEALTH, "HTTPS://a/health");
+    parse_as(TARGET_BOOK, "http://a/book?train=t&person=p&seat=1");
     static const char *const unknown[] = {"http://",      "http://a",       "http://a?/health",
                                           "http:/health", "ftp://a/health", "http://a//health"};
-    for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
-        assert_int_equal(parse(unknown[i]).kind, TARGET_UNKNOWN);
+    assert_unknown(unknown, sizeof unknown / sizeof unknown[0]);
 }
 
 TEST(other_paths_are_unknown)
@@ -69,8 +78,7 @@ TEST(other_paths_are_unknown)
     static const char *const unknown[] = {
         "",        "//",        "/boo",     "/book/", "/bookx?train=t", "/trains", "book",
         "/BOOK?a", "//trains/", "/book%3f", "*",      "?train"};
-    for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
-        assert_int_equal(parse(unknown[i]).kind, TARGET_UNKNOWN);
+    assert_unknown(unknown, sizeof unknown / sizeof unknown[0]);
     assert_int_equal(parse(NULL).kind, TARGET_UNKNOWN);
 }
 
@@ -114,8 +122,7 @@ TEST(what_is_wrong_is_reported)
         {"/trains/%00", "NUL"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        struct target target = parse(wrong[i][0]);
-        assert_int_equal(target.kind, TARGET_INVALID);
+        struct target target = parse_as(TARGET_INVALID, wrong[i][0]);
         assert_non_null(strstr(target.wrong, wrong[i][1]));
     }
 }
@@ -135,8 +142,7 @@ TEST(names_have_limits)
 
 TEST(a_seat_too_large_for_any_train_is_for_the_train_to_refuse)
 {
-    struct target target = parse("/book?train=t&person=p&seat=4294967297");
-    assert_int_equal(target.kind, TARGET_BOOK);
+    struct target target = parse_as(TARGET_BOOK, "/book?train=t&person=p&seat=4294967297");
     assert_true(target.seat > TRAIN_SEATS_MAX);
 }
 
@@ -150,8 +156,7 @@ TEST(escaping_is_undone_by_reading)
     size_t size = strlen(uri);
     size += target_escape(uri + size, name, sizeof name);
     uri[size] = '\0';
-    struct target target = parse(uri);
-    assert_int_equal(target.kind, TARGET_TRAIN);
+    struct target target = parse_as(TARGET_TRAIN, uri);
     assert_train(&target, name, sizeof name);
     assert_int_equal(target_escape(uri, "aZ09-._~", 8), 8);
     assert_memory_equal(uri, "aZ09-._~", 8);
@@ -159,16 +164,16 @@ TEST(escaping_is_undone_by_reading)
 
 TEST(health_is_a_page)
 {
-    assert_int_equal(parse("/health").kind, TARGET_HEALTH);
-    assert_int_equal(parse("/health?from=haproxy").kind, TARGET_HEALTH);
-    assert_int_equal(parse("/").kind, TARGET_PAGE);
-    assert_int_equal(parse("/?train=berlin").kind, TARGET_PAGE);
-    assert_int_equal(parse("http://t/").kind, TARGET_PAGE);
-    assert_int_equal(parse("/figures").kind, TARGET_FIGURES);
-    assert_int_equal(parse("/metrics").kind, TARGET_METRICS);
-    assert_int_equal(parse("/metrics/").kind, TARGET_UNKNOWN);
-    assert_int_equal(parse("/health/").kind, TARGET_UNKNOWN);
-    assert_int_equal(parse("/healthy").kind, TARGET_UNKNOWN);
+    parse_as(TARGET_HEALTH, "/health");
+    parse_as(TARGET_HEALTH, "/health?from=haproxy");
+    parse_as(TARGET_PAGE, "/");
+    parse_as(TARGET_PAGE, "/?train=berlin");
+    parse_as(TARGET_PAGE, "http://t/");
+    parse_as(TARGET_FIGURES, "/figures");
+    parse_as(TARGET_METRICS, "/metrics");
+    parse_as(TARGET_UNKNOWN, "/metrics/");
+    parse_as(TARGET_UNKNOWN, "/health/");
+    parse_as(TARGET_UNKNOWN, "/healthy");
 }
 
 TEST(a_name_that_a_column_of_text_can_hold)
@@ -181,8 +186,7 @@ TEST(a_name_that_a_column_of_text_can_hold)
         {"/trains/%ff", false},   {"/trains/%ed%a0%80%20x", false}, {"/trains/%c0%80", false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct target target = parse(cases[i].uri);
-        assert_int_equal(target.kind, TARGET_TRAIN);
+        struct target target = parse_as(TARGET_TRAIN, cases[i].uri);
         assert_int_equal(target_train_is_text(&target), cases[i].is_text);
     }
 }

@@ -180,6 +180,17 @@ static void let_it_age(void)
         ;
 }
 
+/* Nothing is loaded or saved, and the reason has this text. */
+static void assert_not_loaded(struct setting *setting, const char *text)
+{
+    struct request request;
+    request_init(&request, "key", 3, 1);
+    let_it_age();
+    assert_int_equal(request_run(setting->processor, &request), BATCH_LOAD_FAILED);
+    if (strstr(request.result.message, text) == NULL)
+        fail_msg("\"%s\" is not in: %s", text, request.result.message);
+}
+
 TEST(test_what_nobody_else_sees_is_not_loaded)
 {
     for (size_t i = 0; i < WAYS; i++) {
@@ -246,18 +257,13 @@ TEST(test_a_file_that_is_lost_during_the_save_is_told_as_unknown)
 TEST(test_a_file_that_comes_back_is_used_again)
 {
     struct setting setting;
-    struct request request;
     setting_begin(&setting, false);
     move_file(&setting);
-    request_init(&request, "key", 3, 1);
-    let_it_age();
-    assert_int_equal(request_run(setting.processor, &request), BATCH_LOAD_FAILED);
+    assert_not_loaded(&setting, "removed or moved");
     assert_int_equal(rename(setting.away, setting.file.path), 0);
     assert_int_equal(number_add(setting.processor, "key", 3, 1), 3);
     assert_int_equal(link(setting.file.path, setting.away), 0);
-    request_init(&request, "key", 3, 1);
-    let_it_age();
-    assert_int_equal(request_run(setting.processor, &request), BATCH_LOAD_FAILED);
+    assert_not_loaded(&setting, "second name");
     assert_int_equal(unlink(setting.away), 0);
     assert_int_equal(number_add(setting.processor, "key", 3, 1), 4);
     setting_end(&setting);
@@ -266,7 +272,6 @@ TEST(test_a_file_that_comes_back_is_used_again)
 TEST(test_a_copy_over_a_file_is_told_from_another_time)
 {
     struct setting setting;
-    struct request request;
     setting_begin(&setting, false);
     sqlite_file_execute(&setting.file, "PRAGMA wal_checkpoint");
     let_it_age();
@@ -279,10 +284,7 @@ TEST(test_a_copy_over_a_file_is_told_from_another_time)
     let_it_age();
     assert_int_equal(number_add(setting.processor, "key", 3, 0), 5);
     copy_over_file(&setting); /* as large, with the same first page */
-    request_init(&request, "key", 3, 0);
-    let_it_age();
-    assert_int_equal(request_run(setting.processor, &request), BATCH_LOAD_FAILED);
-    assert_non_null(strstr(request.result.message, "something else than SQLite"));
+    assert_not_loaded(&setting, "something else than SQLite");
     setting_end(&setting);
 }
 
@@ -302,36 +304,25 @@ TEST(test_a_file_with_a_second_name_is_not_opened)
 TEST(test_a_link_that_leads_elsewhere_is_noticed)
 {
     struct setting setting;
-    struct request request;
     setting_begin(&setting, true);
     assert_int_equal(number_add(setting.processor, "key", 3, 1), 3);
     assert_int_equal(unlink(setting.link), 0);
-    request_init(&request, "key", 3, 1);
-    let_it_age();
-    assert_int_equal(request_run(setting.processor, &request), BATCH_LOAD_FAILED);
+    assert_not_loaded(&setting, "removed or moved");
     assert_int_equal(symlink(setting.backup, setting.link), 0);
-    request_init(&request, "key", 3, 1);
-    let_it_age();
-    assert_int_equal(request_run(setting.processor, &request), BATCH_LOAD_FAILED);
-    assert_non_null(strstr(request.result.message, "replaced"));
+    assert_not_loaded(&setting, "replaced");
     setting_end(&setting);
 }
 
 TEST(test_a_folder_that_is_moved_is_noticed)
 {
     struct setting setting;
-    struct request request;
     char moved[80];
     setting_begin(&setting, false);
     snprintf(moved, sizeof moved, "%s.moved", setting.file.folder);
     assert_int_equal(rename(setting.file.folder, moved), 0);
-    request_init(&request, "key", 3, 1);
-    let_it_age();
-    assert_int_equal(request_run(setting.processor, &request), BATCH_LOAD_FAILED);
+    assert_not_loaded(&setting, "removed or moved");
     assert_int_equal(mkdir(setting.file.folder, 0755), 0);
-    request_init(&request, "key", 3, 1);
-    let_it_age();
-    assert_int_equal(request_run(setting.processor, &request), BATCH_LOAD_FAILED);
+    assert_not_loaded(&setting, "removed or moved");
     assert_int_equal(rmdir(setting.file.folder), 0);
     assert_int_equal(rename(moved, setting.file.folder), 0);
     assert_int_equal(number_add(setting.processor, "key", 3, 1), 3);
@@ -404,14 +395,4 @@ TEST(test_what_sqlite_does_to_the_files_is_no_loss)
     setting_end(&setting);
 }
 
-static int install(void **state)
-{
-    (void)state;
-    /* Hundreds of files are made: where nothing needs to be synced, if there is such a place. */
-    if (access("/dev/shm", W_OK) == 0)
-        setenv("TMPDIR", "/dev/shm", 1);
-    sqlite_probe_install();
-    return 0;
-}
-
-TEST_GROUP(install, NULL)
+TEST_GROUP(sqlite_probe_set_up, NULL)

@@ -253,13 +253,19 @@ SQLITE_TEST(test_names_may_hold_any_characters)
         1);
 }
 
+/* It is opened with the table that is there, used, and closed. */
+static void assert_table_usable(struct sqlite_file *file)
+{
+    batch_store *store = sqlite_file_store(file, NULL);
+    assert_usable(store);
+    assert_int_equal(batch_store_close(store), BATCH_OK);
+}
+
 SQLITE_TEST(test_a_table_of_ones_own_may_have_more_columns)
 {
     sqlite_file_execute(file, "CREATE TABLE batch (id INTEGER PRIMARY KEY, state BLOB, version "
                               "BIGINT, note TEXT DEFAULT 'none', key BLOB UNIQUE)");
-    batch_store *store = sqlite_file_store(file, NULL);
-    assert_usable(store);
-    assert_int_equal(batch_store_close(store), BATCH_OK);
+    assert_table_usable(file);
     assert_int_equal(sqlite_file_number(file, "SELECT count(*) FROM batch WHERE note = 'none'"), 1);
 }
 
@@ -267,9 +273,7 @@ SQLITE_TEST(test_a_table_without_rowid_will_do)
 {
     sqlite_file_execute(file, "CREATE TABLE batch (key BLOB PRIMARY KEY, version INT, state) "
                               "WITHOUT ROWID");
-    batch_store *store = sqlite_file_store(file, NULL);
-    assert_usable(store);
-    assert_int_equal(batch_store_close(store), BATCH_OK);
+    assert_table_usable(file);
 }
 
 SQLITE_TEST(test_an_unsuitable_table_is_refused)

@@ -402,14 +402,4 @@ TEST(test_a_parent_key_that_cascades_into_the_table_is_noticed)
     end();
 }
 
-static int install(void **state)
-{
-    (void)state;
-    /* Hundreds of files are made: where nothing needs to be synced, if there is such a place. */
-    if (access("/dev/shm", W_OK) == 0)
-        setenv("TMPDIR", "/dev/shm", 1);
-    sqlite_probe_install();
-    return 0;
-}
-
-TEST_GROUP(install, NULL)
+TEST_GROUP(sqlite_probe_set_up, NULL)
