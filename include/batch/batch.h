@@ -282,6 +282,10 @@ typedef struct batch_allocator {
     void *arg;
 } batch_allocator;
 
+/* Something that an operator should know of; a struct of metrics.h. */
+typedef struct batch_event batch_event;
+typedef void (*batch_log_fn)(const batch_event *event, void *arg);
+
 /* Start from BATCH_OPTIONS_INIT and set what you need. Zero means the default, except for
  * `sessions`. Copied by batch_processor_start; what pointers point to must stay valid until the
  * processor is freed. */
@@ -371,15 +375,22 @@ typedef struct batch_options {
 
     /* All three members or none. Default malloc and free. */
     batch_allocator allocator;
+
+    /* To be called with events that an operator should know of: batch_event_kind in metrics.h says
+     * which. On a worker or a session thread; it must not block for long. At most once a second for
+     * each kind: those in between are counted. NULL: they are counted only. */
+    batch_log_fn log;
+    void *log_arg;
+
+    /* A batch that takes longer, from its beginning to its last completion, is such an event: it
+     * should be more than the window. 0: none is. */
+    uint64_t slow_batch_ns;
 } batch_options;
 
 #define BATCH_OPTIONS_INIT                                                                         \
     {                                                                                              \
         sizeof(batch_options), BATCH_SESSIONS_DEFAULT, 0, NULL, NULL, NULL, NULL, NULL, 0, NULL,   \
-            0, 0, 0, 0, 0, 0, 0, false, 0,                                                         \
-        {                                                                                          \
-            NULL, NULL, NULL                                                                       \
-        }                                                                                          \
+            0, 0, 0, 0, 0, 0, 0, false, 0, {NULL, NULL, NULL}, NULL, NULL, 0                       \
     }
 
 /* BATCH_OPTIONS_INIT as a function, for other languages. `size` is that of the struct as the caller

@@ -135,6 +135,36 @@ BATCH_API uint64_t batch_metrics_dropped(const batch_subscription *subscription)
  * Threads: any, all callbacks included. Blocks only until such workers have left it. */
 BATCH_API void batch_metrics_unsubscribe(batch_subscription *subscription);
 
+/* ---- Events --------------------------------------------------------------------------------- */
+
+/* What is logged (options.log) and counted. */
+typedef enum batch_event_kind {
+    BATCH_EVENT_SLOW_BATCH = 0,   /* a batch took longer than slow_batch_ns */
+    BATCH_EVENT_RECONNECTED = 1,  /* a lost connection is back (PostgreSQL) */
+    BATCH_EVENT_STANDBY_GONE = 2, /* a commit was not confirmed by a standby (PostgreSQL) */
+    BATCH_EVENT_LOCK_WAIT = 3     /* others hold a lock that a load or save waits for */
+} batch_event_kind;
+#define BATCH_EVENT_COUNT 4
+
+/* The name of a kind of events: "slow_batch", "reconnected", "standby_gone", "lock_wait".
+ * Returns a static string, never NULL.
+ * Threads: any. Does not block. */
+BATCH_API const char *batch_event_name(int kind);
+
+/* BATCH_EVENT_COUNT of the library that is running, for other languages.
+ * Returns it.
+ * Threads: any. Does not block. */
+BATCH_API int batch_event_count(void);
+
+/* What options.log is called with. May grow at its end. */
+struct batch_event {
+    int kind;            /* enum batch_event_kind */
+    uint64_t count;      /* events of this kind since the last call, this one included */
+    const char *message; /* of this one, for people; valid during the call */
+};
+
+/* ---- Stats ---------------------------------------------------------------------------------- */
+
 /* A distribution of times or sizes. p50 and p99 are exact below 16, and at most 1/16 (6.25 %) too
  * high above; max and sum are exact. */
 typedef struct batch_distribution {
@@ -174,20 +204,25 @@ typedef struct batch_stats {
 
     /* Operations that were not accepted, by what the call returned: index is -status. */
     uint64_t operations_refused[BATCH_STATUS_COUNT];
-    batch_distribution operation_ns; /* from acceptance to completion; of those in a batch */
+    batch_distribution operation_ns; /* from acceptance to completion, of those in a batch; under
+                                        load one in 7 is timed, for all of them */
     uint64_t oldest_waiting_ns;      /* for how long the oldest operation has waited, now; at most
                                         5 ms and a quarter too high; 0: none waits */
     uint64_t batches_open;           /* keys that have work, now */
     uint64_t resources_cached;       /* between batches, now (resource_cache_max) */
     uint64_t sessions;               /* session threads */
     uint64_t sessions_busy;          /* that are in a call of the store, now */
+    uint64_t events[BATCH_EVENT_COUNT]; /* by enum batch_event_kind */
 } batch_stats;
 
 #define BATCH_STATS_INIT                                                                           \
     {                                                                                              \
         sizeof(batch_stats), 0, 0, {0}, 0, {0}, 0, 0, 0, 0, 0, 0, {0, 0, 0, 0, 0},                 \
             {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0},   \
-            {0, 0, 0, 0, 0}, 0, 0, {0}, {0, 0, 0, 0, 0}, 0, 0, 0, 0, 0                             \
+            {0, 0, 0, 0, 0}, 0, 0, {0}, {0, 0, 0, 0, 0}, 0, 0, 0, 0, 0,                            \
+        {                                                                                          \
+            0                                                                                      \
+        }                                                                                          \
     }
 
 /* BATCH_STATS_INIT as a function, for other languages; see batch_options_init().
@@ -257,6 +292,23 @@ BATCH_API uint64_t batch_histogram_quantile(const batch_histogram *histogram, do
  * Returns it; UINT64_MAX for the last bucket and beyond.
  * Threads: any. Does not block. */
 BATCH_API uint64_t batch_histogram_bucket_max(size_t bucket);
+
+/* ---- Hot keys ------------------------------------------------------------------------------- */
+
+/* A key that has many operations. */
+#define BATCH_HOT_KEY_SIZE 64
+typedef struct batch_hot_key {
+    unsigned char key[BATCH_HOT_KEY_SIZE]; /* its first bytes */
+    size_t key_size;                       /* of all of it */
+    double share;                          /* of all operations: 0 to 1, an estimate */
+} batch_hot_key;
+
+/* Get the keys that have had the most operations of late, the hottest first. One operation in about
+ * 64 is looked at, and what is older than about a minute, or 250,000 operations, counts half.
+ * Returns how many keys were filled in, at most `keys_max`; 0 if an argument is NULL.
+ * Threads: any, all callbacks included. Does not block, nor delay the workers. */
+BATCH_API size_t batch_processor_hot_keys(batch_processor *processor, batch_hot_key *ret_keys,
+                                          size_t keys_max);
 
 /* ---- Text ----------------------------------------------------------------------------------- */
 

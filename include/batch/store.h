@@ -77,6 +77,11 @@ BATCH_API int batch_call_encode(batch_call *call, const void **ret_bytes, size_t
  * Threads: the one that owns the call. Does not block. */
 BATCH_API void batch_call_set_error(batch_call *call, int store_code, const char *text);
 
+/* Log and count an event that an operator should know of (enum batch_event_kind in metrics.h), with
+ * a text for people. Cheap if nobody listens.
+ * Threads: the one that owns the call. Does not block, unless options.log does. */
+BATCH_API void batch_call_log(const batch_call *call, int kind, const char *text);
+
 /* Finish a call, exactly once for each load and each save. The call is not yours afterwards.
  *
  * The status of a load is BATCH_OK; anything else is taken as BATCH_LOAD_FAILED. That of a save is

@@ -3,6 +3,7 @@
 
 #include "../base/atomics.h"
 #include "../base/check.h"
+#include "../platform/probes.h"
 
 #include <string.h>
 
@@ -12,14 +13,23 @@
 _Static_assert(STATS_SIZE_MIN == 3 * sizeof(uint64_t) || sizeof(size_t) != 8,
                "the beginning of batch_stats is frozen");
 
+enum {
+    BUSY_OPERATIONS = 256,
+    TIMED_EACH = 7 /* odd, as sixteen batches are completed side by side: all have their turn */
+};
+
 void batch__counters_accepted(struct batch__counters *counters, uint64_t count, uint64_t at_ns)
 {
     batch__count(&counters->xaccepted, count);
     batch__ages_add(&counters->ages, at_ns, count);
 }
 
-void batch__counters_now(struct batch__counters *counters, uint64_t open, uint64_t cached)
+void batch__counters_iteration(struct batch__counters *counters, uint64_t operations, uint64_t open,
+                               uint64_t cached)
 {
+    batch__histogram_record_many(&counters->operation_ns, counters->took_ns, counters->untimed);
+    counters->untimed = 0;
+    counters->timed_each = operations < BUSY_OPERATIONS ? 1 : TIMED_EACH;
     batch__store_relaxed(&counters->xopen, open);
     batch__store_relaxed(&counters->xcached, cached);
 }
@@ -29,6 +39,7 @@ int batch__refusals_add(struct batch__refusals *refusals, int status, uint64_t c
     batch__check(status < 0);
     batch__check(status > -BATCH_STATUS_COUNT);
     batch__add_relaxed(&refusals->xcounts[-status], count);
+    batch__probe_refused(status, count);
     return status;
 }
 
@@ -170,6 +181,8 @@ int batch__stats_collect(batch_stats *stats, const struct batch__counters *const
     all.sessions_busy = shared->sessions_busy;
     for (size_t i = 0; i < BATCH_STATUS_COUNT; i++)
         all.operations_refused[i] = batch__load_relaxed(&shared->refusals->xcounts[i]);
+    for (size_t i = 0; i < BATCH_EVENT_COUNT; i++)
+        all.events[i] = batch__load_relaxed(&shared->events->xcounts[i]);
 
     batch_distribution *const distributions[BATCH_HISTOGRAM_KIND_COUNT] = {
         [BATCH_HISTOGRAM_OPERATION_NS] = &all.operation_ns,

@@ -14,6 +14,7 @@
 #define BATCH_METRICS_COUNTERS_H
 
 #include "ages.h"
+#include "events.h"
 #include "histogram.h"
 
 /* What one shard counts. About 49 KiB. */
@@ -34,9 +35,10 @@ struct batch__counters {
     uint64_t xopen;          /* keys that have work, now */
     uint64_t xcached;        /* resources, likewise */
 
-    /* What was recorded last, as neighbours often have the same. */
-    uint64_t latest_ns;
-    size_t latest_bucket;
+    /* Under load one operation of several is timed, and recorded for all of them. */
+    uint32_t timed_each; /* 0: 1 */
+    uint32_t untimed;    /* since the last one that was, and not recorded */
+    uint64_t took_ns;    /* the last one that was timed */
 };
 
 /* Thread: the worker of the shard. `accepted` before `completed`, for the same operations. A status
@@ -56,18 +58,17 @@ static inline void batch__counters_took(struct batch__counters *counters, uint64
                                         uint64_t now_ns)
 {
     batch__ages_remove(&counters->ages, accepted_ns);
-    uint64_t took_ns = now_ns > accepted_ns ? now_ns - accepted_ns : 0;
-    if (took_ns == counters->latest_ns && counters->latest_bucket != 0) {
-        batch__histogram_repeat(&counters->operation_ns, counters->latest_bucket, took_ns);
+    if (++counters->untimed < counters->timed_each)
         return;
-    }
-    counters->latest_ns = took_ns;
-    counters->latest_bucket = batch__histogram_bucket(took_ns);
-    batch__histogram_record(&counters->operation_ns, took_ns);
+    counters->took_ns = now_ns > accepted_ns ? now_ns - accepted_ns : 0;
+    batch__histogram_record_many(&counters->operation_ns, counters->took_ns, counters->untimed);
+    counters->untimed = 0;
 }
 
-/* Thread: the worker, at the end of an iteration. */
-void batch__counters_now(struct batch__counters *counters, uint64_t open, uint64_t cached);
+/* Thread: the worker, at the end of an iteration that took in `operations`: all of those that were
+ * completed are recorded from then on. */
+void batch__counters_iteration(struct batch__counters *counters, uint64_t operations, uint64_t open,
+                               uint64_t cached);
 
 /* Operations that are accepted and not completed. Thread: any. */
 uint64_t batch__counters_waiting(const struct batch__counters *counters);
@@ -107,6 +108,7 @@ struct batch__shared_counts {
     uint64_t sessions;
     uint64_t sessions_busy;
     const struct batch__refusals *refusals;
+    const struct batch__events *events;
 };
 
 /* Fill the first stats->size bytes of `stats`, or all of it if it is larger than this library

@@ -19,8 +19,6 @@
 
 #include <batch/metrics.h>
 
-#include "../base/atomics.h"
-
 enum {
     BATCH__HISTOGRAM_STEP_BITS = 4,
     BATCH__HISTOGRAM_STEPS = 1 << BATCH__HISTOGRAM_STEP_BITS, /* buckets in a power of two */
@@ -40,14 +38,6 @@ struct batch__histogram {
 void batch__histogram_record(struct batch__histogram *histogram, uint64_t value);
 void batch__histogram_record_many(struct batch__histogram *histogram, uint64_t value,
                                   uint64_t count);
-/* The same for a value that was recorded just before, in the bucket that it is in. */
-static inline void batch__histogram_repeat(struct batch__histogram *histogram, size_t bucket,
-                                           uint64_t value)
-{
-    batch__count(&histogram->xsum, value);
-    uint64_t *place = &histogram->xcounts[bucket];
-    batch__store_release(place, batch__load_relaxed(place) + 1);
-}
 
 /* Thread: any of several writers. Read-modify-writes: not for hot paths. */
 void batch__histogram_record_mp(struct batch__histogram *histogram, uint64_t value);

@@ -104,6 +104,12 @@ static const char *reason_value(const struct batch__text_source *source, size_t 
     return batch_close_reason_name((int)index);
 }
 
+static const char *event_value(const struct batch__text_source *source, size_t index)
+{
+    (void)source;
+    return batch_event_name((int)index);
+}
+
 #define AT(member) offsetof(batch_stats, member)
 
 static const struct family families[] = {
@@ -133,6 +139,8 @@ static const struct family families[] = {
     {"sessions", "Session threads.", AT(sessions), GAUGE, 0, NULL, NULL},
     {"sessions_busy", "Session threads that are in a call of the store.", AT(sessions_busy), GAUGE,
      0, NULL, NULL},
+    {"events", "What an operator should know of, by kind.", AT(events), COUNTER, BATCH_EVENT_COUNT,
+     "event", event_value},
     {"records_dropped", "Records of batches that no subscription had room for.",
      AT(metrics_dropped), COUNTER, 0, NULL, NULL},
     {"store_wal_bytes", "The size of the store's write-ahead log (SQLite).", AT(store_wal_bytes),

@@ -246,6 +246,13 @@ void batch_call_set_error(batch_call *call, int store_code, const char *text)
     call->error_text[size - 1] = '\0';
 }
 
+void batch_call_log(const batch_call *call, int kind, const char *text)
+{
+    struct batch__events *events = &call->shard->shared->events;
+    if (batch__events_count(events, kind, batch__clock_now_ns()))
+        batch__events_log(events, kind, text != NULL ? text : batch_event_name(kind));
+}
+
 /* What a stage may end with; anything else is the worst that it can mean. */
 static int stage_status(enum batch__stage stage, int status)
 {

@@ -48,13 +48,25 @@ static void complete_in_batch(struct batch__shard *shard, batch_op *op)
     complete(shard, op);
 }
 
+/* What is completed now has taken until now: the time of the iteration, or of the store's return if
+ * the worker has called it; or of the latest tick, if completions have taken long since. So no
+ * precise clock is read. */
+static void set_now(struct batch__shard *shard)
+{
+    uint64_t now_ns = batch__core_now_ns(&shard->core);
+    uint64_t ticks_ns = batch__clock_coarse_ns();
+    if (shard->called_ns > now_ns)
+        now_ns = shard->called_ns;
+    shard->completions.now_ns = ticks_ns > now_ns ? ticks_ns : now_ns;
+}
+
 /* Of a batch. One that has failed has a message of its own, which loops get as a record. */
 static void complete_chain(struct batch__shard *shard, batch_op *first)
 {
     struct batch__completions *completions = &shard->completions;
     batch__check(completions->failure == NULL);
     completions->is_record_due = completions->result.status != BATCH_OK;
-    completions->now_ns = batch__clock_now_ns();
+    set_now(shard);
     for (batch_op *op = first, *next; op != NULL; op = next) {
         next = op->private_next;
         complete_in_batch(shard, op);
@@ -75,7 +87,7 @@ static void flush_chains(struct batch__shard *shard)
 {
     struct batch__completions *completions = &shard->completions;
     set_ok(&completions->result);
-    completions->now_ns = batch__clock_now_ns();
+    set_now(shard);
     while (completions->chains_size > 0) {
         for (uint32_t i = 0; i < completions->chains_size; i++) {
             struct batch__chain *chain = &completions->chains[i];

@@ -18,6 +18,11 @@ int batch_histogram_kind_count(void)
     return BATCH_HISTOGRAM_KIND_COUNT;
 }
 
+int batch_event_count(void)
+{
+    return BATCH_EVENT_COUNT;
+}
+
 uint64_t batch_window_none(void)
 {
     return BATCH_WINDOW_NONE;

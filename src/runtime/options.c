@@ -58,7 +58,7 @@ static void fill_in(batch_options *options)
 }
 
 /* The sizes of the structs in the first release. */
-#define OPTIONS_FIRST sizeof(batch_options)
+#define OPTIONS_FIRST offsetof(batch_options, log)
 #define CODEC_FIRST   offsetof(batch_codec, decode_call)
 #define STORE_FIRST   offsetof(batch_store, stats)
 

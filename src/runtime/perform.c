@@ -3,6 +3,7 @@
 
 #include "../base/atomics.h"
 #include "../base/check.h"
+#include "../platform/probes.h"
 #include "result.h"
 #include "shard.h"
 #include "shared.h"
@@ -90,6 +91,17 @@ static void fill_metric(batch_metric *metric, const struct batch__shard *shard,
     metric->error[0] = '\0';
 }
 
+static void log_slow(struct batch__shard *shard, const batch_call *call, const batch_metric *metric)
+{
+    struct batch__events *events = &shard->shared->events;
+    if (!batch__events_count(events, BATCH_EVENT_SLOW_BATCH, batch__core_now_ns(&shard->core)))
+        return;
+    batch__completions_flush(shard); /* before whatever the log may take */
+    char message[BATCH_MESSAGE_SIZE];
+    batch__result_slow(message, sizeof message, call, metric);
+    batch__events_log(events, BATCH_EVENT_SLOW_BATCH, message);
+}
+
 static void report(struct batch__shard *shard, batch_call *call)
 {
     const struct batch__batch *batch = &call->batch;
@@ -97,6 +109,12 @@ static void report(struct batch__shard *shard, batch_call *call)
     fill_metric(&metric, shard, call);
     bool is_saved = shard->shared->has_save && metric.status == BATCH_OK && batch->changed > 0;
     batch__counters_batch(&shard->counters, &metric, is_saved);
+    batch__hot_batch(&shard->hot, batch->key, batch->key_size, batch->hash, metric.operations,
+                     batch__core_now_ns(&shard->core));
+    batch__probe_batch(metric.key, metric.key_size, metric.operations, metric.total_ns,
+                       metric.status);
+    if (metric.total_ns >= shard->slow_batch_ns)
+        log_slow(shard, call, &metric);
     struct batch__hub *hub = &shard->shared->hub;
     if (batch__hub_is_listening(hub)) {
         batch__completions_flush(shard); /* publishing may have to wait; no completion should */

@@ -166,6 +166,8 @@ static int make_base(batch_processor **ret_processor, const struct batch__asked 
     memset(processor, 0, sizeof *processor);
     struct batch__shared *shared = &processor->shared;
     shared->options = *options;
+    shared->events.log = options->log;
+    shared->events.arg = options->log_arg;
     choose_store(processor, asked);
     struct batch__pages pages = batch__pages_of(options);
     shared->has_pages = batch__pool_has_pages(&pages, batch__call_size(options->resource_size));

@@ -3,6 +3,7 @@
 #include "../base/check.h"
 #include "call.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -75,4 +76,18 @@ void batch__result_of_call(batch_result *result, const batch_call *call)
     if (batch->status != BATCH_LOAD_FAILED)
         result->batch_operations = (uint32_t)batch->ran.count;
     result->store_code = call->store_code;
+}
+
+void batch__result_slow(char *message, size_t message_size, const batch_call *call,
+                        const batch_metric *metric)
+{
+    const uint64_t ms = 1000000;
+    char key[KEY_SHOWN * HEX_SIZE + 1];
+    show_key(key, sizeof key, &call->batch);
+    const char *more = call->batch.key_size > KEY_SHOWN ? "..." : "";
+    snprintf(message, message_size,
+             "%" PRIu64 " ms: load %" PRIu64 ", save %" PRIu64 ", %" PRIu32
+             " operations, %s, %" PRIu32 " replays, key '%s%s'",
+             metric->total_ns / ms, metric->load_ns / ms, metric->save_ns / ms, metric->operations,
+             batch_status_name(metric->status), metric->replays, key, more);
 }

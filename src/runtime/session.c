@@ -2,6 +2,7 @@
 
 #include "../base/atomics.h"
 #include "../base/check.h"
+#include "../platform/probes.h"
 #include "allocator.h"
 #include "result.h"
 #include "shard.h"
@@ -64,10 +65,14 @@ void batch__session_perform(struct batch__session *session, enum batch__stage st
         for (size_t i = 0; i < count && batch__call_clears_late(shared); i++)
             batch__call_clear(session->calls[i]);
         batch__group_counters_load(&shared->group_counters, count);
+        batch__probe_group_begin(0, count);
         store->load(store, session->session, session->calls, count);
+        batch__probe_group_end(0, count);
     } else {
         batch__group_counters_save(&shared->group_counters, count);
+        batch__probe_group_begin(1, count);
         store->save(store, session->session, session->calls, count);
+        batch__probe_group_end(1, count);
     }
 }
 

@@ -33,6 +33,7 @@ struct batch__shard *batch__shard_new(struct batch__shared *shared)
         return NULL;
     memset(shard, 0, sizeof *shard);
     shard->shared = shared;
+    shard->slow_batch_ns = options->slow_batch_ns != 0 ? options->slow_batch_ns : UINT64_MAX;
     shard->has_resource = options->resource_size > 0;
     shard->has_window = options->window_ns != BATCH_WINDOW_NONE;
     struct batch__core_config config = {
@@ -278,8 +279,8 @@ static bool iterate(struct batch__shard *shard)
     flush(shard, now_ns);
     hand_over(shard);
     publish_limit(shard);
-    batch__counters_now(&shard->counters, batch__core_open(&shard->core),
-                        batch__core_cached(&shard->core));
+    batch__counters_iteration(&shard->counters, shard->iteration_ops,
+                              batch__core_open(&shard->core), batch__core_cached(&shard->core));
     return is_busy || shard->iteration_ops > 0 || shard->finished.first != NULL;
 }
 

@@ -10,6 +10,7 @@
 
 #include "../core/core.h"
 #include "../metrics/counters.h"
+#include "../metrics/hot.h"
 #include "../platform/platform.h"
 #include "call.h"
 #include "completions.h"
@@ -40,6 +41,7 @@ struct batch__shard {
     struct batch__session *session;             /* sessions = 0: the worker's own; else NULL */
     uint64_t called_ns;          /* when the latest call of the store by the worker returned */
     uint64_t failing_from_ns[2]; /* by stage: since then none succeeded, some took too long; or 0 */
+    uint64_t slow_batch_ns;      /* from then on a batch is slow; UINT64_MAX: none is */
     bool has_window;
     bool has_resource;      /* its size is not 0 */
     bool is_closed;         /* the inbox is */
@@ -47,6 +49,7 @@ struct batch__shard {
     uint64_t iteration_ops; /* operations that the latest iteration took in */
     struct batch__completions completions;
     struct batch__counters counters;
+    struct batch__hot hot;
 };
 
 /* NULL if there is no memory or no lock. */

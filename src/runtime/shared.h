@@ -45,6 +45,7 @@ struct batch__shared {
 
     char apart[64]; /* what is read for every operation stays in the caches of all processors */
     struct batch__refusals refusals;
+    struct batch__events events;
 };
 
 /* Does the calling thread work for the processor: as one of its own, or in a stop of it?

@@ -43,6 +43,7 @@ int batch_processor_stats(batch_processor *processor, batch_stats *stats)
         .sessions = shared->options.sessions,
         .sessions_busy = batch__load_relaxed(&shared->io_queue.xbusy),
         .refusals = &shared->refusals,
+        .events = &shared->events,
     };
     return batch__stats_collect(stats, counters, shards, &shared->group_counters, &counts);
 }
@@ -59,6 +60,19 @@ int batch_processor_histogram(batch_processor *processor, int kind, batch_histog
         return BATCH_INVALID;
     *ret_histogram = sum;
     return BATCH_OK;
+}
+
+size_t batch_processor_hot_keys(batch_processor *processor, batch_hot_key *ret_keys,
+                                size_t keys_max)
+{
+    if (processor == NULL || ret_keys == NULL)
+        return 0;
+    const struct batch__hot *shards[BATCH__SHARDS_MAX];
+    uint32_t shards_size = processor->shared.options.shards;
+    batch__check(shards_size <= BATCH__SHARDS_MAX);
+    for (uint32_t i = 0; i < shards_size; i++)
+        shards[i] = &processor->shared.shards[i]->hot;
+    return batch__hot_collect(ret_keys, keys_max, shards, shards_size);
 }
 
 int batch_metrics_subscribe(batch_processor *processor, const batch_subscription_options *options,

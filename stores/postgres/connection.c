@@ -233,8 +233,10 @@ static void become_ready(struct batch__postgres_connection *connection)
     connection->trusted_until_ns = connection->table.is_unchanged ? batch_now_ns() + TRUST_NS : 0;
     batch__postgres_hosts_succeeded(&connection->hosts);
     batch__postgres_addresses_succeeded(&connection->addresses);
-    if (!connection->is_connected && connection->was_ready)
+    if (!connection->is_connected && connection->was_ready) {
         batch__add_relaxed(connection->xreconnects, 1);
+        connection->is_back = true;
+    }
     connection->is_connected = connection->was_ready = true;
     batch__check(is_valid(connection));
 }

@@ -52,6 +52,7 @@ struct batch__postgres_connection {
     bool is_refused;                   /* the last attempt: there is a server, but the table is
                                           not fit for use */
     bool is_closing;                   /* the server has announced that it will close it */
+    bool is_back;                      /* it was lost, and is READY again; reset when logged */
     bool is_warned;                    /* of a commit that no standby has confirmed; reset before
                                           each statement */
     bool is_suspect;                   /* the table is to be checked again, before it is used */

@@ -2,6 +2,8 @@
 
 #include "../check.h"
 
+#include <batch/metrics.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -212,6 +214,9 @@ bool batch__postgres_group_next(struct batch__postgres_group *group,
             resolve_all(group, &connection->error);
         return false;
     }
+    if (connection->is_back)
+        batch_call_log(shortest.call, BATCH_EVENT_RECONNECTED, "a lost connection is back");
+    connection->is_back = false;
     choose_part(group);
     *ret_limit = group->part_size > 0 ? limit_of(group->part, group->part_size, true)
                  : group->is_probe    ? limit_of(group->order, group->items_size, true)
@@ -274,8 +279,10 @@ static void set_aside(struct batch__postgres_group *group,
     struct batch__postgres_item *item = group->part[0];
     batch__check(group->part_size == 1);
     item->is_aside = true;
-    if (batch__postgres_classify(error) == BATCH__POSTGRES_ERROR_ROW_LOCKED)
+    if (batch__postgres_classify(error) == BATCH__POSTGRES_ERROR_ROW_LOCKED) {
         item->was_locked = true;
+        batch_call_log(item->call, BATCH_EVENT_LOCK_WAIT, error->text);
+    }
     group->aside_error = *error;
 }
 

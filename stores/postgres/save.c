@@ -5,6 +5,8 @@
 #include "statement.h"
 #include "values.h"
 
+#include <batch/metrics.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -219,8 +221,11 @@ static void save_failed(struct saving *saving, const struct batch__postgres_repl
     }
     bool is_locked = reply->outcome == BATCH__POSTGRES_ROLLED_BACK &&
                      batch__postgres_classify(error) == BATCH__POSTGRES_ERROR_ROW_LOCKED;
-    if (is_locked)
+    if (is_locked) {
         skip_locked(saving);
+        if (group->part_size > 0)
+            batch_call_log(group->part[0]->call, BATCH_EVENT_LOCK_WAIT, error->text);
+    }
     if (!is_locked || has_skipped)
         batch__postgres_group_failed(group, reply);
 }

@@ -3,6 +3,8 @@
 #include "../check.h"
 #include "cancel.h"
 
+#include <batch/metrics.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -209,10 +211,13 @@ static void receive_all(struct receiving *receiving, const struct batch__postgre
         reply->outcome = BATCH__POSTGRES_IN_DOUBT;
         is_unconfirmed = true;
     }
+    static const char unconfirmed[] =
+        "committed, but the server stopped waiting for a synchronous standby";
+    if (is_unconfirmed && limit->call != NULL)
+        batch_call_log(limit->call, BATCH_EVENT_STANDBY_GONE, unconfirmed);
     if (reply->outcome == BATCH__POSTGRES_IN_DOUBT && reply->error.text[0] == '\0') {
         if (is_unconfirmed)
-            snprintf(reply->error.text, sizeof reply->error.text,
-                     "committed, but the server stopped waiting for a synchronous standby");
+            snprintf(reply->error.text, sizeof reply->error.text, "%s", unconfirmed);
         else
             describe_connection(connection, &reply->error);
     }

@@ -29,6 +29,8 @@
 #include "error.h"
 #include "setup.h"
 
+#include <batch/metrics.h>
+
 #include <stdlib.h>
 #include <time.h>
 
@@ -39,6 +41,7 @@ enum {
     CHECKPOINT_FRAMES = 1000,
     LOG_FRAMES_MAX = 8000, /* 32 MiB */
     CHECKPOINT_WAIT_NS = 100 * 1000 * 1000,
+    WAIT_LOGGED_NS = 100 * 1000 * 1000,
     WAIT_SHORT_NS = 100 * 1000,
     WAIT_LONG_NS = 500 * 1000,
     WAITS_SHORT = 100 /* then long ones */
@@ -46,12 +49,28 @@ enum {
 
 /* ---- Waiting -------------------------------------------------------------------------------- */
 
+/* Another process holds the lock for longer than its commits should take: that is logged, once for
+ * each wait. */
+static void note_wait(struct batch__sqlite_session *session, uint64_t now_ns)
+{
+    if (session->waiting_from_ns == 0)
+        session->waiting_from_ns = now_ns;
+    if (session->busy_call == NULL || session->is_wait_logged ||
+        now_ns - session->waiting_from_ns < WAIT_LOGGED_NS)
+        return;
+    session->is_wait_logged = true;
+    batch_call_log(session->busy_call, BATCH_EVENT_LOCK_WAIT,
+                   "another connection holds the lock of the file");
+}
+
 static bool wait_ns(struct batch__sqlite_session *session, long time_ns)
 {
-    if (batch_now_ns() >= session->busy_until_ns)
+    uint64_t now_ns = batch_now_ns();
+    if (now_ns >= session->busy_until_ns)
         return false;
     if (session->busy_call != NULL && batch_call_is_canceled(session->busy_call))
         return false;
+    note_wait(session, now_ns);
     nanosleep(&(struct timespec){0, time_ns}, NULL);
     return true;
 }
@@ -76,6 +95,8 @@ void batch__sqlite_busy_until(struct batch__sqlite_session *session, const batch
     batch__check(call != NULL);
     session->busy_call = call;
     session->busy_until_ns = batch_call_deadline_ns(call);
+    session->waiting_from_ns = 0;
+    session->is_wait_logged = false;
 }
 
 /* ---- Commands ------------------------------------------------------------------------------- */

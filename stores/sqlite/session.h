@@ -38,6 +38,8 @@ struct batch__sqlite_session {
     /* How long to wait while another connection has the file. */
     uint64_t busy_until_ns;
     const batch_call *busy_call; /* and no longer than until this one is canceled; or NULL */
+    uint64_t waiting_from_ns;    /* since when it has been waiting; 0: it has not */
+    bool is_wait_logged;
 
     struct batch__sqlite_items items; /* the group being loaded or saved */
     int log_frames;         /* pages in the write-ahead log after the last commit of this session */

@@ -174,6 +174,113 @@ HARNESS_TEST_WITH(histograms_are_those_of_the_distributions, HARNESS_FUNCTIONS, 
     assert_memory_equal(&histogram, &unchanged, sizeof unchanged);
 }
 
+/* ---- Events and hot keys --------------------------------------------------------------------- */
+
+struct log {
+    pthread_mutex_t lock;
+    uint32_t calls;
+    int kind;
+    uint64_t count;
+    char message[BATCH_MESSAGE_SIZE];
+};
+
+static struct log journal = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void take_event(const batch_event *event, void *arg)
+{
+    struct log *log = arg;
+    pthread_mutex_lock(&log->lock);
+    log->calls++;
+    log->kind = event->kind;
+    log->count = event->count;
+    snprintf(log->message, sizeof log->message, "%s", event->message);
+    pthread_mutex_unlock(&log->lock);
+}
+
+static struct log take_log(void)
+{
+    pthread_mutex_lock(&journal.lock);
+    struct log taken = journal;
+    journal.calls = 0;
+    pthread_mutex_unlock(&journal.lock);
+    return taken;
+}
+
+HARNESS_TEST_WITH(a_slow_batch_is_logged_and_counted, HARNESS_FUNCTIONS, .log = take_event,
+                  .log_arg = &journal, .slow_batch_ns = 2 * MS)
+{
+    take_log();
+    gate_close(&harness->save_gate);
+    struct job job;
+    job_send(&job, harness, "the key", 1);
+    gate_await(&harness->save_gate, 1);
+    uint64_t held_ns = batch_now_ns();
+    while (batch_now_ns() - held_ns < 3 * MS) {
+    }
+    gate_open(&harness->save_gate);
+    assert_int_equal(job_wait(&job), BATCH_OK);
+    harness_stop(harness); /* the batch is reported after its completions */
+    struct log log = take_log();
+    assert_int_equal(log.calls, 1);
+    assert_int_equal(log.kind, BATCH_EVENT_SLOW_BATCH);
+    assert_int_equal(log.count, 1);
+    assert_non_null(strstr(log.message, "1 operations, BATCH_OK, 0 replays, key 'the key'"));
+    assert_int_equal(harness_stats(harness).events[BATCH_EVENT_SLOW_BATCH], 1);
+}
+
+HARNESS_TEST_WITH(a_batch_is_not_slow_by_itself, HARNESS_FUNCTIONS, .log = take_event,
+                  .log_arg = &journal)
+{
+    take_log();
+    harness_add(harness, "k", 1);
+    harness_stop(harness);
+    assert_int_equal(take_log().calls, 0);
+    assert_int_equal(harness_stats(harness).events[BATCH_EVENT_SLOW_BATCH], 0);
+}
+
+static int load_and_log(batch_call *call, void *resource, void *arg)
+{
+    batch_call_log(call, BATCH_EVENT_LOCK_WAIT, "somebody has the lock");
+    batch_call_log(call, BATCH_EVENT_COUNT, "no such kind");
+    batch_call_log(call, BATCH_EVENT_RECONNECTED, NULL);
+    return harness_load(call, resource, arg);
+}
+
+HARNESS_TEST_WITH(a_store_can_log, HARNESS_FUNCTIONS, .log = take_event, .log_arg = &journal,
+                  .load = load_and_log)
+{
+    take_log();
+    harness_add(harness, "k", 1);
+    struct log log = take_log();
+    assert_int_equal(log.calls, 2);
+    assert_int_equal(log.kind, BATCH_EVENT_RECONNECTED);
+    assert_string_equal(log.message, "reconnected"); /* without a text, its name */
+    batch_stats stats = harness_stats(harness);
+    assert_int_equal(stats.events[BATCH_EVENT_LOCK_WAIT], 1);
+    assert_int_equal(stats.events[BATCH_EVENT_RECONNECTED], 1);
+}
+
+HARNESS_TEST_WITH(the_hottest_keys_are_known, HARNESS_BARE, .shards = 2)
+{
+    enum { JOBS = 4000 };
+    struct job *jobs = calloc(JOBS, sizeof *jobs);
+    for (int i = 0; i < JOBS; i++) {
+        job_init_number(&jobs[i], harness, i % 4 == 0 ? i : 1, 1); /* three in four: key 1 */
+        job_submit(&jobs[i]);
+    }
+    harness_stop(harness);
+    batch_hot_key keys[3];
+    size_t count = batch_processor_hot_keys(harness->processor, keys, 3);
+    assert_true(count >= 1 && count <= 3);
+    assert_int_equal(keys[0].key_size, 1);
+    assert_int_equal(keys[0].key[0], '1');
+    assert_true(keys[0].share > 0.4);
+    assert_int_equal(batch_processor_hot_keys(NULL, keys, 3), 0);
+    assert_int_equal(batch_processor_hot_keys(harness->processor, NULL, 3), 0);
+    harness_end(harness);
+    free(jobs);
+}
+
 /* ---- Text ------------------------------------------------------------------------------------ */
 
 enum { TEXT_SIZE = 100000 };

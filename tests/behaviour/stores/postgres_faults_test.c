@@ -538,8 +538,12 @@ static void check_unconfirmed(struct pg_case *pg)
         int64_t before = add_until_ok(pg);
         PGconn *probe = lose_standby(pg);
         status = add(pg->hurried, &request);
+        batch_stats stats = BATCH_STATS_INIT;
+        batch_processor_stats(pg->hurried, &stats);
         processor_end(pg->hurried);
         find_standby(pg, probe);
+        if (status == BATCH_UNKNOWN && stats.events[BATCH_EVENT_STANDBY_GONE] == 0)
+            fail_msg("UNKNOWN, and nobody says that the standby is gone");
         int64_t applied = stored(pg) - before;
         if (status == BATCH_OK)
             fail_msg("OK, and no standby has it");

@@ -105,6 +105,7 @@ PG_TEST(test_a_session_that_became_somebody_elses_is_not_used)
     batch_stats stats = BATCH_STATS_INIT;
     batch_processor_stats(processor, &stats);
     assert_int_equal(stats.store_reconnects, sizeof thefts / sizeof thefts[0]);
+    assert_int_equal(stats.events[BATCH_EVENT_RECONNECTED], stats.store_reconnects);
     /* No row was written in a session without the token of its own. */
     pg_expect(server, "0", "select count(*) from written where length(fence) <> 16");
     processor_end_with_store(processor, store);

@@ -1,5 +1,7 @@
 /* The PostgreSQL store: each key of a group has an outcome of its own, whatever the table, its
  * triggers and other programs do to single rows. */
+#include <batch/metrics.h>
+
 #include "driver.h"
 #include "postgres_case.h"
 #include "random.h"
@@ -339,6 +341,9 @@ static void check_locked(struct postgres_server *server, bool is_there, const ch
     pthread_mutex_lock(&odd.lock);
     assert_int_equal(odd.left, 1); /* it is not complete: its deadline is far away */
     pthread_mutex_unlock(&odd.lock);
+    batch_stats stats = BATCH_STATS_INIT;
+    batch_processor_stats(pg->processor, &stats);
+    assert_true(stats.events[BATCH_EVENT_LOCK_WAIT] > 0);
     execute(other, end);
     latch_wait(&odd);
     const batch_result *result = &pg->requests[ODD].request.result;

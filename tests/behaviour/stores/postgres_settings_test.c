@@ -178,6 +178,7 @@ PG_TEST(test_synchronous_commit_that_a_deferred_trigger_turned_off_is_on_for_the
     batch_stats stats = BATCH_STATS_INIT;
     batch_processor_stats(used.processor, &stats);
     assert_int_equal(stats.store_reconnects, 3);
+    assert_int_equal(stats.events[BATCH_EVENT_RECONNECTED], 3);
     end(&used);
 }
 

@@ -68,6 +68,32 @@ SQLITE_TEST(test_a_save_waits_for_another_process)
     processor_end_with_store(processor, store);
 }
 
+static uint64_t lock_waits(batch_processor *processor)
+{
+    batch_stats stats = BATCH_STATS_INIT;
+    assert_int_equal(batch_processor_stats(processor, &stats), BATCH_OK);
+    return stats.events[BATCH_EVENT_LOCK_WAIT];
+}
+
+SQLITE_TEST(test_a_long_wait_for_another_process_is_counted_once)
+{
+    batch_store *store = sqlite_file_store(file, NULL);
+    batch_processor *processor = number_processor(store, 1);
+    for (uint64_t waits = 0; waits < 2; waits++) {
+        assert_int_equal(lock_waits(processor), waits);
+        sqlite_file_execute(file, "BEGIN IMMEDIATE");
+        struct waiting waiting;
+        waiting_begin(&waiting, processor);
+        while (lock_waits(processor) == waits)
+            let_it_try();
+        let_it_try();
+        sqlite_file_execute(file, "COMMIT");
+        assert_int_equal(waiting_end(&waiting), BATCH_OK);
+        assert_int_equal(lock_waits(processor), waits + 1);
+    }
+    processor_end_with_store(processor, store);
+}
+
 SQLITE_TEST(test_a_save_waits_no_longer_than_its_deadline)
 {
     batch_store *store = sqlite_file_store(file, NULL);

@@ -444,7 +444,8 @@ static void read_counters(void)
     batch_stats stats = BATCH_STATS_INIT;
     const struct batch__counters *all = &counters;
     static const struct batch__refusals refusals;
-    struct batch__shared_counts counts = {.refusals = &refusals};
+    static const struct batch__events events;
+    struct batch__shared_counts counts = {.refusals = &refusals, .events = &events};
     explorer_check(batch__stats_collect(&stats, &all, 1, &group_counters, &counts) == BATCH_OK);
     explorer_check(stats.operations_waiting <= 2);
     explorer_saw(stats.operations_waiting > 0);

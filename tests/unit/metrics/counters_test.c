@@ -24,8 +24,10 @@ static int set_up(void **state)
 static int collect(batch_stats *stats)
 {
     const struct batch__counters *shards[SHARDS] = {&totals.shards[0], &totals.shards[1]};
+    static const struct batch__events events = {.xcounts = {31, 32}};
     static const struct batch__refusals refusals = {{0, 21, 22}};
-    static const struct batch__shared_counts shared = {77, 78, 79, 80, 81, 1000, 83, 84, &refusals};
+    static const struct batch__shared_counts shared = {77,   78, 79, 80,        81,
+                                                       1000, 83, 84, &refusals, &events};
     return batch__stats_collect(stats, shards, SHARDS, &totals.groups, &shared);
 }
 
@@ -72,6 +74,8 @@ TEST_WITH(test_operations_are_counted_by_outcome_over_all_shards, set_up, NULL)
     assert_int_equal(stats.saves_queued, 79);
     assert_int_equal(stats.store_wal_bytes, 80);
     assert_int_equal(stats.store_reconnects, 81);
+    assert_int_equal(stats.events[BATCH_EVENT_SLOW_BATCH], 31);
+    assert_int_equal(stats.events[BATCH_EVENT_RECONNECTED], 32);
     assert_int_equal(stats.sessions, 83);
     assert_int_equal(stats.sessions_busy, 84);
     assert_int_equal(stats.operations_refused[0], 0);
@@ -81,8 +85,8 @@ TEST_WITH(test_operations_are_counted_by_outcome_over_all_shards, set_up, NULL)
 
 TEST_WITH(test_gauges_are_sums_and_the_oldest_age_is_the_largest, set_up, NULL)
 {
-    batch__counters_now(&totals.shards[0], 3, 30);
-    batch__counters_now(&totals.shards[1], 4, 40);
+    batch__counters_iteration(&totals.shards[0], 0, 3, 30);
+    batch__counters_iteration(&totals.shards[1], 0, 4, 40);
     batch_stats stats = snapshot();
     assert_int_equal(stats.batches_open, 7);
     assert_int_equal(stats.resources_cached, 70);
@@ -118,6 +122,31 @@ TEST_WITH(test_how_long_operations_took_is_recorded_for_each, set_up, NULL)
     assert_int_equal(histogram.counts[0], 4);
     assert_int_equal(histogram.counts[7], 4);
     assert_int_equal(histogram.counts[batch__histogram_bucket(1000)], 3);
+}
+
+/* All are in the count, and each of sixteen that take turns is timed as often as the others. */
+TEST_WITH(test_under_load_one_operation_is_timed_for_several, set_up, NULL)
+{
+    enum { OPERATIONS = 16 * 700 + 5 };
+    struct batch__counters *shard = &totals.shards[0];
+    batch__counters_iteration(shard, 10000, 0, 0);
+    batch__counters_accepted(shard, OPERATIONS, 100);
+    for (uint64_t i = 0; i < OPERATIONS; i++)
+        batch__counters_took(shard, 100, 100 + i % 16);
+    batch__counters_iteration(shard, 1, 0, 0);
+    batch_stats stats = snapshot();
+    assert_int_equal(stats.operation_ns.count, OPERATIONS);
+    assert_int_equal(stats.operation_ns.max, 15);
+    batch_histogram histogram;
+    memset(&histogram, 0, sizeof histogram);
+    const struct batch__counters *shards[SHARDS] = {&totals.shards[0], &totals.shards[1]};
+    batch__histograms_collect(&histogram, BATCH_HISTOGRAM_OPERATION_NS, shards, SHARDS,
+                              &totals.groups);
+    for (int i = 0; i < 16; i++)
+        assert_in_range(histogram.counts[i], 680, 720);
+    batch__counters_accepted(shard, 1, 100);
+    batch__counters_took(shard, 100, 100); /* no load: timed at once */
+    assert_int_equal(snapshot().operation_ns.count, OPERATIONS + 1);
 }
 
 TEST_WITH(test_batches_are_counted_by_close_reason, set_up, NULL)

@@ -113,5 +113,9 @@ TEST(constants_are_those_of_the_macros)
     assert_int_equal(count(), BATCH_STATUS_COUNT);
     FIND(count, batch, "batch_close_reason_count");
     assert_int_equal(count(), BATCH_CLOSE_REASON_COUNT);
+    FIND(count, batch, "batch_histogram_kind_count");
+    assert_int_equal(count(), BATCH_HISTOGRAM_KIND_COUNT);
+    FIND(count, batch, "batch_event_count");
+    assert_int_equal(count(), BATCH_EVENT_COUNT);
     dlclose(batch);
 }
