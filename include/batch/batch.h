@@ -224,6 +224,11 @@ BATCH_API int batch_op_init(batch_op *ret_op);
  * Threads: any. Does not block. */
 BATCH_API uint64_t batch_window_none(void);
 
+/* BATCH_SESSIONS_DEFAULT as a function, for other languages.
+ * Returns the value for `sessions`.
+ * Threads: any. Does not block. */
+BATCH_API uint32_t batch_sessions_default(void);
+
 /* BATCH_FOREVER as a function, for other languages.
  * Returns the value for a timeout.
  * Threads: any. Does not block. */

@@ -28,6 +28,11 @@ uint64_t batch_window_none(void)
     return BATCH_WINDOW_NONE;
 }
 
+uint32_t batch_sessions_default(void)
+{
+    return BATCH_SESSIONS_DEFAULT;
+}
+
 uint64_t batch_forever(void)
 {
     return BATCH_FOREVER;

