@@ -6,8 +6,9 @@
  * were not saved yet, and if the save fails, the seat is free. A view is an operation that changes
  * nothing, so it shows only what is stored by the time it is complete.
  *
- * Threads: office_book and office_view on any; run_… and done on the worker of libbatch; decode and
- * encode on its session threads; release on the worker. */
+ * Threads: office_book and office_view on any; done on that of the loop which dispatches what the
+ * booking completes to; run_… and release on the worker of libbatch; decode and encode on its
+ * session threads. */
 #include "booking/office.h"
 
 #include <batch/metrics.h>
@@ -96,7 +97,7 @@ static void submit(struct office *office, struct booking *booking, batch_run_fn 
     booking->op.run = run;
     booking->op.done = done;
     booking->op.arg = booking;
-    int status = batch_submit(office->processor, &booking->op);
+    int status = batch_submit_to(office->processor, &booking->op, booking->completions);
     if (status != BATCH_OK) { /* not accepted: done will not be called */
         booking->status = status;
         snprintf(booking->message, sizeof booking->message, "%s", batch_status_text(status));

@@ -5,7 +5,7 @@
 #ifndef OFFICE_H
 #define OFFICE_H
 
-#include <batch/batch.h>
+#include <batch/completions.h>
 
 #include "table/store_options.h"
 #include "booking/train.h"
@@ -20,7 +20,8 @@ struct booking {
     const char *person; /* this one and `seat`: for office_book */
     size_t person_size;
     uint32_t seat;
-    void (*done)(struct booking *booking); /* on a thread of the office; it may not block */
+    void (*done)(struct booking *booking);
+    batch_completions *completions; /* where `done` is called */
 
     /* The outcome. */
     int status;                       /* enum batch_status */
@@ -55,8 +56,8 @@ struct office;
 int office_open(struct office **ret_office, const struct office_options *options,
                 batch_result *reterr);
 
-/* Book a seat, or view a train. Any thread. Return at once, and call booking->done when the outcome
- * is there and stored, maybe before they return. */
+/* Book a seat, or view a train. Return at once; booking->done is called when the outcome is there
+ * and stored: when booking->completions is dispatched; or before they return, if it is refused. */
 void office_book(struct office *office, struct booking *booking);
 void office_view(struct office *office, struct booking *booking);
 

@@ -193,6 +193,7 @@ static enum MHD_Result request_book(struct http *http, struct request *request)
     booking->person_size = target->person_size;
     booking->seat = target->seat;
     booking->done = request_completed;
+    booking->completions = loop_completions(request->loop);
     request->step = REQUEST_BOOKING;
     request->begun_ns = batch_now_ns();
     request->counted = true;

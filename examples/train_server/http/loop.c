@@ -1,12 +1,11 @@
 /* loop.c: see loop.h.
  *
- * The thread waits for two things: the events of libmicrohttpd, and `wake`, by which other threads
- * signal that there is something new in the atomic fields. */
+ * The thread waits for three things: the events of libmicrohttpd; what the office has completed;
+ * and `wake`, by which other threads signal that there is something new in the atomic fields. */
 #include "http/loop.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -16,9 +15,10 @@
 
 #include "http/arrivals.h"
 
-/* Connections that are resumed at a time. A batch completes many requests: while their responses
- * are sent, one by one, the first clients already send their next requests, and the window of their
- * next batch should begin. So the loop reads what has come in after every few. */
+/* Requests that are completed, and their connections resumed, at a time. A batch completes many:
+ * while their responses are sent, one by one, the first clients already send their next requests,
+ * and the window of their next batch should begin. So the loop reads what has come in after every
+ * few. */
 #define RESUMED_MAX 64
 
 /* libmicrohttpd runs at the latest after so long. When a request does not fit into the memory of
@@ -32,12 +32,12 @@ struct loop {
     pthread_t thread;
     struct arrivals arrivals;     /* the thread's, while it runs */
     bool listens;                 /* this and the next two are the thread's */
-    struct request *resume_first; /* taken from xcompleted, the first one first */
+    struct request *resume_first; /* to be resumed before the next run of libmicrohttpd */
     struct request **resume_last; /* where the next one is put */
-    int wake;                     /* an eventfd */
+    batch_completions *completions;
+    int wake; /* an eventfd */
     atomic_bool xquiesce;
     atomic_bool xclose;
-    _Atomic(struct request *) xcompleted; /* to be resumed, the last one first */
 };
 
 static void wake(struct loop *loop)
@@ -49,54 +49,41 @@ static void wake(struct loop *loop)
 
 void loop_resume(struct loop *loop, struct request *request)
 {
-    struct request *last = atomic_load_explicit(&loop->xcompleted, memory_order_relaxed);
-    do
-        request->next_completed = last;
-    while (!atomic_compare_exchange_weak_explicit(&loop->xcompleted, &last, request,
-                                                  memory_order_release, memory_order_relaxed));
-    if (last == NULL) /* else whoever came first has done it */
-        wake(loop);
+    request->next_completed = NULL;
+    *loop->resume_last = request;
+    loop->resume_last = &request->next_completed;
 }
 
-/* Take over the completed requests, in the order of their completion. */
-static void take_completed(struct loop *loop)
+/* MHD_run does the rest. */
+static void resume_all(struct loop *loop)
 {
-    struct request *last = atomic_exchange_explicit(&loop->xcompleted, NULL, memory_order_acquire);
-    if (last == NULL)
-        return;
-    struct request *first = NULL;
-    struct request **end = &last->next_completed;
-    while (last != NULL) {
-        struct request *next = last->next_completed;
-        last->next_completed = first;
-        first = last;
-        last = next;
-    }
-    *loop->resume_last = first;
-    loop->resume_last = end;
-}
-
-/* Resume up to so many connections; MHD_run does the rest. */
-static void resume(struct loop *loop, unsigned count)
-{
-    while (loop->resume_first != NULL && count-- > 0) {
-        struct request *request = loop->resume_first;
-        loop->resume_first = request->next_completed;
+    struct request *next;
+    for (struct request *request = loop->resume_first; request != NULL; request = next) {
+        next = request->next_completed;
         MHD_resume_connection(request->connection);
     }
-    if (loop->resume_first == NULL)
-        loop->resume_last = &loop->resume_first;
+    loop->resume_first = NULL;
+    loop->resume_last = &loop->resume_first;
 }
 
-/* Wait until there is something to do. */
+/* Wait until there is something to do; dispatch what the office has completed. */
 static void wait_for_work(struct loop *loop, int events)
 {
-    struct pollfd waiting[] = {{events, POLLIN, 0}, {loop->wake, POLLIN, 0}};
+    struct pollfd waiting[] = {{events, POLLIN, 0},
+                               {batch_completions_fd(loop->completions), POLLIN, 0},
+                               {loop->wake, POLLIN, 0}};
     MHD_UNSIGNED_LONG_LONG timeout_ms;
     bool has_connections = MHD_get_timeout(loop->daemon, &timeout_ms) == MHD_YES;
     if (has_connections && timeout_ms > TICK_MS)
         timeout_ms = TICK_MS;
-    if (poll(waiting, 2, has_connections ? (int)timeout_ms : -1) > 0 && waiting[1].revents != 0) {
+    int wait_ms = has_connections ? (int)timeout_ms : -1;
+    if (loop->resume_first != NULL) /* refused at once */
+        wait_ms = 0;
+    if (poll(waiting, 3, wait_ms) <= 0)
+        return;
+    if (waiting[1].revents != 0)
+        batch_completions_dispatch(loop->completions, RESUMED_MAX, 0);
+    if (waiting[2].revents != 0) {
         uint64_t times;
         while (read(loop->wake, &times, sizeof times) < 0 && errno == EINTR) {
         }
@@ -108,10 +95,8 @@ static void *run(void *arg)
     struct loop *loop = arg;
     int events = MHD_get_daemon_info(loop->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
     while (!atomic_load_explicit(&loop->xclose, memory_order_acquire)) {
-        if (loop->resume_first == NULL)
-            wait_for_work(loop, events);
-        take_completed(loop);
-        resume(loop, RESUMED_MAX);
+        wait_for_work(loop, events);
+        resume_all(loop);
         if (loop->listens && atomic_load_explicit(&loop->xquiesce, memory_order_acquire)) {
             close(MHD_quiesce_daemon(loop->daemon));
             loop->listens = false;
@@ -119,8 +104,8 @@ static void *run(void *arg)
         MHD_run(loop->daemon);
         arrivals_expire(&loop->arrivals, TICK_MS * UINT64_C(1000000));
     }
-    take_completed(loop); /* a daemon must not be stopped with suspended connections */
-    resume(loop, UINT_MAX);
+    batch_completions_dispatch(loop->completions, 0, 0);
+    resume_all(loop); /* a daemon must not be stopped with suspended connections */
     MHD_run(loop->daemon);
     return NULL;
 }
@@ -143,11 +128,28 @@ static struct MHD_Daemon *daemon_start(const struct loop_options *options, struc
                             options->handle, loop, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
 }
 
+/* What other threads wake it through. */
+static bool open_wakes(struct loop *loop)
+{
+    if (batch_completions_open(&loop->completions, NULL) != BATCH_OK)
+        return false;
+    loop->wake = eventfd(0, EFD_CLOEXEC);
+    if (loop->wake >= 0)
+        return true;
+    batch_completions_close(loop->completions);
+    return false;
+}
+
+static void close_wakes(struct loop *loop)
+{
+    batch_completions_close(loop->completions); /* what came to it has been dispatched */
+    close(loop->wake);
+}
+
 /* Everything but the memory. */
 static bool start(struct loop *loop, const struct loop_options *options)
 {
-    loop->wake = eventfd(0, EFD_CLOEXEC);
-    if (loop->wake < 0)
+    if (!open_wakes(loop))
         return false;
     int listener = fcntl(options->listener, F_DUPFD_CLOEXEC, 0);
     if (listener >= 0) {
@@ -159,7 +161,7 @@ static bool start(struct loop *loop, const struct loop_options *options)
         else
             MHD_stop_daemon(loop->daemon);
     }
-    close(loop->wake);
+    close_wakes(loop);
     return false;
 }
 
@@ -184,6 +186,11 @@ void *loop_owner(const struct loop *loop)
     return loop->owner;
 }
 
+batch_completions *loop_completions(const struct loop *loop)
+{
+    return loop->completions;
+}
+
 struct arrivals *loop_arrivals(struct loop *loop)
 {
     return &loop->arrivals;
@@ -201,6 +208,6 @@ void loop_close(struct loop *loop)
     wake(loop);
     pthread_join(loop->thread, NULL);
     MHD_stop_daemon(loop->daemon);
-    close(loop->wake);
+    close_wakes(loop);
     free(loop);
 }

@@ -2,11 +2,13 @@
  *
  * Why not the threads that libmicrohttpd has itself: ending them while they are working is not safe
  * in version 0.9.75. MHD_quiesce_daemon may abort the process, and MHD_stop_daemon drops a response
- * that is being queued, treats it as queued all the same, and follows a null pointer. A thread of
- * our own also saves a lock and a system call for each response: they are handed over in lists, and
- * the thread is woken once for a list. */
+ * that is being queued, treats it as queued all the same, and follows a null pointer. On a thread
+ * of our own `done` of each booking is called, too (batch/completions.h): there is no lock, and it
+ * is woken once for all bookings that a batch completes. */
 #ifndef LOOP_H
 #define LOOP_H
+
+#include <batch/completions.h>
 
 #include <microhttpd.h>
 #include <stdbool.h>
@@ -37,7 +39,10 @@ void *loop_owner(const struct loop *loop);
 /* For the callbacks. */
 struct arrivals *loop_arrivals(struct loop *loop);
 
-/* Resume the connection of a request, which was suspended. Any thread; does not block. */
+/* Where the office completes what it was given on this loop: on its thread. */
+batch_completions *loop_completions(const struct loop *loop);
+
+/* Resume the connection of a request, which was suspended. The loop's thread. */
 void loop_resume(struct loop *loop, struct request *request);
 
 /* Stop listening, soon. Any thread. */

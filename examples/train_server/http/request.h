@@ -26,7 +26,7 @@ struct request {
     const char *uri; /* the raw target and its end; valid until all headers are here */
     const char *uri_end;
     struct loop *loop;              /* of the connection */
-    struct request *next_completed; /* loop.c alone */
+    struct request *next_completed; /* loop.c's: to be resumed */
     char body[3 * (TARGET_TRAIN_MAX + TARGET_PERSON_MAX) + 32];
 };
 
