@@ -153,10 +153,12 @@ typedef struct batch_op batch_op;
  * saved. An operation that rejects its request must leave the resource as it found it. */
 typedef enum batch_verdict { BATCH_UNCHANGED = 0, BATCH_CHANGED = 1 } batch_verdict;
 
-/* The operation itself. Runs on the worker, alone on this resource. Keep it short and do no I/O: it
- * delays all keys of its shard. `resource` is valid only during the call. What it writes to `arg`
- * may be used only once the operation has completed with BATCH_OK: until the batch is saved, it was
- * computed from data that may never be stored.
+/* The operation itself. Runs on the worker, alone on this resource. Keep it short and do no I/O:
+ * it delays all keys of its shard. Keys take turns of about 0.1 ms or 1,024 operations, so a key
+ * waits for one turn of each other key that has work, however many operations wait there.
+ * `resource` is valid only during the call. What it writes to `arg` may be used only once the
+ * operation has completed with BATCH_OK: until the batch is saved, it was computed from data that
+ * may never be stored.
  *
  * Runs once per submit, or may be replayed on a freshly loaded resource before it completes: if no
  * operation of its batch changed anything and what they saw has become too old (`deadline_ns`), and
@@ -333,8 +335,9 @@ typedef struct batch_options {
     const batch_codec *codec; /* with `store` only; copied */
 
     /* A batch accepts operations for at least this long after its first one, which may have come
-     * while the batch before was saved, unless it is full or the processor stops. Default 100 ms.
-     * Or BATCH_WINDOW_NONE. */
+     * while the batch before was saved, unless it is full or the processor stops. While more
+     * operations come than the worker can take, it ends at most one window late, or 0.5 s if that
+     * is shorter; what has come by then is in it. Default 100 ms. Or BATCH_WINDOW_NONE. */
     uint64_t window_ns;
 
     /* The time limit of one load or save, counted from when it is handed over to the store: a

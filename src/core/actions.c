@@ -1,13 +1,14 @@
 /* actions.c: batch__core_next of core.h. A batch on `todo` is stepped through its phases until it
  * has nothing to do for now; the batch whose action was given out last stays first on `todo`, so
- * that its actions come in one run. */
+ * that its actions come in one run. When `todo` is empty, the first of `turns` runs an operation.
+ */
 #include "core.h"
 
 #include "../base/check.h"
 #include "cache.h"
 #include "lists.h"
 #include "replay.h"
-#include "sweep.h"
+#include "turns.h"
 #include "window.h"
 
 #include <batch/metrics.h>
@@ -51,10 +52,8 @@ static enum step close_batch(struct batch__core *core, struct batch__batch *batc
     batch->close_reason = (uint8_t)reason;
     batch->joining = 0;
     bool is_next = batch->waiting.count > 0;
-    if (is_next) {
-        batch__waiting_push(&core->waiting, batch);
-        batch__sweep_note(core, batch);
-    }
+    if (batch->in_turns)
+        batch__turns_leave(core, batch);
     run_ended(core, batch);
     if (is_next && !is_next_open)
         batch__window_restart(core, batch);
@@ -62,7 +61,7 @@ static enum step close_batch(struct batch__core *core, struct batch__batch *batc
 }
 
 /* Why an open batch is closed now (enum batch_close_reason); -1: it is not. */
-static int reason_to_close(const struct batch__core *core, const struct batch__batch *batch)
+static inline int reason_to_close(const struct batch__core *core, const struct batch__batch *batch)
 {
     if (batch->ran.count == 0)
         return -1;
@@ -79,23 +78,43 @@ static int reason_to_close(const struct batch__core *core, const struct batch__b
     return batch__is_too_old(core, batch) ? BATCH_CLOSED_BY_AGE : -1;
 }
 
-static enum step step_open(struct batch__core *core, struct batch__batch *batch,
-                           struct batch__action *action)
+static enum step step_open(struct batch__core *core, struct batch__batch *batch)
 {
     int reason = reason_to_close(core, batch);
     if (reason >= 0)
         return close_batch(core, batch, reason);
-    if (batch->is_replay && batch->replaying == 0)
-        batch__replay_left(core, batch);
-    if (batch->waiting.count == 0) {
-        batch->start_by_min_ns = UINT64_MAX;
-        if (batch->ran.count > 0)
-            return STEP_REST;
-        batch__window_end(core, batch); /* all have left before they began */
-        batch->phase = BATCH__RELEASE;
+    if (batch->waiting.count > 0 || batch->ran.count > 0)
+        return STEP_REST;
+    batch__check(!batch->in_turns);
+    batch__window_end(core, batch); /* all have left before they began */
+    batch->phase = BATCH__RELEASE;
+    return STEP_AGAIN;
+}
+
+/* There is nothing more to run in it for now. */
+static enum step leave_turns(struct batch__core *core, struct batch__batch *batch, bool is_closing)
+{
+    batch__turns_leave(core, batch);
+    if (is_closing || batch->ran.count == 0)
+        batch__todo_push(core, batch);
+    return STEP_AGAIN;
+}
+
+/* The batch has the turn. */
+static enum step step_turn(struct batch__core *core, struct batch__batch *batch,
+                           struct batch__action *action)
+{
+    batch__check(batch->phase == BATCH__OPEN);
+    batch__check(batch->is_loaded);
+    bool is_closing = reason_to_close(core, batch) >= 0;
+    if (is_closing || batch->waiting.count == 0)
+        return leave_turns(core, batch, is_closing);
+    if (core->is_turn_over) {
+        batch__turns_rotate(core);
         return STEP_AGAIN;
     }
-    batch__check(batch->is_loaded);
+    if (batch->is_replay && batch->replaying == 0)
+        batch__replay_left(core, batch);
     batch_op *op = batch__ops_pop(&batch->waiting);
     bool has_begun = batch->replaying > 0; /* in time */
     batch->replaying -= has_begun;
@@ -103,12 +122,15 @@ static enum step step_open(struct batch__core *core, struct batch__batch *batch,
     int status = batch__op_refusal(op, has_begun ? 0 : core->now_ns);
     if (status != BATCH_OK) {
         batch__refuse(core, op, status);
+        if (batch->waiting.count == 0)
+            return leave_turns(core, batch, reason_to_close(core, batch) >= 0);
         if (batch->ran.count == 0 && !has_begun)
             batch__window_restart(core, batch);
         return STEP_AGAIN;
     }
     if (batch->ran.count == 0 && !has_begun)
         batch->first_wait_ns = core->now_ns - op->private_accepted_ns;
+    batch__turns_run(core);
     core->running = op;
     *action = (struct batch__action){BATCH__RUN, batch, op, 1};
     return STEP_ACTION;
@@ -192,7 +214,7 @@ static enum step step(struct batch__core *core, struct batch__batch *batch,
     case BATCH__BEGUN:
         return step_begun(core, batch, action);
     case BATCH__OPEN:
-        return step_open(core, batch, action);
+        return step_open(core, batch);
     case BATCH__CLOSED:
         return step_closed(core, batch, action);
     case BATCH__COMPLETE:
@@ -213,9 +235,8 @@ static enum step step(struct batch__core *core, struct batch__batch *batch,
     batch__panic(__FILE__, __LINE__, "a pooled batch has something to do");
 }
 
-bool batch__core_next(struct batch__core *core, struct batch__action *ret_action)
+static bool next_but_run(struct batch__core *core, struct batch__action *ret_action)
 {
-    batch__check(core->running == NULL);
     while (core->todo_first != NULL) {
         enum step next = step(core, core->todo_first, ret_action);
         if (next == STEP_ACTION)
@@ -229,5 +250,24 @@ bool batch__core_next(struct batch__core *core, struct batch__action *ret_action
     batch__check(core->ops >= refused.count);
     core->ops -= refused.count;
     *ret_action = (struct batch__action){BATCH__DONE, NULL, refused.head, refused.count};
+    return true;
+}
+
+bool batch__core_next_but_run(struct batch__core *core, struct batch__action *ret_action)
+{
+    batch__check(core->running == NULL);
+    return next_but_run(core, ret_action);
+}
+
+bool batch__core_next(struct batch__core *core, struct batch__action *ret_action)
+{
+    batch__check(core->running == NULL);
+    do {
+        bool has_others = core->todo_first != NULL || core->refused.count > 0;
+        if (has_others && next_but_run(core, ret_action))
+            return true;
+        if (core->turns.first == NULL)
+            return false;
+    } while (step_turn(core, core->turns.first, ret_action) != STEP_ACTION);
     return true;
 }

@@ -32,10 +32,12 @@ struct batch__batch {
     uint32_t hash;
     uint8_t phase;         /* enum batch__phase */
     uint8_t close_reason;  /* enum batch_close_reason; from CLOSED on */
-    bool is_loaded;        /* there is a resource to release */
+    bool is_loaded : 1;    /* there is a resource to release */
     bool is_cached : 1;    /* from an earlier batch, and not loaded for this one */
     bool is_rechecked : 1; /* it had become too old, and was loaded again for that */
     bool is_replay : 1;    /* its operations ran before, on what has been released */
+    bool is_slow : 1;      /* the runtime's: an operation of this key took long the last time */
+    bool in_turns;
     bool in_todo;
     bool in_due;
     bool in_waiting;
@@ -50,16 +52,15 @@ struct batch__batch {
                            on expire ends its window; UINT64_MAX: none */
     uint64_t loaded_ns; /* when its load ended, which is how old it is; 0: it is cached */
     struct batch__batch *todo_next;
-
-    uint64_t start_by_min_ns; /* none of `waiting` has an earlier start_by_ns; UINT64_MAX: none */
+    struct batch__link waiters; /* in core->turns, or in core->waiting */
+    uint64_t start_by_min_ns;   /* none of `waiting`, if any, has an earlier start_by_ns */
 
     uint32_t replays;      /* of the current batch, after conflicts */
     uint16_t group_max[2]; /* the runtime's, for loads and for saves: the last one of this key took
                               too long, so the next goes in a group of at most this many; 0: it did
                               not */
 
-    struct batch__link due;     /* in core->due, by closes_ns; or in core->cached */
-    struct batch__link waiters; /* in core->waiting: operations wait and none can run now */
+    struct batch__link due; /* in core->due, by closes_ns; or in core->cached */
 
     /* Times, for the record of the batch; 0 if it did not happen. */
     uint64_t begun_ns;

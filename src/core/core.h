@@ -6,7 +6,9 @@
  * thread-safe: one owner.
  *
  * Protocol. Put an event in (batch__core_submit, _cancel, _loaded, _ran, _saved, _expire, _flush,
- * _stop), then take actions out with batch__core_next until there is none, performing each:
+ * _stop), then take actions out with batch__core_next until there is none, performing each. An
+ * owner who must not be kept from new events by operations that run takes out all but RUN
+ * (batch__core_next_but_run), and goes on with RUN later.
  *
  *   LOAD     load the resource of `batch`, now or later; then batch__core_loaded
  *   RUN      run `op` on the resource at once; then batch__core_ran, before anything else. After
@@ -64,17 +66,22 @@ void batch__core_saved(struct batch__core *core, struct batch__batch *batch, int
                        uint64_t now_ns);
 void batch__core_expire(struct batch__core *core, uint64_t now_ns);
 /* With BATCH_WINDOW_NONE: the store is free to save `calls_max` batches. Of those that changed
- * nothing, and so need no save, all close. */
-void batch__core_flush(struct batch__core *core, uint64_t calls_max, uint64_t now_ns);
+ * nothing, and so need no save, all close. How many batches close, now or when what has come for
+ * them has run. */
+uint64_t batch__core_flush(struct batch__core *core, uint64_t calls_max, uint64_t now_ns);
 /* Close every window, from now on at once. Later operations are refused with BATCH_STOPPED. */
 void batch__core_stop(struct batch__core *core, uint64_t now_ns);
 
 bool batch__core_next(struct batch__core *core, struct batch__action *ret_action);
+bool batch__core_next_but_run(struct batch__core *core, struct batch__action *ret_action);
 
 /* ---- Questions ------------------------------------------------------------------------------ */
 
 /* When batch__core_expire is next needed; UINT64_MAX: not before another event. */
 uint64_t batch__core_deadline_ns(const struct batch__core *core);
+/* The same where more operations have come and are not submitted yet: windows stay open for them,
+ * but for config.late_max_ns at most. So under load batches grow, and still end. */
+uint64_t batch__core_backlog_deadline_ns(const struct batch__core *core);
 /* Keys that have work; resources that are cached for keys that have none. */
 uint64_t batch__core_open(const struct batch__core *core);
 uint64_t batch__core_cached(const struct batch__core *core);
@@ -82,6 +89,8 @@ uint64_t batch__core_cached(const struct batch__core *core);
 uint64_t batch__core_now_ns(const struct batch__core *core);
 /* There is a batch that batch__core_flush, or expire with time, would close. */
 bool batch__core_has_due(const struct batch__core *core);
+/* There are operations to RUN. */
+bool batch__core_has_turns(const struct batch__core *core);
 /* Another operation would be refused: ops_waiting_max is reached. */
 bool batch__core_is_full(const struct batch__core *core);
 /* No key has work, no resource is cached, and no operation is left. */

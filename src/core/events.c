@@ -8,6 +8,7 @@
 #include "lists.h"
 #include "replay.h"
 #include "sweep.h"
+#include "turns.h"
 #include "window.h"
 
 #include <batch/metrics.h>
@@ -57,16 +58,19 @@ static void join(struct batch__core *core, struct batch__batch *batch, batch_op 
     bool has_begun = batch__takes_new(batch) && batch->ran.count > 0;
     if (batch->waiting.count == batch->replaying && !has_begun)
         batch__window_restart(core, batch); /* it is the first */
+    if (batch->waiting.count == 0)
+        batch->start_by_min_ns = UINT64_MAX;
     batch__ops_push(&batch->waiting, op);
-    if (op->start_by_ns != 0 && op->start_by_ns < batch->start_by_min_ns)
+    if (op->start_by_ns != 0 && op->start_by_ns < batch->start_by_min_ns) {
         batch->start_by_min_ns = op->start_by_ns;
-    if (batch->phase == BATCH__OPEN) {
-        batch__todo_push(core, batch);
-        return;
+        batch__sweep_note(core, batch);
     }
-    if (!batch->in_waiting)
+    if (batch->in_turns || batch->in_waiting)
+        return;
+    if (batch->phase == BATCH__OPEN)
+        batch__turns_push(&core->turns, batch);
+    else
         batch__waiting_push(&core->waiting, batch);
-    batch__sweep_note(core, batch);
 }
 
 /* A batch for a key that has none; NULL if there is no memory. */
@@ -79,7 +83,6 @@ static struct batch__batch *open_batch(struct batch__core *core, const batch_op 
     if (batch == NULL)
         return NULL;
     batch__check(batch->phase == BATCH__POOLED);
-    batch->start_by_min_ns = UINT64_MAX;
     batch__table_add(&core->table, batch);
     batch__begin(core, batch);
     return batch;
@@ -189,19 +192,21 @@ void batch__core_loaded(struct batch__core *core, struct batch__batch *batch, in
         batch__window_open(core, batch);
     else
         load_failed(core, batch);
-    batch__todo_push(core, batch);
+    if (!batch->in_turns)
+        batch__todo_push(core, batch);
     event_end(core);
 }
 
 void batch__core_ran(struct batch__core *core, batch_verdict verdict, uint64_t now_ns)
 {
     batch_op *op = core->running;
-    struct batch__batch *batch = core->todo_first;
+    struct batch__batch *batch = core->turns.first;
     batch__check(op != NULL);
     batch__check(batch->phase == BATCH__OPEN);
     core->running = NULL;
     if (now_ns > core->now_ns)
         core->now_ns = now_ns;
+    batch__turns_ran(core);
     if (now_ns >= batch->closes_ns)
         batch__window_end(core, batch); /* the operation ran past its end */
     op->private_changed = verdict != BATCH_UNCHANGED;
@@ -234,6 +239,15 @@ void batch__core_saved(struct batch__core *core, struct batch__batch *batch, int
 
 /* ---- Time, the store's readiness, and stop -------------------------------------------------- */
 
+/* What has come by now joins, unless it is too late for that; when all of it has run, the batch
+ * closes. */
+static void close_when_run(struct batch__core *core, struct batch__batch *batch)
+{
+    if (!batch->is_replay && !batch__is_too_old(core, batch))
+        batch__window_join(batch);
+    batch__todo_push(core, batch);
+}
+
 void batch__core_expire(struct batch__core *core, uint64_t now_ns)
 {
     event_begin(core, now_ns);
@@ -244,29 +258,34 @@ void batch__core_expire(struct batch__core *core, uint64_t now_ns)
         batch__due_remove(&core->due, batch);
         /* One that is loading closes as soon as its operations ran. */
         if (batch->phase == BATCH__OPEN)
-            batch__todo_push(core, batch);
+            close_when_run(core, batch);
     }
     batch__sweep_if_due(core);
     event_end(core);
 }
 
-void batch__core_flush(struct batch__core *core, uint64_t calls_max, uint64_t now_ns)
+uint64_t batch__core_flush(struct batch__core *core, uint64_t calls_max, uint64_t now_ns)
 {
     event_begin(core, now_ns);
+    uint64_t flushed = 0;
     struct batch__batch *next = batch__has_window(core) ? NULL : core->due.first;
     while (next != NULL) {
         struct batch__batch *batch = next;
         next = batch->due.next;
+        if (batch->ran.count == 0)
+            continue; /* its turn has not come */
         bool may_need_save = batch->changed > 0 || batch->waiting.count > 0;
         if (may_need_save && calls_max == 0 && batch->changed > 0)
             break; /* all that follow have changed something */
         if (may_need_save && calls_max == 0)
             continue;
         calls_max -= may_need_save;
+        flushed++;
         batch__due_remove(&core->due, batch);
-        batch__todo_push(core, batch);
+        close_when_run(core, batch);
     }
     event_end(core);
+    return flushed;
 }
 
 void batch__core_stop(struct batch__core *core, uint64_t now_ns)
@@ -276,18 +295,29 @@ void batch__core_stop(struct batch__core *core, uint64_t now_ns)
     batch__cache_trim(core, 0);
     for (struct batch__batch *batch = core->due.first; batch != NULL; batch = batch->due.next) {
         if (batch->phase == BATCH__OPEN)
-            batch__todo_push(core, batch);
+            close_when_run(core, batch);
     }
     event_end(core);
 }
 
 /* ---- Questions ------------------------------------------------------------------------------ */
 
-uint64_t batch__core_deadline_ns(const struct batch__core *core)
+static uint64_t deadline_ns(const struct batch__core *core, uint64_t late_ns)
 {
     uint64_t window_ns = core->due.first != NULL ? core->due.first->closes_ns : UINT64_MAX;
+    window_ns = batch__sum_or_max(window_ns, late_ns);
     uint64_t sweep_ns = batch__sweep_due_ns(core);
     return window_ns < sweep_ns ? window_ns : sweep_ns;
+}
+
+uint64_t batch__core_deadline_ns(const struct batch__core *core)
+{
+    return deadline_ns(core, 0);
+}
+
+uint64_t batch__core_backlog_deadline_ns(const struct batch__core *core)
+{
+    return deadline_ns(core, core->config.late_max_ns);
 }
 
 uint64_t batch__core_open(const struct batch__core *core)
@@ -308,6 +338,11 @@ uint64_t batch__core_now_ns(const struct batch__core *core)
 bool batch__core_has_due(const struct batch__core *core)
 {
     return core->due.first != NULL;
+}
+
+bool batch__core_has_turns(const struct batch__core *core)
+{
+    return core->turns.first != NULL;
 }
 
 bool batch__core_is_full(const struct batch__core *core)

@@ -39,13 +39,15 @@ static bool is_phase_of_key(enum batch__phase phase)
     return false;
 }
 
+/* It must be on `todo`, where it is not remembered by its turn or by a call of the store. */
 static bool must_act(const struct batch__core *core, const struct batch__batch *batch)
 {
     if (batch__phase_is_at_store(batch->phase) || batch->phase == BATCH__CACHED)
         return false;
+    if (batch->in_turns)
+        return false;
     if (batch->phase == BATCH__OPEN) /* not in `due` it closes: only `todo` would remember it */
-        return batch->waiting.count > 0 || batch->ran.count == 0 || !batch->in_due ||
-               core->is_stopping;
+        return batch->ran.count == 0 || !batch->in_due || core->is_stopping;
     return true;
 }
 
@@ -53,9 +55,13 @@ static void check_waiting(const struct batch__core *core, const struct batch__ba
 {
     check_ops(&batch->waiting);
     batch__check(batch->joining <= batch->waiting.count);
-    bool is_listed = batch->waiting.count > 0 && batch->phase != BATCH__OPEN;
-    batch__check(batch->in_waiting == is_listed);
-    if (is_listed)
+    batch__check(batch->joining == 0 || batch->phase == BATCH__OPEN);
+    bool may_run = batch->phase == BATCH__OPEN && batch->waiting.count > 0;
+    batch__check(batch->in_turns || !may_run);
+    if (batch->in_turns)
+        batch__check(batch->phase == BATCH__OPEN);
+    batch__check(batch->in_waiting == (batch->waiting.count > 0 && !batch->in_turns));
+    if (batch->waiting.count > 0)
         batch__check(core->start_by_min_ns <= batch->start_by_min_ns);
     uint64_t replaying = batch->replaying;
     for (const batch_op *op = batch->waiting.head; op != NULL; op = op->private_next) {
@@ -165,6 +171,25 @@ static void check_waiters(const struct batch__core *core, uint64_t expected)
     batch__check(count == expected);
 }
 
+static void check_turns(const struct batch__core *core, uint64_t expected)
+{
+    uint64_t count = 0;
+    const struct batch__batch *previous = NULL;
+    for (const struct batch__batch *batch = core->turns.first; batch != NULL;
+         batch = batch->waiters.next) {
+        batch__check(batch->in_turns);
+        batch__check(batch->waiters.previous == previous);
+        previous = batch;
+        count++;
+        batch__check(count <= expected);
+    }
+    batch__check(core->turns.last == previous);
+    batch__check(count == expected);
+    batch__check(count > 0 || core->turn_ops == 0);
+    batch__check(core->turn_ops <= core->config.turn_ops_max);
+    batch__check(core->turn_ops > 0 || !core->is_turn_over);
+}
+
 static void check_cached(const struct batch__core *core, uint64_t expected)
 {
     uint64_t count = 0;
@@ -199,7 +224,7 @@ static void check_todo(const struct batch__core *core, uint64_t expected)
 
 void batch__core_check(const struct batch__core *core)
 {
-    uint64_t batches = 0, due = 0, waiting = 0, todo = 0, cached = 0;
+    uint64_t batches = 0, due = 0, turns = 0, waiting = 0, todo = 0, cached = 0;
     uint64_t ops = core->refused.count + (core->running != NULL ? 1 : 0);
     check_ops(&core->refused);
     for (uint64_t i = 0; i < core->table.size; i++) {
@@ -213,6 +238,7 @@ void batch__core_check(const struct batch__core *core)
         check_batch(core, batch);
         batches++;
         due += batch->in_due;
+        turns += batch->in_turns;
         waiting += batch->in_waiting;
         todo += batch->in_todo;
         cached += batch->phase == BATCH__CACHED;
@@ -223,11 +249,10 @@ void batch__core_check(const struct batch__core *core)
     batch__check(ops == core->ops);
     batch__check(core->ops <= core->config.ops_waiting_max + core->refused.count);
     check_due(core, due);
+    check_turns(core, turns);
     check_waiters(core, waiting);
     check_todo(core, todo);
     check_cached(core, cached);
-    if (core->running != NULL) {
-        batch__check(core->todo_first != NULL);
-        batch__check(core->todo_first->phase == BATCH__OPEN);
-    }
+    if (core->running != NULL)
+        batch__check(core->turns.first != NULL);
 }

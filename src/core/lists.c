@@ -79,6 +79,7 @@ void batch__cached_remove(struct batch__list *cached, struct batch__batch *batch
 void batch__waiting_push(struct batch__list *waiting, struct batch__batch *batch)
 {
     batch__check(!batch->in_waiting);
+    batch__check(!batch->in_turns);
     batch__check(batch->waiting.count > 0);
     push(waiting, batch, offsetof(struct batch__batch, waiters));
     batch->in_waiting = true;
@@ -102,6 +103,15 @@ void batch__todo_push(struct batch__core *core, struct batch__batch *batch)
     else
         core->todo_last->todo_next = batch;
     core->todo_last = batch;
+}
+
+void batch__todo_pop(struct batch__core *core)
+{
+    struct batch__batch *batch = core->todo_first;
+    batch__check(batch != NULL);
+    core->todo_first = batch->todo_next;
+    batch->todo_next = NULL;
+    batch->in_todo = false;
 }
 
 void batch__refuse(struct batch__core *core, batch_op *op, int status)

@@ -18,20 +18,14 @@ void batch__due_remove(struct batch__list *due, struct batch__batch *batch);
 void batch__cached_push(struct batch__list *cached, struct batch__batch *batch);
 void batch__cached_remove(struct batch__list *cached, struct batch__batch *batch);
 
+/* A batch with operations that wait is in one of these two. */
 void batch__waiting_push(struct batch__list *waiting, struct batch__batch *batch);
 void batch__waiting_remove(struct batch__list *waiting, struct batch__batch *batch);
 
-/* Batches with actions to take, FIFO; a batch that is there already stays where it is. */
+/* Batches with actions other than RUN, FIFO; a batch that is there already stays where it is. */
 void batch__todo_push(struct batch__core *core, struct batch__batch *batch);
-/* Take out the first. Inline: it is done for almost every operation. */
-static inline void batch__todo_pop(struct batch__core *core)
-{
-    struct batch__batch *batch = core->todo_first;
-    batch__check(batch != NULL);
-    core->todo_first = batch->todo_next;
-    batch->todo_next = NULL;
-    batch->in_todo = false;
-}
+/* Take out the first. */
+void batch__todo_pop(struct batch__core *core);
 
 /* An operation that is in no batch: a DONE completes it with this status. */
 void batch__refuse(struct batch__core *core, batch_op *op, int status);

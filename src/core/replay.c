@@ -11,11 +11,6 @@ bool batch__may_replay(const struct batch__core *core, struct batch__batch *batc
            (batch->replays == 0 || core->now_ns < batch->replay_by_ns);
 }
 
-bool batch__is_too_old(const struct batch__core *core, const struct batch__batch *batch)
-{
-    return !batch->is_cached && core->now_ns - batch->loaded_ns > core->config.age_max_ns;
-}
-
 bool batch__must_recheck(const struct batch__core *core, struct batch__batch *batch)
 {
     batch__check(batch->changed == 0);

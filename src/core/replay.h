@@ -18,7 +18,11 @@
 /* After a conflict: is a replay left? The first conflict starts the time limit of all replays. */
 bool batch__may_replay(const struct batch__core *core, struct batch__batch *batch);
 /* What it loaded is older than config.age_max_ns; a cached resource has no such limit. */
-bool batch__is_too_old(const struct batch__core *core, const struct batch__batch *batch);
+static inline bool batch__is_too_old(const struct batch__core *core,
+                                     const struct batch__batch *batch)
+{
+    return !batch->is_cached && core->now_ns - batch->loaded_ns > core->config.age_max_ns;
+}
 /* All operations have run and changed nothing: must the batch be replayed before it completes?
  * Asked once after each run of the batch. */
 bool batch__must_recheck(const struct batch__core *core, struct batch__batch *batch);

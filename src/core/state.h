@@ -20,8 +20,11 @@ struct batch__core_config {
     uint64_t ops_max;     /* operations of one batch, at least 1 */
     uint64_t ops_waiting_max;
     uint64_t key_ops_waiting_max;
-    uint64_t expire_max; /* windows that end in one batch__core_expire; 0: all that have passed */
-    uint64_t cache_max;  /* resources cached between batches */
+    uint64_t expire_max;   /* windows that end in one batch__core_expire; 0: all that have passed */
+    uint64_t late_max_ns;  /* how late a window may end, so that what has come joins */
+    uint64_t turn_ops_max; /* a turn of a key ends after so many operations, at least 1 … */
+    uint64_t turn_ns;      /* … or when they have taken so long (turns.h) */
+    uint64_t cache_max;    /* resources cached between batches */
     uint32_t replays_max;
     bool refuses_early; /* admission control (admission.h) */
     size_t object_size; /* of a batch with what the runtime puts behind it; a multiple of 64 */
@@ -40,10 +43,11 @@ struct batch__core {
     /* By closes_ns: batches whose window runs, or with no window those that are open. An open batch
      * that is not here closes. */
     struct batch__list due;
-    struct batch__list waiting;      /* batches with operations that cannot run now */
-    struct batch__batch *todo_first; /* batches with actions to take, FIFO through todo_next */
+    struct batch__batch *todo_first; /* with actions other than RUN, FIFO through todo_next */
     struct batch__batch *todo_last;
-    struct batch__ops refused; /* in no batch, status in each; for the next DONE */
+    struct batch__list turns;   /* with operations that can run now: the first one has its turn */
+    struct batch__list waiting; /* all others with operations that wait: none can run now */
+    struct batch__ops refused;  /* in no batch, status in each; for the next DONE */
 
     /* Resources that wait for the next batch of their key, the least recently used first. */
     struct batch__list cached;
@@ -52,7 +56,12 @@ struct batch__core {
     /* Operations accepted and not yet given out by DONE: those in `refused`; in each batch
      * those that wait and that ran; and the one running. */
     uint64_t ops;
-    batch_op *running; /* between RUN and batch__core_ran; its batch is todo_first */
+    batch_op *running; /* between RUN and batch__core_ran; its batch is the first of `turns` */
+
+    /* The turn of the first of `turns`. */
+    uint64_t turn_ops;      /* that have run; 0: it has not begun */
+    uint64_t turn_began_ns; /* when the first of them began */
+    bool is_turn_over;
 
     /* Waiting operations are swept for canceled and expired ones: not before sweep_after_ns, so
      * that sweeping takes a small part of the time however many wait. */

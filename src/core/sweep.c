@@ -2,6 +2,7 @@
 
 #include "../base/check.h"
 #include "lists.h"
+#include "turns.h"
 #include "window.h"
 
 enum { PAUSE_NS = 1000 }; /* for each operation visited */
@@ -12,14 +13,14 @@ void batch__sweep_note(struct batch__core *core, const struct batch__batch *batc
         core->start_by_min_ns = batch->start_by_min_ns;
 }
 
-/* Those of `batch` that may still begin stay; the others are completed. */
-static void sweep_batch(struct batch__core *core, struct batch__batch *batch)
+/* Those of `batch` that may still begin stay; the others are completed. True if the first of those
+ * that have not run before has left. */
+static bool sweep_ops(struct batch__core *core, struct batch__batch *batch)
 {
-    batch__check(batch->in_waiting);
-    batch__check(batch->waiting.count > 0);
     struct batch__ops ops = batch__ops_take(&batch->waiting);
     uint64_t replaying = batch->replaying;
-    bool is_first_gone = false; /* of those that have not run before */
+    uint64_t joining = batch->joining;
+    bool is_first_gone = false;
     batch->start_by_min_ns = UINT64_MAX;
     for (uint64_t i = 0; ops.count > 0; i++) {
         batch_op *op = batch__ops_pop(&ops);
@@ -28,6 +29,7 @@ static void sweep_batch(struct batch__core *core, struct batch__batch *batch)
         if (status != BATCH_OK) {
             batch__refuse(core, op, status);
             batch->replaying -= has_begun;
+            batch->joining -= i < joining;
             is_first_gone = is_first_gone || i == replaying;
             continue;
         }
@@ -36,22 +38,61 @@ static void sweep_batch(struct batch__core *core, struct batch__batch *batch)
             batch->start_by_min_ns = op->start_by_ns;
     }
     batch__sweep_note(core, batch);
-    if (batch->replaying == 0 && replaying > 0)
-        batch__replay_left(core, batch);
-    if (batch->waiting.count == 0) {
-        batch__waiting_remove(&core->waiting, batch);
-        if (batch->phase == BATCH__BEGUN)
-            batch->phase = BATCH__ENDED; /* nobody waits for a load */
+    return is_first_gone;
+}
+
+/* None of its operations waits any more. */
+static void sweep_emptied(struct batch__core *core, struct batch__batch *batch)
+{
+    if (batch->in_turns) {
+        batch__turns_leave(core, batch);
+        batch__todo_push(core, batch); /* it may close, or nothing ran in it */
+        return;
     }
+    batch__waiting_remove(&core->waiting, batch);
+    if (batch->phase == BATCH__BEGUN)
+        batch->phase = BATCH__ENDED; /* nobody waits for a load */
+}
+
+static void sweep_batch(struct batch__core *core, struct batch__batch *batch)
+{
+    batch__check(batch->in_waiting || batch->in_turns);
+    if (batch->waiting.count == 0)
+        return; /* the last one has run just now */
+    bool was_replaying = batch->replaying > 0;
+    bool is_first_gone = sweep_ops(core, batch);
+    if (was_replaying && batch->replaying == 0 && batch->ran.count == 0)
+        batch__replay_left(core, batch);
+    if (batch->waiting.count == 0)
+        sweep_emptied(core, batch);
+    bool is_open = batch->phase == BATCH__OPEN && batch__takes_new(batch);
+    if (is_open && (batch->ran.count > 0 || batch->waiting.count == 0))
+        return; /* its window does not depend on those that wait */
     if (batch->waiting.count == batch->replaying)
         batch__window_end(core, batch);
     else if (is_first_gone)
         batch__window_restart(core, batch);
 }
 
+static uint64_t sweep_list(struct batch__core *core, const struct batch__list *list)
+{
+    uint64_t visited = 0;
+    for (struct batch__batch *batch = list->first, *next; batch != NULL; batch = next) {
+        next = batch->waiters.next;
+        visited += batch->waiting.count;
+        sweep_batch(core, batch);
+    }
+    return visited;
+}
+
+static bool has_waiting(const struct batch__core *core)
+{
+    return core->waiting.first != NULL || core->turns.first != NULL;
+}
+
 uint64_t batch__sweep_due_ns(const struct batch__core *core)
 {
-    if (core->waiting.first == NULL)
+    if (!has_waiting(core))
         return UINT64_MAX;
     uint64_t due_ns = UINT64_MAX;
     if (core->is_sweep_wanted)
@@ -63,23 +104,11 @@ uint64_t batch__sweep_due_ns(const struct batch__core *core)
 
 void batch__sweep_if_due(struct batch__core *core)
 {
-    /* A canceled operation that does not wait has begun or is completed; unless it is about to
-     * begin in an open batch: that may be full, and then it waits once more. */
-    bool is_sweep_wanted = core->is_sweep_wanted && core->todo_first != NULL;
-    if (core->waiting.first == NULL) {
-        core->is_sweep_wanted = is_sweep_wanted;
-        core->start_by_min_ns = UINT64_MAX;
+    if (has_waiting(core) && batch__sweep_due_ns(core) > core->now_ns)
         return;
-    }
-    if (batch__sweep_due_ns(core) > core->now_ns)
-        return;
-    core->is_sweep_wanted = is_sweep_wanted;
+    /* A canceled operation that does not wait has begun or is completed. */
+    core->is_sweep_wanted = false;
     core->start_by_min_ns = UINT64_MAX;
-    uint64_t visited = 0;
-    for (struct batch__batch *batch = core->waiting.first, *next; batch != NULL; batch = next) {
-        next = batch->waiters.next;
-        visited += batch->waiting.count;
-        sweep_batch(core, batch);
-    }
+    uint64_t visited = sweep_list(core, &core->waiting) + sweep_list(core, &core->turns);
     core->sweep_after_ns = core->now_ns + visited * PAUSE_NS;
 }

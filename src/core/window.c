@@ -2,6 +2,7 @@
 
 #include "../base/check.h"
 #include "lists.h"
+#include "turns.h"
 
 bool batch__has_window(const struct batch__core *core)
 {
@@ -47,7 +48,7 @@ static void begin_first(struct batch__core *core, struct batch__batch *batch)
     batch->begun_ns = core->now_ns;
 }
 
-void batch__begin(struct batch__core *core, struct batch__batch *batch)
+static void begin(struct batch__core *core, struct batch__batch *batch)
 {
     if (batch->replaying == 0)
         begin_first(core, batch);
@@ -59,12 +60,17 @@ void batch__begin(struct batch__core *core, struct batch__batch *batch)
     batch->is_cached = false;
     batch->load_ns = batch->loaded_ns = 0;
     batch->save_ns = batch->saved_ns = 0;
+}
+
+void batch__begin(struct batch__core *core, struct batch__batch *batch)
+{
+    begin(core, batch);
     batch__todo_push(core, batch);
 }
 
 void batch__begin_cached(struct batch__core *core, struct batch__batch *batch)
 {
-    batch__begin(core, batch);
+    begin(core, batch);
     batch->is_cached = true;
     batch__window_open(core, batch);
 }
@@ -74,11 +80,11 @@ void batch__window_open(struct batch__core *core, struct batch__batch *batch)
     batch__check(batch->is_loaded);
     batch__check(batch__phase_is_opening(batch->phase));
     batch->joining = batch->is_replay ? batch->replaying : batch->waiting.count;
-    if (batch->in_waiting)
-        batch__waiting_remove(&core->waiting, batch);
     if (!batch__has_window(core) && !batch->is_replay)
         batch__due_push_first(&core->due, batch);
     batch->phase = BATCH__OPEN;
+    if (batch->waiting.count > 0)
+        batch__turns_enter(core, batch);
 }
 
 void batch__replay_left(struct batch__core *core, struct batch__batch *batch)
@@ -88,7 +94,7 @@ void batch__replay_left(struct batch__core *core, struct batch__batch *batch)
     begin_first(core, batch);
     if (batch->phase != BATCH__OPEN)
         return;
-    batch->joining = batch->waiting.count;
+    batch__window_join(batch);
     if (!batch__has_window(core))
         batch__due_push_first(&core->due, batch);
 }

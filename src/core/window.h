@@ -23,6 +23,11 @@ void batch__begin_cached(struct batch__core *core, struct batch__batch *batch);
 void batch__window_open(struct batch__core *core, struct batch__batch *batch);
 /* The window begins now, with the first operation; or with the next one, as the first has left. */
 void batch__window_restart(struct batch__core *core, struct batch__batch *batch);
+/* All operations that wait join this batch, whenever its window ends. */
+static inline void batch__window_join(struct batch__batch *batch)
+{
+    batch->joining = batch->waiting.count;
+}
 /* All that were to be replayed have left: it is a batch like any other. */
 void batch__replay_left(struct batch__core *core, struct batch__batch *batch);
 /* The first operation that changed something has run. */

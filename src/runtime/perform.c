@@ -4,6 +4,7 @@
 #include "../base/atomics.h"
 #include "../base/check.h"
 #include "../platform/probes.h"
+#include "pace.h"
 #include "result.h"
 #include "shard.h"
 #include "shared.h"
@@ -22,13 +23,10 @@ static void run(struct batch__shard *shard, const struct batch__action *action)
 {
     batch_op *op = action->op;
     void *resource = shard->has_resource ? batch__call_memory(call_of(action->batch)) : NULL;
+    uint64_t began_ns = batch__pace_begin(&shard->pace, action->batch);
     batch_verdict verdict = op->run(resource, op->arg);
-    /* Have the operations so far run past the window? The coarse clock advances with the kernel's
-     * ticks, some hundred a second: the precise clock is read once for each. */
-    uint64_t ticks_ns = batch__clock_coarse_ns();
-    bool has_ticked = ticks_ns != shard->ticks_ns;
-    shard->ticks_ns = ticks_ns;
-    batch__core_ran(&shard->core, verdict, has_ticked ? batch__clock_now_ns() : 0);
+    uint64_t now_ns = batch__pace_end(&shard->pace, action->batch, began_ns);
+    batch__core_ran(&shard->core, verdict, now_ns);
 }
 
 static void load(struct batch__shard *shard, struct batch__batch *batch)
@@ -136,34 +134,48 @@ static void free_resource(const struct batch__shard *shard, batch_call *call)
         shared->release(batch_call_resource(call), shared->release_arg);
 }
 
+static bool next(struct batch__shard *shard, struct batch__action *ret_action)
+{
+    if (shard->pace.is_over)
+        return batch__core_next_but_run(&shard->core, ret_action);
+    return batch__core_next(&shard->core, ret_action);
+}
+
+static void perform(struct batch__shard *shard, const struct batch__action *action)
+{
+    switch (action->kind) {
+    case BATCH__LOAD:
+        load(shard, action->batch);
+        break;
+    case BATCH__RUN:
+        run(shard, action);
+        return;
+    case BATCH__SAVE:
+        save(shard, action->batch);
+        break;
+    case BATCH__DONE:
+        if (action->batch != NULL)
+            batch__completions_batch(shard, call_of(action->batch), action->op, action->count);
+        else
+            batch__completions_refused(shard, action->op);
+        break;
+    case BATCH__METRIC:
+        report(shard, call_of(action->batch));
+        batch__call_clear_error(call_of(action->batch));
+        break;
+    case BATCH__FREE_RESOURCE:
+        free_resource(shard, call_of(action->batch));
+        break;
+    }
+    shard->pace.measured_ns = 0; /* what took time since is no operation's */
+}
+
 void batch__perform(struct batch__shard *shard)
 {
     struct batch__action action;
-    while (batch__core_next(&shard->core, &action)) {
-        switch (action.kind) {
-        case BATCH__LOAD:
-            load(shard, action.batch);
-            break;
-        case BATCH__RUN:
-            run(shard, &action);
-            break;
-        case BATCH__SAVE:
-            save(shard, action.batch);
-            break;
-        case BATCH__DONE:
-            if (action.batch != NULL)
-                batch__completions_batch(shard, call_of(action.batch), action.op, action.count);
-            else
-                batch__completions_refused(shard, action.op);
-            break;
-        case BATCH__METRIC:
-            report(shard, call_of(action.batch));
-            batch__call_clear_error(call_of(action.batch));
-            break;
-        case BATCH__FREE_RESOURCE:
-            free_resource(shard, call_of(action.batch));
-            break;
-        }
-    }
+    shard->pace.measured_ns = 0;
+    shard->pace.row = 0;
+    while (next(shard, &action))
+        perform(shard, &action);
     batch__completions_flush(shard);
 }

@@ -12,6 +12,8 @@
 enum {
     GROUP_OPS = 64,           /* looked up together, so that their waits for memory overlap */
     ITERATION_OPS_MAX = 2048, /* then what the store has finished is taken */
+    SORTED_OPS_MAX = 16384,   /* the same, of operations that are not run at once */
+    LATE_NS_MAX = 500000000,  /* windows end so much late, or as much as they are long */
     EXPIRE_MAX = 1024,        /* windows ended at a time by a worker that saves by itself */
     OUTAGE_DEADLINES = 4,     /* without a success: then the store is at fault, not a key */
     NAPS_PER_WINDOW = 200,    /* a nap lasts this fraction of the window … */
@@ -44,6 +46,9 @@ struct batch__shard *batch__shard_new(struct batch__shared *shared)
         .ops_waiting_max = share(options->ops_waiting_max, options->shards),
         .key_ops_waiting_max = options->key_ops_waiting_max,
         .expire_max = options->sessions == 0 ? EXPIRE_MAX : 0,
+        .late_max_ns = options->window_ns < LATE_NS_MAX ? options->window_ns : LATE_NS_MAX,
+        .turn_ops_max = BATCH__QUANTUM_OPS,
+        .turn_ns = BATCH__QUANTUM_NS,
         .cache_max = share(options->resource_cache_max, options->shards),
         .replays_max = options->replays_max,
         .refuses_early = options->refuse_early,
@@ -119,19 +124,42 @@ static void take_group(struct batch__shard *shard, uint64_t now_ns)
     shard->iteration_ops += count;
 }
 
+/* Each group is run at once, with everything near. */
+static void take_and_run(struct batch__shard *shard, uint64_t now_ns)
+{
+    const struct batch__pace *pace = &shard->pace;
+    uint64_t ticks_ns = pace->ticks_ns;
+    /* When a tick has passed, the iteration ends: others may be due. */
+    while (shard->pending != NULL && shard->iteration_ops < ITERATION_OPS_MAX &&
+           pace->ticks_ns == ticks_ns && !pace->is_over) {
+        take_group(shard, now_ns);
+        batch__perform(shard);
+    }
+}
+
+/* Some operations could not be run when they came. What has come since goes to its keys before any
+ * of them runs on, so that each key gets its turn. */
+static void take_and_sort(struct batch__shard *shard, uint64_t now_ns)
+{
+    bool is_over = shard->pace.is_over;
+    shard->pace.is_over = true;
+    while (shard->pending != NULL && shard->iteration_ops < SORTED_OPS_MAX) {
+        take_group(shard, now_ns);
+        batch__perform(shard);
+    }
+    shard->pace.is_over = is_over;
+    batch__perform(shard);
+}
+
 static void take_ops(struct batch__shard *shard, uint64_t now_ns)
 {
     shard->iteration_ops = 0;
     if (shard->pending == NULL)
         shard->pending = batch__inbox_take_ops_sc(&shard->inbox, false);
-    uint64_t ticks_ns = batch__clock_coarse_ns();
-    shard->ticks_ns = ticks_ns;
-    /* When a tick has passed, the iteration ends: others may be due. */
-    while (shard->pending != NULL && shard->iteration_ops < ITERATION_OPS_MAX &&
-           shard->ticks_ns == ticks_ns) {
-        take_group(shard, now_ns);
-        batch__perform(shard);
-    }
+    if (batch__core_has_turns(&shard->core))
+        take_and_sort(shard, now_ns);
+    else
+        take_and_run(shard, now_ns);
 }
 
 /* See io_queue.h. When nothing has succeeded for a long time, it is not one key that delays the
@@ -231,7 +259,8 @@ static void flush(struct batch__shard *shard, uint64_t now_ns)
     enum batch__io_idle idle = store_idle(shard);
     while (batch__core_has_due(&shard->core) && saves->count < group_max &&
            idle == BATCH__IO_MAY_SAVE) {
-        batch__core_flush(&shard->core, group_max - saves->count, now_ns);
+        if (batch__core_flush(&shard->core, group_max - saves->count, now_ns) == 0)
+            break; /* the others have not had a turn yet */
         batch__perform(shard);
         idle = store_idle(shard);
     }
@@ -241,21 +270,26 @@ static void flush(struct batch__shard *shard, uint64_t now_ns)
     }
 }
 
-/* End windows that have passed; true if there were any. What had come before a window ended still
- * joins: under load, batches grow. A worker that saves by itself does a few batches at a time,
- * from the end of the window to the completions, while they are in the cache. */
+static uint64_t expire_ns(const struct batch__shard *shard)
+{
+    return shard->pending != NULL ? batch__core_backlog_deadline_ns(&shard->core)
+                                  : batch__core_deadline_ns(&shard->core);
+}
+
+/* End windows that have passed; true if there were any. A worker that saves by itself does a few
+ * batches at a time, from the end of the window to the completions, while they are in the cache. */
 static bool expire(struct batch__shard *shard, uint64_t now_ns)
 {
-    if (shard->pending != NULL || batch__core_deadline_ns(&shard->core) > now_ns)
+    if (expire_ns(shard) > now_ns)
         return false;
     do {
         batch__core_expire(&shard->core, now_ns);
         batch__perform(shard);
-        if (shard->session == NULL)
+        if (shard->session == NULL && shard->pending == NULL)
             break;
         hand_over(shard);
         take_finished(shard, now_ns);
-    } while (batch__core_deadline_ns(&shard->core) <= now_ns);
+    } while (expire_ns(shard) <= now_ns);
     return true;
 }
 
@@ -270,6 +304,7 @@ static void publish_limit(struct batch__shard *shard)
 static bool iterate(struct batch__shard *shard)
 {
     uint64_t now_ns = batch__clock_now_ns();
+    batch__pace_iterate(&shard->pace);
     /* Signals first: an operation that comes with its cancel is then seen to be canceled. */
     uint32_t signals = batch__inbox_take_signals_sc(&shard->inbox);
     bool is_busy = take_finished(shard, now_ns) || signals != 0;
@@ -281,7 +316,8 @@ static bool iterate(struct batch__shard *shard)
     publish_limit(shard);
     batch__counters_iteration(&shard->counters, shard->iteration_ops,
                               batch__core_open(&shard->core), batch__core_cached(&shard->core));
-    return is_busy || shard->iteration_ops > 0 || shard->finished.first != NULL;
+    return is_busy || shard->iteration_ops > 0 || shard->finished.first != NULL ||
+           batch__core_has_turns(&shard->core);
 }
 
 static bool is_finished(const struct batch__shard *shard)

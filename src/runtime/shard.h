@@ -2,7 +2,9 @@
  *
  * The worker repeats an iteration: read the clock, take what the inbox holds, put it into the core,
  * perform the core's actions, hand calls to the store in groups; and sleeps when an iteration found
- * nothing and no deadline is due. Only the worker touches anything here but the inbox and the
+ * nothing and no deadline is due. While operations are quick, each runs as it is put in, with
+ * everything near. When some take long (pace.h) and others come meanwhile, all that has come is put
+ * in first, and then keys take turns. Only the worker touches anything here but the inbox and the
  * fields that begin with x.
  */
 #ifndef BATCH_RUNTIME_SHARD_H
@@ -16,6 +18,7 @@
 #include "completions.h"
 #include "inbox.h"
 #include "io_queue.h"
+#include "pace.h"
 
 struct batch__session;
 struct batch__shared;
@@ -45,8 +48,8 @@ struct batch__shard {
     bool has_window;
     bool has_resource;      /* its size is not 0 */
     bool is_closed;         /* the inbox is */
-    uint64_t ticks_ns;      /* of the kernel, after the latest operation that ran */
     uint64_t iteration_ops; /* operations that the latest iteration took in */
+    struct batch__pace pace;
     struct batch__completions completions;
     struct batch__counters counters;
     struct batch__hot hot;

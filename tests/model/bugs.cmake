@@ -54,15 +54,14 @@ inject(sweep
             if (!BUG(canceled_completed_twice))
                 continue;]])
 inject(sweep
-    [[            batch->phase = BATCH__ENDED;]]
-    [[            batch->phase = BUG(loaded_for_nobody) ? BATCH__BEGUN : BATCH__ENDED;]])
+    [[        batch->phase = BATCH__ENDED;]]
+    [[        batch->phase = BUG(loaded_for_nobody) ? BATCH__BEGUN : BATCH__ENDED;]])
 inject(events
     [[    core->is_sweep_wanted = true;]]
     [[    core->is_sweep_wanted = !BUG(canceled_not_noticed);]])
 inject(sweep
-    [[core->is_sweep_wanted && core->todo_first != NULL;]]
-    [[core->is_sweep_wanted && core->todo_first != NULL &&
-                           !BUG(canceled_and_forgotten);]])
+    [[ + sweep_list(core, &core->turns);]]
+    [[ + (BUG(canceled_before_turn) ? 0 : sweep_list(core, &core->turns));]])
 inject(actions
     [[    int status = batch__op_refusal(op, has_begun ? 0 : core->now_ns);]]
     [[    int status = batch__op_refusal(op, has_begun ? 0 : core->now_ns);
@@ -79,12 +78,9 @@ inject(events
     [[        batch->ran = batch__ops_take(&batch->waiting);]]
     [[        batch->ran = batch__ops_take_first(
             &batch->waiting, BUG(load_error_completes_one) ? 1 : batch->waiting.count);]])
-inject(events
-    [[        load_failed(core, batch);
-    batch__todo_push(core, batch);]]
-    [[        load_failed(core, batch);
-    if (!BUG(loaded_not_noticed) || batch->phase != BATCH__OPEN)
-        batch__todo_push(core, batch);]])
+inject(window
+    [[    if (batch->waiting.count > 0)]]
+    [[    if (batch->waiting.count > 0 && !BUG(loaded_not_noticed))]])
 inject(window
     [[    batch->joining = batch->is_replay ? batch->replaying : batch->waiting.count;]]
     [[    batch->joining = batch->is_replay             ? batch->replaying
@@ -104,6 +100,12 @@ inject(window
     [[sum_or_max(core->now_ns, core->config.window_ns)]]
     [[sum_or_max(core->now_ns, core->config.window_ns >> BUG(window_closes_early)
                                        << BUG(window_too_long))]])
+inject(events
+    [[    return deadline_ns(core, core->config.late_max_ns);]]
+    [[    return deadline_ns(core, BUG(backlog_holds_window) ? UINT64_MAX : core->config.late_max_ns);]])
+inject(events
+    [[        batch__window_join(batch);]]
+    [[        batch->joining = BUG(come_too_late) ? batch->joining : batch->waiting.count;]])
 inject(actions
     [[    if (batch->changed > 0)
         batch->phase = BATCH__CLOSED;]]
@@ -132,6 +134,31 @@ inject(actions
 inject(events
     [[calls_max -= may_need_save;]]
     [[calls_max -= may_need_save && !BUG(flush_without_limit);]])
+
+# Turns.
+inject(events
+    [[    batch__turns_ran(core);]]
+    [[    batch__turns_ran(core);
+    if (BUG(turn_without_end))
+        core->is_turn_over = false;]])
+inject(actions
+    [[    batch__turns_run(core);]]
+    [[    batch__turns_run(core);
+    if (BUG(turn_clock_early))
+        core->turn_began_ns = 0;]])
+inject(events
+    [[        batch__turns_push(&core->turns, batch);]]
+    [[        if (BUG(turn_jumped) && core->turns.first != NULL) {
+            batch->in_turns = true;
+            batch->waiters = (struct batch__link){NULL, core->turns.first};
+            core->turns.first->waiters.previous = batch;
+            core->turns.first = batch;
+            batch__turn_end(core);
+        } else
+            batch__turns_push(&core->turns, batch);]])
+inject(actions
+    [[        if (has_others &&]]
+    [[        if (has_others && !(BUG(run_before_others) && core->turns.first != NULL) &&]])
 
 # The outcome.
 inject(events

@@ -32,7 +32,7 @@
     X(canceled_after_run, "core: an operation that ran is completed with CANCELED")                \
     X(canceled_replayed, "core: a canceled operation is replayed after a conflict")                \
     X(canceled_not_noticed, "core: waiting operations are not swept for canceled ones")            \
-    X(canceled_and_forgotten, "core: nor is one that then finds no place in its batch")            \
+    X(canceled_before_turn, "core: nor are those that wait for their turn")                        \
     X(unknown_reported_as_failed, "core: UNKNOWN is reported as SAVE_FAILED")                      \
     X(failed_reported_as_ok, "core: SAVE_FAILED is reported as OK")                                \
     X(conflict_reported_as_failed, "core: CONFLICT is reported as SAVE_FAILED")                    \
@@ -53,6 +53,12 @@
     X(window_never_closes, "core: a window does not ask to be ended")                              \
     X(window_too_long, "core: a window is twice as long")                                          \
     X(window_closes_early, "core: a window is half as long")                                       \
+    X(backlog_holds_window, "core: a window stays open while operations are in the inbox")         \
+    X(come_too_late, "core: what came before a window ended is not in its batch")                  \
+    X(turn_without_end, "core: a key runs on when its turn is over")                               \
+    X(turn_clock_early, "core: the time of a turn begins before it does")                          \
+    X(turn_jumped, "core: the last to come has the next turn")                                     \
+    X(run_before_others, "core: operations run before all other actions")                          \
     X(flush_without_limit, "core: more batches close than the store is free to take")              \
     X(size_ignored, "core: a batch takes one more operation than it may")                          \
     X(fifo_broken, "core: the last to come is the first to run")                                   \

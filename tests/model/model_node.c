@@ -45,6 +45,8 @@ void model_node_start(struct model *model, struct model_node *node)
     node->iterations = iterations;
     node->state = NODE_UP;
     node->oracle.is_clean = true;
+    node->oracle.is_turn_left = true;
+    node->runs_left = UINT32_MAX;
     node->due_ns = MODEL_NEVER;
     node->restart_ns = MODEL_NEVER;
     struct batch__core_config config = model->config->core;
@@ -100,8 +102,10 @@ static void run(struct model *model, struct model_node *node, const struct batch
     transcribe(model, node, "%s: run %c%s", key_name(op->key), letter_of(op),
                op->is_changed ? "" : ", unchanged");
     node->elapsed_ns += op->takes_ns;
+    node->runs_left -= node->runs_left != UINT32_MAX;
     batch__core_ran(&node->core, op->is_changed ? BATCH_CHANGED : BATCH_UNCHANGED,
                     op->takes_ns == 0 ? 0 : model_node_now(model, node));
+    oracle_ran(node);
 }
 
 static void done(struct model *model, struct model_node *node, const struct batch__action *action)
@@ -166,8 +170,11 @@ static void perform(struct model *model, struct model_node *node,
 bool model_node_act(struct model *model, struct model_node *node)
 {
     struct batch__action action;
-    if (!batch__core_next(&node->core, &action)) {
-        node->oracle.is_clean = true;
+    bool may_run = node->runs_left > 0;
+    bool is_action = (may_run ? batch__core_next : batch__core_next_but_run)(&node->core, &action);
+    oracle_look_at_turn(node);
+    if (!is_action) {
+        node->oracle.is_clean = !batch__core_has_turns(&node->core);
         return false;
     }
     perform(model, node, &action);
@@ -218,6 +225,7 @@ void model_node_cancel(struct model *model, struct model_node *node)
 {
     node->is_cancel_wanted = false;
     batch__core_cancel(&node->core, event_ns(model, node));
+    oracle_look_at_turn(node);
     node->oracle.is_clean = false;
 }
 
@@ -270,14 +278,19 @@ void model_node_expire(struct model *model, struct model_node *node)
 {
     if (BUG(wake_lost))
         return;
-    batch__core_expire(&node->core, event_ns(model, node));
+    uint64_t now_ns = event_ns(model, node);
+    oracle_expired(model, node, now_ns > node->core.now_ns ? now_ns : node->core.now_ns);
+    batch__core_expire(&node->core, now_ns);
+    oracle_look_at_turn(node);
     node->oracle.is_clean = false;
 }
 
 void model_node_flush(struct model *model, struct model_node *node, uint64_t calls_max)
 {
+    uint64_t now_ns = event_ns(model, node);
     oracle_flushed(node, calls_max);
-    batch__core_flush(&node->core, calls_max, event_ns(model, node));
+    oracle_may_close(model, node, now_ns > node->core.now_ns ? now_ns : node->core.now_ns);
+    batch__core_flush(&node->core, calls_max, now_ns);
     node->oracle.is_clean = false;
 }
 
@@ -288,6 +301,7 @@ void model_node_stop(struct model *model, struct model_node *node)
     node->is_stop_wanted = false;
     node->state = NODE_STOPPING;
     transcribe(model, node, "stop");
+    oracle_may_close(model, node, model_node_now(model, node));
     batch__core_stop(&node->core, model_node_now(model, node));
     node->oracle.is_clean = false;
 }

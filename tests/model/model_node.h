@@ -23,6 +23,7 @@ struct model_node {
     uint64_t draw;                   /* of this iteration */
     uint8_t cancel_op, cancel_after; /* steps until somebody cancels this one; 0: nobody does */
     uint8_t stop_after;              /* likewise */
+    uint32_t runs_left;              /* in this iteration */
     uint8_t inbox[MODEL_OPS];
     uint32_t inbox_size;
 
@@ -49,7 +50,7 @@ void model_node_expire(struct model *model, struct model_node *node);
 void model_node_flush(struct model *model, struct model_node *node, uint64_t calls_max);
 void model_node_stop(struct model *model, struct model_node *node);
 
-/* Take one action; false if there is none. */
+/* Take one action; false if there is none, or none but to run an operation and runs_left is 0. */
 bool model_node_act(struct model *model, struct model_node *node);
 
 #endif

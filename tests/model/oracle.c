@@ -111,6 +111,18 @@ static int refusal_of(const struct model *model, struct model_node *node,
     return op->would_expire ? BATCH_BUSY : BATCH_OK;
 }
 
+/* Operations have run in the batch that takes new ones. */
+static bool has_begun(const struct oracle_key *key)
+{
+    return key->stage == STAGE_OPEN && key->ran_size > 0;
+}
+
+static void begin_window(struct oracle_key *key, uint64_t now_ns)
+{
+    key->begun_min_ns = key->begun_ns = now_ns;
+    key->is_window_over = key->is_window_unsure = false;
+}
+
 void oracle_accepted(struct model *model, struct model_node *node, struct model_op *op,
                      uint64_t now_ns)
 {
@@ -118,6 +130,10 @@ void oracle_accepted(struct model *model, struct model_node *node, struct model_
     op->accepted_ns = now_ns > node->core.now_ns ? now_ns : node->core.now_ns;
     op->must_be = (int8_t)refusal_of(model, node, key, op, op->accepted_ns);
     node->oracle.taken |= op_bit(op->number);
+    if (op->must_be != BATCH_OK)
+        node->oracle.to_refuse |= op_bit(op->number);
+    if (op->must_be == BATCH_OK && key->waiting == 0 && !has_begun(key))
+        begin_window(key, op->accepted_ns);
     if (op->op.start_by_ns != 0)
         node->oracle.impatient |= op_bit(op->number);
     if (op->must_be == BATCH_OK)
@@ -134,6 +150,49 @@ void oracle_flushed(struct model_node *node, uint64_t calls_max)
     }
 }
 
+static bool is_too_old(const struct oracle_key *key, const struct batch__core_config *config,
+                       uint64_t now_ns)
+{
+    return !key->is_cached && now_ns - key->loaded_ns > config->age_max_ns;
+}
+
+bool oracle_is_too_old(const struct model_node *node, const struct oracle_key *key)
+{
+    return is_too_old(key, &node->core.config, node->core.now_ns);
+}
+
+void oracle_may_close(const struct model *model, struct model_node *node, uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < model->config->keys_size; i++) {
+        struct oracle_key *key = &node->oracle.keys[i];
+        bool may_close = key->stage == STAGE_OPEN && !key->is_window_over;
+        if (may_close && !is_too_old(key, &node->core.config, now_ns))
+            key->at_end |= key->waiting;
+    }
+}
+
+/* All windows of which this is sure end now. */
+void oracle_expired(struct model *model, struct model_node *node, uint64_t now_ns)
+{
+    const struct batch__core_config *config = &node->core.config;
+    oracle_may_close(model, node, now_ns);
+    if (config->window_ns == BATCH_WINDOW_NONE || config->expire_max > 0)
+        return;
+    for (uint32_t i = 0; i < model->config->keys_size; i++) {
+        struct oracle_key *key = &node->oracle.keys[i];
+        bool has_window = key->waiting != 0 || has_begun(key);
+        if (!has_window || key->is_window_over || key->is_window_unsure)
+            continue;
+        if (now_ns < batch__sum_or_max(key->begun_ns, config->window_ns)) {
+            key->is_window_unsure = now_ns >= key->begun_min_ns + config->window_ns;
+            continue;
+        }
+        key->is_window_over = true;
+        if (key->stage == STAGE_OPEN && !is_too_old(key, config, now_ns))
+            key->joining |= key->waiting;
+    }
+}
+
 /* ---- Load ----------------------------------------------------------------------------------- */
 
 static void begin(struct oracle_key *key)
@@ -144,6 +203,8 @@ static void begin(struct oracle_key *key)
     key->is_cached = false;
     key->is_rechecked = false;
     key->may_join = false;
+    key->at_end = 0;
+    key->had_turn = 0;
     key->reported = BATCH_OK;
     key->load_ns = key->loaded_ns = key->save_ns = key->first_wait_ns = 0;
 }
@@ -167,11 +228,6 @@ void oracle_load(struct model *model, struct model_node *node, struct batch__bat
     key->stage = STAGE_LOADING;
 }
 
-bool oracle_is_too_old(const struct model_node *node, const struct oracle_key *key)
-{
-    return !key->is_cached && node->core.now_ns - key->loaded_ns > node->core.config.age_max_ns;
-}
-
 void oracle_loaded(struct model *model, struct model_node *node, uint32_t number, int status,
                    uint64_t finished_ns, uint64_t now_ns)
 {
@@ -193,6 +249,7 @@ void oracle_loaded(struct model *model, struct model_node *node, uint32_t number
         key->load_failed = key->waiting;
     key->joining = key->waiting;
     key->flushes = node->oracle.flushes;
+    key->opened = node->iterations;
     key->loaded_ns = now_ns > node->core.now_ns ? now_ns : node->core.now_ns;
     if (finished_ns < key->loaded_ns)
         key->loaded_ns = finished_ns > key->load_ns ? finished_ns : key->load_ns;
@@ -244,6 +301,7 @@ void oracle_pass_canceled(struct model *model, struct oracle_key *key, const str
 
 static void runs(struct oracle_key *key, const struct model_op *op)
 {
+    key->is_window_unsure = key->is_window_unsure || op->takes_ns > 0; /* it may have ended it */
     key->ran[key->ran_size++] = op->number;
     key->changed = (uint8_t)(key->changed + op->is_changed);
 }
@@ -257,8 +315,71 @@ static void begin_cached(struct model *model, struct model_node *node, struct or
     begin(key);
     key->is_loaded = true;
     key->is_cached = true;
+    key->opened = node->iterations;
+    key->at_end = key->waiting; /* or fewer: those that waited when it was taken */
     key->stage = STAGE_OPEN;
     saw(model, EVENT_load_skipped);
+}
+
+/* It has something that can run, for certain. */
+static bool may_run(const struct model *model, const struct oracle_key *key)
+{
+    if (key->stage != STAGE_REPLAYING)
+        return key->stage == STAGE_OPEN && key->waiting != 0;
+    return !may_have_left(model, key);
+}
+
+void oracle_look_at_turn(struct model_node *node)
+{
+    const struct batch__batch *batch = node->oracle.turn_batch;
+    if (batch == NULL || !batch->in_turns || key_number(batch) != node->oracle.turn_key)
+        node->oracle.is_turn_left = true;
+}
+
+void oracle_ran(struct model_node *node)
+{
+    const struct batch__core_config *config = &node->core.config;
+    struct oracle_node *oracle = &node->oracle;
+    oracle->turn_ops++;
+    oracle->is_turn_over = oracle->turn_ops >= config->turn_ops_max ||
+                           node->core.now_ns - oracle->turn_began_ns >= config->turn_ns;
+}
+
+static void outcomes_must_be_completed(struct model *model, const struct model_node *node)
+{
+    uint64_t to_refuse = node->oracle.to_refuse & node->oracle.taken;
+    must(model, to_refuse == 0, "an operation runs, and %c is to be completed",
+         op_letter((uint32_t)__builtin_ctzll(to_refuse | UINT64_C(1) << 63)));
+    for (uint32_t i = 0; i < model->config->keys_size; i++) {
+        const struct oracle_key *key = &node->oracle.keys[i];
+        must(model, key->stage != STAGE_SAVED && key->stage != STAGE_COMPLETED,
+             "an operation runs, and %s is %s", key_name(i), stage_name(key));
+    }
+}
+
+static void begin_turn(struct model *model, struct model_node *node,
+                       const struct batch__batch *batch)
+{
+    struct oracle_node *oracle = &node->oracle;
+    uint32_t number = key_number(batch);
+    bool is_over = oracle->is_turn_over || oracle->is_turn_left;
+    must(model, is_over || !may_run(model, &oracle->keys[oracle->turn_key]),
+         "the turn of %s is cut short", key_name(oracle->turn_key));
+    for (uint32_t i = 0; i < model->config->keys_size; i++) {
+        struct oracle_key *key = &oracle->keys[i];
+        if (i == number)
+            continue;
+        must(model, !may_run(model, key) || (key->had_turn >> number & 1) == 0,
+             "%s has two turns, and %s waits for one", key_name(number), key_name(i));
+        key->had_turn = may_run(model, key) ? (uint8_t)(key->had_turn | 1U << number) : 0;
+        if (key->had_turn != 0)
+            saw(model, EVENT_turn_awaited);
+    }
+    oracle->turn_key = (uint8_t)number;
+    oracle->turn_batch = batch;
+    oracle->turn_ops = 0;
+    oracle->turn_began_ns = node->core.now_ns;
+    oracle->is_turn_over = oracle->is_turn_left = false;
 }
 
 void oracle_run(struct model *model, struct model_node *node, struct batch__batch *batch,
@@ -269,6 +390,10 @@ void oracle_run(struct model *model, struct model_node *node, struct batch__batc
     must(model, op->key == key_number(batch), "%c runs on another key", letter_of(op));
     must(model, (node->oracle.taken & bit) != 0, "%c runs, but is nobody's", letter_of(op));
     must(model, !op->is_canceled, "%c runs, but was canceled", letter_of(op));
+    outcomes_must_be_completed(model, node);
+    if (node->oracle.turn_key != op->key || node->oracle.is_turn_over || node->oracle.is_turn_left)
+        begin_turn(model, node, batch);
+    key->had_turn = 0;
     if (key->stage == STAGE_REPLAYING && key->ran_size == 0 && (key->waiting & bit) != 0)
         oracle_replay_left(model, key);
     if (key->stage == STAGE_REPLAYING) {
@@ -289,7 +414,9 @@ void oracle_run(struct model *model, struct model_node *node, struct batch__batc
          op_letter(key->last_run - 1U));
     must(model, key->ran_size < node->core.config.ops_max, "%c is too many for a batch",
          letter_of(op));
-    bool is_joining = (key->joining & bit) != 0 || key->may_join;
+    bool is_joining = ((key->joining | key->at_end) & bit) != 0 || key->may_join;
+    must(model, key->ran_size == 0 || is_joining || !key->is_window_over,
+         "%c runs in a batch whose window had ended", letter_of(op));
     must(model, key->ran_size == 0 || is_joining || !oracle_is_too_old(node, key),
          "%c runs on what was loaded too long ago", letter_of(op));
     if (key->ran_size == 0)
@@ -346,6 +473,8 @@ void oracle_close(struct model *model, struct model_node *node, const struct bat
         must(model, has_left(op), "%c waited for this batch, and is not in it", letter_of(op));
     }
     key->joining = 0;
+    key->had_turn = 0;
+    begin_window(key, node->core.now_ns); /* of those that wait for the next batch */
 }
 
 void oracle_save(struct model *model, struct model_node *node, struct batch__batch *batch)

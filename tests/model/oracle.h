@@ -18,6 +18,11 @@
  *     loaded
  *   - a window is as long as it should be; without one no more batches close than the store can
  *     take
+ *   - a window ends no later than it may, however many operations are still in the inbox; what has
+ *     come by then is in its batch, and what comes later is not
+ *   - keys take turns: while a key has operations to run, no other key has two turns, and none is
+ *     longer than a turn may be, or shorter than it must be; and nothing runs while an outcome is
+ *     to be completed
  *   - what was loaded too long ago takes nobody new; and what changed nothing on it is not
  *     completed, but loaded again and replayed, once
  *   - in a calm schedule every operation is OK when its window, which began no later than it was
@@ -61,12 +66,19 @@ struct oracle_key {
     uint64_t replay_by_ns;
     uint64_t free_ns; /* when its last batch ended, by the model's time */
     uint64_t load_ns, loaded_ns, save_ns, first_wait_ns; /* as its record must have them */
-    uint64_t joining;     /* the set of those that waited when it was loaded … */
-    bool may_join;        /* … and of others: all left that it was loaded for */
-    uint32_t flushes;     /* of its node, when it was opened */
-    uint32_t load_floor;  /* so much was acknowledged when its load began */
-    uint64_t waiting;     /* the set of those that are accepted and have not begun */
-    uint64_t load_failed; /* the set of those that waited for a load that failed */
+    uint64_t joining;      /* the set of those that waited when it was loaded … */
+    bool may_join;         /* … and of others: all left that it was loaded for */
+    uint64_t at_end;       /* the set of those that waited when its window may have ended */
+    uint64_t begun_min_ns; /* the window of the batch that takes new ones began then, or later … */
+    uint64_t begun_ns;     /* … but not later than this */
+    bool is_window_over;
+    bool is_window_unsure; /* it may have ended, or not */
+    uint8_t had_turn;      /* the set of keys that had a turn since this one waits for its own */
+    uint64_t opened;       /* in this iteration of its node */
+    uint32_t flushes;      /* of its node, when it was opened */
+    uint32_t load_floor;   /* so much was acknowledged when its load began */
+    uint64_t waiting;      /* the set of those that are accepted and have not begun */
+    uint64_t load_failed;  /* the set of those that waited for a load that failed */
     uint8_t ran[MODEL_OPS];
     uint8_t replay[MODEL_OPS];
 };
@@ -79,6 +91,12 @@ struct oracle_node {
     uint64_t impatient; /* the set of those that may be canceled or have a start_by_ns */
     uint64_t pending;   /* the set of those accepted and not completed */
     uint64_t taken;     /* the set of those the core has, of these */
+    uint64_t to_refuse; /* the set of those that must be completed without having run */
+    uint8_t turn_key;   /* whose turn it is … */
+    const struct batch__batch *turn_batch; /* … as the core has it */
+    bool is_turn_over;
+    bool is_turn_left; /* it has no more to run */
+    uint64_t turn_ops, turn_began_ns;
     struct oracle_key keys[MODEL_KEYS];
 };
 
@@ -93,11 +111,17 @@ struct oracle {
 void oracle_accepted(struct model *model, struct model_node *node, struct model_op *op,
                      uint64_t now_ns);
 void oracle_flushed(struct model_node *node, uint64_t calls_max);
+/* Windows may end, and what waits in them may join. */
+void oracle_may_close(const struct model *model, struct model_node *node, uint64_t now_ns);
+void oracle_expired(struct model *model, struct model_node *node, uint64_t now_ns);
 void oracle_load(struct model *model, struct model_node *node, struct batch__batch *batch);
 void oracle_loaded(struct model *model, struct model_node *node, uint32_t key, int status,
                    uint64_t finished_ns, uint64_t now_ns);
 void oracle_run(struct model *model, struct model_node *node, struct batch__batch *batch,
                 struct model_op *op);
+void oracle_ran(struct model_node *node);
+/* Has the key whose turn it is left the queue? */
+void oracle_look_at_turn(struct model_node *node);
 void oracle_save(struct model *model, struct model_node *node, struct batch__batch *batch);
 void oracle_saved(struct model *model, struct model_node *node, uint32_t key, int status,
                   uint64_t now_ns);

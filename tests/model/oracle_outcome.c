@@ -58,6 +58,7 @@ static void complete(struct model *model, struct model_node *node, struct model_
     transcribe(model, node, "done %c %s", letter_of(op), status_name(status));
     model_step(model, 0x10000 + (uint64_t)(uint8_t)status + ((uint64_t)op->number << 8));
     must(model, (node->oracle.taken & bit) != 0, "%c is completed twice", letter_of(op));
+    bool is_first = (key->waiting & (bit - 1)) == 0;
     bool is_changed = op->has_run && !op->has_left && op->is_changed && status != BATCH_LOAD_FAILED;
     must(model, op->op.private_changed == is_changed, "%c is completed with the wrong verdict",
          letter_of(op));
@@ -65,6 +66,13 @@ static void complete(struct model *model, struct model_node *node, struct model_
     node->oracle.pending &= ~bit;
     key->waiting &= ~bit;
     key->load_failed &= ~bit;
+    if (!op->has_run) /* it has left a queue, which may go on elsewhere */
+        key->had_turn = 0;
+    if (!op->has_run && is_first && (key->stage != STAGE_OPEN || key->ran_size == 0)) {
+        key->begun_ns = node->core.now_ns; /* the window has begun with the next one … */
+        key->is_window_over = false;
+        key->is_window_unsure = true; /* … and may be over again */
+    }
     op->status = (int8_t)status;
     if (status == BATCH_OK) {
         must_have_seen_what_is_stored(model, key, op);
@@ -305,6 +313,7 @@ static bool is_dropped_for_replay(struct model *model, struct model_node *node,
     key->save_ns = 0;
     key->is_loaded = false;
     key->is_cached = false;
+    key->had_turn = 0;
     key->stage = STAGE_DROPPED;
     return true;
 }
@@ -325,6 +334,7 @@ void oracle_released(struct model *model, struct model_node *node, struct batch_
         saw(model, EVENT_batch_left);
         key->free_ns = model->now_ns + node->elapsed_ns;
     }
+    key->had_turn = 0;
     key->stage = STAGE_IDLE;
     key->is_loaded = false;
     key->replay_size = key->replay_at = 0;
@@ -352,9 +362,35 @@ static void must_be_woken(struct model *model, const struct model_node *node, ui
          "what is canceled or late is not completed in time");
 }
 
+/* For certain. */
+static bool is_window_open(const struct oracle_key *key)
+{
+    return key->stage == STAGE_OPEN && key->ran_size > 0 && !key->is_window_over &&
+           !key->is_window_unsure;
+}
+
+/* However much is in the inbox, the core asks for the end of a window that is late. */
+static void windows_must_end(struct model *model, const struct model_node *node)
+{
+    const struct batch__core_config *config = &node->core.config;
+    if (config->window_ns == BATCH_WINDOW_NONE || config->expire_max > 0)
+        return;
+    for (uint32_t i = 0; i < model->config->keys_size; i++) {
+        const struct oracle_key *key = &node->oracle.keys[i];
+        if (!is_window_open(key))
+            continue;
+        uint64_t ends_ns = batch__sum_or_max(key->begun_ns, config->window_ns);
+        must(model,
+             batch__core_backlog_deadline_ns(&node->core) <=
+                 batch__sum_or_max(ends_ns, config->late_max_ns),
+             "the window of %s would not end in a backlog", key_name(i));
+    }
+}
+
 static void keys_must_go_on(struct model *model, const struct model_node *node)
 {
     uint64_t waiting = 0;
+    windows_must_end(model, node);
     for (uint32_t i = 0; i < model->config->keys_size; i++) {
         const struct oracle_key *key = &node->oracle.keys[i];
         waiting |= key->waiting;
@@ -375,7 +411,8 @@ void oracle_idle(struct model *model, struct model_node *node)
     uint32_t taken = (uint32_t)__builtin_popcountll(node->oracle.taken);
     must(model, core->ops == taken, "the core counts %u operations, not %u", (unsigned)core->ops,
          taken);
-    must(model, node->oracle.pending == node->oracle.taken,
+    uint32_t pending = (uint32_t)__builtin_popcountll(node->oracle.pending);
+    must(model, pending == taken + node->inbox_size,
          "an operation was completed before it was taken");
     uint32_t cached = 0;
     for (uint32_t i = 0; i < model->config->keys_size; i++)
@@ -384,6 +421,33 @@ void oracle_idle(struct model *model, struct model_node *node)
          (unsigned)core->cached_size, cached);
     must(model, cached <= core->config.cache_max, "%u resources are cached", cached);
     must(model, cached == 0 || node->state == NODE_UP, "a resource is cached after stop");
+}
+
+void oracle_paused(struct model *model, const struct model_node *node)
+{
+    uint64_t waiting = 0;
+    for (uint32_t i = 0; i < model->config->keys_size; i++)
+        waiting |= node->oracle.keys[i].waiting;
+    must_be_woken(model, node, waiting);
+    windows_must_end(model, node);
+    saw(model, EVENT_turns_left);
+}
+
+void oracle_iterated(struct model *model, const struct model_node *node, uint64_t now_ns)
+{
+    const struct batch__core_config *config = &node->core.config;
+    if (config->window_ns == BATCH_WINDOW_NONE || config->expire_max > 0)
+        return;
+    for (uint32_t i = 0; i < model->config->keys_size; i++) {
+        const struct oracle_key *key = &node->oracle.keys[i];
+        if (!is_window_open(key) || key->opened == node->iterations)
+            continue;
+        uint64_t ends_ns = batch__sum_or_max(key->begun_ns, config->window_ns);
+        must(model, now_ns <= batch__sum_or_max(ends_ns, config->late_max_ns) + 2,
+             "the window of %s does not end", key_name(i));
+    }
+    if (node->inbox_size > 0)
+        saw(model, EVENT_backlog);
 }
 
 /* ---- Nothing is left to happen -------------------------------------------------------------- */

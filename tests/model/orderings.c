@@ -48,7 +48,9 @@ static void take_actions(struct ordering *o, uint32_t max)
         }
         calls = model->calls_size;
     }
-    if (max > 0)
+    if (max > 0 && batch__core_has_turns(&o->node->core))
+        oracle_paused(model, o->node);
+    else if (max > 0)
         oracle_idle(model, o->node);
     model->now_ns += o->node->elapsed_ns;
     o->node->elapsed_ns = 0;
@@ -126,7 +128,10 @@ static void drive_wild(struct ordering *o)
     for (uint32_t steps = o->ops_max * 4; steps > 0 && !draw_is_over(o->draw); steps--) {
         happen(o);
         bool is_late = draw_percent(o->draw, o->late_percent);
-        take_actions(o, is_late ? draw_below(o->draw, 4) : UINT32_MAX);
+        uint32_t max = is_late ? draw_below(o->draw, 4) : UINT32_MAX;
+        o->node->runs_left = max == 3 ? 0 : UINT32_MAX;
+        take_actions(o, max == 3 ? UINT32_MAX : max);
+        o->node->runs_left = UINT32_MAX;
     }
     take_actions(o, UINT32_MAX);
 }

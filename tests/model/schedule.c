@@ -32,6 +32,8 @@ static void configure_calm(struct model_config *config, struct draw *draw, struc
         .ops_waiting_max = UINT32_MAX,
         .key_ops_waiting_max = UINT32_MAX,
         .expire_max = draw_below(draw, 3),
+        .turn_ops_max = 1024,
+        .turn_ns = 100 * MODEL_US,
         .cache_max = draw_percent(draw, 50) ? 1 + draw_below(draw, 3) : 0,
         .object_size = (sizeof(struct model_batch) + 63) / 64 * 64,
     };
@@ -82,6 +84,10 @@ void schedule_configure(struct model_config *config, struct schedule_weights *we
     weights->kinds[ITEM_STOP] = rarely(&aside, 6);
     weights->kinds[ITEM_DELETE] = rarely(draw, 8);
     weights->kinds[ITEM_WAKE] = rarely(&aside, 15);
+    config->is_busy = draw_percent(&aside, 50);
+    core->turn_ops_max = 1 + multiple(&aside, 4, 1);
+    core->turn_ns = 1 + multiple(&aside, 4, 30 * MODEL_US);
+    core->late_max_ns = multiple(&aside, 4, 50 * MODEL_US);
 }
 
 /* ---- The items ------------------------------------------------------------------------------ */

@@ -62,6 +62,7 @@ struct model_config {
     struct batch__core_config core; /* but for the allocator */
     bool is_calm;                   /* nothing goes wrong, everybody is punctual */
     bool is_shuffled; /* an iteration does its parts in any order, actions are taken late */
+    bool is_busy;     /* workers take and run a few operations at a time */
     bool is_untimed;  /* the driver ends the calls of the store, and decides how */
     uint32_t nodes_size, keys_size;
     uint64_t load_max_ns, save_max_ns;

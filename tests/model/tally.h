@@ -55,6 +55,9 @@ enum driver { SIMULATION = 1, ORDERINGS = 2, BYTES = 4, ALL_DRIVERS = 7 };
     X(allocation_failed, ALL_DRIVERS)                                                              \
     X(written_by_others, ALL_DRIVERS)                                                              \
     X(deleted, SIMULATION | ORDERINGS)                                                             \
+    X(turn_awaited, ALL_DRIVERS) /* by a key, while another has its turn */                        \
+    X(turns_left, ALL_DRIVERS)   /* when all other actions have been taken */                      \
+    X(backlog, SIMULATION)       /* an iteration left operations in the inbox */                   \
     X(batch_of_many, ALL_DRIVERS)                                                                  \
     X(replay, ALL_DRIVERS)                                                                         \
     X(replay_left, ALL_DRIVERS) /* by one that was canceled */                                     \

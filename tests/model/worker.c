@@ -4,6 +4,8 @@
 #include "oracle_outcome.h"
 #include "transcript.h"
 
+#include <string.h>
+
 static bool is_natural(const struct model_node *node)
 {
     return node->core.config.window_ns == BATCH_WINDOW_NONE;
@@ -17,7 +19,8 @@ void worker_update(const struct model *model, struct model_node *node)
         due_ns = due_ns > now_ns ? due_ns - node->offset_ns : model->now_ns + node->elapsed_ns;
     if (BUG(wake_lost))
         due_ns = MODEL_NEVER;
-    if (node->inbox_size > 0 || node->is_stop_wanted || node->is_cancel_wanted)
+    if (node->inbox_size > 0 || node->is_stop_wanted || node->is_cancel_wanted ||
+        batch__core_has_turns(&node->core))
         due_ns = model->now_ns;
     else if (is_natural(node) && node->core.due.first != NULL &&
              due_ns > model->now_ns + 5 * MODEL_US)
@@ -80,13 +83,23 @@ static void take_finished(struct model *model, struct model_node *node)
     }
 }
 
+/* A busy worker takes only some. While operations wait for their turn, more go to their keys before
+ * any of them runs. */
 static void take_inbox(struct model *model, struct model_node *node)
 {
-    for (uint32_t i = 0; i < node->inbox_size; i++) {
+    uint32_t runs_left = node->runs_left;
+    uint32_t count = node->inbox_size;
+    if (model->config->is_busy && count > 1 + (node->draw >> 52 & 3))
+        count = 1 + (node->draw >> 52 & 3);
+    if (batch__core_has_turns(&node->core))
+        node->runs_left = 0;
+    for (uint32_t i = 0; i < count; i++) {
         model_node_accept(model, node, node->inbox[i]);
         after_event(model, node);
     }
-    node->inbox_size = 0;
+    node->runs_left = runs_left;
+    node->inbox_size -= count;
+    memmove(node->inbox, node->inbox + count, node->inbox_size);
 }
 
 static void take_signals(struct model *model, struct model_node *node)
@@ -103,8 +116,10 @@ static void take_signals(struct model *model, struct model_node *node)
 
 static void end_what_is_due(struct model *model, struct model_node *node)
 {
-    bool is_due = batch__core_deadline_ns(&node->core) <= model_node_now(model, node);
-    if (is_due && !BUG(wake_lost)) {
+    const struct batch__core *core = &node->core;
+    uint64_t due_ns = node->inbox_size > 0 ? batch__core_backlog_deadline_ns(core)
+                                           : batch__core_deadline_ns(core);
+    if (due_ns <= model_node_now(model, node) && !BUG(wake_lost)) {
         model_node_expire(model, node);
         after_event(model, node);
     }
@@ -122,16 +137,22 @@ void worker_iterate(struct model *model, struct model_node *node)
     node->elapsed_ns = 0;
     node->draw = random_mix(config->draw + ++node->iterations + node_number(model, node) * 1000);
     uint32_t first = config->is_shuffled ? (uint32_t)(node->draw >> 32 & 3) : 0;
+    uint64_t now_ns = model_node_now(model, node);
+    node->runs_left = config->is_busy ? 1 + (uint32_t)(node->draw >> 56 & 3) : UINT32_MAX;
     for (uint32_t i = 0; i < 4; i++)
         parts[(first + i) % 4](model, node);
     take_actions(model, node, UINT32_MAX);
-    oracle_idle(model, node);
+    if (batch__core_has_turns(&node->core))
+        oracle_paused(model, node);
+    else
+        oracle_idle(model, node);
+    oracle_iterated(model, node, now_ns);
     node->awake_ns = model->now_ns + node->elapsed_ns;
     if (draw_scale(node->draw >> 8, 100) < config->late_percent) {
         node->awake_ns += (node->draw >> 40 & 0x3F) * MODEL_US;
         saw(model, EVENT_late_worker);
     }
-    if (node->state == NODE_STOPPING && node->core.ops == 0 && node->core.table.count == 0)
+    if (node->state == NODE_STOPPING && node->inbox_size == 0 && batch__core_is_idle(&node->core))
         model_node_end(model, node);
     else
         worker_update(model, node);

@@ -152,9 +152,9 @@ TRACE_TEST_FROM(a_replay_is_considered_in_each_of_its_steps, saving(&replays))
     trace_op(t, 'G')->op.start_by_ns = by_ns;
     trace_submit(t, "a", "FG");
     trace_go(t);
-    trace_expect(t, "[1405] a: run A\n"
-                    "[1405] a: save, closed by window\n"
-                    "[1405] done F BUSY\n");
+    trace_expect(t, "[1405] done F BUSY\n"
+                    "[1405] a: run A\n"
+                    "[1405] a: save, closed by window\n");
 }
 
 TRACE_TEST_FROM(a_load_of_a_replay_that_takes_longer_than_ever_leaves_the_save,

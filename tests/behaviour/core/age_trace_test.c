@@ -206,9 +206,9 @@ TRACE_TEST_FROM(while_nobody_ran_the_first_to_come_joins, trace_new(&two_hundred
     trace_submit(t, "a", "B");
     trace_go(t);
     trace_expect(t, "[  0] a: load\n"
+                    "[2000] done A CANCELED\n"
                     "[2000] a: run B\n"
-                    "[2000] a: save, closed by age\n"
-                    "[2000] done A CANCELED\n");
+                    "[2000] a: save, closed by age\n");
 }
 
 /* It is checked in any case: by the save, or on a load. */

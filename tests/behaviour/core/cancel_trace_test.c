@@ -29,8 +29,8 @@ TRACE_TEST(beginning_at_start_by_itself_is_in_time)
     trace_late(t, 20);
     trace_loaded(t, "a", BATCH_OK);
     trace_expect(t, "[  0] a: load\n"
-                    "[ 20] a: run A\n"
-                    "[ 20] done B EXPIRED\n");
+                    "[ 20] done B EXPIRED\n"
+                    "[ 20] a: run A\n");
 }
 
 TRACE_TEST_WITH(canceled_before_the_load_was_taken_nothing_is_loaded, .show_records = true)
@@ -116,9 +116,9 @@ TRACE_TEST_WITH(canceled_when_about_to_run_and_then_without_a_place_it_is_not_le
     trace_go(t);
     trace_at(t, 1);
     trace_expect(t, "[  0] a: load\n"
+                    "[  0] done B CANCELED\n"
                     "[  0] a: run A\n"
-                    "[  0] a: save, closed by size\n"
-                    "[  0] done B CANCELED\n");
+                    "[  0] a: save, closed by size\n");
 }
 
 TRACE_TEST_WITH(everybody_behind_a_save_leaves_and_the_key_is_forgotten, .load_ms = 1)
@@ -202,8 +202,8 @@ TRACE_TEST_WITH(everybody_left_between_the_end_of_the_load_and_their_turn, .show
     trace_loaded(t, "a", BATCH_OK);
     trace_cancel(t, "");
     trace_expect(t, "[  0] a: load\n"
-                    "[  0] a: release\n"
                     "[  0] done A CANCELED\n"
+                    "[  0] a: release\n"
                     "[  0] done B CANCELED\n");
     assert_int_equal(t->core.table.count, 0);
 }
@@ -248,8 +248,8 @@ TRACE_TEST(an_opener_refused_at_its_turn_does_not_shorten_the_window_of_the_next
     trace_loaded(t, "a", BATCH_OK);
     trace_at(t, 300);
     trace_expect(t, "[  0] a: load\n"
-                    "[ 40] a: run B\n"
                     "[ 40] done A CANCELED\n"
+                    "[ 40] a: run B\n"
                     "[140] a: save, closed by window\n");
 }
 
@@ -274,8 +274,8 @@ TRACE_TEST(one_in_the_middle_refused_at_its_turn_does_not_lengthen_the_window)
     trace_at(t, 300);
     trace_expect(t, "[  0] a: load\n"
                     "[ 40] a: run A\n"
-                    "[ 40] a: run C\n"
                     "[ 40] done B CANCELED\n"
+                    "[ 40] a: run C\n"
                     "[100] a: save, closed by window\n");
 }
 
@@ -301,8 +301,8 @@ TRACE_TEST_WITH(the_window_begins_anew_when_the_opener_is_refused_at_its_turn, .
     trace_loaded(t, "a", BATCH_OK);
     trace_at(t, 300);
     trace_expect(t, "[  0] a: load\n"
-                    "[ 50] a: run B\n"
                     "[ 50] done A CANCELED\n"
+                    "[ 50] a: run B\n"
                     "[150] a: save, closed by window\n");
 }
 
@@ -321,8 +321,8 @@ TRACE_TEST_WITH(the_window_begins_anew_when_the_opener_expires_behind_another_ke
     trace_expect(t, "[  0] a: load\n"
                     "[  0] b: load\n"
                     "[  0] a: run A\n"
-                    "[ 60] b: run C\n"
                     "[ 60] done B EXPIRED\n"
+                    "[ 60] b: run C\n"
                     "[100] a: save, closed by window\n"
                     "[160] b: save, closed by window\n");
 }

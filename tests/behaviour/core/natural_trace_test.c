@@ -82,11 +82,26 @@ TRACE_TEST_FROM(what_comes_while_the_store_is_busy_is_the_next_batch, trace_new(
                     "[  7] a: save, closed by store\n");
 }
 
-TRACE_TEST_WITH(a_flush_in_the_turn_of_the_load_takes_all_who_waited, .window_ms = TRACE_NO_WINDOW)
+TRACE_TEST_WITH(a_flush_closes_nothing_that_has_not_had_its_turn, .window_ms = TRACE_NO_WINDOW)
 {
     trace_submit(t, "a", "AB");
     trace_hold(t);
     trace_loaded(t, "a", BATCH_OK);
+    trace_flush(t, 1);
+    trace_submit(t, "a", "C");
+    trace_go(t);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  0] a: run A\n"
+                    "[  0] a: run B\n"
+                    "[  0] a: run C\n");
+}
+
+TRACE_TEST_WITH(a_flush_in_the_middle_of_a_turn_takes_what_has_come, .window_ms = TRACE_NO_WINDOW)
+{
+    trace_submit(t, "a", "AB");
+    trace_hold(t);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_step(t);
     trace_flush(t, 1);
     trace_submit(t, "a", "C");
     trace_go(t);
@@ -178,8 +193,8 @@ TRACE_TEST_WITH(a_batch_begins_with_the_first_that_was_not_refused_at_its_turn,
     trace_flush(t, 1);
     trace_saved(t, "a", BATCH_OK);
     trace_expect(t, "[  0] a: load\n"
-                    "[ 60] a: run B\n"
                     "[ 60] done A CANCELED\n"
+                    "[ 60] a: run B\n"
                     "[ 60] a: save, closed by store\n"
                     "[ 60] a: done B OK\n"
                     "[ 60] a: record of 1 ops, 1 changed: begun 60, load 0-60, first wait 60 ms, "

@@ -281,10 +281,10 @@ TRACE_TEST_FROM(when_all_leave_as_they_are_about_to_run_again_the_others_run, sa
     trace_expect(t, "[110] a: release\n"
                     "[110] a: load\n");
     trace_loaded(t, "a", BATCH_OK);
-    trace_expect(t, "[110] a: run D\n"
-                    "[110] done A CANCELED\n"
+    trace_expect(t, "[110] done A CANCELED\n"
                     "[110] done B CANCELED\n"
-                    "[110] done C CANCELED\n");
+                    "[110] done C CANCELED\n"
+                    "[110] a: run D\n");
     t->text_size = 0;
     trace_at(t, 220);
     trace_saved(t, "a", BATCH_CONFLICT); /* its first */
@@ -309,8 +309,8 @@ TRACE_TEST_WITH(without_a_window_they_run_too, .window_ms = TRACE_NO_WINDOW, .re
                     "[  1] a: save, closed by store\n"
                     "[  1] a: release\n"
                     "[  1] a: load\n"
-                    "[  2] a: run B\n"
                     "[  2] done A CANCELED\n"
+                    "[  2] a: run B\n"
                     "[  2] a: save, closed by store\n");
 }
 

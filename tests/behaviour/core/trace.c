@@ -220,6 +220,22 @@ void trace_go(struct trace *t)
     batch__core_check(&t->core);
 }
 
+void trace_sort(struct trace *t)
+{
+    struct batch__action action;
+    while (batch__core_next_but_run(&t->core, &action))
+        perform(t, &action);
+    batch__core_check(&t->core);
+}
+
+void trace_step(struct trace *t)
+{
+    struct batch__action action;
+    assert_true(batch__core_next(&t->core, &action));
+    perform(t, &action);
+    batch__core_check(&t->core);
+}
+
 void trace_hold(struct trace *t)
 {
     t->is_held = true;
@@ -420,6 +436,9 @@ struct trace *trace_new(const struct trace_options *options)
         .replays_max = o->replays_max,
         .refuses_early = o->refuses_early,
         .expire_max = o->expire_max,
+        .late_max_ns = o->late_ms * TRACE_MS,
+        .turn_ops_max = limit_of(o->turn_ops),
+        .turn_ns = o->turn_ms == 0 ? UINT64_MAX : o->turn_ms * TRACE_MS,
         .object_size = (sizeof(struct batch__batch) + 63) / 64 * 64,
         .allocator = allocator_functions(&t->memory),
     };

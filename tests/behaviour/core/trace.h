@@ -39,6 +39,9 @@ struct trace_options {
     uint64_t ops_waiting_max;
     uint64_t key_ops_waiting_max;
     uint64_t expire_max;
+    uint64_t late_ms;  /* that windows may end late; default: none */
+    uint64_t turn_ops; /* of a turn; default: any */
+    uint64_t turn_ms;
     uint64_t cache_max; /* this and the next two: default none */
     uint32_t replays_max;
     bool refuses_early;
@@ -126,6 +129,9 @@ void trace_late(struct trace *t, uint64_t ms);
 
 void trace_hold(struct trace *t);
 void trace_go(struct trace *t);
+/* While held: take all actions but to run operations; and take one, of any kind. */
+void trace_sort(struct trace *t);
+void trace_step(struct trace *t);
 
 /* The text since the last time is this. */
 void trace_expect(struct trace *t, const char *expected);

@@ -3,20 +3,21 @@
 #include "trace.h"
 
 #include "core/lists.h"
+#include "core/turns.h"
 #include "core/window.h"
 
 /* A batch in every phase that can be seen from outside, and nothing on `todo`. */
 struct scene {
     struct trace *t;
     struct batch__core *core;
-    struct batch__batch *cached, *open, *saving, *loading, *reloading;
+    struct batch__batch *cached, *open, *saving, *loading, *reloading, *turn;
     batch_op extra;
 };
 
 static void scene_set(struct scene *s)
 {
     static const struct trace_options options = {
-        .cache_max = 2, .replays_max = 1, .ops_max = 9, .ops_waiting_max = 99};
+        .cache_max = 2, .replays_max = 1, .ops_max = 9, .ops_waiting_max = 99, .turn_ops = 9};
     struct trace *t = trace_new(&options);
     *s = (struct scene){.t = t, .core = &t->core};
     static const char *const keys[] = {"cached", "saving", "reloading"};
@@ -34,6 +35,11 @@ static void scene_set(struct scene *s)
     trace_op(t, 'L')->op.start_by_ns = 150 * TRACE_MS;
     trace_submit(t, "loading", "LM");
     trace_submit(t, "saving", "T");
+    trace_submit(t, "turn", "U");
+    trace_loaded(t, "turn", BATCH_OK);
+    trace_hold(t);
+    trace_submit(t, "turn", "V");
+    s->turn = trace_batch(t, "turn");
     s->cached = trace_batch(t, "cached");
     s->open = trace_batch(t, "open");
     s->saving = trace_batch(t, "saving");
@@ -42,6 +48,7 @@ static void scene_set(struct scene *s)
     assert_int_equal(s->cached->phase, BATCH__CACHED);
     assert_int_equal(s->open->phase, BATCH__OPEN);
     assert_int_equal(s->saving->phase, BATCH__SAVING);
+    assert_true(s->turn->in_turns);
     assert_int_equal(s->loading->phase, BATCH__LOADING);
     assert_int_equal(s->reloading->phase, BATCH__LOADING);
 }
@@ -65,8 +72,11 @@ static void scene_end(struct scene *s)
     X(s->reloading->waiting.count = 2, "count == ops->count")                                      \
     X(s->core->refused.count = 1, "count == ops->count")                                           \
     X(s->loading->joining = 3, "batch->joining <= batch->waiting.count")                           \
-    X(s->loading->in_waiting = false, "batch->in_waiting == is_listed")                            \
-    X(s->open->in_waiting = true, "batch->in_waiting == is_listed")                                \
+    X(s->saving->joining = 1, "batch->joining == 0 || batch->phase == BATCH__OPEN")                \
+    X(s->loading->in_waiting = false, "batch->in_waiting == (batch->waiting.count > 0")            \
+    X(s->open->in_waiting = true, "batch->in_waiting == (batch->waiting.count > 0")                \
+    X((s->loading->in_waiting = false, s->loading->in_turns = true),                               \
+      ": batch->phase == BATCH__OPEN")                                                             \
     X(s->core->start_by_min_ns = UINT64_MAX, "core->start_by_min_ns <= batch->start_by_min_ns")    \
     X(trace_op(s->t, 'M')->op.start_by_ns = 1, "op->start_by_ns >= batch->start_by_min_ns")        \
     X((batch__ops_push(&s->reloading->waiting, &s->extra), s->extra.start_by_ns = 1),              \
@@ -103,7 +113,6 @@ static void scene_end(struct scene *s)
 
 /* What has something to do and is not on `todo` would be forgotten. */
 #define TODO_MAP(X)                                                                                \
-    X(batch__ops_push(&s->open->waiting, &s->extra), "must_act")                                   \
     X((s->open->ran = NONE, s->open->changed = 0), "must_act")                                     \
     X(s->open->in_due = false, "must_act")                                                         \
     X(s->core->is_stopping = true, "must_act")                                                     \
@@ -113,9 +122,21 @@ static void scene_end(struct scene *s)
     X((batch__todo_push(s->core, s->open), s->core->todo_last = NULL), "batch == core->todo_last") \
     X((batch__todo_push(s->core, s->open), s->open->todo_next = s->open), "count <= expected")     \
     X(s->open->in_todo = true, "count == expected")                                                \
-    X((s->core->running = &s->extra, s->core->ops++), "core->todo_first != NULL")                  \
-    X((s->core->running = &s->extra, s->core->ops++, batch__todo_push(s->core, s->saving)),        \
-      "core->todo_first->phase == BATCH__OPEN")
+    X((s->core->running = &s->extra, s->turn->waiting = NONE,                                      \
+       batch__turns_leave(s->core, s->turn)),                                                      \
+      "core->turns.first != NULL")
+
+/* Who has something to run is in `turns`, and nobody else. */
+#define TURNS_MAP(X)                                                                               \
+    X((s->turn->in_turns = false, s->core->turns = (struct batch__list){0}),                       \
+      "batch->in_turns || !may_run")                                                               \
+    X(s->core->turns.first = s->open, "batch->in_turns")                                           \
+    X(s->turn->waiters.previous = s->open, "batch->waiters.previous == previous")                  \
+    X(s->turn->waiters.next = s->turn, "batch->waiters.previous == previous")                      \
+    X(s->core->turns.last = NULL, "core->turns.last == previous")                                  \
+    X(s->open->in_turns = true, "count == expected")                                               \
+    X(s->core->turn_ops = 10, "core->turn_ops <= core->config.turn_ops_max")                       \
+    X(s->core->is_turn_over = true, "core->turn_ops > 0 || !core->is_turn_over")
 
 #define LIST_MAP(X)                                                                                \
     X(s->loading->in_due = false, "batch->in_due")                                                 \
@@ -142,7 +163,7 @@ static void scene_end(struct scene *s)
     X(misplace(s), "batch__table_find")                                                            \
     X(s->core->table.count++, "batches == core->table.count")
 
-#define BREAK_MAP(X) OPS_MAP(X) PHASE_MAP(X) TODO_MAP(X) LIST_MAP(X)
+#define BREAK_MAP(X) OPS_MAP(X) PHASE_MAP(X) TODO_MAP(X) TURNS_MAP(X) LIST_MAP(X)
 
 #define TEXT(broken, text) text,
 static const char *const texts[] = {BREAK_MAP(TEXT)};

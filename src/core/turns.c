@@ -1,0 +1,29 @@
+#include "turns.h"
+
+#include "lists.h"
+
+void batch__turns_enter(struct batch__core *core, struct batch__batch *batch)
+{
+    batch__check(batch->phase == BATCH__OPEN);
+    if (batch->in_waiting)
+        batch__waiting_remove(&core->waiting, batch);
+    batch__turns_push(&core->turns, batch);
+}
+
+void batch__turns_leave(struct batch__core *core, struct batch__batch *batch)
+{
+    if (core->turns.first == batch)
+        batch__turn_end(core);
+    batch__turns_remove(&core->turns, batch);
+    if (batch->waiting.count > 0)
+        batch__waiting_push(&core->waiting, batch);
+}
+
+void batch__turns_rotate(struct batch__core *core)
+{
+    struct batch__batch *batch = core->turns.first;
+    batch__check(core->is_turn_over);
+    batch__turn_end(core);
+    batch__turns_remove(&core->turns, batch);
+    batch__turns_push(&core->turns, batch);
+}

@@ -1,0 +1,144 @@
+/* Keys take turns: what waits on one key holds up no other, whether its operations take long or
+ * there are very many of them; and windows end while more and more comes. */
+#include "harness.h"
+
+#include <sched.h>
+
+/* ---- Operations that take long -------------------------------------------------------------- */
+
+enum { HOT = 1000 };
+
+/* Longer than a turn. */
+static void take_long(struct job *job)
+{
+    (void)job;
+    uint64_t until_ns = batch_now_ns() + MS / 5;
+    while (batch_now_ns() < until_ns)
+        ;
+}
+
+/* HOT operations on one key, and then one on another, are all there before the first has ended.
+ * How many ran before the last. */
+static uint64_t ran_before_cold(struct harness *harness)
+{
+    static struct job jobs[HOT + 1];
+    struct job *cold = &jobs[HOT];
+    struct gate gate;
+    gate_init_closed(&gate);
+    for (int i = 0; i <= HOT; i++) {
+        job_init(&jobs[i], harness, i < HOT ? "hot" : "cold", 1);
+        jobs[i].on_run = i < HOT ? take_long : NULL;
+    }
+    jobs[0].gate = &gate;
+    jobs_submit_many(jobs, HOT);
+    gate_await(&gate, 1);
+    job_submit(cold);
+    gate_open(&gate);
+    jobs_wait(jobs, HOT + 1);
+    gate_destroy(&gate);
+    return cold->ran_as - 1;
+}
+
+/* It waited for all of them. */
+HARNESS_TEST_WITH(a_cold_key_does_not_wait_for_the_backlog_of_a_hot_one, HARNESS_STORE,
+                  .window_ns = 10 * MS, .sessions = 0)
+{
+    assert_true(ran_before_cold(harness) < HOT / 4);
+}
+
+HARNESS_TEST_WITH(nor_without_a_window, HARNESS_STORE, .sessions = 0)
+{
+    assert_true(ran_before_cold(harness) < HOT / 4);
+}
+
+/* ---- Very many that take hardly any time ---------------------------------------------------- */
+
+enum { MANY = 200000 };
+
+struct crowd {
+    batch_op ops[MANY + 1]; /* the last on a key of its own */
+    batch_op *chain[MANY + 1];
+    uint32_t ran;      /* of the others */
+    uint32_t ran_then; /* when the last one ran, or was completed */
+    uint32_t completed;
+};
+
+static batch_verdict count_run(void *resource, void *arg)
+{
+    struct crowd *crowd = arg;
+    ++*(int64_t *)resource;
+    crowd->ran++;
+    return BATCH_CHANGED;
+}
+
+static batch_verdict note_run(void *resource, void *arg)
+{
+    struct crowd *crowd = arg;
+    ++*(int64_t *)resource;
+    crowd->ran_then = crowd->ran;
+    return BATCH_CHANGED;
+}
+
+static void count_done(batch_op *op, const batch_result *result)
+{
+    struct crowd *crowd = op->arg;
+    MUST(result->status == BATCH_OK);
+    __atomic_fetch_add(&crowd->completed, 1, __ATOMIC_RELEASE);
+}
+
+static void note_done(batch_op *op, const batch_result *result)
+{
+    struct crowd *crowd = op->arg;
+    crowd->ran_then = crowd->ran;
+    count_done(op, result);
+}
+
+static struct crowd *crowd_new(bool is_noted_when_done)
+{
+    struct crowd *crowd = calloc(1, sizeof *crowd);
+    assert_non_null(crowd);
+    for (int i = 0; i <= MANY; i++) {
+        bool is_last = i == MANY;
+        crowd->ops[i] = (batch_op)BATCH_OP_INIT;
+        crowd->ops[i].key = is_last ? "few" : "many";
+        crowd->ops[i].key_size = is_last ? 3 : 4;
+        crowd->ops[i].run = is_last && !is_noted_when_done ? note_run : count_run;
+        crowd->ops[i].done = is_last && is_noted_when_done ? note_done : count_done;
+        crowd->ops[i].arg = crowd;
+        crowd->chain[i] = &crowd->ops[i];
+    }
+    return crowd;
+}
+
+static void crowd_await(struct crowd *crowd)
+{
+    while (__atomic_load_n(&crowd->completed, __ATOMIC_ACQUIRE) < MANY + 1)
+        sched_yield();
+}
+
+/* All windows stayed open until the inbox was empty. */
+HARNESS_TEST_WITH(a_window_ends_while_more_waits_in_the_inbox, HARNESS_STORE, .window_ns = MS,
+                  .sessions = 0, .key_ops_waiting_max = 2 * MANY)
+{
+    struct crowd *crowd = crowd_new(true);
+    crowd->chain[0] = &crowd->ops[MANY]; /* the first to come */
+    crowd->chain[MANY] = &crowd->ops[0];
+    assert_int_equal(batch_submit_many(harness->processor, crowd->chain, MANY + 1), BATCH_OK);
+    crowd_await(crowd);
+    assert_true(crowd->ran_then < MANY);
+    free(crowd);
+}
+
+/* Two keys are loaded at one time, and many operations wait for the first: they all ran at once. */
+HARNESS_TEST_WITH(what_waited_for_a_load_holds_up_no_other_key, HARNESS_STORE, .window_ns = MS,
+                  .sessions = 0, .key_ops_waiting_max = 2 * MANY)
+{
+    enum { TURN = 1024 };
+    struct crowd *crowd = crowd_new(false);
+    crowd->chain[1] = &crowd->ops[MANY];
+    crowd->chain[MANY] = &crowd->ops[1];
+    assert_int_equal(batch_submit_many(harness->processor, crowd->chain, MANY + 1), BATCH_OK);
+    crowd_await(crowd);
+    assert_true(crowd->ran_then <= TURN);
+    free(crowd);
+}
