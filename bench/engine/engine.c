@@ -117,6 +117,7 @@ static void start(struct bench *bench)
         settings->window_ms == 0 ? BATCH_WINDOW_NONE : settings->window_ms * 1000000;
     options.ops_max = UINT32_MAX;
     options.ops_waiting_max = settings->ops * settings->shards;
+    options.key_ops_waiting_max = settings->ops;
     batch_result error;
     if (batch_processor_start(&bench->processor, &options, &error) != BATCH_OK)
         die("%s", error.message);
