@@ -357,7 +357,8 @@ typedef struct batch_options {
     uint64_t ops_waiting_max;
     uint64_t key_ops_waiting_max;
 
-    /* Calls passed to the store in one group. Default 4,096, at most 65,536. */
+    /* Calls passed to the store in one group. Default 4,096, at most 65,536. If the store needs
+     * long for each, as for large resources, fewer: as many as take a quarter of deadline_ns. */
     uint32_t group_max;
 
     /* How often a batch whose save met a conflict is loaded again and its operations replayed, in

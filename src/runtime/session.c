@@ -9,9 +9,19 @@
 #include "shared.h"
 
 enum {
-    FUNCTIONS_NS = 50 * 1000, /* that load and save functions may take in a group */
-    FORGET = 8                /* per group the estimated time of a call falls by a FORGETth */
+    FUNCTIONS_NS = 50 * 1000,  /* that load and save functions may take in a group */
+    FORGET = 8,                /* per group the estimated time of a call falls by a FORGETth */
+    GROUP_SHARE = 4,           /* a group of a store may take a GROUP_SHAREth of its time limit */
+    GROUP_BYTES = 1024 * 1024, /* that go together in any case */
+    ENCODED_BYTES = 4096,
+    NS_PER_BYTE = 50 /* that a store takes, before it is measured: 20 MB/s */
 };
+
+/* About so many bytes are stored under a key. What a codec makes of a resource is not known. */
+static uint64_t stored_bytes(const batch_options *options)
+{
+    return options->codec != NULL ? ENCODED_BYTES : options->resource_size;
+}
 
 /* ---- The connection ------------------------------------------------------------------------- */
 
@@ -21,7 +31,9 @@ int batch__session_open(struct batch__session *session, struct batch__shared *sh
     batch__check(!session->is_open);
     batch_store *store = shared->store;
     session->shared = shared;
-    session->call_ns = FUNCTIONS_NS; /* at first, one call at a time */
+    session->call_ns[0] = FUNCTIONS_NS; /* of functions at first one call at a time */
+    if (shared->options.store != NULL)
+        session->call_ns[0] = session->call_ns[1] = NS_PER_BYTE * stored_bytes(&shared->options);
     session->calls =
         batch__allocate(&shared->options, shared->options.group_max * sizeof(batch_call *));
     if (session->calls == NULL)
@@ -76,34 +88,49 @@ void batch__session_perform(struct batch__session *session, enum batch__stage st
     }
 }
 
-/* How many calls to take. A store handles a group as one, so it gets all that are ready. Load and
- * save functions are called one after the other, so a session takes one call and leaves the others
- * to other sessions. It takes several only of functions that are faster than getting the next call
- * from the queue; a call that takes longer is noticed at once, and forgotten slowly. */
+/* Load and save functions are called one after the other, so a session takes one call and leaves
+ * the others to other sessions. It takes several only of functions that are faster than getting the
+ * next call from the queue; a call that takes longer is noticed at once, and forgotten slowly. */
+static size_t functions_at_a_time(const struct batch__session *session)
+{
+    uint64_t calls = FUNCTIONS_NS / (session->call_ns[0] + 1);
+    return calls > 1 ? (size_t)calls : 1;
+}
+
+/* A store handles a group as one, so it gets all that are ready; but of large resources only as
+ * many as take a part of their time limit, going by the slower stage. The time of a small group,
+ * most of which is that of a commit, says little: GROUP_BYTES go together in any case. */
+static size_t store_at_a_time(const struct batch__session *session)
+{
+    const batch_options *options = &session->shared->options;
+    uint64_t call_ns = 1;
+    for (int stage = 0; stage < BATCH__STAGES; stage++)
+        call_ns = session->call_ns[stage] > call_ns ? session->call_ns[stage] : call_ns;
+    uint64_t in_time = options->deadline_ns / GROUP_SHARE / call_ns;
+    uint64_t small = GROUP_BYTES / (stored_bytes(options) + 1);
+    uint64_t calls = in_time > small ? in_time : small;
+    return calls > 1 ? (size_t)calls : 1;
+}
+
+/* How many calls to take. */
 static size_t calls_at_a_time(const struct batch__session *session)
 {
     const batch_options *options = &session->shared->options;
-    if (options->store != NULL)
-        return options->group_max;
-    uint64_t calls = FUNCTIONS_NS / (session->call_ns + 1);
-    if (calls < 1)
-        return 1;
-    return calls < options->group_max ? (size_t)calls : options->group_max;
+    size_t calls = options->store != NULL ? store_at_a_time(session) : functions_at_a_time(session);
+    return calls < options->group_max ? calls : options->group_max;
 }
 
 static void perform(struct batch__session *session, size_t count)
 {
     enum batch__stage stage = (enum batch__stage)session->calls[0]->stage;
-    if (session->shared->options.store != NULL) {
-        batch__session_perform(session, stage, count);
-        return;
-    }
+    bool is_store = session->shared->options.store != NULL;
+    uint64_t *recent_ns = &session->call_ns[is_store ? stage : 0];
     uint64_t begin_ns = batch__clock_now_ns();
     batch__session_perform(session, stage, count);
     uint64_t call_ns = (batch__clock_now_ns() - begin_ns) / count;
-    session->call_ns -= session->call_ns / FORGET;
-    if (call_ns > session->call_ns)
-        session->call_ns = call_ns;
+    *recent_ns -= *recent_ns / (is_store ? 2 : FORGET);
+    if (call_ns > *recent_ns)
+        *recent_ns = call_ns;
 }
 
 /* With BATCH_WINDOW_NONE: batches stay open until a session is idle. */

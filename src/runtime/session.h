@@ -13,7 +13,8 @@ struct batch__session {
     void *session; /* the store's */
     bool is_open;
     batch_call **calls; /* room for group_max */
-    uint64_t call_ns;   /* of load and save functions: the recent time of a call */
+    uint64_t
+        call_ns[BATCH__STAGES]; /* the recent time of a call; of functions, the first for all */
     struct batch__thread thread;
 };
 

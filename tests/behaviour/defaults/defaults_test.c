@@ -71,6 +71,17 @@ static void clicked(batch_op *op, const batch_result *result)
         print_message("%s: %s\n", batch_status_name(result->status), result->message);
 }
 
+static void click_submit(batch_processor *processor, struct click *one, uint64_t series,
+                         uint64_t number)
+{
+    snprintf(one->key, sizeof one->key, "%u-%u", (unsigned)series, (unsigned)number);
+    one->op =
+        (batch_op){.key = one->key, .key_size = strlen(one->key), .run = click, .done = clicked};
+    one->op.arg = one;
+    one->status = -1;
+    assert_int_equal(batch_submit(processor, &one->op), BATCH_OK);
+}
+
 /* A burst on `keys` new keys; each click counts on from the one before it. */
 static void count_clicks(batch_store *store, uint64_t window_ns, uint64_t keys, uint64_t series)
 {
@@ -85,15 +96,8 @@ static void count_clicks(batch_store *store, uint64_t window_ns, uint64_t keys, 
     batch_result error;
     if (batch_processor_start(&processor, &options, &error) != BATCH_OK)
         fail_msg("%s", error.message);
-    for (uint64_t i = 0; i < size; i++) {
-        struct click *one = &clicks[i];
-        snprintf(one->key, sizeof one->key, "%u-%u", (unsigned)series, (unsigned)(i % keys));
-        one->op = (batch_op){
-            .key = one->key, .key_size = strlen(one->key), .run = click, .done = clicked};
-        one->op.arg = one;
-        one->status = -1;
-        assert_int_equal(batch_submit(processor, &one->op), BATCH_OK);
-    }
+    for (uint64_t i = 0; i < size; i++)
+        click_submit(processor, &clicks[i], series, i % keys);
     assert_int_equal(batch_processor_stop(processor, BATCH_FOREVER), 0);
     batch_processor_free(processor);
     uint64_t failed = 0;
@@ -165,6 +169,74 @@ TEST(no_example_fails_on_a_loaded_machine)
     temporary_folder_remove(folder);
 }
 
+/* ---- Large resources ------------------------------------------------------------------------- */
+
+enum { LARGE = 65536, LARGE_KEYS = 400, LARGE_MS = 5 };
+
+/* A store that needs some time for each save, and begins none after the deadline. */
+static int large_open(batch_store *store, void **ret_session, batch_result *reterr)
+{
+    (void)reterr;
+    *ret_session = store;
+    return BATCH_OK;
+}
+
+static void large_load(batch_store *store, void *session, batch_call *const *calls, size_t size)
+{
+    (void)store, (void)session;
+    for (size_t i = 0; i < size; i++)
+        batch_call_finish(calls[i], BATCH_OK);
+}
+
+static void large_save(batch_store *store, void *session, batch_call *const *calls, size_t size)
+{
+    const struct timespec time = {0, LARGE_MS * 1000000L};
+    (void)store, (void)session;
+    for (size_t i = 0; i < size; i++) {
+        bool is_late = batch_call_is_canceled(calls[i]);
+        if (!is_late)
+            nanosleep(&time, NULL);
+        batch_call_finish(calls[i], is_late ? BATCH_SAVE_FAILED : BATCH_OK);
+    }
+}
+
+static void large_end(batch_store *store, void *session)
+{
+    (void)store, (void)session;
+}
+
+static void large_close(batch_store *store)
+{
+    (void)store;
+}
+
+/* Together they need twice the time limit of a save. */
+TEST(large_resources_are_saved_in_time)
+{
+    static struct click clicks[LARGE_KEYS];
+    batch_store store = BATCH_STORE_INIT;
+    store.name = "large";
+    store.session_open = large_open;
+    store.load = large_load;
+    store.save = large_save;
+    store.session_close = large_end;
+    store.close = large_close;
+    store.saves_max = 1;
+    batch_options options = BATCH_OPTIONS_INIT;
+    options.store = &store;
+    options.resource_size = LARGE;
+    batch_processor *processor = NULL;
+    assert_int_equal(batch_processor_start(&processor, &options, NULL), BATCH_OK);
+    for (int i = 0; i < LARGE_KEYS; i++)
+        click_submit(processor, &clicks[i], 0, (uint64_t)i);
+    assert_int_equal(batch_processor_stop(processor, BATCH_FOREVER), 0);
+    batch_processor_free(processor);
+    int failed = 0;
+    for (int i = 0; i < LARGE_KEYS; i++)
+        failed += clicks[i].status != BATCH_OK;
+    assert_int_equal(failed, 0);
+}
+
 /* ---- Load functions -------------------------------------------------------------------------- */
 
 /* Where loads meet: each waits until enough are there. */
@@ -204,14 +276,8 @@ TEST(load_functions_run_side_by_side)
     options.resource_size = sizeof(uint64_t);
     batch_processor *processor = NULL;
     assert_int_equal(batch_processor_start(&processor, &options, NULL), BATCH_OK);
-    for (int i = 0; i < SIDE_BY_SIDE; i++) {
-        struct click *one = &clicks[i];
-        snprintf(one->key, sizeof one->key, "%d", i);
-        one->op = (batch_op){
-            .key = one->key, .key_size = strlen(one->key), .run = click, .done = clicked};
-        one->op.arg = one;
-        assert_int_equal(batch_submit(processor, &one->op), BATCH_OK);
-    }
+    for (int i = 0; i < SIDE_BY_SIDE; i++)
+        click_submit(processor, &clicks[i], 0, (uint64_t)i);
     assert_int_equal(batch_processor_stop(processor, BATCH_FOREVER), 0);
     batch_processor_free(processor);
     for (int i = 0; i < SIDE_BY_SIDE; i++)
