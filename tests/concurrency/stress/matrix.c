@@ -75,11 +75,17 @@ static void count_answer(batch_op *op, const batch_result *result)
     pthread_mutex_unlock(&cell->lock);
 }
 
+static void take_event(const batch_event *event, void *arg)
+{
+    (void)event;
+    pass(arg, LOG);
+}
+
 static int load(batch_call *call, void *resource, void *arg)
 {
-    (void)call;
     (void)resource;
     pass(arg, LOAD);
+    batch_call_log(call, BATCH_EVENT_LOCK_WAIT, "on the thread of a session");
     return BATCH_OK;
 }
 
@@ -156,6 +162,8 @@ static batch_options options_of(struct cell *cell)
     options.resource_size = sizeof(int64_t);
     options.window_ns = BATCH_WINDOW_NONE;
     options.deadline_ns = BATCH_FOREVER;
+    options.log = take_event;
+    options.log_arg = cell;
     if (has_store(cell->callback)) {
         options.store = &cell->wrapper.store;
         options.codec = &cell->codec;
@@ -334,15 +342,29 @@ static void table_print(const struct table *table, uint32_t sessions, enum targe
     printf("\n");
 }
 
-/* The number of wrong cells. */
-static unsigned fill_table(uint32_t sessions, enum target target, bool is_shown)
+static void table_report(const struct table *table, uint32_t sessions, enum target target,
+                         bool is_shown)
 {
-    struct table table;
     unsigned wrong = 0, cells = 0;
-    memset(&table, 0, sizeof table);
     for (int callback = 0; callback < CALLBACKS_SIZE; callback++) {
         for (int function = 0; function < FUNCTIONS_SIZE; function++) {
-            table.seen[callback][function] = NOT_POSSIBLE;
+            cells += table->seen[callback][function] != NOT_POSSIBLE;
+            wrong += table->is_wrong[callback][function];
+        }
+    }
+    printf("%u sessions, %s: %u cells, %u wrong\n", sessions, target_names[target], cells, wrong);
+    if (is_shown || wrong > 0)
+        table_print(table, sessions, target);
+}
+
+/* The number of wrong cells. */
+static unsigned fill_table(struct table *table, uint32_t sessions, enum target target)
+{
+    unsigned wrong = 0;
+    memset(table, 0, sizeof *table);
+    for (int callback = 0; callback < CALLBACKS_SIZE; callback++) {
+        for (int function = 0; function < FUNCTIONS_SIZE; function++) {
+            table->seen[callback][function] = NOT_POSSIBLE;
             if (!is_possible((enum callback)callback, (enum function)function, target))
                 continue;
             struct cell *cell = calloc(1, sizeof *cell);
@@ -354,27 +376,101 @@ static unsigned fill_table(uint32_t sessions, enum target target, bool is_shown)
             alarm(HANG_SECONDS);
             int64_t seen = cell_fill(cell);
             alarm(0);
-            table.seen[callback][function] = seen;
-            table.is_wrong[callback][function] = !is_documented(cell, seen);
-            wrong += table.is_wrong[callback][function];
-            cells++;
+            table->seen[callback][function] = seen;
+            table->is_wrong[callback][function] = !is_documented(cell, seen);
+            wrong += table->is_wrong[callback][function];
             free(cell);
         }
     }
-    printf("%u sessions, %s: %u cells, %u wrong\n", sessions, target_names[target], cells, wrong);
-    if (is_shown || wrong > 0)
-        table_print(&table, sessions, target);
     return wrong;
+}
+
+/* ---- For docs/threads.md -------------------------------------------------------------------- */
+
+static const char *const full_names[] = {
+    [SUBMIT] = "batch_submit",
+    [SUBMIT_MANY] = "batch_submit_many",
+    [CALL_RUN] = "batch_run",
+    [CANCEL] = "batch_cancel",
+    [STOP_0] = "batch_processor_stop(…, 0)",
+    [STOP_FOREVER] = "batch_processor_stop(…, timeout)",
+    [FREE] = "batch_processor_free",
+    [STATS] = "batch_processor_stats",
+    [HISTOGRAM] = "batch_processor_histogram",
+    [HOT_KEYS] = "batch_processor_hot_keys",
+    [METRICS_TEXT] = "batch_metrics_text",
+    [SUBSCRIBE] = "batch_metrics_subscribe",
+    [NEXT_0] = "batch_metrics_next(…, 0, …)",
+    [NEXT_FOREVER] = "batch_metrics_next(…, timeout, …)",
+    [DROPPED] = "batch_metrics_dropped",
+    [UNSUBSCRIBE] = "batch_metrics_unsubscribe",
+    [START_ANOTHER] = "batch_processor_start",
+    [STORE_CLOSE] = "batch_store_close",
+    [SUBMIT_TO] = "batch_submit_to",
+    [SUBMIT_MANY_TO] = "batch_submit_many_to",
+    [STOP_TO] = "batch_processor_stop_to",
+    [DISPATCH_0] = "batch_completions_dispatch(…, 0)",
+    [DISPATCH] = "batch_completions_dispatch(…, timeout)",
+    [OPEN_CLOSE] = "batch_completions_open, batch_completions_close",
+    [NOW] = "batch_now_ns",
+    [STATUS] = "batch_status_name",
+};
+_Static_assert(sizeof full_names / sizeof full_names[0] == FUNCTIONS_SIZE, "each has a name");
+
+static const char *name_of(int64_t seen)
+{
+    if (seen == NOT_POSSIBLE)
+        return "";
+    return seen > 0 ? "OK" : batch_status_name((int)seen) + strlen("BATCH_");
+}
+
+/* What all of these callbacks see, in a column. */
+static void column_print(const struct table *table, int function, enum callback first,
+                         enum callback last)
+{
+    const char *names[CALLBACKS_SIZE];
+    int size = 0;
+    printf(" ");
+    for (int callback = (int)first; callback <= (int)last; callback++) {
+        const char *name = name_of(table->seen[callback][function]);
+        bool is_new = true;
+        for (int i = 0; i < size; i++)
+            is_new = is_new && strcmp(names[i], name) != 0;
+        if (!is_new)
+            continue;
+        printf("%s%s", size > 0 ? " or " : "", name);
+        names[size++] = name;
+    }
+    printf(" |");
+}
+
+static void rows_print(const struct table *own, const struct table *other)
+{
+    for (int function = 0; function < FUNCTIONS_SIZE; function++) {
+        printf("| `%s` |", full_names[function]);
+        column_print(own, function, RUN, CODEC_RELEASE);
+        column_print(own, function, SESSION_CLOSE, SESSION_CLOSE);
+        column_print(other, function, RUN, CODEC_RELEASE);
+        column_print(other, function, SESSION_OPEN, SESSION_OPEN);
+        printf("\n");
+    }
 }
 
 int main(int argc, char **argv)
 {
+    static struct table tables[TARGETS_SIZE];
     bool is_shown = argc > 1 && strcmp(argv[1], "--show") == 0;
+    bool is_for_document = argc > 1 && strcmp(argv[1], "--document") == 0;
     unsigned wrong = 0;
     signal(SIGALRM, on_alarm);
-    for (uint32_t sessions = 0; sessions < 2; sessions++) {
-        for (int target = 0; target < TARGETS_SIZE; target++)
-            wrong += fill_table(sessions, (enum target)target, is_shown);
+    for (uint32_t sessions = is_for_document ? 1 : 0; sessions < 2; sessions++) {
+        for (int target = 0; target < TARGETS_SIZE; target++) {
+            wrong += fill_table(&tables[target], sessions, (enum target)target);
+            if (!is_for_document)
+                table_report(&tables[target], sessions, (enum target)target, is_shown);
+        }
     }
+    if (is_for_document)
+        rows_print(&tables[SAME_KEY], &tables[OTHER_PROCESSOR]);
     return wrong > 0;
 }

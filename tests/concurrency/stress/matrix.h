@@ -16,6 +16,7 @@
     X(LOAD, "load")                                                                                \
     X(SAVE, "save")                                                                                \
     X(RELEASE, "release")                                                                          \
+    X(LOG, "log")                                                                                  \
     X(STORE_LOAD, "store load")                                                                    \
     X(STORE_SAVE, "store save")                                                                    \
     X(DECODE, "decode")                                                                            \
@@ -33,6 +34,9 @@
     X(STOP_FOREVER, "stop(forever)")                                                               \
     X(FREE, "free")                                                                                \
     X(STATS, "stats")                                                                              \
+    X(HISTOGRAM, "histogram")                                                                      \
+    X(HOT_KEYS, "hot_keys")                                                                        \
+    X(METRICS_TEXT, "metrics_text")                                                                \
     X(SUBSCRIBE, "subscribe")                                                                      \
     X(NEXT_0, "next(0)")                                                                           \
     X(NEXT_FOREVER, "next(forever)")                                                               \

@@ -120,6 +120,18 @@ static int64_t call_on_completions(struct cell *cell, batch_processor *processor
     return closed != BATCH_OK ? closed : status;
 }
 
+static int64_t call_for_metrics(enum function function, batch_processor *processor)
+{
+    batch_histogram histogram;
+    batch_hot_key key;
+    if (function == HISTOGRAM)
+        return batch_processor_histogram(processor, BATCH_HISTOGRAM_SAVE_NS, &histogram);
+    if (function == HOT_KEYS)
+        return batch_processor_hot_keys(processor, &key, 1) <= 1 ? BATCH_OK : BATCH_INVALID;
+    size_t length = batch_metrics_text(&processor, NULL, 1, BATCH_TEXT_PROMETHEUS, NULL, 0);
+    return length > 0 ? BATCH_OK : BATCH_INVALID;
+}
+
 int64_t matrix_call_function(struct cell *cell)
 {
     batch_processor *processor = cell->target == OTHER_PROCESSOR ? cell->other : cell->processor;
@@ -145,6 +157,10 @@ int64_t matrix_call_function(struct cell *cell)
         return batch_processor_free(processor);
     case STATS:
         return batch_processor_stats(processor, &stats);
+    case HISTOGRAM:
+    case HOT_KEYS:
+    case METRICS_TEXT:
+        return call_for_metrics(cell->function, processor);
     case SUBSCRIBE:
     case NEXT_0:
     case NEXT_FOREVER:
