@@ -59,8 +59,9 @@ struct batch_subscription {
     /* Under the lock. */
     struct batch_subscription *next;
     bool is_blocking;
-    bool is_closed;   /* being unsubscribed */
-    bool is_out;      /* its event is on its way, or being dispatched */
+    bool is_closed; /* being unsubscribed */
+    bool is_out;    /* its event is on its way, or being dispatched */
+    bool has_read_end;
     bool is_awaited;  /* its reader waits */
     bool is_ours;     /* blocking, and last read on a thread of a processor */
     uint32_t workers; /* that wait at it for room */
@@ -285,7 +286,7 @@ static void on_event(batch_op *event, const batch_result *result)
     batch__check(result->status == BATCH_OK);
     batch__lock_take(&shared->lock);
     bool is_closed = subscription->is_closed;
-    bool was_ended = shared->is_ended;
+    bool is_told = shared->is_ended && subscription->count == 0; /* of the end */
     batch__lock_give(&shared->lock);
     if (!is_closed)
         subscription->ready(subscription, subscription->ready_arg);
@@ -293,7 +294,8 @@ static void on_event(batch_op *event, const batch_result *result)
     batch__lock_take(&shared->lock);
     is_closed = subscription->is_closed;
     subscription->is_out = false;
-    if (subscription->count > 0 || (shared->is_ended && !was_ended))
+    is_told = is_told || subscription->has_read_end;
+    if (subscription->count > 0 || (shared->is_ended && !is_told))
         send_event(subscription);
     batch__lock_give(&shared->lock);
     if (is_closed)
@@ -457,6 +459,7 @@ int batch_metrics_next(batch_subscription *subscription, uint64_t timeout_ns,
     int status = wait_for_record(shared, subscription, timeout_ns);
     if (status == BATCH_OK)
         take_record(shared, subscription, ret_metric);
+    subscription->has_read_end = status == BATCH_ENDED;
     batch__lock_give(&shared->lock);
     return status;
 }

@@ -224,12 +224,12 @@ HARNESS_TEST(loop_hears_again_of_records_that_are_left, HARNESS_FUNCTIONS)
     for (int i = 0; i < 3; i++)
         harness_add(harness, "a", 1);
     assert_int_equal(batch_processor_stop(harness->processor, BATCH_FOREVER), 0);
-    unsigned records = 3; /* three batches, and the end */
-    for (unsigned i = 1; i <= records; i++) {
+    for (unsigned i = 1; i <= 4; i++) { /* three batches, and the end */
         assert_int_equal(batch_completions_dispatch(loop.completions, 0, 0), 1);
         assert_int_equal(reader.calls, i);
-        assert_int_equal(reader.records, i);
-        assert_int_equal(loop_is_readable(&loop), i < records);
+        assert_int_equal(reader.records, i <= 3 ? i : 3);
+        assert_int_equal(reader.has_ended, i == 4);
+        assert_int_equal(loop_is_readable(&loop), i < 4);
     }
     batch_metrics_unsubscribe(reader.subscription);
     loop_close(&loop);

@@ -5,7 +5,8 @@
  * one thread or two, at once or after a stop with no time; every thread goes on until it gets
  * BATCH_STOPPED; then it is freed, and the totals are compared:
  *
- *   - every accepted operation was completed exactly once, before stop returned;
+ *   - every accepted operation was completed exactly once, before stop returned; those that were
+ *     submitted to an event loop, of which each thread has one, on its thread, in the same cycle;
  *   - stats: accepted = the sum of completed[] = what the threads counted;
  *   - operations that one thread submits on one key ran, and were completed, in that order;
  *   - nothing but the library protects the numbers in resources, in the store, and beside the keys:
@@ -19,6 +20,7 @@
 #ifndef BATCH_TEST_STRESS_STORM_H
 #define BATCH_TEST_STRESS_STORM_H
 
+#include <batch/completions.h>
 #include <batch/metrics.h>
 #include <batch/store.h>
 
@@ -54,9 +56,11 @@ struct request {
     uint64_t number; /* of those its thread submitted on the key; 0: in no order */
     bool has_run;
     bool changes;
+    bool is_bound; /* it completes on the loop of its thread */
     atomic_bool is_free;
-    atomic_uint completions; /* in this cycle */
-    unsigned accepted;       /* in this cycle, by the thread; and by its own `done` */
+    atomic_uint completions;  /* in this cycle */
+    unsigned completed_bound; /* of these, on the loop; by its thread */
+    unsigned accepted;        /* in this cycle, by the thread; and by its own `done` */
     atomic_uint accepted_again;
 };
 
@@ -67,6 +71,13 @@ struct worker {
     struct random random;
     struct request requests[OPS_EACH];
     uint64_t numbers[KEYS]; /* given out so far */
+
+    /* Its loop: nothing here is atomic or under a lock. */
+    batch_completions *completions;
+    batch_subscription *subscription; /* read on the loop; NULL: none now */
+    uint64_t completed_bound[KEYS];   /* the latest number of those that ran */
+    int64_t expected_bound[KEYS];     /* changes completed with OK */
+    uint64_t dispatched;
     /* This cycle. */
     uint64_t runs_completed; /* runs that were accepted for sure */
     uint64_t runs_uncertain; /* refused, at submit or later */
@@ -87,6 +98,9 @@ struct storm {
     bool must_resubmit; /* some operations are submitted again by their own `done` */
     atomic_uint_fast64_t random_faults;
     struct random random;
+
+    batch_completions *completions; /* for the end of a stop */
+    bool has_stopped;
 
     /* In all. */
     uint64_t cycles;

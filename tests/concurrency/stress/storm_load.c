@@ -88,24 +88,24 @@ static batch_verdict run(void *resource, void *arg)
     return BATCH_CHANGED;
 }
 
-/* The totals of a key: held by its worker, one completion after the other. */
-static void note_answer(struct request *request, const batch_result *result)
+/* The totals of a key: held by its worker, or by a loop, one completion after the other. */
+static void note_answer(struct request *request, const batch_result *result, uint64_t *latest,
+                        int64_t *expected)
 {
     struct storm *storm = request->storm;
-    struct key *key = request->key;
     bool has_run = result->batch_operations > 0;
     /* One that ran may yet leave its batch, or fail to be loaded, before it runs again. */
     STORM_MUST(storm, has_run == request->has_run || (storm->may_run_again && !has_run));
     STORM_MUST(storm, !result->changed || request->changes);
     if (has_run && request->number != 0) {
-        STORM_MUST(storm, request->number > key->completed[request->thread]);
-        key->completed[request->thread] = request->number;
+        STORM_MUST(storm, request->number > *latest);
+        *latest = request->number;
     }
     if (result->status == BATCH_OK && result->changed)
-        key->expected++;
+        ++*expected;
 #ifdef STORM_BUG_LOST
     if (result->status == BATCH_OK && request->number % 50 == 49)
-        key->expected++;
+        ++*expected;
 #endif
 }
 
@@ -116,10 +116,28 @@ static bool submit_again(struct request *request)
     return batch_submit(request->storm->processor, &request->op) == BATCH_OK;
 }
 
+static void done_on_loop(struct request *request, const batch_result *result)
+{
+    struct worker *worker = &request->storm->workers[request->thread];
+    size_t key = (size_t)(request->key - request->storm->keys);
+    STORM_MUST(request->storm, pthread_equal(worker->thread, pthread_self()));
+    STORM_MUST(request->storm, result->message[0] != '\0');
+    note_answer(request, result, &worker->completed_bound[key], &worker->expected_bound[key]);
+    request->completed_bound++;
+    request->is_bound = false;
+    worker->dispatched++;
+    atomic_store_explicit(&request->is_free, true, memory_order_relaxed);
+}
+
 static void done(batch_op *op, const batch_result *result)
 {
     struct request *request = (struct request *)(void *)op;
-    note_answer(request, result);
+    if (request->is_bound) {
+        done_on_loop(request, result);
+        return;
+    }
+    note_answer(request, result, &request->key->completed[request->thread],
+                &request->key->expected);
     atomic_fetch_add(&request->completions, 1);
     if (request->storm->must_resubmit && request->number % 8 == 7) {
         atomic_fetch_add(&request->accepted_again, 1);
@@ -222,11 +240,16 @@ static int submit_one(struct worker *worker)
     if (request == NULL)
         return BATCH_OK;
     prepare(worker, request);
-    int status = batch_submit(worker->storm->processor, &request->op);
-    if (status == BATCH_OK)
+    request->is_bound = random_below(&worker->random, 3) == 0;
+    batch_processor *processor = worker->storm->processor;
+    int status = request->is_bound ? batch_submit_to(processor, &request->op, worker->completions)
+                                   : batch_submit(processor, &request->op);
+    if (status == BATCH_OK) {
         request->accepted++;
-    else
+    } else {
+        request->is_bound = false;
         atomic_store(&request->is_free, true);
+    }
     return status;
 }
 
@@ -248,12 +271,19 @@ static int submit_many(struct worker *worker)
         ops[count - 1] = first;
     }
 #endif
-    int status = batch_submit_many(worker->storm->processor, ops, count);
+    bool is_bound = random_below(&worker->random, 3) == 0;
+    for (size_t i = 0; i < count; i++)
+        requests[i]->is_bound = is_bound;
+    batch_processor *processor = worker->storm->processor;
+    int status = is_bound ? batch_submit_many_to(processor, ops, count, worker->completions)
+                          : batch_submit_many(processor, ops, count);
     for (size_t i = 0; i < count; i++) {
-        if (status == BATCH_OK)
+        if (status == BATCH_OK) {
             requests[i]->accepted++;
-        else
+        } else {
+            requests[i]->is_bound = false;
             atomic_store(&requests[i]->is_free, true);
+        }
     }
     return status;
 }
@@ -313,6 +343,62 @@ static int subscribe(struct worker *worker)
     return BATCH_OK;
 }
 
+static void on_ready(batch_subscription *subscription, void *arg)
+{
+    struct worker *worker = arg;
+    batch_metric metric;
+    STORM_MUST(worker->storm, subscription == worker->subscription);
+    STORM_MUST(worker->storm, pthread_equal(worker->thread, pthread_self()));
+    int status = batch_metrics_next(subscription, 0, &metric);
+    worker->records += status == BATCH_OK;
+    if (status == BATCH_ENDED) {
+        batch_metrics_unsubscribe(subscription);
+        worker->subscription = NULL;
+    }
+}
+
+/* A subscription that is read on the loop; the next time it is given up. */
+static int subscribe_on_loop(struct worker *worker)
+{
+    if (worker->subscription != NULL) {
+        batch_metrics_unsubscribe(worker->subscription);
+        worker->subscription = NULL;
+        return BATCH_OK;
+    }
+    batch_subscription_options options = BATCH_SUBSCRIPTION_OPTIONS_INIT;
+    options.queue_max = (uint32_t)(1 + random_below(&worker->random, 8));
+    options.completions = worker->completions;
+    options.ready = on_ready;
+    options.ready_arg = worker;
+    STORM_MUST(worker->storm, batch_metrics_subscribe(worker->storm->processor, &options,
+                                                      &worker->subscription) == BATCH_OK);
+    return BATCH_OK;
+}
+
+static int dispatch(struct worker *worker)
+{
+    size_t max = random_below(&worker->random, 3) * 5;
+    uint64_t wait_ns = random_below(&worker->random, 2) * 100000;
+    STORM_MUST(worker->storm, batch_completions_dispatch(worker->completions, max, wait_ns) >= 0);
+    return BATCH_OK;
+}
+
+/* The processor stops: what was submitted to the loop comes, and the end of its subscription. */
+static void dispatch_the_rest(struct worker *worker)
+{
+    struct storm *storm = worker->storm;
+    for (;;) {
+        bool is_bound = false;
+        for (int i = 0; i < OPS_EACH; i++)
+            is_bound = is_bound || worker->requests[i].is_bound;
+        if (!is_bound && worker->subscription == NULL)
+            break;
+        STORM_MUST(storm, batch_completions_dispatch(worker->completions, 0, BATCH_FOREVER) >= 0);
+    }
+    /* News of a subscription that was given up may be there: its memory goes with it. */
+    STORM_MUST(storm, batch_completions_dispatch(worker->completions, 0, 0) >= 0);
+}
+
 static int read_stats(struct worker *worker)
 {
     struct storm *storm = worker->storm;
@@ -331,14 +417,18 @@ void storm_run_cycle(struct worker *worker)
     int status;
     do {
         uint64_t choice = random_below(&worker->random, 100);
-        if (choice < 45)
+        if (choice < 38)
             status = submit_one(worker);
+        else if (choice < 45)
+            status = dispatch(worker);
         else if (choice < 70)
             status = submit_many(worker);
         else if (choice < 90)
             status = cancel_one(worker);
         else if (choice < 96)
             status = run_one(worker);
+        else if (choice < 97)
+            status = subscribe_on_loop(worker);
         else if (choice < 98)
             status = subscribe(worker);
         else
@@ -350,4 +440,5 @@ void storm_run_cycle(struct worker *worker)
         STORM_MUST(worker->storm, status != BATCH_INVALID);
         worker->refused[-status] += status != BATCH_OK;
     } while (status != BATCH_STOPPED);
+    dispatch_the_rest(worker);
 }
