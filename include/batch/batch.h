@@ -367,9 +367,10 @@ typedef struct batch_options {
      * replayable: see batch_run_fn. Default 0: a conflict fails the batch at once. */
     uint32_t replays_max;
 
-    /* Admission control: fail an operation with BATCH_BUSY at once if its key is being saved and,
-     * estimated from a moving average of load and save times, it could not begin by its
-     * start_by_ns. Without it such an operation fails with BATCH_EXPIRED at that time. */
+    /* Admission control: fail an operation with BATCH_BUSY at once, before it runs, if it could not
+     * begin by its start_by_ns: estimated from how many operations wait on its key and what
+     * operations take, and if the key is being saved, from how long saves and loads take. Without
+     * it such an operation fails with BATCH_EXPIRED at that time. */
     bool refuse_early;
 
     /* Resources cached in memory between batches, divided evenly among the shards; the least

@@ -18,7 +18,7 @@ static uint64_t rest_of(uint64_t all_ns, uint64_t since_ns)
 }
 
 /* How long until the next batch of this key can run operations, at the least. */
-static uint64_t wait_ns(const struct batch__core *core, const struct batch__batch *batch)
+static uint64_t store_ns(const struct batch__core *core, const struct batch__batch *batch)
 {
     uint64_t save_ns = core->save_mean_ns;
     uint64_t load_ns = core->config.cache_max > 0 ? 0 : core->load_mean_ns;
@@ -34,12 +34,28 @@ static uint64_t wait_ns(const struct batch__core *core, const struct batch__batc
     return reload_ns + save_ns + load_ns;
 }
 
+/* How long the operations before it on this key take. One that took long refuses nobody. */
+static uint64_t backlog_ns(const struct batch__core *core, const struct batch__batch *batch)
+{
+    uint64_t mean_ns = core->op_mean_ns;
+    uint64_t op_ns = core->op_last_ns < mean_ns ? core->op_last_ns : mean_ns;
+    uint64_t count = batch->waiting.count;
+    return count > 0 && op_ns > UINT64_MAX / count ? UINT64_MAX : op_ns * count;
+}
+
+void batch__op_took(struct batch__core *core, uint64_t time_ns)
+{
+    batch__mean_add(&core->op_mean_ns, time_ns);
+    core->op_last_ns = time_ns;
+}
+
 bool batch__would_expire(const struct batch__core *core, const struct batch__batch *batch,
                          const batch_op *op)
 {
-    if (op->start_by_ns == 0 || core->save_mean_ns == 0)
+    if (op->start_by_ns == 0)
         return false;
     batch__check(op->start_by_ns >= core->now_ns); /* else it has expired */
-    uint64_t left_ns = op->start_by_ns - core->now_ns;
-    return wait_ns(core, batch) > left_ns;
+    uint64_t wait_ns = core->save_mean_ns > 0 ? store_ns(core, batch) : 0;
+    wait_ns = batch__sum_or_max(wait_ns, backlog_ns(core, batch));
+    return wait_ns > op->start_by_ns - core->now_ns;
 }

@@ -204,8 +204,10 @@ void batch__core_ran(struct batch__core *core, batch_verdict verdict, uint64_t n
     batch__check(op != NULL);
     batch__check(batch->phase == BATCH__OPEN);
     core->running = NULL;
-    if (now_ns > core->now_ns)
+    if (now_ns > core->now_ns) {
+        batch__op_took(core, now_ns - core->now_ns);
         core->now_ns = now_ns;
+    }
     batch__turns_ran(core);
     if (now_ns >= batch->closes_ns)
         batch__window_end(core, batch); /* the operation ran past its end */

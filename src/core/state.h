@@ -72,6 +72,8 @@ struct batch__core {
     /* Moving averages of load and save times; 0 before the first. */
     uint64_t load_mean_ns;
     uint64_t save_mean_ns;
+    uint64_t op_mean_ns; /* of operations after which a clock was read */
+    uint64_t op_last_ns;
 
 #ifdef BATCH_DEBUG_CHECKS
     uint64_t check_debt; /* events since the last whole check */

@@ -33,6 +33,15 @@ inject(pool
     [[if (batch->key_size > BATCH__KEY_INLINE)]]
     [[if (batch->key_size > BATCH__KEY_INLINE && !BUG(key_memory_lost))]])
 inject(admission
+    [[    uint64_t count = batch->waiting.count;]]
+    [[    uint64_t count = BUG(backlog_not_counted) ? 0 : batch->waiting.count;]])
+inject(events
+    [[    batch__ops_push(&batch->ran, op);]]
+    [[    if (BUG(refused_after_run) && op->start_by_ns != 0 && core->now_ns > op->start_by_ns)
+        batch__refuse(core, op, BATCH_BUSY);
+    else
+        batch__ops_push(&batch->ran, op);]])
+inject(admission
     [[begins at once */
         return 0;]]
     [[begins at once */

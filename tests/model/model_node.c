@@ -103,9 +103,10 @@ static void run(struct model *model, struct model_node *node, const struct batch
                op->is_changed ? "" : ", unchanged");
     node->elapsed_ns += op->takes_ns;
     node->runs_left -= node->runs_left != UINT32_MAX;
+    uint64_t before_ns = node->core.now_ns;
     batch__core_ran(&node->core, op->is_changed ? BATCH_CHANGED : BATCH_UNCHANGED,
                     op->takes_ns == 0 ? 0 : model_node_now(model, node));
-    oracle_ran(node);
+    oracle_ran(node, before_ns);
 }
 
 static void done(struct model *model, struct model_node *node, const struct batch__action *action)

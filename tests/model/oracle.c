@@ -77,16 +77,28 @@ static uint64_t wait_ns(const struct model *model, const struct model_node *node
     return 0;
 }
 
+/* How long those take that wait on this key. */
+static uint64_t backlog_ns(const struct model *model, const struct model_node *node,
+                           const struct oracle_key *key)
+{
+    const struct oracle_node *oracle = &node->oracle;
+    uint64_t op_ns =
+        oracle->op_last_ns < oracle->op_mean_ns ? oracle->op_last_ns : oracle->op_mean_ns;
+    return op_ns * (count_of(key->waiting) + to_replay(model, key));
+}
+
 /* Is it refused because it would only expire? While actions are to be taken that depends on them,
  * and it may be. */
 static bool would_expire(const struct model *model, const struct model_node *node,
                          const struct oracle_key *key, struct model_op *op, uint64_t now_ns)
 {
     bool may_be = node->core.config.refuses_early && op->op.start_by_ns != 0 &&
-                  node->oracle.save_mean_ns != 0 && key->stage != STAGE_IDLE;
+                  (key->stage != STAGE_IDLE || key->waiting != 0);
+    bool is_saved_by = node->oracle.save_mean_ns != 0;
+    uint64_t must_wait_ns = is_saved_by ? wait_ns(model, node, key, now_ns) : 0;
     op->may_expire = may_be && !node->oracle.is_clean;
     return may_be && node->oracle.is_clean &&
-           wait_ns(model, node, key, now_ns) > op->op.start_by_ns - now_ns;
+           must_wait_ns + backlog_ns(model, node, key) > op->op.start_by_ns - now_ns;
 }
 
 static int refusal_of(const struct model *model, struct model_node *node,
@@ -336,10 +348,14 @@ void oracle_look_at_turn(struct model_node *node)
         node->oracle.is_turn_left = true;
 }
 
-void oracle_ran(struct model_node *node)
+void oracle_ran(struct model_node *node, uint64_t before_ns)
 {
     const struct batch__core_config *config = &node->core.config;
     struct oracle_node *oracle = &node->oracle;
+    if (node->core.now_ns > before_ns) {
+        oracle->op_last_ns = node->core.now_ns - before_ns;
+        mean_add(&oracle->op_mean_ns, oracle->op_last_ns);
+    }
     oracle->turn_ops++;
     oracle->is_turn_over = oracle->turn_ops >= config->turn_ops_max ||
                            node->core.now_ns - oracle->turn_began_ns >= config->turn_ns;

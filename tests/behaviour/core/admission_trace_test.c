@@ -171,3 +171,71 @@ TRACE_TEST_FROM(a_load_of_a_replay_that_takes_longer_than_ever_leaves_the_save,
                     "[1400] a: load\n"
                     "[1500] done B BUSY\n");
 }
+
+/* ---- Behind other operations ---------------------------------------------------------------- */
+
+/* A has taken 10 ms, B and C wait. */
+static struct trace *backlog(void)
+{
+    struct trace *t = trace_new(&(struct trace_options){.refuses_early = true, .load_ms = 1});
+    trace_op(t, 'A')->takes_ms = 10;
+    trace_submit(t, "a", "ABC");
+    trace_hold(t);
+    trace_at(t, 1);
+    trace_step(t);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  1] a: run A\n");
+    return t;
+}
+
+TRACE_TEST_FROM(what_cannot_run_in_time_behind_others_is_busy_at_once, backlog())
+{
+    submit_by(t, "a", "D", 30);
+    submit_by(t, "a", "E", 31);
+    submit_by(t, "b", "F", 12);
+    trace_go(t);
+    trace_expect(t, "[ 11] b: load\n"
+                    "[ 11] done D BUSY\n"
+                    "[ 11] a: run B\n"
+                    "[ 11] a: run C\n"
+                    "[ 11] a: run E\n");
+}
+
+/* One that takes long for once says nothing of the others, and neither does one that does not. */
+TRACE_TEST_FROM(the_last_operation_or_the_mean_counts_whichever_is_less, backlog())
+{
+    trace_op(t, 'B')->takes_ms = 2;
+    trace_step(t);
+    submit_by(t, "a", "D", 14);
+    submit_by(t, "a", "E", 15);
+    trace_op(t, 'C')->takes_ms = 90;
+    trace_sort(t);
+    trace_step(t);
+    uint64_t by_ns = t->now_ns + t->core.op_mean_ns;
+    assert_true(t->core.op_mean_ns < 90 * TRACE_MS);
+    trace_op(t, 'F')->op.start_by_ns = by_ns - 1;
+    trace_op(t, 'G')->op.start_by_ns = by_ns;
+    trace_op(t, 'E')->op.start_by_ns = 0;
+    trace_submit(t, "a", "FG");
+    trace_go(t);
+    trace_expect(t, "[ 11] a: run B\n"
+                    "[ 13] done D BUSY\n"
+                    "[ 13] a: run C\n"
+                    "[103] done F BUSY\n"
+                    "[103] a: save, closed by window\n");
+}
+
+TRACE_TEST_WITH(more_than_there_is_time_is_too_much, .refuses_early = true, .load_ms = 1)
+{
+    trace_op(t, 'A')->takes_ms = UINT64_C(7000000000000);
+    trace_submit(t, "a", "ABCD");
+    trace_hold(t);
+    trace_at(t, 1);
+    trace_step(t);
+    trace_op(t, 'E')->op.start_by_ns = UINT64_MAX - 1;
+    trace_submit(t, "a", "E");
+    trace_sort(t);
+    assert_int_equal(t->completed_as[-BATCH_BUSY], 1);
+    trace_go(t);
+    t->text_size = 0;
+}

@@ -148,8 +148,9 @@ HARNESS_TEST(held_save_gathers_the_calls_of_many_keys_into_few_groups, HARNESS_S
     assert_int_equal(harness->saves, KEYS + 1);
     assert_int_equal(harness->load_groups, 2);
     assert_int_equal(harness->group_largest, KEYS);
-    /* Loads that finish while the worker looks at others are saved with the next group. */
-    assert_in_range(harness->save_groups, 2, KEYS / 20);
+    /* Loads that finish while the worker looks at others are saved with the next group, and so is
+     * what waits for its turn: where an operation takes microseconds, some dozens go together. */
+    assert_in_range(harness->save_groups, 2, KEYS / 4);
     batch_stats stats = harness_stats(harness);
     assert_int_equal(stats.load_group.max, KEYS);
     assert_int_equal(stats.load_group.count, 2);
