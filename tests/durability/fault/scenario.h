@@ -8,6 +8,7 @@
 #ifndef BATCH_TEST_FAULT_SCENARIO_H
 #define BATCH_TEST_FAULT_SCENARIO_H
 
+#include <batch/completions.h>
 #include <batch/metrics.h>
 #include <batch/store.h>
 

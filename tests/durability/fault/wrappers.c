@@ -109,6 +109,7 @@ WRAPPED(int, pthread_condattr_setclock, (pthread_condattr_t * attributes, clocki
 WRAPPED(int, pthread_setname_np, (pthread_t thread, const char *name))
 WRAPPED(int, madvise, (void *memory, size_t size, int advice))
 WRAPPED(ssize_t, getrandom, (void *bytes, size_t size, unsigned flags))
+WRAPPED(int, eventfd, (unsigned count, int flags))
 
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                           void *(*body)(void *), void *arg)
@@ -155,6 +156,11 @@ int __wrap_madvise(void *memory, size_t size, int advice)
 ssize_t __wrap_getrandom(void *bytes, size_t size, unsigned flags)
 {
     return fails(FAULTS_RANDOM, ENOSYS, true, CALLER) ? -1 : __real_getrandom(bytes, size, flags);
+}
+
+int __wrap_eventfd(unsigned count, int flags)
+{
+    return fails(FAULTS_THREAD, EMFILE, false, CALLER) ? -1 : __real_eventfd(count, flags);
 }
 
 /* ---- Waits: they may end without cause, or at a signal --------------------------------------- */
