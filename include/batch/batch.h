@@ -282,7 +282,8 @@ typedef struct batch_codec {
 } batch_codec;
 
 /* Where the library gets its memory. Called from any thread. `allocate` returns memory aligned for
- * any type, or NULL. Must work as long as the processor and its subscriptions exist. */
+ * any type, or NULL. Must work as long as the processor and its subscriptions exist, and operations
+ * of it wait for an event loop (completions.h). */
 typedef struct batch_allocator {
     void *(*allocate)(size_t size, void *arg);
     void (*release)(void *memory, void *arg); /* memory may be NULL */
