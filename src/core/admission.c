@@ -40,7 +40,8 @@ static uint64_t backlog_ns(const struct batch__core *core, const struct batch__b
     uint64_t mean_ns = core->op_mean_ns;
     uint64_t op_ns = core->op_last_ns < mean_ns ? core->op_last_ns : mean_ns;
     uint64_t count = batch->waiting.count;
-    return count > 0 && op_ns > UINT64_MAX / count ? UINT64_MAX : op_ns * count;
+    uint64_t all_ns;
+    return __builtin_mul_overflow(op_ns, count, &all_ns) ? UINT64_MAX : all_ns;
 }
 
 void batch__op_took(struct batch__core *core, uint64_t time_ns)

@@ -201,6 +201,17 @@ TRACE_TEST_FROM(what_cannot_run_in_time_behind_others_is_busy_at_once, backlog()
                     "[ 11] a: run E\n");
 }
 
+/* No time at all has passed by the clock: that measures nothing. */
+TRACE_TEST_FROM(an_operation_without_a_time_does_not_count, backlog())
+{
+    trace_step(t);
+    submit_by(t, "a", "D", 20);
+    trace_go(t);
+    trace_expect(t, "[ 11] a: run B\n"
+                    "[ 11] done D BUSY\n"
+                    "[ 11] a: run C\n");
+}
+
 /* One that takes long for once says nothing of the others, and neither does one that does not. */
 TRACE_TEST_FROM(the_last_operation_or_the_mean_counts_whichever_is_less, backlog())
 {

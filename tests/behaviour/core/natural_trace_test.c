@@ -212,3 +212,28 @@ TRACE_TEST_WITH(a_flush_is_nothing_to_a_batch_with_a_window, .load_ms = 1)
                     "[  1] a: run A\n"
                     "[100] a: save, closed by window\n");
 }
+
+/* Two that changed nothing; somebody waits for a turn in the one, and may change something. */
+TRACE_TEST_FROM(what_may_still_change_something_counts_as_a_save, trace_new(&natural))
+{
+    trace_op(t, 'A')->verdict = BATCH_UNCHANGED;
+    trace_op(t, 'B')->verdict = BATCH_UNCHANGED;
+    trace_submit(t, "a", "A");
+    trace_at(t, 1);
+    trace_submit(t, "b", "B");
+    trace_at(t, 2);
+    trace_hold(t);
+    trace_submit(t, "b", "C");
+    assert_int_equal(trace_flush(t, 0), 1);
+    assert_int_equal(trace_flush(t, 0), 0);
+    assert_int_equal(trace_flush(t, 1), 1);
+    trace_go(t);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  1] a: run A\n"
+                    "[  1] b: load\n"
+                    "[  2] b: run B\n"
+                    "[  2] a: done A OK\n"
+                    "[  2] a: release\n"
+                    "[  2] b: run C\n"
+                    "[  2] b: save, closed by store\n");
+}

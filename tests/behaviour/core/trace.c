@@ -350,10 +350,11 @@ void trace_expire(struct trace *t)
     after_event(t);
 }
 
-void trace_flush(struct trace *t, uint64_t calls_max)
+uint64_t trace_flush(struct trace *t, uint64_t calls_max)
 {
-    batch__core_flush(&t->core, calls_max, t->now_ns);
+    uint64_t flushed = batch__core_flush(&t->core, calls_max, t->now_ns);
     after_event(t);
+    return flushed;
 }
 
 void trace_stop(struct trace *t)

@@ -119,7 +119,7 @@ void trace_saved(struct trace *t, const char *key, int status);
 /* The load ended at `ms`, and only now does the worker learn of it. */
 void trace_loaded_at(struct trace *t, const char *key, uint64_t ms);
 void trace_expire(struct trace *t);
-void trace_flush(struct trace *t, uint64_t calls_max);
+uint64_t trace_flush(struct trace *t, uint64_t calls_max);
 void trace_stop(struct trace *t);
 
 /* Go to a time, with everything that is due on the way, in order. trace_late: time passes, but the

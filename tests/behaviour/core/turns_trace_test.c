@@ -215,6 +215,20 @@ TRACE_TEST_WITH(who_waits_for_a_turn_expires_in_time, .turn_ops = 1, .load_ms = 
     trace_expect(t, "[ 21] a: run C\n");
 }
 
+TRACE_TEST_WITH(who_waits_for_a_turn_counts_for_the_pause_after_a_sweep, .turn_ops = 1)
+{
+    trace_submit(t, "a", "AB");
+    trace_submit(t, "b", "X");
+    trace_hold(t);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_step(t);
+    trace_cancel(t, "");
+    assert_int_equal(t->core.sweep_after_ns, t->now_ns + 2000);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  0] b: load\n"
+                    "[  0] a: run A\n");
+}
+
 /* The others still join, and no more of them than before. */
 TRACE_TEST_WITH(who_leaves_takes_no_place_in_the_batch, .turn_ops = 1)
 {
