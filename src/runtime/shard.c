@@ -351,6 +351,8 @@ void batch__shard_main(void *arg)
             has_traffic = has_traffic || shard->iteration_ops > 0;
             continue;
         }
+        if (is_finished(shard)) /* the last batches have ended in this iteration */
+            break;
         if (has_traffic)
             linger(shard);
         else

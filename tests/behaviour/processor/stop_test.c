@@ -250,3 +250,51 @@ TEST(null_is_refused_not_followed)
     assert_int_equal(batch_metrics_subscribe(harness.processor, NULL, NULL), BATCH_INVALID);
     harness_end(&harness);
 }
+
+/* ---- Without a window ------------------------------------------------------------------------ */
+
+static batch_verdict only_look(void *resource, void *arg)
+{
+    (void)resource;
+    (void)arg;
+    return BATCH_UNCHANGED;
+}
+
+static void count_completion(batch_op *op, const batch_result *result)
+{
+    size_t *completed = op->arg;
+    *completed += result->status == BATCH_OK;
+}
+
+enum { MANY_KEYS = 5000 };
+
+/* What was only read is not saved: the last batches end where the worker closes them, and nothing
+ * comes back from the store after that. */
+TEST(stop_ends_with_the_last_batches_that_were_only_read)
+{
+    static batch_op ops[MANY_KEYS];
+    static char keys[MANY_KEYS][8];
+    for (int round = 0; round < 10; round++) {
+        size_t completed = 0;
+        batch_store *store = NULL;
+        assert_int_equal(batch_memory_open(&store), BATCH_OK);
+        batch_options options = BATCH_OPTIONS_INIT;
+        options.store = store;
+        options.window_ns = BATCH_WINDOW_NONE;
+        batch_processor *processor = NULL;
+        assert_int_equal(batch_processor_start(&processor, &options, NULL), BATCH_OK);
+        for (size_t i = 0; i < MANY_KEYS; i++) {
+            snprintf(keys[i], sizeof keys[i], "%u", (unsigned)i);
+            ops[i] = (batch_op){.key = keys[i],
+                                .key_size = strlen(keys[i]),
+                                .run = only_look,
+                                .done = count_completion,
+                                .arg = &completed};
+            assert_int_equal(batch_submit(processor, &ops[i]), BATCH_OK);
+        }
+        assert_int_equal(batch_processor_stop(processor, BATCH_FOREVER), 0);
+        assert_int_equal(completed, MANY_KEYS);
+        assert_int_equal(batch_processor_free(processor), BATCH_OK);
+        assert_int_equal(batch_store_close(store), BATCH_OK);
+    }
+}
