@@ -266,7 +266,7 @@ static void count_completion(batch_op *op, const batch_result *result)
     *completed += result->status == BATCH_OK;
 }
 
-enum { MANY_KEYS = 5000 };
+enum { MANY_KEYS = 20000 };
 
 /* What was only read is not saved: the last batches end where the worker closes them, and nothing
  * comes back from the store after that. */
@@ -280,6 +280,7 @@ TEST(stop_ends_with_the_last_batches_that_were_only_read)
         assert_int_equal(batch_memory_open(&store), BATCH_OK);
         batch_options options = BATCH_OPTIONS_INIT;
         options.store = store;
+        options.resource_size = sizeof(int64_t);
         options.window_ns = BATCH_WINDOW_NONE;
         batch_processor *processor = NULL;
         assert_int_equal(batch_processor_start(&processor, &options, NULL), BATCH_OK);
