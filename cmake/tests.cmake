@@ -29,7 +29,7 @@ function(batch_add_test name)
 
     add_test(NAME ${name} COMMAND ${name})
     if(NOT test_TIMEOUT)
-        set(test_TIMEOUT 60)
+        set(test_TIMEOUT 180)
     endif()
     if(CMAKE_CROSSCOMPILING) # an emulator, most likely
         math(EXPR test_TIMEOUT "10 * ${test_TIMEOUT}")
