@@ -48,13 +48,15 @@ typedef struct batch_metric {
     uint32_t operations_ok;
     uint32_t operations_not_applied;
     uint32_t operations_unknown;
-    uint32_t operations_changed; /* returned BATCH_CHANGED, when they last ran */
+    uint32_t operations_changed; /* returned BATCH_CHANGED, when they last ran; in all of these, a
+                                    transaction counts as one operation on each of its keys */
     uint32_t replays;  /* after a conflict; load_ns and save_ns are those of the last time */
     bool load_skipped; /* the resource was cached (resource_cache_max) */
     int close_reason;  /* enum batch_close_reason */
     int status;        /* the status of the batch's operations */
     int store_code;    /* the store's own error code, or 0 */
     char error[BATCH_MESSAGE_SIZE]; /* the message of the result; empty if status is BATCH_OK */
+    uint32_t unit_keys; /* keys that transactions tied to this one, itself included; 1: alone */
 } batch_metric;
 
 typedef struct batch_subscription batch_subscription;
@@ -213,15 +215,22 @@ typedef struct batch_stats {
     uint64_t sessions;               /* session threads */
     uint64_t sessions_busy;          /* that are in a call of the store, now */
     uint64_t events[BATCH_EVENT_COUNT]; /* by enum batch_event_kind */
+
+    /* Units: keys that transactions tied together, two or more, to be stored together. */
+    uint64_t units_conflicted;    /* given to the store, and met a conflict */
+    uint64_t units_dissolved;     /* given up, to be replayed in smaller ones */
+    uint64_t unit_keys_max;       /* how large one may become now; halved when one is dissolved,
+                                     doubled when one is stored; of several shards, the largest */
+    batch_distribution unit_keys; /* keys per unit that was stored */
 } batch_stats;
 
 #define BATCH_STATS_INIT                                                                           \
     {                                                                                              \
         sizeof(batch_stats), 0, 0, {0}, 0, {0}, 0, 0, 0, 0, 0, 0, {0, 0, 0, 0, 0},                 \
             {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}, {0, 0, 0, 0, 0},   \
-            {0, 0, 0, 0, 0}, 0, 0, {0}, {0, 0, 0, 0, 0}, 0, 0, 0, 0, 0,                            \
+            {0, 0, 0, 0, 0}, 0, 0, {0}, {0, 0, 0, 0, 0}, 0, 0, 0, 0, 0, {0}, 0, 0, 0,              \
         {                                                                                          \
-            0                                                                                      \
+            0, 0, 0, 0, 0                                                                          \
         }                                                                                          \
     }
 

@@ -3,7 +3,8 @@
  * A store is given loads and saves in groups: whatever became ready while all sessions were busy is
  * passed together in the next call, so that one commit serves many keys. Each call of a group is
  * finished on its own, with batch_call_finish(), before the function returns or afterwards from any
- * thread. The conflict or failure of one key never decides the outcome of another.
+ * thread. The conflict or failure of one key never decides the outcome of another, unless
+ * transactions have tied the two together (batch_call_unit).
  *
  * To use a store, open one (batch_memory_open below, batch_sqlite_open in sqlite.h,
  * batch_postgres_open in postgres.h) and put it in batch_options. To write one, embed struct
@@ -55,6 +56,23 @@ BATCH_API void batch_call_set_version(batch_call *call, uint64_t version);
  * Threads: the one that owns the call. Does not block. */
 BATCH_API size_t batch_call_group_index(const batch_call *call);
 
+/* For save: the unit of a call. Transactions tie keys together: the calls of a unit are
+ * stored all together or not at all. They follow each other in one group, all of them; a group may
+ * hold many units, and calls that are alone. A store without `saves_units` gets calls that are
+ * alone, and none that is a check.
+ * Returns the same number for all calls of a unit, another one for each unit of the group, and 0
+ * for a call that is alone.
+ * Threads: the one that owns the call. Does not block. */
+BATCH_API uint32_t batch_call_unit(const batch_call *call);
+
+/* For save: was the resource only read? Only calls of a unit are checks.
+ * Returns true if nothing is to be written: compare the version (0: nothing is stored), with the
+ * guarantee that no one changes or inserts what is stored until the unit is. Neither encode the
+ * resource nor set a version. A unit may consist of checks alone: then all their versions must be
+ * compared at one moment.
+ * Threads: the one that owns the call. Does not block. */
+BATCH_API bool batch_call_is_check(const batch_call *call);
+
 /* The resource of a call, as configured in batch_options.
  * Returns `resource_size` bytes, zeroed before load; NULL if that is 0.
  * Threads: the one that owns the call. Does not block. */
@@ -89,6 +107,10 @@ BATCH_API void batch_call_log(const batch_call *call, int kind, const char *text
  * BATCH_CONFLICT     another version is stored
  * BATCH_SAVE_FAILED  certainly nothing was stored
  * others             taken as BATCH_UNKNOWN
+ *
+ * All calls of a unit (batch_call_unit) are finished with the same status, and each with the reason
+ * set: it need not be its own, so let it name the key at fault. If they differ, BATCH_UNKNOWN is
+ * taken for all.
  *
  * Threads: the one that owns the call. Does not block. */
 BATCH_API void batch_call_finish(batch_call *call, int status);
@@ -135,11 +157,15 @@ struct batch_store {
      * single writer. Saves that become ready meanwhile go together in the next group. 0: all
      * sessions but one, which is for loads. */
     uint32_t saves_max;
+
+    /* Not 0: `save` stores the calls of a unit all together or not at all, see batch_call_unit. 0:
+     * transactions are refused. */
+    uint32_t saves_units;
 };
 
 #define BATCH_STORE_INIT                                                                           \
     {                                                                                              \
-        sizeof(batch_store), NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, 0                        \
+        sizeof(batch_store), NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, 0, 0                     \
     }
 
 /* BATCH_STORE_INIT as a function, for other languages; see batch_options_init().

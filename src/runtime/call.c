@@ -77,7 +77,7 @@ size_t batch__calls_take(struct batch__calls *from, batch_call **calls, size_t c
     from->count -= count;
     batch__check((from->first == NULL) == (from->count == 0));
     for (size_t i = 0; i < count; i++) {
-        calls[i]->group_index = (uint32_t)i;
+        calls[i]->group_index = (uint16_t)i;
         calls[i]->group_size = (uint32_t)count;
         calls[i]->taken_ns = now_ns;
     }
@@ -160,6 +160,16 @@ void batch_call_set_version(batch_call *call, uint64_t version)
 size_t batch_call_group_index(const batch_call *call)
 {
     return call->group_index;
+}
+
+uint32_t batch_call_unit(const batch_call *call)
+{
+    return call->unit;
+}
+
+bool batch_call_is_check(const batch_call *call)
+{
+    return call->is_check;
 }
 
 void *batch_call_resource(const batch_call *call)

@@ -27,8 +27,10 @@ struct batch_call {
     int8_t status;         /* how the stage ended */
     uint8_t stage;         /* enum batch__stage */
     uint8_t xis_in_flight; /* 1 from hand-over to finish */
-    bool is_used;          /* the memory of the resource was cleared once: it is no longer new */
-    uint32_t group_index;
+    bool is_used : 1;      /* the memory of the resource was cleared once: it is no longer new */
+    bool is_check : 1;     /* for save: compare the version, write nothing */
+    uint16_t unit;         /* for save: the same for all calls of a unit; 0: alone */
+    uint16_t group_index;
     uint32_t group_size;
     uint64_t taken_ns;    /* when it was handed over to the store: its time runs from then on */
     uint64_t finished_ns; /* when it was finished; 0: on the worker, see shard->called_ns */
