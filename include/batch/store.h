@@ -100,6 +100,11 @@ BATCH_API void batch_call_set_error(batch_call *call, int store_code, const char
  * Threads: the one that owns the call. Does not block, unless options.log does. */
 BATCH_API void batch_call_log(const batch_call *call, int kind, const char *text);
 
+/* Set the reason why a call is about to fail to that of another call of its unit, with the key of
+ * that one.
+ * Threads: the one that owns both calls. Does not block. */
+BATCH_API void batch_call_set_error_of(batch_call *call, const batch_call *culprit);
+
 /* Finish a call, exactly once for each load and each save. The call is not yours afterwards.
  *
  * The status of a load is BATCH_OK; anything else is taken as BATCH_LOAD_FAILED. That of a save is
@@ -109,8 +114,8 @@ BATCH_API void batch_call_log(const batch_call *call, int kind, const char *text
  * others             taken as BATCH_UNKNOWN
  *
  * All calls of a unit (batch_call_unit) are finished with the same status, and each with the reason
- * set: it need not be its own, so let it name the key at fault. If they differ, BATCH_UNKNOWN is
- * taken for all.
+ * set: for those that are not at fault, by batch_call_set_error_of. If they differ, BATCH_UNKNOWN
+ * is taken for all.
  *
  * Threads: the one that owns the call. Does not block. */
 BATCH_API void batch_call_finish(batch_call *call, int status);

@@ -4,6 +4,7 @@
 #include "../base/check.h"
 #include "../base/atomics.h"
 #include "allocator.h"
+#include "result.h"
 #include "shard.h"
 #include "shared.h"
 
@@ -261,6 +262,14 @@ void batch_call_log(const batch_call *call, int kind, const char *text)
     struct batch__events *events = &call->shard->shared->events;
     if (batch__events_count(events, kind, batch__clock_now_ns()))
         batch__events_log(events, kind, text != NULL ? text : batch_event_name(kind));
+}
+
+void batch_call_set_error_of(batch_call *call, const batch_call *culprit)
+{
+    char text[BATCH_MESSAGE_SIZE];
+    batch__check(call != culprit);
+    batch__result_reason(text, sizeof text, culprit);
+    batch_call_set_error(call, culprit->store_code, text);
 }
 
 /* What a stage may end with; anything else is the worst that it can mean. */

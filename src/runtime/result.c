@@ -58,6 +58,16 @@ static const char *what_failed(int status)
     }
 }
 
+void batch__result_reason(char *text, size_t text_size, const batch_call *culprit)
+{
+    char key[KEY_SHOWN * HEX_SIZE + 1];
+    const char *why = culprit->error_text;
+    show_key(key, sizeof key, &culprit->batch);
+    snprintf(text, text_size, "key '%s%s' in the same transaction%s%s", key,
+             culprit->batch.key_size > KEY_SHOWN ? "..." : "", why != NULL ? ": " : "",
+             why != NULL ? why : "");
+}
+
 void batch__result_of_call(batch_result *result, const batch_call *call)
 {
     const struct batch__batch *batch = &call->batch;

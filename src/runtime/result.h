@@ -8,6 +8,9 @@
 int batch__result_set(batch_result *result, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* For a call that fails because of another one: "key 'culprit': its reason". */
+void batch__result_reason(char *text, size_t text_size, const batch_call *culprit);
+
 /* The result of a batch's operations. */
 void batch__result_of_call(batch_result *result, const batch_call *call);
 
