@@ -282,11 +282,144 @@ static int save_one(struct memory_store *store, batch_call *call)
     return BATCH_SAVE_FAILED;
 }
 
+/* ---- A unit: all of it or nothing ----------------------------------------------------------- */
+
+/* Allocated before the lock is taken: from then on nothing can fail. NULL: *ret_status is why. */
+static struct entry *prepare(const struct memory_store *store, batch_call *call, int *ret_status)
+{
+    const void *state;
+    size_t state_size, key_size;
+    *ret_status = BATCH_SAVE_FAILED;
+    if (batch_call_encode(call, &state, &state_size) != BATCH_OK)
+        return NULL;
+    const void *bytes = batch_call_key(call, &key_size);
+    struct key key = key_of(store, bytes, key_size);
+    struct entry *entry = NULL;
+    if (entry_fit(&entry, &key, state_size) == NULL) {
+        batch_call_set_error(call, 0, "no memory to store the state");
+        return NULL;
+    }
+    entry->state_size = state_size;
+    if (state_size > 0)
+        memcpy(entry_state(entry), state, state_size);
+    *ret_status = BATCH_OK;
+    return entry;
+}
+
+/* What the calls write, chained through `next` in their order. NULL: all is prepared; else the call
+ * that cannot be saved. */
+static batch_call *unit_prepare(const struct memory_store *store, batch_call *const *calls,
+                                size_t calls_size, struct entry **ret_entries)
+{
+    struct entry **end = ret_entries;
+    *end = NULL;
+    for (size_t i = 0; i < calls_size; i++) {
+        int status = is_canceled(calls[i]) ? BATCH_SAVE_FAILED : BATCH_OK;
+        if (status == BATCH_OK && !batch_call_is_check(calls[i])) {
+            *end = prepare(store, calls[i], &status);
+            if (*end != NULL)
+                end = &(*end)->next;
+        }
+        if (status != BATCH_OK)
+            return calls[i];
+    }
+    return NULL;
+}
+
+/* With the lock held. NULL: all that is stored has the version that was loaded. */
+static batch_call *unit_conflict(const struct memory_store *store, batch_call *const *calls,
+                                 size_t calls_size)
+{
+    for (size_t i = 0; i < calls_size; i++) {
+        size_t key_size;
+        const void *bytes = batch_call_key(calls[i], &key_size);
+        struct key key = key_of(store, bytes, key_size);
+        const struct entry *entry = *table_slot(store, &key);
+        if ((entry != NULL ? entry->version : 0) != batch_call_version(calls[i]))
+            return calls[i];
+    }
+    return NULL;
+}
+
+/* Put an entry in the place of the one with its key. With the lock held. */
+static void table_replace(struct memory_store *store, struct entry *entry)
+{
+    const struct key key = {entry->bytes, entry->key_size, entry->hash};
+    struct entry **slot = table_slot(store, &key);
+    struct entry *old = *slot;
+    entry->version = ++store->version_last;
+    entry->next = old != NULL ? old->next : NULL;
+    *slot = entry;
+    free(old);
+    if (old == NULL && ++store->entries_size > store->chains_size)
+        table_grow(store);
+}
+
+static void unit_store(struct memory_store *store, batch_call *const *calls, size_t calls_size,
+                       struct entry **entries)
+{
+    for (size_t i = 0; i < calls_size; i++) {
+        if (batch_call_is_check(calls[i]))
+            continue;
+        struct entry *entry = *entries;
+        batch__check(entry != NULL);
+        *entries = entry->next;
+        table_replace(store, entry);
+        batch_call_set_version(calls[i], entry->version);
+    }
+    batch__check(*entries == NULL);
+}
+
+static void unit_save(struct memory_store *store, batch_call *const *calls, size_t calls_size)
+{
+    struct entry *entries;
+    int status = BATCH_SAVE_FAILED;
+    batch_call *culprit = unit_prepare(store, calls, calls_size, &entries);
+    if (culprit == NULL) {
+        pthread_mutex_lock(&store->lock);
+        culprit = unit_conflict(store, calls, calls_size);
+        if (culprit == NULL)
+            unit_store(store, calls, calls_size, &entries);
+        pthread_mutex_unlock(&store->lock);
+        status = culprit == NULL ? BATCH_OK : BATCH_CONFLICT;
+        if (culprit != NULL)
+            batch_call_set_error(culprit, 0, "another version is stored");
+    }
+    for (struct entry *next; entries != NULL; entries = next) {
+        next = entries->next;
+        free(entries);
+    }
+    for (size_t i = 0; i < calls_size; i++) {
+        if (culprit != NULL && calls[i] != culprit)
+            batch_call_set_error_of(calls[i], culprit);
+    }
+    for (size_t i = 0; i < calls_size; i++)
+        batch_call_finish(calls[i], status);
+}
+
+/* ---- Saving --------------------------------------------------------------------------------- */
+
+/* How many calls from here on are one unit: 1 if the first is alone. */
+static size_t unit_size(batch_call *const *calls, size_t calls_size)
+{
+    uint32_t unit = batch_call_unit(calls[0]);
+    size_t size = 1;
+    while (unit != 0 && size < calls_size && batch_call_unit(calls[size]) == unit)
+        size++;
+    return size;
+}
+
 static void save(batch_store *base, void *session, batch_call *const *calls, size_t calls_size)
 {
+    struct memory_store *store = (struct memory_store *)base;
     (void)session;
-    for (size_t i = 0; i < calls_size; i++)
-        batch_call_finish(calls[i], save_one((struct memory_store *)base, calls[i]));
+    for (size_t at = 0, size; at < calls_size; at += size) {
+        size = unit_size(calls + at, calls_size - at);
+        if (batch_call_unit(calls[at]) != 0)
+            unit_save(store, calls + at, size);
+        else
+            batch_call_finish(calls[at], save_one(store, calls[at]));
+    }
 }
 
 /* ---- The store ------------------------------------------------------------------------------ */
@@ -320,6 +453,7 @@ static int open_store(batch_store **ret_store)
     store->base.load = load;
     store->base.save = save;
     store->base.close = store_close;
+    store->base.saves_units = 1;
     /* Before the kernel has any randomness, early at boot, the address has to do. */
     if (getrandom(store->seed, sizeof store->seed, GRND_NONBLOCK) != (ssize_t)sizeof store->seed)
         store->seed[0] = (uint64_t)(uintptr_t)store ^ batch_now_ns();
