@@ -5,11 +5,22 @@
 
 #include <stdlib.h>
 
+/* What follows the last blank of a key, or all of it. */
+static const char *mark_of(const batch_call *call, size_t *ret_size)
+{
+    const char *key = batch_call_key(call, ret_size);
+    size_t at = *ret_size;
+    while (at > 0 && key[at - 1] != ' ')
+        at--;
+    *ret_size -= at;
+    return key + at;
+}
+
 /* 0: alone. */
 static uint32_t unit_of(const batch_call *call, bool *ret_is_check)
 {
     size_t size;
-    const char *key = batch_call_key(call, &size);
+    const char *key = mark_of(call, &size);
     uint32_t unit = 0;
     size_t at = 1;
     while (at < size && at < 3 && key[at] >= '0' && key[at] <= '9')

@@ -6,6 +6,8 @@
  *   "u7?any"   belongs to unit 7 and is a check: submit an operation that returns BATCH_CHANGED
  *   others     are alone
  *
+ * What comes before the last blank of a key does not count: "any u7:any" belongs to unit 7, too.
+ *
  * The calls of a unit are moved together, each unit to where its first one is. To get all into one
  * group, submit them at once to a processor with `sessions = 0`, or while its sessions are busy.
  */

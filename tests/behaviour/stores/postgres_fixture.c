@@ -117,6 +117,21 @@ static bool fixture_remove(struct store_fixture *fixture, const void *key, size_
     return is_removed;
 }
 
+static void fixture_lock(struct store_fixture *fixture, const void *key, size_t key_size)
+{
+    execute(fixture->context, "BEGIN");
+    PGresult *result =
+        run(fixture->context, "SELECT 1 FROM batch WHERE key = " STORED_KEY("$1") " FOR UPDATE",
+            key, key_size, NULL, 0);
+    assert_int_equal(PQntuples(result), 1);
+    PQclear(result);
+}
+
+static void fixture_unlock(struct store_fixture *fixture)
+{
+    execute(fixture->context, "ROLLBACK");
+}
+
 /* ---- Rules ---------------------------------------------------------------------------------- */
 
 #define IS_POISONED "substr(new.key, 1, 6) = '" STORE_RULE_KEY "'::bytea"
@@ -168,6 +183,8 @@ struct store_fixture postgres_fixture(struct postgres_fixture *postgres)
         .write = fixture_write,
         .remove = fixture_remove,
         .impose = fixture_impose,
+        .lock = fixture_lock,
+        .unlock = fixture_unlock,
         .context = postgres,
     };
 }

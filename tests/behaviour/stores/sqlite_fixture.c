@@ -147,6 +147,19 @@ static bool fixture_remove(struct store_fixture *fixture, const void *key, size_
     return is_removed;
 }
 
+/* SQLite locks whole files. */
+static void fixture_lock(struct store_fixture *fixture, const void *key, size_t key_size)
+{
+    (void)key;
+    (void)key_size;
+    sqlite_file_execute(fixture->context, "BEGIN IMMEDIATE");
+}
+
+static void fixture_unlock(struct store_fixture *fixture)
+{
+    sqlite_file_execute(fixture->context, "ROLLBACK");
+}
+
 /* ---- Rules ---------------------------------------------------------------------------------- */
 
 #define NO_RULE                                                                                    \
@@ -203,6 +216,8 @@ struct store_fixture sqlite_fixture(struct sqlite_file *file)
         .write = fixture_write,
         .remove = fixture_remove,
         .impose = fixture_impose,
+        .lock = fixture_lock,
+        .unlock = fixture_unlock,
         .context = file,
     };
 }

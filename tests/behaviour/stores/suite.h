@@ -44,6 +44,11 @@ struct store_fixture {
      * cannot have the rule; nothing was done. On any thread. */
     bool (*impose)(struct store_fixture *fixture, enum store_rule rule);
 
+    /* Keep everybody else from writing a key, and with it perhaps others, until `unlock`. NULL:
+     * nobody can. */
+    void (*lock)(struct store_fixture *fixture, const void *key, size_t key_size);
+    void (*unlock)(struct store_fixture *fixture);
+
     void *context; /* the fixture's own */
 };
 

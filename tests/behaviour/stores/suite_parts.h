@@ -21,5 +21,6 @@ int store_suite_states(struct store_fixture *fixture);
 int store_suite_conflicts(struct store_fixture *fixture);
 int store_suite_groups(struct store_fixture *fixture);
 int store_suite_rules(struct store_fixture *fixture);
+int store_suite_units(struct store_fixture *fixture);
 
 #endif
