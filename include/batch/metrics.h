@@ -255,9 +255,10 @@ typedef enum batch_histogram_kind {
     BATCH_HISTOGRAM_FIRST_WAIT_NS = 4,
     BATCH_HISTOGRAM_BATCH_OPERATIONS = 5,
     BATCH_HISTOGRAM_LOAD_GROUP = 6,
-    BATCH_HISTOGRAM_SAVE_GROUP = 7
+    BATCH_HISTOGRAM_SAVE_GROUP = 7,
+    BATCH_HISTOGRAM_UNIT_KEYS = 8
 } batch_histogram_kind;
-#define BATCH_HISTOGRAM_KIND_COUNT 8
+#define BATCH_HISTOGRAM_KIND_COUNT 9
 
 /* BATCH_HISTOGRAM_KIND_COUNT of the library that is running, for other languages.
  * Returns it.

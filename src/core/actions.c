@@ -8,7 +8,9 @@
 #include "cache.h"
 #include "lists.h"
 #include "replay.h"
+#include "transaction.h"
 #include "turns.h"
+#include "unit.h"
 #include "window.h"
 
 #include <batch/metrics.h>
@@ -31,11 +33,12 @@ static enum step step_begun(struct batch__core *core, struct batch__batch *batch
     return act(action, BATCH__LOAD, batch);
 }
 
-/* All have run: save what they changed, or complete if it is known that they saw what is stored. */
+/* All have run: save what they changed, or complete if it is known that they saw what is stored.
+ * The save of a unit shows it of those that changed nothing, too. */
 static void run_ended(struct batch__core *core, struct batch__batch *batch)
 {
     batch__check(batch->ran.count > 0);
-    if (batch->changed > 0)
+    if (batch->changed > 0 || batch->unit != NULL)
         batch->phase = BATCH__CLOSED;
     else if (batch__must_recheck(core, batch))
         batch__replay_begin(core, batch);
@@ -43,13 +46,15 @@ static void run_ended(struct batch__core *core, struct batch__batch *batch)
         batch->phase = BATCH__COMPLETE;
 }
 
-static enum step close_batch(struct batch__core *core, struct batch__batch *batch, int reason)
+static void close_batch(struct batch__core *core, struct batch__batch *batch, int reason)
 {
+    batch__check(batch->phase == BATCH__OPEN);
     batch__check(batch->ran.count > 0);
+    batch__leg_is_not_ready(batch);
     bool is_next_open = batch->is_replay; /* the window is that of the next batch already */
     if (!is_next_open)
         batch__window_end(core, batch);
-    batch->close_reason = (uint8_t)reason;
+    batch->close_reason = (unsigned)reason & 0xFU;
     batch->joining = 0;
     bool is_next = batch->waiting.count > 0;
     if (batch->in_turns)
@@ -57,18 +62,23 @@ static enum step close_batch(struct batch__core *core, struct batch__batch *batc
     run_ended(core, batch);
     if (is_next && !is_next_open)
         batch__window_restart(core, batch);
+    batch__todo_push(core, batch);
+}
+
+static enum step close_unit(struct batch__core *core, struct batch__batch *batch, int reason)
+{
+    struct batch__batch *each = batch;
+    do {
+        close_batch(core, each, reason);
+        each = batch__unit_next(each);
+    } while (each != batch);
     return STEP_AGAIN;
 }
 
-/* Why an open batch is closed now (enum batch_close_reason); -1: it is not. */
+/* Why an open batch has to close (enum batch_close_reason), when all that join have run; -1: it has
+ * not. */
 static inline int reason_to_close(const struct batch__core *core, const struct batch__batch *batch)
 {
-    if (batch->ran.count == 0)
-        return -1;
-    if (batch->ran.count >= core->config.ops_max)
-        return BATCH_CLOSED_BY_SIZE;
-    if (batch->joining > 0)
-        return -1;
     if (batch->is_replay) /* as it was closed before */
         return batch->close_reason;
     if (!batch->in_due)
@@ -78,11 +88,25 @@ static inline int reason_to_close(const struct batch__core *core, const struct b
     return batch__is_too_old(core, batch) ? BATCH_CLOSED_BY_AGE : -1;
 }
 
+/* Why an open batch, and its unit, is closed now; -1: it is not. */
+static inline int closes(const struct batch__core *core, struct batch__batch *batch)
+{
+    if (batch->ran.count == 0)
+        return -1;
+    if (batch->ran.count >= core->config.ops_max)
+        return BATCH_CLOSED_BY_SIZE;
+    if (batch->joining > 0)
+        return -1;
+    return batch__unit_closes(batch, reason_to_close(core, batch));
+}
+
 static enum step step_open(struct batch__core *core, struct batch__batch *batch)
 {
-    int reason = reason_to_close(core, batch);
+    int reason = closes(core, batch);
     if (reason >= 0)
-        return close_batch(core, batch, reason);
+        return close_unit(core, batch, reason);
+    if (batch->in_waiting)
+        batch__unblock(core, batch); /* who is first may have changed */
     if (batch->waiting.count > 0 || batch->ran.count > 0)
         return STEP_REST;
     batch__check(!batch->in_turns);
@@ -100,49 +124,78 @@ static enum step leave_turns(struct batch__core *core, struct batch__batch *batc
     return STEP_AGAIN;
 }
 
+/* The first that waits cannot run now, so nobody does, and nobody joins any more. */
+static enum step block(struct batch__core *core, struct batch__batch *batch)
+{
+    batch__block(core, batch);
+    if (closes(core, batch) >= 0)
+        batch__todo_push(core, batch);
+    return STEP_AGAIN;
+}
+
+static enum step run(struct batch__core *core, struct batch__batch *batch,
+                     enum batch__action_kind kind, batch_op *op, struct batch__action *action)
+{
+    batch__turns_run(core);
+    core->running = op;
+    *action = (struct batch__action){kind, batch, op, 1};
+    return STEP_ACTION;
+}
+
+/* A leg is the first that waits: its transaction runs if the others are too. */
+static enum step step_leg(struct batch__core *core, struct batch__batch *batch, batch_op *leg,
+                          struct batch__action *action)
+{
+    batch_transaction *transaction = batch__leg_transaction(leg);
+    batch__leg_is_ready(leg);
+    if (transaction->private_ready < transaction->parts_size)
+        return block(core, batch);
+    struct batch__batch *too_large = batch__unit_too_large(core, transaction);
+    if (too_large != NULL) /* it waits for the next batch of these */
+        return close_unit(core, too_large, BATCH_CLOSED_BY_SIZE);
+    return run(core, batch, BATCH__RUN_TRANSACTION, leg, action);
+}
+
 /* The batch has the turn. */
 static enum step step_turn(struct batch__core *core, struct batch__batch *batch,
                            struct batch__action *action)
 {
     batch__check(batch->phase == BATCH__OPEN);
     batch__check(batch->is_loaded);
-    bool is_closing = reason_to_close(core, batch) >= 0;
+    bool is_closing = closes(core, batch) >= 0;
     if (is_closing || batch->waiting.count == 0)
         return leave_turns(core, batch, is_closing);
     if (core->is_turn_over) {
         batch__turns_rotate(core);
         return STEP_AGAIN;
     }
-    if (batch->is_replay && batch->replaying == 0)
+    if (batch->is_replay && batch->replaying == 0 && batch->ran.count == 0)
         batch__replay_left(core, batch);
-    batch_op *op = batch__ops_pop(&batch->waiting);
-    bool has_begun = batch->replaying > 0; /* in time */
-    batch->replaying -= has_begun;
-    batch->joining -= batch->joining > 0;
-    int status = batch__op_refusal(op, has_begun ? 0 : core->now_ns);
+    if (batch->is_replay && batch->joining == 0)
+        return block(core, batch); /* its unit is about to close */
+    batch_op *op = batch->waiting.head;
+    int status = batch__op_refusal(op, batch->replaying > 0 ? 0 : core->now_ns);
+    if (status == BATCH_OK && batch__op_is_leg(op))
+        return step_leg(core, batch, op, action);
+    bool has_begun = batch__take_first(batch); /* in time */
     if (status != BATCH_OK) {
         batch__refuse(core, op, status);
         if (batch->waiting.count == 0)
-            return leave_turns(core, batch, reason_to_close(core, batch) >= 0);
+            return leave_turns(core, batch, closes(core, batch) >= 0);
         if (batch->ran.count == 0 && !has_begun)
             batch__window_restart(core, batch);
         return STEP_AGAIN;
     }
     if (batch->ran.count == 0 && !has_begun)
         batch->first_wait_ns = core->now_ns - op->private_accepted_ns;
-    batch__turns_run(core);
-    core->running = op;
-    *action = (struct batch__action){BATCH__RUN, batch, op, 1};
-    return STEP_ACTION;
+    return run(core, batch, BATCH__RUN, op, action);
 }
 
 static enum step step_closed(struct batch__core *core, struct batch__batch *batch,
                              struct batch__action *action)
 {
-    batch__check(batch->changed > 0);
-    batch__check(batch->is_loaded);
-    batch->phase = BATCH__SAVING;
-    batch->save_ns = core->now_ns;
+    batch__check(batch->changed > 0 || batch->unit != NULL);
+    batch__unit_begin_save(batch, core->now_ns);
     return act(action, BATCH__SAVE, batch);
 }
 
@@ -164,6 +217,7 @@ static enum step step_complete(struct batch__core *core, struct batch__batch *ba
     batch__check(batch->ran.count > 0);
     batch__check(core->ops >= batch->ran.count);
     batch->phase = BATCH__REPORT;
+    batch->is_rechecked = false; /* what is left of a replay is another batch */
     core->ops -= batch->ran.count;
     *action = (struct batch__action){BATCH__DONE, batch, batch->ran.head, batch->ran.count};
     batch->ran.head = batch->ran.tail = NULL; /* the callers'; the count stays, for the record */

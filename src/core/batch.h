@@ -30,18 +30,24 @@ struct batch__batch {
     const void *key;
     uint32_t key_size;
     uint32_t hash;
-    uint8_t phase;         /* enum batch__phase */
-    uint8_t close_reason;  /* enum batch_close_reason; from CLOSED on */
-    bool is_loaded : 1;    /* there is a resource to release */
-    bool is_cached : 1;    /* from an earlier batch, and not loaded for this one */
-    bool is_rechecked : 1; /* it had become too old, and was loaded again for that */
-    bool is_replay : 1;    /* its operations ran before, on what has been released */
-    bool is_slow : 1;      /* the runtime's: an operation of this key took long the last time */
-    bool in_turns;
-    bool in_todo;
-    bool in_due;
-    bool in_waiting;
+    uint8_t phase; /* enum batch__phase */
     int8_t status; /* enum batch_status; from COMPLETE on */
+    bool in_turns : 1;
+    bool in_todo : 1;
+    bool in_due : 1;
+    bool in_waiting : 1;
+    bool is_loaded : 1;       /* there is a resource to release */
+    bool is_cached : 1;       /* from an earlier batch, and not loaded for this one */
+    bool is_rechecked : 1;    /* it had become too old, and was loaded again for that */
+    bool is_replay : 1;       /* its operations ran before, on what has been released */
+    bool is_slow : 1;         /* the runtime's: an operation of this key took long the last time */
+    bool is_isolated : 1;     /* the store refused a unit that it was in, and it begins once more */
+    uint8_t close_reason : 4; /* enum batch_close_reason; from CLOSED on */
+    bool is_closing : 1;      /* of the first of a unit: it closes when nobody joins any more */
+    bool is_small : 1;        /* likewise: one of them is isolated, so no other key comes in */
+    uint16_t unit_size;       /* likewise: keys; after the save, of each; 0: it was alone */
+    uint16_t unit_count;      /* likewise: while it is open, those with operations that join; while
+                                it is saved, calls that have not come back */
     char key_inline[BATCH__KEY_INLINE];
     struct batch__ops waiting; /* in the order they came */
     struct batch__ops ran;     /* of the current batch, in the order they ran */
@@ -59,6 +65,11 @@ struct batch__batch {
     uint16_t group_max[2]; /* the runtime's, for loads and for saves: the last one of this key took
                               too long, so the next goes in a group of at most this many; 0: it did
                               not */
+
+    /* The batches that transactions have run on are a unit: a ring, saved all together or not at
+     * all. NULL: it is alone. */
+    struct batch__batch *unit; /* its first: any of them, which has what all share */
+    struct batch__batch *unit_next;
 
     struct batch__link due; /* in core->due, by closes_ns; or in core->cached */
 

@@ -13,7 +13,10 @@
  *   LOAD     load the resource of `batch`, now or later; then batch__core_loaded
  *   RUN      run `op` on the resource at once; then batch__core_ran, before anything else. After
  *            a conflict, with replays_max, or with cached resources, an operation may RUN again
- *   SAVE     save the resource of `batch`, now or later; then batch__core_saved
+ *   RUN_TRANSACTION  the same for that of which `op` is a leg, on the resources of private_batch
+ *            in each of its parts; then batch__core_ran_transaction
+ *   SAVE     save the resource of `batch`, now or later, with those that transactions have tied to
+ *            it (batch__unit_next), all or none; then batch__core_saved for each
  *   DONE     complete `count` operations chained from `op`: with `batch->status` if there is a
  *            batch, else each with its own private_status. From here on they are the caller's
  *   METRIC   `batch` has ended; its times and counts are valid until the next batch__core_next
@@ -31,10 +34,12 @@
 #define BATCH_CORE_CORE_H
 
 #include "state.h"
+#include "unit.h"
 
 enum batch__action_kind {
     BATCH__LOAD,
     BATCH__RUN,
+    BATCH__RUN_TRANSACTION,
     BATCH__SAVE,
     BATCH__DONE,
     BATCH__METRIC,
@@ -44,7 +49,7 @@ enum batch__action_kind {
 struct batch__action {
     enum batch__action_kind kind;
     struct batch__batch *batch; /* NULL for a DONE of operations that were in no batch */
-    batch_op *op;               /* RUN, DONE */
+    batch_op *op;               /* RUN, RUN_TRANSACTION, DONE */
     uint64_t count;             /* DONE */
 };
 
@@ -53,7 +58,10 @@ void batch__core_init(struct batch__core *core, const struct batch__core_config 
 void batch__core_destroy(struct batch__core *core);
 
 void batch__core_submit(struct batch__core *core, batch_op *op, uint64_t now_ns);
-/* Some operation's private_canceled has been set. */
+/* Keys, hashes and start_by_ns are in the legs; each leg counts as an operation. */
+void batch__core_submit_transaction(struct batch__core *core, batch_transaction *transaction,
+                                    uint64_t now_ns);
+/* Some operation's private_canceled has been set, or some transaction's. */
 void batch__core_cancel(struct batch__core *core, uint64_t now_ns);
 /* `status`: BATCH_OK or BATCH_LOAD_FAILED. `finished_ns`: when the load ended; what it found is not
  * older than the load, so what it found ages from then on. */
@@ -61,7 +69,10 @@ void batch__core_loaded(struct batch__core *core, struct batch__batch *batch, in
                         uint64_t finished_ns, uint64_t now_ns);
 /* `now_ns` may be 0 if the operation took hardly any time: reading a clock for each would cost. */
 void batch__core_ran(struct batch__core *core, batch_verdict verdict, uint64_t now_ns);
-/* `status`: BATCH_OK, BATCH_CONFLICT, BATCH_SAVE_FAILED or BATCH_UNKNOWN. */
+/* Which resources it changed is in its parts. */
+void batch__core_ran_transaction(struct batch__core *core, uint64_t now_ns);
+/* `status`: BATCH_OK, BATCH_CONFLICT, BATCH_SAVE_FAILED or BATCH_UNKNOWN; of a unit, once for each
+ * of its batches. */
 void batch__core_saved(struct batch__core *core, struct batch__batch *batch, int status,
                        uint64_t now_ns);
 void batch__core_expire(struct batch__core *core, uint64_t now_ns);
@@ -95,6 +106,9 @@ bool batch__core_has_turns(const struct batch__core *core);
 bool batch__core_is_full(const struct batch__core *core);
 /* No key has work, no resource is cached, and no operation is left. */
 bool batch__core_is_idle(const struct batch__core *core);
+
+/* How many keys may be in a unit now, and what has become of units. */
+struct batch__core_units batch__core_units(const struct batch__core *core);
 
 /* Prefetch what a submit of this hash will touch. For a group of operations, first the slots of
  * all, then the batches of all: the waits for memory overlap. */

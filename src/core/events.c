@@ -8,7 +8,9 @@
 #include "lists.h"
 #include "replay.h"
 #include "sweep.h"
+#include "transaction.h"
 #include "turns.h"
+#include "unit.h"
 #include "window.h"
 
 #include <batch/metrics.h>
@@ -16,7 +18,10 @@
 void batch__core_init(struct batch__core *core, const struct batch__core_config *config)
 {
     batch__check(config->ops_max > 0);
-    *core = (struct batch__core){.config = *config, .start_by_min_ns = UINT64_MAX};
+    batch__check(config->unit_max > 0);
+    batch__check(config->unit_max <= UINT16_MAX);
+    *core = (struct batch__core){
+        .config = *config, .start_by_min_ns = UINT64_MAX, .unit_max = config->unit_max};
     batch__pool_init(&core->pool, &config->allocator, &config->pages, config->object_size,
                      config->head_size);
     batch__table_init(&core->table, &config->allocator);
@@ -88,14 +93,15 @@ static struct batch__batch *open_batch(struct batch__core *core, const batch_op 
     return batch;
 }
 
-/* Why an operation is not taken, or BATCH_OK. */
-static int refusal(const struct batch__core *core, const batch_op *op)
+/* Why so many operations are not taken, or BATCH_OK. */
+static int limit(const struct batch__core *core, uint64_t count)
 {
+    uint64_t ops_max = core->config.ops_waiting_max;
     if (core->is_stopping)
         return BATCH_STOPPED;
-    if (batch__core_is_full(core))
+    if (core->ops > ops_max || ops_max - core->ops < count)
         return BATCH_BUSY;
-    return batch__op_refusal(op, core->now_ns);
+    return BATCH_OK;
 }
 
 /* Its operations that have not been given out by DONE. */
@@ -105,38 +111,117 @@ static uint64_t outstanding(const struct batch__batch *batch)
     return batch->waiting.count + ran;
 }
 
-static void submit(struct batch__core *core, batch_op *op)
+static void accept(struct batch__core *core, batch_op *op)
 {
     op->private_accepted_ns = core->now_ns;
     op->private_changed = 0;
-    int status = refusal(core, op);
     core->ops++;
-    if (status != BATCH_OK) {
-        batch__refuse(core, op, status);
-        return;
-    }
+}
+
+/* The batch of its key, found or opened; NULL if there is no memory. */
+static struct batch__batch *find_batch(struct batch__core *core, const batch_op *op)
+{
     struct batch__batch *batch =
         batch__table_find(&core->table, op->key, op->key_size, op->private_hash);
-    if (batch == NULL) {
-        batch = open_batch(core, op);
-    } else if (batch->phase == BATCH__CACHED) {
+    return batch != NULL ? batch : open_batch(core, op);
+}
+
+/* Why it finds no place there, or BATCH_OK. */
+static int refusal(const struct batch__core *core, const struct batch__batch *batch,
+                   const batch_op *op)
+{
+    if (batch == NULL)
+        return BATCH_NO_MEMORY;
+    if (batch->phase == BATCH__CACHED)
+        return BATCH_OK;
+    if (outstanding(batch) >= core->config.key_ops_waiting_max)
+        return BATCH_BUSY;
+    bool is_late = core->config.refuses_early && batch__would_expire(core, batch, op);
+    return is_late ? BATCH_BUSY : BATCH_OK;
+}
+
+static void enter(struct batch__core *core, struct batch__batch *batch, batch_op *op)
+{
+    if (batch->phase == BATCH__CACHED) {
         batch__cache_take(core, batch);
         batch__begin_cached(core, batch);
-    } else if (outstanding(batch) >= core->config.key_ops_waiting_max ||
-               (core->config.refuses_early && batch__would_expire(core, batch, op))) {
-        batch__refuse(core, op, BATCH_BUSY);
-        return;
     }
-    if (batch == NULL)
-        batch__refuse(core, op, BATCH_NO_MEMORY);
+    join(core, batch, op);
+}
+
+static void submit(struct batch__core *core, batch_op *op)
+{
+    struct batch__batch *batch = NULL;
+    int status = limit(core, 1);
+    accept(core, op);
+    if (status == BATCH_OK)
+        status = batch__op_refusal(op, core->now_ns);
+    if (status == BATCH_OK) {
+        batch = find_batch(core, op);
+        status = refusal(core, batch, op);
+    }
+    if (status == BATCH_OK)
+        enter(core, batch, op);
     else
-        join(core, batch, op);
+        batch__refuse(core, op, status);
+}
+
+/* A place for all legs, or for none. */
+static int find_batches(struct batch__core *core, batch_transaction *transaction)
+{
+    int status = BATCH_OK;
+    size_t size = 0;
+    while (status == BATCH_OK && size < transaction->parts_size) {
+        batch_part *part = &transaction->parts[size];
+        part->private_batch = find_batch(core, &part->private_leg);
+        status = refusal(core, part->private_batch, &part->private_leg);
+        size += status == BATCH_OK;
+    }
+    while (status != BATCH_OK && size-- > 0) {
+        struct batch__batch *batch = transaction->parts[size].private_batch;
+        if (batch->phase == BATCH__BEGUN && batch->waiting.count == 0)
+            batch->phase = BATCH__ENDED; /* opened for this one */
+    }
+    return status;
+}
+
+static void submit_transaction(struct batch__core *core, batch_transaction *transaction)
+{
+    int status = limit(core, transaction->parts_size);
+    transaction->private_status = BATCH_OK;
+    transaction->private_ready = 0;
+    for (size_t i = 0; i < transaction->parts_size; i++) {
+        batch_part *part = &transaction->parts[i];
+        part->private_is_ready = false;
+        part->private_leg.arg = transaction;
+        part->private_leg.private_state = BATCH__OP_LEG;
+        accept(core, &part->private_leg);
+    }
+    if (status == BATCH_OK)
+        status = batch__op_refusal(&transaction->parts[0].private_leg, core->now_ns);
+    if (status == BATCH_OK)
+        status = find_batches(core, transaction);
+    for (size_t i = 0; i < transaction->parts_size; i++) {
+        batch_part *part = &transaction->parts[i];
+        if (status == BATCH_OK)
+            enter(core, part->private_batch, &part->private_leg);
+        else
+            batch__refuse(core, &part->private_leg, status);
+    }
 }
 
 void batch__core_submit(struct batch__core *core, batch_op *op, uint64_t now_ns)
 {
     event_begin(core, now_ns);
     submit(core, op);
+    event_end(core);
+}
+
+void batch__core_submit_transaction(struct batch__core *core, batch_transaction *transaction,
+                                    uint64_t now_ns)
+{
+    event_begin(core, now_ns);
+    submit_transaction(core, transaction);
     event_end(core);
 }
 
@@ -159,6 +244,7 @@ static void load_failed(struct batch__core *core, struct batch__batch *batch)
     else
         batch->ran = batch__ops_take(&batch->waiting);
     batch->replaying = 0;
+    batch__transactions_decide(core, &batch->ran, BATCH_LOAD_FAILED);
     batch->status = BATCH_LOAD_FAILED;
     batch->close_reason = BATCH_CLOSED_BY_ERROR;
     batch->phase = BATCH__COMPLETE;
@@ -197,25 +283,103 @@ void batch__core_loaded(struct batch__core *core, struct batch__batch *batch, in
     event_end(core);
 }
 
-void batch__core_ran(struct batch__core *core, batch_verdict verdict, uint64_t now_ns)
+static batch_op *run_ended(struct batch__core *core, uint64_t now_ns)
 {
     batch_op *op = core->running;
-    struct batch__batch *batch = core->turns.first;
     batch__check(op != NULL);
-    batch__check(batch->phase == BATCH__OPEN);
     core->running = NULL;
     if (now_ns > core->now_ns) {
         batch__op_took(core, now_ns - core->now_ns);
         core->now_ns = now_ns;
     }
     batch__turns_ran(core);
+    return op;
+}
+
+static void ran(struct batch__core *core, struct batch__batch *batch, batch_op *op, bool changed,
+                uint64_t now_ns)
+{
+    batch__check(batch->phase == BATCH__OPEN);
     if (now_ns >= batch->closes_ns)
         batch__window_end(core, batch); /* the operation ran past its end */
-    op->private_changed = verdict != BATCH_UNCHANGED;
-    if (op->private_changed && batch->changed++ == 0)
+    op->private_changed = changed;
+    if (changed && batch->changed++ == 0)
         batch__window_changed(core, batch);
     batch__ops_push(&batch->ran, op);
+}
+
+void batch__core_ran(struct batch__core *core, batch_verdict verdict, uint64_t now_ns)
+{
+    batch_op *op = run_ended(core, now_ns);
+    batch__check(!batch__op_is_leg(op));
+    ran(core, core->turns.first, op, verdict != BATCH_UNCHANGED, now_ns);
     event_end(core);
+}
+
+static void leg_ran(struct batch__core *core, batch_part *part, uint64_t began_ns, uint64_t now_ns)
+{
+    struct batch__batch *batch = part->private_batch;
+    batch_op *leg = &part->private_leg;
+    batch__check(batch->waiting.head == leg);
+    if (batch->in_waiting)
+        batch__unblock(core, batch);
+    bool is_first = batch->ran.count == 0;
+    bool has_begun = batch__take_first(batch);
+    if (is_first && !has_begun)
+        batch->first_wait_ns = began_ns - leg->private_accepted_ns;
+    part->private_is_ready = false;
+    ran(core, batch, leg, part->changed, now_ns);
+    batch__todo_push(core, batch);
+}
+
+void batch__core_ran_transaction(struct batch__core *core, uint64_t now_ns)
+{
+    uint64_t began_ns = core->now_ns;
+    batch_transaction *transaction = batch__leg_transaction(run_ended(core, now_ns));
+    transaction->private_ready = 0;
+    for (size_t i = 0; i < transaction->parts_size; i++)
+        leg_ran(core, &transaction->parts[i], began_ns, now_ns);
+    if (transaction->parts_size > 1)
+        batch__unit_tie(transaction);
+    event_end(core);
+}
+
+/* After a failed save: does the batch begin once more? */
+static bool is_replayed(const struct batch__core *core, struct batch__batch *batch, int status,
+                        bool is_unit)
+{
+    if (status == BATCH_CONFLICT && batch__may_replay(core, batch)) {
+        batch->replays++;
+        return true;
+    }
+    if (status != BATCH_SAVE_FAILED || !is_unit || batch->is_isolated)
+        return false;
+    batch->is_isolated = true;
+    return true;
+}
+
+static void saved(struct batch__core *core, struct batch__batch *batch, int status)
+{
+    batch__unit_limit(core, batch, status);
+    bool is_unit = batch->unit != NULL;
+    bool is_dissolved = false;
+    struct batch__batch *each = batch, *next;
+    do {
+        next = batch__unit_untie(each);
+        if (is_replayed(core, each, status, is_unit)) {
+            batch__replay_begin(core, each);
+            is_dissolved = is_unit;
+        } else {
+            if (status != BATCH_OK)
+                batch__transactions_decide(core, &each->ran, status);
+            each->is_isolated = each->is_isolated && status != BATCH_OK;
+            each->status = (int8_t)status;
+            each->phase = BATCH__COMPLETE;
+        }
+        batch__todo_push(core, each);
+        each = next;
+    } while (each != NULL && each != batch);
+    core->units_dissolved += is_dissolved;
 }
 
 void batch__core_saved(struct batch__core *core, struct batch__batch *batch, int status,
@@ -223,19 +387,14 @@ void batch__core_saved(struct batch__core *core, struct batch__batch *batch, int
 {
     event_begin(core, now_ns);
     batch__check(batch->phase == BATCH__SAVING);
-    batch__check(batch->changed > 0);
+    batch__check(batch->changed > 0 || batch->unit != NULL);
     batch__check(status == BATCH_OK || status == BATCH_CONFLICT || status == BATCH_SAVE_FAILED ||
                  status == BATCH_UNKNOWN);
     batch->saved_ns = core->now_ns;
     batch__mean_add(&core->save_mean_ns, batch->saved_ns - batch->save_ns);
-    if (status == BATCH_CONFLICT && batch__may_replay(core, batch)) {
-        batch__replay_begin(core, batch);
-        batch->replays++;
-    } else {
-        batch->status = (int8_t)status;
-        batch->phase = BATCH__COMPLETE;
-    }
-    batch__todo_push(core, batch);
+    status = batch__unit_end_save(batch, status);
+    if (status <= BATCH_OK)
+        saved(core, batch, status);
     event_end(core);
 }
 
@@ -245,7 +404,7 @@ void batch__core_saved(struct batch__core *core, struct batch__batch *batch, int
  * closes. */
 static void close_when_run(struct batch__core *core, struct batch__batch *batch)
 {
-    if (!batch->is_replay && !batch__is_too_old(core, batch))
+    if (!batch->in_waiting && !batch->is_replay && !batch__is_too_old(core, batch))
         batch__window_join(batch);
     batch__todo_push(core, batch);
 }
@@ -276,12 +435,15 @@ uint64_t batch__core_flush(struct batch__core *core, uint64_t calls_max, uint64_
         next = batch->due.next;
         if (batch->ran.count == 0)
             continue; /* its turn has not come */
+        if (batch->unit != NULL && batch->unit != batch)
+            continue; /* the first closes for all */
         bool may_need_save = batch->changed > 0 || batch->waiting.count > 0;
-        if (may_need_save && calls_max == 0 && batch->changed > 0)
+        uint64_t calls = batch->unit != NULL ? batch->unit_size : may_need_save;
+        if (calls_max == 0 && batch->changed > 0)
             break; /* all that follow have changed something */
-        if (may_need_save && calls_max == 0)
+        if (calls > 0 && calls_max == 0)
             continue;
-        calls_max -= may_need_save;
+        calls_max -= calls < calls_max ? calls : calls_max;
         flushed++;
         batch__due_remove(&core->due, batch);
         close_when_run(core, batch);
@@ -350,6 +512,12 @@ bool batch__core_has_turns(const struct batch__core *core)
 bool batch__core_is_full(const struct batch__core *core)
 {
     return core->ops >= core->config.ops_waiting_max;
+}
+
+struct batch__core_units batch__core_units(const struct batch__core *core)
+{
+    return (struct batch__core_units){core->unit_max, core->units_conflicted,
+                                      core->units_dissolved};
 }
 
 bool batch__core_is_idle(const struct batch__core *core)

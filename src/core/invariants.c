@@ -39,6 +39,12 @@ static bool is_phase_of_key(enum batch__phase phase)
     return false;
 }
 
+/* It waits for others of its unit to run what joins, and then they close it too. */
+static bool is_closing(const struct batch__batch *batch)
+{
+    return batch->unit != NULL && batch->unit->is_closing;
+}
+
 /* It must be on `todo`, where it is not remembered by its turn or by a call of the store. */
 static bool must_act(const struct batch__core *core, const struct batch__batch *batch)
 {
@@ -46,9 +52,12 @@ static bool must_act(const struct batch__core *core, const struct batch__batch *
         return false;
     if (batch->in_turns)
         return false;
-    if (batch->phase == BATCH__OPEN) /* not in `due` it closes: only `todo` would remember it */
-        return batch->ran.count == 0 || !batch->in_due || core->is_stopping;
-    return true;
+    if (batch->phase != BATCH__OPEN)
+        return true;
+    if (batch->ran.count == 0)
+        return batch->waiting.count == 0; /* else it is blocked */
+    /* Not in `due` it closes: only `todo` would remember it. */
+    return (!batch->in_due || core->is_stopping) && !is_closing(batch);
 }
 
 static void check_waiting(const struct batch__core *core, const struct batch__batch *batch)
@@ -56,8 +65,6 @@ static void check_waiting(const struct batch__core *core, const struct batch__ba
     check_ops(&batch->waiting);
     batch__check(batch->joining <= batch->waiting.count);
     batch__check(batch->joining == 0 || batch->phase == BATCH__OPEN);
-    bool may_run = batch->phase == BATCH__OPEN && batch->waiting.count > 0;
-    batch__check(batch->in_turns || !may_run);
     if (batch->in_turns)
         batch__check(batch->phase == BATCH__OPEN);
     batch__check(batch->in_waiting == (batch->waiting.count > 0 && !batch->in_turns));
@@ -90,13 +97,6 @@ static void check_loaded(const struct batch__batch *batch)
     }
 }
 
-/* Operations that ran before wait here to run again. */
-static bool may_be_replaying(enum batch__phase phase)
-{
-    return phase == BATCH__RELEASE || phase == BATCH__ENDED || phase == BATCH__OPEN ||
-           batch__phase_is_opening(phase);
-}
-
 static void check_replay(const struct batch__core *core, const struct batch__batch *batch)
 {
     batch__check(batch->replays <= core->config.replays_max);
@@ -104,7 +104,6 @@ static void check_replay(const struct batch__core *core, const struct batch__bat
         return;
     batch__check(batch->is_replay);
     batch__check(batch->replaying <= batch->waiting.count);
-    batch__check(may_be_replaying(batch->phase));
 }
 
 /* Whose window is it? */
@@ -116,6 +115,62 @@ static void check_window(const struct batch__core *core, const struct batch__bat
         batch__check(is_open || (is_next && batch__has_window(core)));
 }
 
+/* A leg counts as ready while its batch is open and it is the first that waits there. */
+static void check_leg(const struct batch__batch *batch, const batch_op *leg)
+{
+    const batch_transaction *transaction = batch__leg_transaction(leg);
+    uint64_t ready = 0;
+    bool is_remembered = transaction->private_status != BATCH_OK;
+    for (size_t i = 0; i < transaction->parts_size; i++) {
+        const batch_part *part = &transaction->parts[i];
+        const struct batch__batch *other = part->private_batch;
+        ready += part->private_is_ready;
+        is_remembered = is_remembered || other->in_todo || other->in_turns;
+        if (&part->private_leg == leg)
+            batch__check(other == batch);
+        if (&part->private_leg == leg && part->private_is_ready)
+            batch__check(batch->phase == BATCH__OPEN && batch->waiting.head == leg);
+    }
+    if (transaction->private_status == BATCH_OK)
+        batch__check(transaction->private_ready == ready);
+    batch__check(ready < transaction->parts_size || is_remembered);
+}
+
+static void check_legs(const struct batch__batch *batch)
+{
+    for (const batch_op *op = batch->waiting.head; op != NULL; op = op->private_next) {
+        if (batch__op_is_leg(op))
+            check_leg(batch, op);
+    }
+}
+
+/* A ring; what its first knows of the others. */
+static void check_unit(const struct batch__core *core, const struct batch__batch *batch)
+{
+    batch__check((batch->unit == NULL) == (batch->unit_next == NULL));
+    if (batch->unit != batch)
+        return;
+    uint64_t size = 0, joining = 0, todo = 0;
+    const struct batch__batch *each = batch;
+    do {
+        batch__check(each->unit == batch);
+        batch__check(each->phase == batch->phase);
+        batch__check(each->ran.count > 0);
+        joining += each->joining > 0;
+        todo += each->in_todo || each->in_turns;
+        size++;
+        batch__check(size <= batch->unit_size);
+        each = each->unit_next;
+    } while (each != batch);
+    batch__check(size == batch->unit_size);
+    batch__check(size <= core->config.unit_max || size <= BATCH_PARTS_MAX);
+    batch__check(batch->phase == BATCH__OPEN || batch__phase_has_changed(batch->phase));
+    if (batch->phase == BATCH__OPEN)
+        batch__check(batch->unit_count == joining && (!batch->is_closing || todo > 0));
+    batch__check(batch->phase != BATCH__SAVING ||
+                 (batch->unit_count > 0 && batch->unit_count <= size));
+}
+
 static void check_batch(const struct batch__core *core, const struct batch__batch *batch)
 {
     batch__check(is_phase_of_key(batch->phase));
@@ -123,13 +178,15 @@ static void check_batch(const struct batch__core *core, const struct batch__batc
     check_loaded(batch);
     check_replay(core, batch);
     check_window(core, batch);
+    check_legs(batch);
+    check_unit(core, batch);
     if (batch__phase_owns_ran(batch->phase))
         check_ops(&batch->ran);
     batch__check(batch->changed <= batch->ran.count);
     batch__check(batch->ran.count <= core->config.ops_max || batch->status == BATCH_LOAD_FAILED);
     batch__check(batch->in_todo || !must_act(core, batch));
     if (batch__phase_has_changed(batch->phase))
-        batch__check(batch->changed > 0);
+        batch__check(batch->changed > 0 || batch->unit != NULL);
     if (batch->phase == BATCH__CACHED) {
         batch__check(!batch->in_todo);
         batch__check(batch->waiting.count == 0);
@@ -225,7 +282,9 @@ static void check_todo(const struct batch__core *core, uint64_t expected)
 void batch__core_check(const struct batch__core *core)
 {
     uint64_t batches = 0, due = 0, turns = 0, waiting = 0, todo = 0, cached = 0;
-    uint64_t ops = core->refused.count + (core->running != NULL ? 1 : 0);
+    uint64_t tied = 0, in_units = 0;
+    bool is_running_leg = core->running != NULL && batch__op_is_leg(core->running);
+    uint64_t ops = core->refused.count + (core->running != NULL && !is_running_leg);
     check_ops(&core->refused);
     for (uint64_t i = 0; i < core->table.size; i++) {
         const struct batch__slot *slot = &core->table.slots[i];
@@ -242,11 +301,15 @@ void batch__core_check(const struct batch__core *core)
         waiting += batch->in_waiting;
         todo += batch->in_todo;
         cached += batch->phase == BATCH__CACHED;
+        tied += batch->unit != NULL;
+        in_units += batch->unit == batch ? batch->unit_size : 0;
         ops += batch->waiting.count;
         ops += batch__phase_owns_ran(batch->phase) ? batch->ran.count : 0;
     }
     batch__check(batches == core->table.count);
     batch__check(ops == core->ops);
+    batch__check(tied == in_units);
+    batch__check(core->unit_max > 0 && core->unit_max <= core->config.unit_max);
     batch__check(core->ops <= core->config.ops_waiting_max + core->refused.count);
     check_due(core, due);
     check_turns(core, turns);

@@ -113,10 +113,3 @@ void batch__todo_pop(struct batch__core *core)
     batch->todo_next = NULL;
     batch->in_todo = false;
 }
-
-void batch__refuse(struct batch__core *core, batch_op *op, int status)
-{
-    batch__check(status != BATCH_OK);
-    op->private_status = (int8_t)status;
-    batch__ops_push(&core->refused, op);
-}

@@ -27,7 +27,4 @@ void batch__todo_push(struct batch__core *core, struct batch__batch *batch);
 /* Take out the first. */
 void batch__todo_pop(struct batch__core *core);
 
-/* An operation that is in no batch: a DONE completes it with this status. */
-void batch__refuse(struct batch__core *core, batch_op *op, int status);
-
 #endif

@@ -17,7 +17,8 @@ _Static_assert(sizeof(void *) != 8 || sizeof(struct batch_op) == 80, "batch_op i
 enum batch__op_state {
     BATCH__OP_IDLE = 0,     /* the caller's */
     BATCH__OP_ACCEPTED = 1, /* ours, until it is completed */
-    BATCH__OP_BOUND = 2     /* the same; it completes on the loop that private_waiter is */
+    BATCH__OP_BOUND = 2,    /* the same; it completes on the loop that private_waiter is */
+    BATCH__OP_LEG = 3       /* the same; of the transaction that `arg` points to */
 };
 
 /* Invariant: head == NULL if and only if count == 0; tail is the last one; its private_next is
@@ -78,6 +79,34 @@ static inline struct batch__ops batch__ops_take(struct batch__ops *ops)
     return taken;
 }
 
+/* A transaction has a leg for each key, which waits and runs among the operations of its key; when
+ * all are first of those that wait, the transaction runs. */
+static inline bool batch__op_is_leg(const batch_op *op)
+{
+    return op->private_state == BATCH__OP_LEG;
+}
+
+static inline batch_transaction *batch__leg_transaction(const batch_op *leg)
+{
+    batch__check(batch__op_is_leg(leg));
+    return leg->arg;
+}
+
+static inline batch_part *batch__leg_part(batch_op *leg)
+{
+    batch__check(batch__op_is_leg(leg));
+    return (batch_part *)(void *)((char *)leg - offsetof(batch_part, private_leg));
+}
+
+/* What a leg must be completed with without having run, as that of another key is or will be. */
+static inline int batch__leg_refusal(const batch_op *leg)
+{
+    const batch_transaction *transaction = batch__leg_transaction(leg);
+    if (transaction->private_status != BATCH_OK)
+        return transaction->private_status;
+    return batch__load_relaxed(&transaction->private_canceled) != 0 ? BATCH_CANCELED : BATCH_OK;
+}
+
 /* Relaxed: the flag hands over nothing but itself. */
 static inline bool batch__op_is_canceled(const batch_op *op)
 {
@@ -89,6 +118,8 @@ static inline int batch__op_refusal(const batch_op *op, uint64_t now_ns)
 {
     if (batch__op_is_canceled(op))
         return BATCH_CANCELED;
+    if (batch__op_is_leg(op) && batch__leg_refusal(op) != BATCH_OK)
+        return batch__leg_refusal(op);
     if (op->start_by_ns != 0 && now_ns > op->start_by_ns)
         return BATCH_EXPIRED;
     return BATCH_OK;

@@ -24,11 +24,10 @@ bool batch__must_recheck(const struct batch__core *core, struct batch__batch *ba
 
 void batch__replay_begin(struct batch__core *core, struct batch__batch *batch)
 {
-    batch__check(batch->replaying == 0);
     batch__check(batch->is_loaded);
     for (batch_op *op = batch->ran.head; op != NULL; op = op->private_next)
         op->private_changed = 0;
-    batch->replaying = batch->ran.count;
+    batch->replaying += batch->ran.count; /* some may not have run again yet */
     batch__ops_put_first(&batch->waiting, &batch->ran);
     batch->changed = 0;
     batch->is_replay = true;

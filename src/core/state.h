@@ -26,11 +26,16 @@ struct batch__core_config {
     uint64_t turn_ns;      /* … or when they have taken so long (turns.h) */
     uint64_t cache_max;    /* resources cached between batches */
     uint32_t replays_max;
+    uint32_t unit_max;  /* keys in a unit, at least 1; a single transaction may have more */
     bool refuses_early; /* admission control (admission.h) */
     size_t object_size; /* of a batch with what the runtime puts behind it; a multiple of 64 */
     size_t head_size;   /* so much of an object is zero when it is new; 0: all */
     batch_allocator allocator;
     struct batch__pages pages; /* for large objects; no functions: the allocator's memory */
+};
+
+struct batch__core_units {
+    uint64_t keys_max, conflicted, dissolved;
 };
 
 struct batch__core {
@@ -56,7 +61,9 @@ struct batch__core {
     /* Operations accepted and not yet given out by DONE: those in `refused`; in each batch
      * those that wait and that ran; and the one running. */
     uint64_t ops;
-    batch_op *running; /* between RUN and batch__core_ran; its batch is the first of `turns` */
+    batch_op
+        *running; /* between RUN and batch__core_ran; its batch is the first of `turns`. A leg that
+                          runs still waits, as the others do */
 
     /* The turn of the first of `turns`. */
     uint64_t turn_ops;      /* that have run; 0: it has not begun */
@@ -74,6 +81,11 @@ struct batch__core {
     uint64_t save_mean_ns;
     uint64_t op_mean_ns; /* of operations after which a clock was read */
     uint64_t op_last_ns;
+
+    /* Units: how large one may become now, and what became of those that were saved. */
+    uint64_t unit_max;
+    uint64_t units_conflicted;
+    uint64_t units_dissolved;
 
 #ifdef BATCH_DEBUG_CHECKS
     uint64_t check_debt; /* events since the last whole check */

@@ -2,6 +2,7 @@
 
 #include "../base/check.h"
 #include "lists.h"
+#include "transaction.h"
 #include "turns.h"
 #include "window.h"
 
@@ -20,6 +21,7 @@ static bool sweep_ops(struct batch__core *core, struct batch__batch *batch)
     struct batch__ops ops = batch__ops_take(&batch->waiting);
     uint64_t replaying = batch->replaying;
     uint64_t joining = batch->joining;
+    uint64_t left = 0; /* of those that join */
     bool is_first_gone = false;
     batch->start_by_min_ns = UINT64_MAX;
     for (uint64_t i = 0; ops.count > 0; i++) {
@@ -29,7 +31,7 @@ static bool sweep_ops(struct batch__core *core, struct batch__batch *batch)
         if (status != BATCH_OK) {
             batch__refuse(core, op, status);
             batch->replaying -= has_begun;
-            batch->joining -= i < joining;
+            left += i < joining;
             is_first_gone = is_first_gone || i == replaying;
             continue;
         }
@@ -37,6 +39,7 @@ static bool sweep_ops(struct batch__core *core, struct batch__batch *batch)
         if (!has_begun && op->start_by_ns != 0 && op->start_by_ns < batch->start_by_min_ns)
             batch->start_by_min_ns = op->start_by_ns;
     }
+    batch__joining_set(batch, joining - left);
     batch__sweep_note(core, batch);
     return is_first_gone;
 }

@@ -5,8 +5,7 @@
 void batch__turns_enter(struct batch__core *core, struct batch__batch *batch)
 {
     batch__check(batch->phase == BATCH__OPEN);
-    if (batch->in_waiting)
-        batch__waiting_remove(&core->waiting, batch);
+    batch__waiting_remove(&core->waiting, batch);
     batch__turns_push(&core->turns, batch);
 }
 

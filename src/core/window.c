@@ -3,10 +3,16 @@
 #include "../base/check.h"
 #include "lists.h"
 #include "turns.h"
+#include "unit.h"
 
 bool batch__has_window(const struct batch__core *core)
 {
     return core->config.window_ns != BATCH_WINDOW_NONE;
+}
+
+static uint64_t joining_of(const struct batch__batch *batch)
+{
+    return batch->is_replay ? batch->replaying : batch->waiting.count;
 }
 
 void batch__window_changed(struct batch__core *core, struct batch__batch *batch)
@@ -26,13 +32,17 @@ void batch__window_end(struct batch__core *core, struct batch__batch *batch)
 
 void batch__window_restart(struct batch__core *core, struct batch__batch *batch)
 {
-    if (batch__takes_new(batch)) {
+    bool is_own = batch__takes_new(batch);
+    if (is_own) {
         batch__check(batch->ran.count == 0);
         batch->begun_ns = core->now_ns;
     }
     batch->closes_ns = UINT64_MAX;
-    if (!batch__has_window(core))
+    if (!batch__has_window(core)) {
+        if (is_own && batch->phase == BATCH__OPEN && !batch->in_due)
+            batch__due_push_first(&core->due, batch);
         return;
+    }
     batch__window_end(core, batch);
     batch->closes_ns = batch__sum_or_max(core->now_ns, core->config.window_ns);
     batch__due_push(&core->due, batch);
@@ -43,6 +53,7 @@ static void begin_first(struct batch__core *core, struct batch__batch *batch)
 {
     batch->is_replay = false;
     batch->is_rechecked = false;
+    batch->is_isolated = false;
     batch->replays = 0;
     batch->first_wait_ns = 0;
     batch->begun_ns = core->now_ns;
@@ -60,6 +71,7 @@ static void begin(struct batch__core *core, struct batch__batch *batch)
     batch->is_cached = false;
     batch->load_ns = batch->loaded_ns = 0;
     batch->save_ns = batch->saved_ns = 0;
+    batch->unit_size = batch->unit_count = 0;
 }
 
 void batch__begin(struct batch__core *core, struct batch__batch *batch)
@@ -75,16 +87,45 @@ void batch__begin_cached(struct batch__core *core, struct batch__batch *batch)
     batch__window_open(core, batch);
 }
 
+static void open_window(struct batch__core *core, struct batch__batch *batch)
+{
+    batch->joining = joining_of(batch);
+    if (!batch__has_window(core) && !batch->is_replay && !batch->in_due)
+        batch__due_push_first(&core->due, batch);
+}
+
 void batch__window_open(struct batch__core *core, struct batch__batch *batch)
 {
     batch__check(batch->is_loaded);
     batch__check(batch__phase_is_opening(batch->phase));
-    batch->joining = batch->is_replay ? batch->replaying : batch->waiting.count;
-    if (!batch__has_window(core) && !batch->is_replay)
-        batch__due_push_first(&core->due, batch);
+    open_window(core, batch);
     batch->phase = BATCH__OPEN;
     if (batch->waiting.count > 0)
         batch__turns_enter(core, batch);
+}
+
+void batch__block(struct batch__core *core, struct batch__batch *batch)
+{
+    batch__joining_set(batch, 0);
+    batch__turns_leave(core, batch);
+    if (batch->ran.count == 0 && !batch__has_window(core))
+        batch__window_end(core, batch); /* there is nothing to close */
+}
+
+void batch__unblock(struct batch__core *core, struct batch__batch *batch)
+{
+    if (batch->ran.count == 0) /* as if it were loaded now */
+        open_window(core, batch);
+    batch__turns_enter(core, batch);
+}
+
+bool batch__take_first(struct batch__batch *batch)
+{
+    batch__ops_pop(&batch->waiting);
+    bool has_begun = batch->replaying > 0;
+    batch->replaying -= has_begun;
+    batch__joining_set(batch, batch->joining - (batch->joining > 0));
+    return has_begun;
 }
 
 void batch__replay_left(struct batch__core *core, struct batch__batch *batch)
@@ -94,7 +135,5 @@ void batch__replay_left(struct batch__core *core, struct batch__batch *batch)
     begin_first(core, batch);
     if (batch->phase != BATCH__OPEN)
         return;
-    batch__window_join(batch);
-    if (!batch__has_window(core))
-        batch__due_push_first(&core->due, batch);
+    open_window(core, batch);
 }

@@ -10,6 +10,7 @@
 #define BATCH_CORE_WINDOW_H
 
 #include "state.h"
+#include "unit.h"
 
 bool batch__has_window(const struct batch__core *core);
 
@@ -26,8 +27,14 @@ void batch__window_restart(struct batch__core *core, struct batch__batch *batch)
 /* All operations that wait join this batch, whenever its window ends. */
 static inline void batch__window_join(struct batch__batch *batch)
 {
-    batch->joining = batch->waiting.count;
+    batch__joining_set(batch, batch->waiting.count);
 }
+/* It is open, and the first that waits cannot run, so nobody does, and nobody joins any more; and
+ * then that may be so. */
+void batch__block(struct batch__core *core, struct batch__batch *batch);
+void batch__unblock(struct batch__core *core, struct batch__batch *batch);
+/* The first that waits runs, or leaves. True if it had run before. */
+bool batch__take_first(struct batch__batch *batch);
 /* All that were to be replayed have left: it is a batch like any other. */
 void batch__replay_left(struct batch__core *core, struct batch__batch *batch);
 /* The first operation that changed something has run. */

@@ -86,6 +86,18 @@ void batch__group_counters_save(struct batch__group_counters *groups, size_t cal
     batch__histogram_record_mp(&groups->save_group, calls);
 }
 
+void batch__counters_unit(struct batch__counters *counters, uint64_t keys)
+{
+    batch__histogram_record(&counters->unit_keys, keys);
+}
+
+void batch__counters_units(struct batch__counters *counters, const uint64_t units[3])
+{
+    batch__store_relaxed(&counters->xunit_keys_max, units[0]);
+    batch__store_relaxed(&counters->xunits_conflicted, units[1]);
+    batch__store_relaxed(&counters->xunits_dissolved, units[2]);
+}
+
 uint64_t batch__counters_waiting(const struct batch__counters *counters)
 {
     uint64_t completed = 0; /* first, with acquire: `accepted` then includes them */
@@ -108,6 +120,11 @@ static void collect_numbers(batch_stats *stats, const struct batch__counters *co
     stats->operations_waiting += accepted - completed;
 
     stats->replays += batch__load_relaxed(&counters->xreplays);
+    uint64_t unit_keys_max = batch__load_relaxed(&counters->xunit_keys_max);
+    if (unit_keys_max > stats->unit_keys_max)
+        stats->unit_keys_max = unit_keys_max;
+    stats->units_conflicted += batch__load_relaxed(&counters->xunits_conflicted);
+    stats->units_dissolved += batch__load_relaxed(&counters->xunits_dissolved);
     stats->loads_skipped += batch__load_relaxed(&counters->xloads_skipped);
     stats->batches_saved += batch__load_acquire(&counters->xsaved);
     for (size_t i = 0; i < BATCH_CLOSE_REASON_COUNT; i++) {
@@ -135,6 +152,7 @@ static const size_t histogram_offsets[] = {
     [BATCH_HISTOGRAM_TOTAL_NS] = offsetof(struct batch__counters, total_ns),
     [BATCH_HISTOGRAM_FIRST_WAIT_NS] = offsetof(struct batch__counters, first_wait_ns),
     [BATCH_HISTOGRAM_BATCH_OPERATIONS] = offsetof(struct batch__counters, batch_operations),
+    [BATCH_HISTOGRAM_UNIT_KEYS] = offsetof(struct batch__counters, unit_keys),
 };
 
 bool batch__histograms_collect(batch_histogram *sum, int kind,
@@ -193,6 +211,7 @@ int batch__stats_collect(batch_stats *stats, const struct batch__counters *const
         [BATCH_HISTOGRAM_BATCH_OPERATIONS] = &all.batch_operations,
         [BATCH_HISTOGRAM_LOAD_GROUP] = &all.load_group,
         [BATCH_HISTOGRAM_SAVE_GROUP] = &all.save_group,
+        [BATCH_HISTOGRAM_UNIT_KEYS] = &all.unit_keys,
     };
     for (int kind = 0; kind < BATCH_HISTOGRAM_KIND_COUNT; kind++) {
         batch_histogram sum;

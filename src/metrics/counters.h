@@ -25,6 +25,8 @@ struct batch__counters {
     uint64_t xsaved;
     uint64_t xreplays;
     uint64_t xloads_skipped;
+    uint64_t xunit_keys_max, xunits_conflicted, xunits_dissolved;
+    struct batch__histogram unit_keys;
     struct batch__histogram load_ns;
     struct batch__histogram save_ns;
     struct batch__histogram total_ns;
@@ -34,7 +36,6 @@ struct batch__counters {
     struct batch__ages ages; /* of the operations that are accepted and not completed */
     uint64_t xopen;          /* keys that have work, now */
     uint64_t xcached;        /* resources, likewise */
-
     /* Under load one operation of several is timed, and recorded for all of them. */
     uint32_t timed_each; /* 0: 1 */
     uint32_t untimed;    /* since the last one that was, and not recorded */
@@ -47,8 +48,7 @@ void batch__counters_accepted(struct batch__counters *counters, uint64_t count, 
 void batch__counters_completed(struct batch__counters *counters, int status, uint64_t count);
 
 /* Thread: the worker. An operation that was accepted at `accepted_ns` is about to be completed: in
- * no batch; or in one, and then how long it took is recorded. Inline: this is for every operation.
- */
+ * no batch; or in one, and then how long it took is recorded. Inline: for every operation. */
 static inline void batch__counters_left(struct batch__counters *counters, uint64_t accepted_ns)
 {
     batch__ages_remove(&counters->ages, accepted_ns);
@@ -69,6 +69,10 @@ static inline void batch__counters_took(struct batch__counters *counters, uint64
  * completed are recorded from then on. */
 void batch__counters_iteration(struct batch__counters *counters, uint64_t operations, uint64_t open,
                                uint64_t cached);
+
+/* A unit of so many keys has been stored; and of all: keys at most, conflicts, dissolved. */
+void batch__counters_unit(struct batch__counters *counters, uint64_t keys);
+void batch__counters_units(struct batch__counters *counters, const uint64_t units[3]);
 
 /* Operations that are accepted and not completed. Thread: any. */
 uint64_t batch__counters_waiting(const struct batch__counters *counters);

@@ -147,6 +147,12 @@ static const struct family families[] = {
      GAUGE, 0, NULL, NULL},
     {"store_reconnects", "Connections that were lost and opened again (PostgreSQL).",
      AT(store_reconnects), COUNTER, 0, NULL, NULL},
+    {"units_conflicted", "Units of keys tied together by transactions whose save met a conflict.",
+     AT(units_conflicted), COUNTER, 0, NULL, NULL},
+    {"units_dissolved", "Units that were given up, to be replayed in smaller ones.",
+     AT(units_dissolved), COUNTER, 0, NULL, NULL},
+    {"unit_keys_max", "How many keys transactions may tie together now.", AT(unit_keys_max), GAUGE,
+     0, NULL, NULL},
 };
 
 #undef AT
@@ -210,6 +216,8 @@ static const struct histogram_family histogram_families[BATCH_HISTOGRAM_KIND_COU
                                     "Calls per group passed to the store's load.", false},
     [BATCH_HISTOGRAM_SAVE_GROUP] = {"save_group_calls",
                                     "Calls per group passed to the store's save.", false},
+    [BATCH_HISTOGRAM_UNIT_KEYS] =
+        {"unit_keys", "Keys that transactions tied together, per unit that was stored.", false},
 };
 
 static void print_histogram(struct writer *writer, const struct histogram_family *family,

@@ -70,10 +70,18 @@ size_t batch__calls_take(struct batch__calls *from, batch_call **calls, size_t c
     batch__check(calls_max > 0);
     size_t count = 0;
     while (from->first != NULL && count < calls_max) {
-        batch_call *call = from->first;
-        from->first = call->next;
-        call->next = NULL;
-        calls[count++] = call;
+        size_t unit = from->first->unit;
+        if (unit > calls_max - count && count > 0)
+            break;
+        uint16_t number = unit > 0 ? (uint16_t)(count + 1) : 0;
+        for (size_t left = unit > 0 ? unit : 1; left > 0; left--) {
+            batch_call *call = from->first;
+            batch__check(call != NULL);
+            from->first = call->next;
+            call->next = NULL;
+            call->unit = number;
+            calls[count++] = call;
+        }
     }
     from->count -= count;
     batch__check((from->first == NULL) == (from->count == 0));
@@ -97,6 +105,7 @@ void batch__call_begin(batch_call *call, struct batch__shard *shard)
     call->version = 0;
     batch__call_clear_error(call); /* of a conflict: it is loaded again */
     call->group_size = 0;
+    call->unit = 0;
     if (!batch__call_clears_late(shard->shared))
         batch__call_clear(call);
 }

@@ -29,7 +29,8 @@ struct batch_call {
     uint8_t xis_in_flight; /* 1 from hand-over to finish */
     bool is_used : 1;      /* the memory of the resource was cleared once: it is no longer new */
     bool is_check : 1;     /* for save: compare the version, write nothing */
-    uint16_t unit;         /* for save: the same for all calls of a unit; 0: alone */
+    uint16_t unit;         /* for save: the same for all calls of a unit; 0: alone. While it is
+                              queued: how many of it there are from here */
     uint16_t group_index;
     uint32_t group_size;
     uint64_t taken_ns;    /* when it was handed over to the store: its time runs from then on */
@@ -49,7 +50,8 @@ void batch__calls_append(struct batch__calls *calls,
                          struct batch__calls *more); /* empties `more` */
 
 /* Take at most `calls_max`, oldest first, as one group that is handed over to the store now: each
- * gets its place in it, and when it was taken. Their number. */
+ * gets its place in it, and when it was taken. No unit is split: one that does not fit waits,
+ * unless it is the first. Their number. */
 size_t batch__calls_take(struct batch__calls *from, batch_call **calls, size_t calls_max,
                          uint64_t now_ns);
 

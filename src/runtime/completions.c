@@ -22,12 +22,41 @@ static void put_in_outbox(struct batch__shard *shard, batch_op *op)
     batch__outbox_add(&completions->outbox, op);
 }
 
+/* With the last leg the transaction is complete, and its owner's: it may be gone when `done`
+ * returns. It gets the result of the leg that decided; if that was in a batch, with the reason. */
+static void complete_leg(batch_op *leg, const batch_result *result, bool is_in_batch)
+{
+    batch_transaction *transaction = batch__leg_transaction(leg);
+    batch_result *kept = &transaction->private_result;
+    bool changed = kept->changed || leg->private_changed != 0;
+    bool is_better = is_in_batch || kept->status == BATCH_OK;
+    leg->private_state = BATCH__OP_IDLE;
+    if (result->status == transaction->private_status && is_better)
+        *kept = *result;
+    kept->changed = changed;
+    batch__check(transaction->private_legs > 0);
+    if (--transaction->private_legs > 0)
+        return;
+    batch_result last = *kept;
+    batch__check(last.status == transaction->private_status);
+    struct batch__waiter *waiter = transaction->private_waiter;
+    transaction->private_state = BATCH__OP_IDLE;
+    if (waiter != NULL)
+        batch__waiter_complete(waiter, &last);
+    else
+        transaction->done(transaction, &last);
+}
+
 /* With completions->result. From here on the operation is its owner's: it may be gone when `done`
  * returns. */
-static void complete(struct batch__shard *shard, batch_op *op)
+static void complete(struct batch__shard *shard, batch_op *op, bool is_in_batch)
 {
     if (op->private_state == BATCH__OP_BOUND) {
         put_in_outbox(shard, op);
+        return;
+    }
+    if (batch__op_is_leg(op)) {
+        complete_leg(op, &shard->completions.result, is_in_batch);
         return;
     }
     batch__check(op->private_state == BATCH__OP_ACCEPTED);
@@ -45,7 +74,7 @@ static void complete(struct batch__shard *shard, batch_op *op)
 static void complete_in_batch(struct batch__shard *shard, batch_op *op)
 {
     batch__counters_took(&shard->counters, op->private_accepted_ns, shard->completions.now_ns);
-    complete(shard, op);
+    complete(shard, op, true);
 }
 
 /* What is completed now has taken until now: the time of the iteration, or of the store's return if
@@ -142,6 +171,6 @@ void batch__completions_refused(struct batch__shard *shard, batch_op *first)
             batch__result_set(result, status, "%s", batch_status_text(status));
         batch__counters_completed(&shard->counters, status, 1);
         batch__counters_left(&shard->counters, op->private_accepted_ns);
-        complete(shard, op);
+        complete(shard, op, false);
     }
 }

@@ -47,6 +47,22 @@ int batch_op_init(batch_op *ret_op)
     return BATCH_OK;
 }
 
+int batch_part_init(batch_part *ret_part)
+{
+    if (ret_part == NULL)
+        return BATCH_INVALID;
+    *ret_part = (batch_part)BATCH_PART_INIT;
+    return BATCH_OK;
+}
+
+int batch_transaction_init(batch_transaction *ret_transaction)
+{
+    if (ret_transaction == NULL)
+        return BATCH_INVALID;
+    *ret_transaction = (batch_transaction)BATCH_TRANSACTION_INIT;
+    return BATCH_OK;
+}
+
 int batch_options_init(batch_options *ret_options, size_t size)
 {
     static const batch_options known = BATCH_OPTIONS_INIT;

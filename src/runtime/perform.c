@@ -29,6 +29,22 @@ static void run(struct batch__shard *shard, const struct batch__action *action)
     batch__core_ran(&shard->core, verdict, now_ns);
 }
 
+static void run_transaction(struct batch__shard *shard, const struct batch__action *action)
+{
+    batch_transaction *transaction = batch__leg_transaction(action->op);
+    void *resources[BATCH_PARTS_MAX] = {NULL};
+    for (size_t i = 0; i < transaction->parts_size; i++) {
+        batch_part *part = &transaction->parts[i];
+        part->changed = false;
+        if (shard->has_resource)
+            resources[i] = batch__call_memory(call_of(part->private_batch));
+    }
+    uint64_t began_ns = batch__pace_begin(&shard->pace, action->batch);
+    transaction->run(resources, transaction);
+    uint64_t now_ns = batch__pace_end(&shard->pace, action->batch, began_ns);
+    batch__core_ran_transaction(&shard->core, now_ns);
+}
+
 static void load(struct batch__shard *shard, struct batch__batch *batch)
 {
     batch_call *call = call_of(batch);
@@ -41,16 +57,42 @@ static void load(struct batch__shard *shard, struct batch__batch *batch)
     batch__calls_push(&shard->calls[batch__io_kind_of(call)], call);
 }
 
+/* Of a unit, and how slow the slowest of its keys was: none may go in a group of more. */
+static uint16_t size_of_unit(struct batch__batch *batch, uint16_t *ret_group_max)
+{
+    uint16_t size = 0;
+    struct batch__batch *each = batch;
+    *ret_group_max = 0;
+    do {
+        uint16_t group_max = each->group_max[BATCH__STAGE_SAVE];
+        if (group_max != 0 && (*ret_group_max == 0 || group_max < *ret_group_max))
+            *ret_group_max = group_max;
+        size++;
+        each = batch__unit_next(each);
+    } while (each != batch);
+    return size;
+}
+
+/* All of its unit, one after the other. */
 static void save(struct batch__shard *shard, struct batch__batch *batch)
 {
-    batch_call *call = call_of(batch);
-    batch__check(call->shard == shard);
-    if (!shard->shared->has_save) {
-        batch__core_saved(&shard->core, batch, BATCH_OK, 0);
-        return;
+    uint16_t group_max;
+    uint16_t size = size_of_unit(batch, &group_max);
+    bool is_unit = size > 1;
+    for (struct batch__batch *each = batch, *next; size > 0; each = next, size--) {
+        batch_call *call = call_of(each);
+        next = batch__unit_next(each); /* with the last one the unit may end */
+        batch__check(call->shard == shard);
+        if (!shard->shared->has_save) {
+            batch__core_saved(&shard->core, each, BATCH_OK, 0);
+            continue;
+        }
+        each->group_max[BATCH__STAGE_SAVE] = group_max;
+        call->unit = is_unit ? size : 0;
+        call->is_check = each->changed == 0;
+        batch__call_hand_over(call, BATCH__STAGE_SAVE);
+        batch__calls_push(&shard->calls[batch__io_kind_of(call)], call);
     }
-    batch__call_hand_over(call, BATCH__STAGE_SAVE);
-    batch__calls_push(&shard->calls[batch__io_kind_of(call)], call);
 }
 
 /* ---- The end of a batch --------------------------------------------------------------------- */
@@ -87,6 +129,7 @@ static void fill_metric(batch_metric *metric, const struct batch__shard *shard,
     metric->status = batch->status;
     metric->store_code = batch->status == BATCH_OK ? 0 : call->store_code;
     metric->error[0] = '\0';
+    metric->unit_keys = batch->unit_size > 0 ? batch->unit_size : 1;
 }
 
 static void log_slow(struct batch__shard *shard, const batch_call *call, const batch_metric *metric)
@@ -113,6 +156,8 @@ static void report(struct batch__shard *shard, batch_call *call)
                        metric.status);
     if (metric.total_ns >= shard->slow_batch_ns)
         log_slow(shard, call, &metric);
+    if (metric.status == BATCH_OK && batch->unit_count > 0) /* one of each unit */
+        batch__counters_unit(&shard->counters, batch->unit_size);
     struct batch__hub *hub = &shard->shared->hub;
     if (batch__hub_is_listening(hub)) {
         batch__completions_flush(shard); /* publishing may have to wait; no completion should */
@@ -150,6 +195,9 @@ static void perform(struct batch__shard *shard, const struct batch__action *acti
     case BATCH__RUN:
         run(shard, action);
         return;
+    case BATCH__RUN_TRANSACTION:
+        run_transaction(shard, action);
+        break;
     case BATCH__SAVE:
         save(shard, action->batch);
         break;

@@ -21,6 +21,7 @@ static void choose_store(batch_processor *processor, const struct batch__asked *
     if (options->store != NULL) {
         shared->store = options->store;
         shared->has_load = shared->has_save = true;
+        shared->saves_units = asked->store.saves_units != 0;
         shared->store_stats = asked->store.stats;
         shared->codec = asked->codec;
         shared->release = shared->codec.release;
@@ -31,6 +32,7 @@ static void choose_store(batch_processor *processor, const struct batch__asked *
     shared->store = &processor->functions.store;
     shared->has_load = options->load != NULL;
     shared->has_save = options->save != NULL;
+    shared->saves_units = !shared->has_load && !shared->has_save; /* there is nothing to tear */
     shared->release = options->release;
     shared->release_arg = options->arg;
 }

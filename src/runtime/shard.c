@@ -51,6 +51,7 @@ struct batch__shard *batch__shard_new(struct batch__shared *shared)
         .turn_ns = BATCH__QUANTUM_NS,
         .cache_max = share(options->resource_cache_max, options->shards),
         .replays_max = options->replays_max,
+        .unit_max = options->group_max < UINT16_MAX ? options->group_max : UINT16_MAX,
         .refuses_early = options->refuse_early,
         .object_size = batch__call_size(options->resource_size),
         .head_size = batch__call_head_size(),
@@ -106,6 +107,18 @@ static void hand_over(struct batch__shard *shard)
 
 /* ---- An iteration --------------------------------------------------------------------------- */
 
+/* As how many operations it counts. */
+static uint64_t accept(struct batch__shard *shard, batch_op *op, uint64_t now_ns)
+{
+    if (!batch__op_is_leg(op)) {
+        batch__core_submit(&shard->core, op, now_ns);
+        return 1;
+    }
+    batch_transaction *transaction = batch__leg_transaction(op);
+    batch__core_submit_transaction(&shard->core, transaction, now_ns);
+    return transaction->parts_size;
+}
+
 static void take_group(struct batch__shard *shard, uint64_t now_ns)
 {
     batch_op *group[GROUP_OPS];
@@ -118,9 +131,10 @@ static void take_group(struct batch__shard *shard, uint64_t now_ns)
     shard->pending = group[count - 1]->private_next;
     for (size_t i = 0; i < count; i++)
         batch__core_prefetch_batch(&shard->core, group[i]->private_hash);
+    uint64_t accepted = 0;
     for (size_t i = 0; i < count; i++)
-        batch__core_submit(&shard->core, group[i], now_ns);
-    batch__counters_accepted(&shard->counters, count, batch__core_now_ns(&shard->core));
+        accepted += accept(shard, group[i], now_ns);
+    batch__counters_accepted(&shard->counters, accepted, batch__core_now_ns(&shard->core));
     shard->iteration_ops += count;
 }
 
@@ -293,6 +307,13 @@ static bool expire(struct batch__shard *shard, uint64_t now_ns)
     return true;
 }
 
+static void publish_units(struct batch__shard *shard)
+{
+    struct batch__core_units units = batch__core_units(&shard->core);
+    batch__counters_units(&shard->counters,
+                          (const uint64_t[]){units.keys_max, units.conflicted, units.dissolved});
+}
+
 static void publish_limit(struct batch__shard *shard)
 {
     bool is_full = batch__core_is_full(&shard->core);
@@ -316,6 +337,7 @@ static bool iterate(struct batch__shard *shard)
     publish_limit(shard);
     batch__counters_iteration(&shard->counters, shard->iteration_ops,
                               batch__core_open(&shard->core), batch__core_cached(&shard->core));
+    publish_units(shard);
     return is_busy || shard->iteration_ops > 0 || shard->finished.first != NULL ||
            batch__core_has_turns(&shard->core);
 }

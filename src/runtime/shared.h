@@ -26,6 +26,7 @@ struct batch__shared {
     void *release_arg;
     bool has_load; /* loads go to the store; else a resource is zeroed memory */
     bool has_save;
+    bool saves_units;   /* several keys all together or not at all, so transactions may run */
     bool has_pages;     /* the memory of a new resource is pages of zeroes */
     batch_store *store; /* the user's, or one that calls the functions of the options */
     void (*store_stats)(batch_store *store, batch_store_stats *ret_stats); /* NULL: none */

@@ -15,7 +15,7 @@
 _Static_assert(BATCH__HASH_KEY_BYTES == crypto_shorthash_KEYBYTES, "as libsodium has it");
 
 /* SipHash-2-4 with the processor's random key: whoever chooses keys cannot make them collide. */
-static uint32_t hash_of(const struct batch__shared *shared, const batch_op *op)
+uint32_t batch__hash_of(const struct batch__shared *shared, const batch_op *op)
 {
     unsigned char bytes[crypto_shorthash_BYTES];
     crypto_shorthash(bytes, op->key, op->key_size, shared->hash_key);
@@ -68,7 +68,7 @@ static int submit(const struct batch__shared *shared, batch_op *op, enum batch__
         return BATCH_INVALID;
     if (batch__load_relaxed(&shared->xis_stopping) != 0)
         return BATCH_STOPPED;
-    uint32_t hash = hash_of(shared, op);
+    uint32_t hash = batch__hash_of(shared, op);
     struct batch__shard *shard = shared->shards[shard_index_of(shared, hash)];
     if (batch__load_relaxed(&shard->xis_full) != 0)
         return BATCH_BUSY;
@@ -139,7 +139,7 @@ static bool accept_all(const struct batch__shared *shared, batch_op *const *ops,
     enum batch__op_state state = loop != NULL ? BATCH__OP_BOUND : BATCH__OP_ACCEPTED;
     for (size_t i = 0; i < ops_size; i++) {
         if (ops[i] != NULL && ops[i]->done != NULL && is_valid(ops[i])) {
-            accept(ops[i], hash_of(shared, ops[i]), state, loop);
+            accept(ops[i], batch__hash_of(shared, ops[i]), state, loop);
             continue;
         }
         while (i-- > 0)

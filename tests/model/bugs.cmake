@@ -1,6 +1,6 @@
 # The injected bugs of the core, all in one copy of it, each behind a switch of its own: what they are
 # is written in bugs.h.
-set(mutated actions admission cache events pool replay sweep table window)
+set(mutated actions admission cache events pool replay sweep table transaction unit window)
 foreach(file IN LISTS mutated)
     batch_mutant_read(text_${file} src/core/${file}.c)
 endforeach()
@@ -20,15 +20,18 @@ inject(events
     } else
         batch__ops_push(&batch->waiting, op);]])
 inject(events
-    [[core->ops >= core->config.ops_waiting_max]]
-    [[core->ops >= core->config.ops_waiting_max + BUG(limit_ignored)]])
+    [[    if (core->ops > ops_max ||]]
+    [[    ops_max += BUG(limit_ignored);
+    if (core->ops > ops_max ||]])
 inject(events
-    [[    if (batch == NULL)
-        batch__refuse(core, op, BATCH_NO_MEMORY);]]
-    [[    if (batch == NULL && BUG(no_memory_not_reported))
+    [[        enter(core, batch, op);
+    else
+        batch__refuse(core, op, status);]]
+    [[        enter(core, batch, op);
+    else if (BUG(no_memory_not_reported) && status == BATCH_NO_MEMORY)
         core->ops--;
-    else if (batch == NULL)
-        batch__refuse(core, op, BATCH_NO_MEMORY);]])
+    else
+        batch__refuse(core, op, status);]])
 inject(pool
     [[if (batch->key_size > BATCH__KEY_INLINE)]]
     [[if (batch->key_size > BATCH__KEY_INLINE && !BUG(key_memory_lost))]])
@@ -72,9 +75,10 @@ inject(sweep
     [[ + sweep_list(core, &core->turns);]]
     [[ + (BUG(canceled_before_turn) ? 0 : sweep_list(core, &core->turns));]])
 inject(actions
-    [[    int status = batch__op_refusal(op, has_begun ? 0 : core->now_ns);]]
-    [[    int status = batch__op_refusal(op, has_begun ? 0 : core->now_ns);
-    if ((BUG(expired_runs) && status == BATCH_EXPIRED) || (BUG(canceled_replayed) && has_begun))
+    [[    int status = batch__op_refusal(op, batch->replaying > 0 ? 0 : core->now_ns);]]
+    [[    bool has_begun_before = batch->replaying > 0;
+    int status = batch__op_refusal(op, has_begun_before ? 0 : core->now_ns);
+    if ((BUG(expired_runs) && status == BATCH_EXPIRED) || (BUG(canceled_replayed) && has_begun_before))
         status = BATCH_OK;]])
 inject(sweep
     [[        int status = batch__op_refusal(op, has_begun ? 0 : core->now_ns);]]
@@ -91,12 +95,11 @@ inject(window
     [[    if (batch->waiting.count > 0)]]
     [[    if (batch->waiting.count > 0 && !BUG(loaded_not_noticed))]])
 inject(window
-    [[    batch->joining = batch->is_replay ? batch->replaying : batch->waiting.count;]]
-    [[    batch->joining = batch->is_replay             ? batch->replaying
-                     : BUG(waiting_not_joining) ? 0
-                                                : batch->waiting.count;
-    if (BUG(replay_takes_others))
-        batch->joining = batch->waiting.count;]])
+    [[    return batch->is_replay ? batch->replaying : batch->waiting.count;]]
+    [[    if (BUG(waiting_not_joining) && !batch->is_replay)
+        return 0;
+    return batch->is_replay && !BUG(replay_takes_others) ? batch->replaying
+                                                         : batch->waiting.count;]])
 inject(events
     [[    uint64_t window_ns = core->due.first != NULL ?]]
     [[    uint64_t window_ns = core->due.first != NULL && !BUG(window_never_closes) ?]])
@@ -116,11 +119,13 @@ inject(events
     [[        batch__window_join(batch);]]
     [[        batch->joining = BUG(come_too_late) ? batch->joining : batch->waiting.count;]])
 inject(actions
-    [[    if (batch->changed > 0)
+    [[    if (batch->changed > 0 || batch->unit != NULL)
         batch->phase = BATCH__CLOSED;]]
-    [[    if (BUG(no_save_after_change) && batch->changed > 0 && batch->changed < batch->ran.count)
+    [[    if (BUG(no_save_after_change) && batch->changed > 0 && batch->changed < batch->ran.count &&
+        batch->unit == NULL)
         batch->phase = BATCH__COMPLETE;
-    else if (batch->changed > 0 || BUG(save_without_change))
+    else if (batch->changed > 0 || (batch->unit != NULL && !BUG(unit_unchanged_not_saved)) ||
+             BUG(save_without_change))
         batch->phase = BATCH__CLOSED;]])
 inject(actions
     [[    return batch__is_too_old(core, batch) ?]]
@@ -141,8 +146,8 @@ inject(actions
     [[    if ((batch->ran.count == 0 && !has_begun) || BUG(last_wait_recorded))
         batch->first_wait_ns =]])
 inject(events
-    [[calls_max -= may_need_save;]]
-    [[calls_max -= may_need_save && !BUG(flush_without_limit);]])
+    [[calls_max -= calls < calls_max ? calls : calls_max;]]
+    [[calls_max -= BUG(flush_without_limit) ? 0 : calls < calls_max ? calls : calls_max;]])
 
 # Turns.
 inject(events
@@ -171,17 +176,17 @@ inject(actions
 
 # The outcome.
 inject(events
-    [[        batch->status = (int8_t)status;]]
-    [[        batch->status = (int8_t)status;
-        if (BUG(unknown_reported_as_failed) && status == BATCH_UNKNOWN)
-            batch->status = BATCH_SAVE_FAILED;
-        if (BUG(failed_reported_as_ok) && status == BATCH_SAVE_FAILED)
-            batch->status = BATCH_OK;
-        if (BUG(conflict_reported_as_failed) && status == BATCH_CONFLICT)
-            batch->status = BATCH_SAVE_FAILED;
-        if (BUG(canceled_after_run) && batch->ran.count > 1 &&
-            batch__op_is_canceled(batch->ran.head))
-            batch__refuse(core, batch__ops_pop(&batch->ran), BATCH_CANCELED);]])
+    [[            each->status = (int8_t)status;]]
+    [[            each->status = (int8_t)status;
+            if (BUG(unknown_reported_as_failed) && status == BATCH_UNKNOWN)
+                each->status = BATCH_SAVE_FAILED;
+            if (BUG(failed_reported_as_ok) && status == BATCH_SAVE_FAILED)
+                each->status = BATCH_OK;
+            if (BUG(conflict_reported_as_failed) && status == BATCH_CONFLICT)
+                each->status = BATCH_SAVE_FAILED;
+            if (BUG(canceled_after_run) && each->ran.count > 1 &&
+                batch__op_is_canceled(each->ran.head))
+                batch__refuse(core, batch__ops_pop(&each->ran), BATCH_CANCELED);]])
 inject(actions
     [[    batch__todo_pop(core);
     if (batch->waiting.count > 0) {]]
@@ -213,8 +218,8 @@ inject(replay
     [[batch__sum_or_max(core->now_ns, core]]
     [[batch__sum_or_max(BUG(replay_time_early) ? batch->begun_ns : core->now_ns, core]])
 inject(replay
-    [[    batch->replaying = batch->ran.count;]]
-    [[    batch->replaying = batch->ran.count;
+    [[    batch->replaying += batch->ran.count;]]
+    [[    batch->replaying += batch->ran.count;
     if (BUG(replay_out_of_order) && batch->ran.count > 1)
         batch__ops_push(&batch->ran, batch__ops_pop(&batch->ran));]])
 inject(replay
@@ -243,6 +248,69 @@ inject(actions
 inject(cache
     [[batch__cache_trim(core, core->config.cache_max - 1);]]
     [[batch__cache_trim(core, core->config.cache_max - !BUG(cached_without_limit));]])
+
+# Transactions.
+inject(actions
+    [[    if (transaction->private_ready < transaction->parts_size)
+        return block(core, batch);]]
+    [[    if (transaction->private_ready < transaction->parts_size && !BUG(transaction_runs_early)) {
+        if (BUG(blocked_joins) && batch->waiting.count > 1 &&
+            !batch__op_is_leg(leg->private_next)) {
+            batch__leg_is_not_ready(batch);
+            batch_op *next = leg->private_next;
+            leg->private_next = next->private_next;
+            next->private_next = leg;
+            batch->waiting.head = next;
+            if (batch->waiting.tail == next)
+                batch->waiting.tail = leg;
+            return STEP_AGAIN;
+        }
+        return block(core, batch);
+    }]])
+inject(actions
+    [[        close_batch(core, each, reason);
+        each = batch__unit_next(each);]]
+    [[        close_batch(core, each, reason);
+        if (BUG(unit_closes_one) && each->unit != NULL)
+            break;
+        each = batch__unit_next(each);]])
+inject(unit
+    [[    return first->unit_count == 0 ?]]
+    [[    return first->unit_count == 0 || BUG(unit_decided_early) ?]])
+inject(events
+    [[            enter(core, part->private_batch, &part->private_leg);]]
+    [[        {
+            if (BUG(leg_dropped) && i > 0 && i + 1 == transaction->parts_size) {
+                part->private_is_ready = true;
+                transaction->private_ready++;
+                core->ops--;
+                continue;
+            }
+            enter(core, part->private_batch, &part->private_leg);
+        }]])
+inject(replay
+    [[    batch__ops_put_first(&batch->waiting, &batch->ran);]]
+    [[    if (BUG(requeued_last) && batch->waiting.count > 0)
+        batch__ops_put_first(&batch->ran, &batch->waiting), batch->waiting = batch->ran,
+            batch->ran = (struct batch__ops){NULL, NULL, 0};
+    else
+        batch__ops_put_first(&batch->waiting, &batch->ran);]])
+inject(unit
+    [[        core->unit_max = (size < core->unit_max ? size : core->unit_max) / 2;]]
+    [[        if (!BUG(unit_not_halved))
+            core->unit_max = (size < core->unit_max ? size : core->unit_max) / 2;]])
+inject(unit
+    [[(keys <= core->unit_max && !is_small))]]
+    [[(keys <= core->unit_max && !is_small) || BUG(unit_not_limited))]])
+inject(events
+    [[    batch->is_isolated = true;
+    return true;]]
+    [[    batch->is_isolated = true;
+    return !BUG(unit_not_dissolved);]])
+inject(events
+    [[    batch__transactions_decide(core, &batch->ran, BATCH_LOAD_FAILED);]]
+    [[    if (!BUG(load_decides_one))
+        batch__transactions_decide(core, &batch->ran, BATCH_LOAD_FAILED);]])
 
 set(mutant_sources)
 foreach(file IN LISTS mutated)

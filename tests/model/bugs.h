@@ -82,6 +82,20 @@
     X(too_old_completed, "core: what changed nothing is completed however long ago it was loaded") \
     X(too_old_joined, "core: operations join what was loaded too long ago")                        \
     X(age_from_worker, "core: what was loaded is as old as the worker knows of it")                \
+    X(transaction_runs_early, "core: a transaction runs when one of its keys is ready")            \
+    X(unit_closes_one, "core: one key of a unit closes without the others")                        \
+    X(unit_decided_early, "core: a unit has an outcome when one of its keys has")                  \
+    X(leg_dropped, "core: a transaction does not wait for its last key")                           \
+    X(leg_completed_twice, "legs of a transaction are completed twice")                            \
+    X(unit_torn, "the store saves half a unit")                                                    \
+    X(check_not_checked, "the store does not compare the version of what was only read")           \
+    X(requeued_last, "core: what is to be replayed is put behind what came later")                 \
+    X(unit_not_halved, "core: a conflict of a unit does not make units smaller")                   \
+    X(unit_not_limited, "core: a unit gets larger than it may")                                    \
+    X(unit_not_dissolved, "core: a unit that the store refused is not tried in parts")             \
+    X(unit_unchanged_not_saved, "core: a key of a unit that was only read is not checked")         \
+    X(load_decides_one, "core: a failed load is not reported to the other keys of a transaction")  \
+    X(blocked_joins, "core: what waits behind a transaction overtakes it")                         \
     X(rechecked_for_ever, "core: what is too old is loaded again as often as that is so")
 
 enum bug {

@@ -30,17 +30,36 @@
 
 #include <setjmp.h>
 
+enum { MODEL_PARTS = 3, MODEL_TRANSACTIONS = MODEL_OPS };
+
+struct model_op;
+
+/* Its legs are operations with a letter each, one after the other. */
+struct model_transaction {
+    batch_transaction transaction; /* first */
+    batch_part parts[MODEL_PARTS];
+    struct model_op *legs[MODEL_PARTS];
+    uint8_t legs_size;
+    uint8_t size;     /* the same, until it is complete */
+    uint8_t left;     /* legs that are not completed */
+    bool is_complete; /* so it is its owner's */
+    bool is_unsure;   /* how it must be refused depends on actions not taken */
+    uint32_t seen;    /* the set of statuses that legs were completed with, as bits */
+};
+
 struct model_op {
-    batch_op op;
+    batch_op op; /* of a leg: key and start_by_ns alone */
     uint64_t draw;
-    uint64_t submitted_ns; /* by the model's time */
-    uint64_t accepted_ns;  /* by the core's */
+    struct model_transaction *transaction; /* NULL: it is none of its legs */
+    uint64_t submitted_ns;                 /* by the model's time */
+    uint64_t accepted_ns;                  /* by the core's */
     uint32_t takes_ns;
     uint8_t number;
     uint8_t key;
     uint8_t node;
     uint8_t effect;       /* enum schedule_effect */
     uint8_t calls;        /* made for it */
+    uint8_t depth;        /* operations that its node had when it was submitted */
     int8_t must_be;       /* how it must be refused; BATCH_OK: it must not */
     int8_t status;        /* completed with */
     uint8_t fails_memory; /* the allocation that fails when it is taken; 0: none */
@@ -67,6 +86,7 @@ struct model {
     uint32_t item;     /* the next of the schedule */
     uint32_t ops_size; /* so far */
     uint32_t others_size;
+    uint32_t units; /* saved so far */
 
     struct oracle oracle;
     struct model_row rows[MODEL_KEYS];
@@ -74,6 +94,8 @@ struct model {
     struct model_call calls[MODEL_CALLS];
     struct model_node nodes[MODEL_NODES];
     struct model_op ops[MODEL_OPS];
+    uint32_t transactions_size; /* so far */
+    struct model_transaction transactions[MODEL_TRANSACTIONS];
 
     jmp_buf on_wrong;
     const char *format; /* of `wrong`, and the same for the same check; NULL: nothing is wrong */
@@ -108,7 +130,31 @@ static inline uint64_t op_bit(uint32_t number)
 
 static inline struct model_op *op_of(batch_op *op)
 {
+    if (batch__op_is_leg(op)) {
+        struct model_transaction *transaction = op->arg;
+        return transaction->legs[batch__leg_part(op) - transaction->parts];
+    }
     return (struct model_op *)(void *)op; /* its first member */
+}
+
+/* As the core has it. */
+static inline const batch_op *core_op_of(const struct model_op *op)
+{
+    const struct model_transaction *transaction = op->transaction;
+    if (transaction == NULL)
+        return &op->op;
+    for (uint32_t i = 0; i < transaction->size; i++) {
+        if (transaction->legs[i] == op)
+            return &transaction->parts[i].private_leg;
+    }
+    return NULL;
+}
+
+/* May it leave before it runs, or runs again: canceled, or what was decided for its transaction? */
+static inline bool may_leave(const struct model_op *op)
+{
+    return op->is_canceled ||
+           (op->transaction != NULL && op->transaction->transaction.private_status != BATCH_OK);
 }
 
 /* Hashes are the same for many keys, names are not: of the size alone, but for two of them. */

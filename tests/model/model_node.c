@@ -49,6 +49,7 @@ void model_node_start(struct model *model, struct model_node *node)
     node->runs_left = UINT32_MAX;
     node->due_ns = MODEL_NEVER;
     node->restart_ns = MODEL_NEVER;
+    node->oracle.unit_max = model->config->core.unit_max;
     struct batch__core_config config = model->config->core;
     config.allocator = (batch_allocator){take, give, node};
     batch__core_init(&node->core, &config);
@@ -68,6 +69,14 @@ void model_node_crash(struct model *model, struct model_node *node, uint64_t dow
     saw(model, EVENT_crash);
     model_step(model, 0x200 + node_number(model, node));
     model->oracle.crashed |= node->oracle.pending;
+    for (uint32_t i = 0; i < model->transactions_size; i++) {
+        const struct model_transaction *transaction = &model->transactions[i];
+        uint64_t legs = 0;
+        for (uint32_t k = 0; k < transaction->legs_size; k++)
+            legs |= op_bit(transaction->legs[k]->number);
+        if (!transaction->is_complete && (legs & node->oracle.pending) != 0)
+            model->oracle.crashed |= legs;
+    }
     model_store_crashed(model, node);
     go_down(model, node, down_ns);
 }
@@ -83,13 +92,14 @@ void model_node_end(struct model *model, struct model_node *node)
 
 /* ---- Actions -------------------------------------------------------------------------------- */
 
-static void run(struct model *model, struct model_node *node, const struct batch__action *action)
+/* On its resource: what it changes, and what it sees. */
+static void run_op(struct model *model, struct model_node *node, struct batch__batch *batch,
+                   struct model_op *op)
 {
-    struct model_op *op = op_of(action->op);
-    struct model_log *log = resource_of(action->batch);
+    struct model_log *log = resource_of(batch);
     bool is_forgotten = BUG(replay_forgets) && op->has_run;
     op->is_changed = op->effect == CHANGES || (op->effect == CHANGES_EVEN && log->size % 2 == 0);
-    oracle_run(model, node, action->batch, op);
+    oracle_run(model, node, batch, op);
     must(model, log->size <= MODEL_LOG - 2, "%c runs on a resource that is not there",
          letter_of(op));
     if (op->is_changed && !is_forgotten)
@@ -101,6 +111,12 @@ static void run(struct model *model, struct model_node *node, const struct batch
     op->seen_hash = log->hash;
     transcribe(model, node, "%s: run %c%s", key_name(op->key), letter_of(op),
                op->is_changed ? "" : ", unchanged");
+}
+
+static void run(struct model *model, struct model_node *node, const struct batch__action *action)
+{
+    struct model_op *op = op_of(action->op);
+    run_op(model, node, action->batch, op);
     node->elapsed_ns += op->takes_ns;
     node->runs_left -= node->runs_left != UINT32_MAX;
     uint64_t before_ns = node->core.now_ns;
@@ -109,18 +125,51 @@ static void run(struct model *model, struct model_node *node, const struct batch
     oracle_ran(node, before_ns);
 }
 
+static void run_transaction(struct model *model, struct model_node *node,
+                            const struct batch__action *action)
+{
+    struct model_op *op = op_of(action->op);
+    struct model_transaction *transaction = op->transaction;
+    oracle_transaction_runs(model, node, transaction);
+    for (uint32_t i = 0; i < transaction->size; i++) {
+        batch_part *part = &transaction->parts[i];
+        run_op(model, node, part->private_batch, transaction->legs[i]);
+        part->changed = transaction->legs[i]->is_changed;
+    }
+    node->elapsed_ns += op->takes_ns;
+    node->runs_left -= node->runs_left != UINT32_MAX;
+    uint64_t before_ns = node->core.now_ns;
+    batch__core_ran_transaction(&node->core, op->takes_ns == 0 ? 0 : model_node_now(model, node));
+    oracle_ran(node, before_ns);
+}
+
+/* What is its owner's again may be anything. */
+static void spoil_completed(struct model *model)
+{
+    for (uint32_t i = 0; i < model->transactions_size; i++) {
+        struct model_transaction *transaction = &model->transactions[i];
+        if (!transaction->is_complete || transaction->size == 0)
+            continue;
+        memset(&transaction->transaction, 0xDD, sizeof transaction->transaction);
+        memset(transaction->parts, 0xDD, sizeof transaction->parts);
+        transaction->size = 0;
+    }
+}
+
 static void done(struct model *model, struct model_node *node, const struct batch__action *action)
 {
     batch_op *op = action->op;
     if (action->batch == NULL ? BUG(completion_lost) : BUG(batch_completion_lost))
         return;
     oracle_completed(model, node, action);
-    if (BUG(completed_twice))
+    if (BUG(completed_twice) || (BUG(leg_completed_twice) && batch__op_is_leg(op)))
         oracle_completed(model, node, action);
     for (batch_op *next; op != NULL; op = next) { /* theirs again */
         next = op->private_next;
-        memset(&op->private_next, 0xDD, sizeof op->private_next);
+        if (!batch__op_is_leg(op))
+            memset(&op->private_next, 0xDD, sizeof op->private_next);
     }
+    spoil_completed(model);
 }
 
 static void call_store(struct model *model, struct model_node *node, struct batch__batch *batch,
@@ -128,6 +177,26 @@ static void call_store(struct model *model, struct model_node *node, struct batc
 {
     if (model_store_call(model, node, batch, is_save))
         model_node_finish_call(model, model->calls_size - 1);
+}
+
+static void save(struct model *model, struct model_node *node, struct batch__batch *batch)
+{
+    oracle_save(model, node, batch);
+    uint32_t first = model->calls_size;
+    bool is_unit = batch__unit_next(batch) != batch;
+    struct batch__batch *each = batch;
+    do {
+        transcribe(model, node, "%s: %s of version %u: %s", key_name(key_number(each)),
+                   each->changed > 0 ? "save" : "check", resource_of(each)->version,
+                   log_text(resource_of(each)));
+        if (is_unit)
+            model_store_call(model, node, each, true);
+        else
+            call_store(model, node, each, true);
+        each = batch__unit_next(each);
+    } while (each != batch && is_unit);
+    if (is_unit && model->calls_size > first)
+        model_store_unit(model, first);
 }
 
 static void perform(struct model *model, struct model_node *node,
@@ -147,11 +216,11 @@ static void perform(struct model *model, struct model_node *node,
     case BATCH__RUN:
         run(model, node, action);
         break;
+    case BATCH__RUN_TRANSACTION:
+        run_transaction(model, node, action);
+        break;
     case BATCH__SAVE:
-        oracle_save(model, node, batch);
-        transcribe(model, node, "%s: save of version %u: %s", key_name(key),
-                   resource_of(batch)->version, log_text(resource_of(batch)));
-        call_store(model, node, batch, true);
+        save(model, node, batch);
         break;
     case BATCH__DONE:
         done(model, node, action);
@@ -200,12 +269,23 @@ void model_node_accept(struct model *model, struct model_node *node, uint32_t nu
     oracle_accepted(model, node, op, now_ns);
     node->arena_fails = op->fails_memory;
     node->arena_failed = 0;
-    batch__core_submit(&node->core, &op->op, now_ns);
+    if (op->transaction != NULL)
+        batch__core_submit_transaction(&node->core, &op->transaction->transaction, now_ns);
+    else
+        batch__core_submit(&node->core, &op->op, now_ns);
     node->arena_fails = 0;
     op->may_lack_memory = node->arena_failed > 0;
+    for (uint32_t i = 0; op->transaction != NULL && i < op->transaction->size; i++)
+        op->transaction->legs[i]->may_lack_memory = op->may_lack_memory;
     if (op->may_lack_memory)
         saw(model, EVENT_allocation_failed);
     node->oracle.is_clean = false;
+}
+
+static void flag_canceled(struct model_node *node, struct model_op *op)
+{
+    op->is_canceled = true;
+    node->oracle.impatient |= op_bit(op->number);
 }
 
 void model_node_flag_canceled(struct model *model, struct model_node *node, uint32_t number)
@@ -214,9 +294,14 @@ void model_node_flag_canceled(struct model *model, struct model_node *node, uint
     if ((node->oracle.pending & op_bit(number)) == 0 || node->state == NODE_DOWN)
         return;
     saw(model, EVENT_cancel);
-    op->is_canceled = true;
-    node->oracle.impatient |= op_bit(number);
-    op->op.private_canceled = !BUG(cancel_flag_late);
+    if (op->transaction == NULL) {
+        flag_canceled(node, op);
+        op->op.private_canceled = !BUG(cancel_flag_late);
+    } else {
+        for (uint32_t i = 0; i < op->transaction->size; i++)
+            flag_canceled(node, op->transaction->legs[i]);
+        op->transaction->transaction.private_canceled = !BUG(cancel_flag_late);
+    }
     node->is_cancel_wanted = true;
     if (node->due_ns > model->now_ns)
         node->due_ns = model->now_ns;

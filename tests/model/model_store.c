@@ -22,6 +22,7 @@ void model_store_init(struct model *model)
         struct model_row *row = &model->rows[i];
         row->log = (struct model_log){.hash = 2166136261U};
         row->versions = 0;
+        row->history_size = 0;
         row->acknowledged = 0;
         row->hashes[0] = row->log.hash;
     }
@@ -31,8 +32,11 @@ void model_store_init(struct model *model)
 /* A row has got longer. */
 static void row_grew(struct model_row *row, uint32_t from)
 {
-    for (uint32_t i = from; i < row->log.size; i++)
+    for (uint32_t i = from; i < row->log.size; i++) {
         row->hashes[i + 1] = hash_of(row->hashes[i], row->log.ops[i]);
+        if (row->history_size < MODEL_HISTORY)
+            row->history[row->history_size++] = row->log.ops[i];
+    }
     row->log.version = ++row->versions;
 }
 
@@ -52,6 +56,8 @@ void model_store_delete(struct model *model, uint32_t key)
 {
     struct model_row *row = &model->rows[key];
     row->log.base += row->log.size + 1;
+    if (row->history_size < MODEL_HISTORY)
+        row->history[row->history_size++] = LOG_DELETED;
     row->log.size = 0;
     row->log.hash = row->hashes[0];
     row->log.version = ++row->versions;
@@ -63,10 +69,24 @@ void model_store_delete(struct model *model, uint32_t key)
 
 /* ---- Calls ---------------------------------------------------------------------------------- */
 
-static void apply_save(struct model *model, struct model_call *call)
+/* Of a unit, this and every other call. */
+static bool is_version_right(const struct model *model, const struct model_call *call)
+{
+    if (call->unit == 0)
+        return call->log.version == model->rows[call->key].log.version || BUG(version_not_checked);
+    bool is_right = true;
+    for (uint32_t i = 0; i < model->calls_size; i++) {
+        const struct model_call *one = &model->calls[i];
+        if (one->unit != call->unit || (one->is_check && BUG(check_not_checked)))
+            continue;
+        is_right = is_right && one->log.version == model->rows[one->key].log.version;
+    }
+    return is_right || BUG(version_not_checked);
+}
+
+static void apply_save(struct model *model, struct model_call *call, bool is_right)
 {
     struct model_row *row = &model->rows[call->key];
-    bool is_right = call->log.version == row->log.version || BUG(version_not_checked);
     bool is_done = call->plan == PLAN_APPLY || call->plan == PLAN_APPLY_AND_LOSE ||
                    (call->plan == PLAN_FAIL && BUG(failed_save_applied));
     if (!is_done || !is_right) {
@@ -77,25 +97,41 @@ static void apply_save(struct model *model, struct model_call *call)
                    is_done ? ": another version is stored" : "");
         return;
     }
+    if (call->plan == PLAN_APPLY)
+        call->status = BUG(applied_reported_as_conflict) ? BATCH_CONFLICT : BATCH_OK;
+    if (call->is_check || (BUG(unit_torn) && call->unit != 0 && call->key % 2 == 1))
+        return;
     oracle_applied(model, call);
     uint32_t size = row->log.size;
     row->log = call->log;
     row_grew(row, size);
     call->log.version = row->log.version;
-    if (call->plan == PLAN_APPLY)
-        call->status = BUG(applied_reported_as_conflict) ? BATCH_CONFLICT : BATCH_OK;
     transcribe(model, NULL, "store %s: the save of node %u is applied: version %u, %s",
                key_name(call->key), call->node + 1, row->log.version, log_text(&row->log));
 }
 
-void model_store_apply(struct model *model, struct model_call *call)
+static void apply(struct model *model, struct model_call *call, bool is_right)
 {
     call->apply_ns = MODEL_NEVER;
     model_step(model, 0x100 + call->key + (call->is_save ? 0x10U : 0));
     if (call->is_save)
-        apply_save(model, call);
+        apply_save(model, call, is_right);
     else
         call->log = model->rows[call->key].log;
+}
+
+void model_store_apply(struct model *model, struct model_call *call)
+{
+    bool is_right = !call->is_save || is_version_right(model, call);
+    if (call->unit == 0) {
+        apply(model, call, is_right);
+        return;
+    }
+    for (uint32_t i = 0; i < model->calls_size; i++) {
+        if (model->calls[i].unit == call->unit)
+            apply(model, &model->calls[i], is_right);
+    }
+    oracle_unit_applied(model);
 }
 
 void model_store_end(struct model *model, uint32_t call)
@@ -105,11 +141,22 @@ void model_store_end(struct model *model, uint32_t call)
         model->calls[call] = *last;
 }
 
+/* One of its calls has ended. */
+static void settle_end(struct model *model, const struct model_call *call)
+{
+    for (uint32_t i = 0; i < model->calls_size && call->unit != 0; i++) {
+        if (model->calls[i].unit == call->unit)
+            model->calls[i].is_settled = true;
+    }
+}
+
 bool model_store_finish(struct model *model, uint32_t at, struct model_call *ret_finished)
 {
     struct model_call *call = &model->calls[at];
     if (call->apply_ns <= call->finish_ns)
         model_store_apply(model, call);
+    call->is_settled = call->unit != 0;
+    settle_end(model, call);
     *ret_finished = *call;
     call->finish_ns = MODEL_NEVER;
     bool is_over = call->apply_ns == MODEL_NEVER;
@@ -118,7 +165,7 @@ bool model_store_finish(struct model *model, uint32_t at, struct model_call *ret
     return is_over;
 }
 
-void model_store_fault(struct model *model, struct model_call *call, uint64_t drawn)
+static void fault(struct model *model, struct model_call *call, uint64_t drawn)
 {
     static const uint8_t plans[] = {PLAN_FAIL, PLAN_CONFLICT, PLAN_LOSE, PLAN_APPLY_AND_LOSE};
     static const int8_t statuses[] = {BATCH_SAVE_FAILED, BATCH_CONFLICT, BATCH_UNKNOWN,
@@ -141,6 +188,42 @@ void model_store_fault(struct model *model, struct model_call *call, uint64_t dr
     if (is_later)
         call->apply_ns = call->finish_ns + call->latency_ns + (drawn >> 8 & 0xFF) * MODEL_US;
     saw(model, is_later ? EVENT_unknown_reported_applied_later : events[which]);
+}
+
+/* What is so for one call of a unit is so for all. */
+static void settle(struct model *model, const struct model_call *call)
+{
+    for (uint32_t i = 0; i < model->calls_size && call->unit != 0; i++) {
+        struct model_call *one = &model->calls[i];
+        if (one->unit != call->unit)
+            continue;
+        one->plan = call->plan;
+        one->status = call->status;
+        one->latency_ns = call->latency_ns;
+        one->apply_ns = call->apply_ns;
+        if (one->finish_ns != MODEL_NEVER)
+            one->finish_ns = call->finish_ns;
+        one->is_settled = call->is_settled;
+    }
+}
+
+void model_store_fault(struct model *model, struct model_call *call, uint64_t drawn)
+{
+    if (call->is_settled)
+        return;
+    fault(model, call, drawn);
+    settle(model, call);
+}
+
+void model_store_unit(struct model *model, uint32_t first)
+{
+    uint32_t unit = ++model->units;
+    for (uint32_t i = first; i < model->calls_size; i++) {
+        struct model_call *call = &model->calls[i];
+        call->unit = unit;
+        call->is_check = call->is_unchanged;
+    }
+    settle(model, &model->calls[first]);
 }
 
 static const batch_op *first_of(const struct batch__batch *batch, bool is_save)
@@ -188,6 +271,9 @@ bool model_store_call(struct model *model, struct model_node *node, struct batch
     call->is_save = is_save;
     call->plan = PLAN_APPLY;
     call->status = BATCH_OK;
+    call->unit = 0;
+    call->is_check = call->is_settled = false;
+    call->is_unchanged = batch->changed == 0;
     if (is_save)
         call->log = *resource_of(batch);
     call->finish_ns = call->apply_ns = model->now_ns + node->elapsed_ns;
@@ -209,7 +295,8 @@ void model_store_crashed(struct model *model, const struct model_node *node)
         call->finish_ns = MODEL_NEVER;
         call->batch = NULL;
         bool is_on_its_way = call->is_save && call->apply_ns != MODEL_NEVER;
-        if (is_on_its_way && call->log.size % 2 == 0) {
+        uint32_t parity = call->unit != 0 ? call->unit : call->log.size;
+        if (is_on_its_way && parity % 2 == 0) {
             saw(model, EVENT_crash_save_applied_later);
             call->plan = call->plan == PLAN_APPLY ? PLAN_APPLY_AND_LOSE : call->plan;
             continue;

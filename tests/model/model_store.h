@@ -14,7 +14,7 @@
 struct model;
 struct model_node;
 
-enum { LOG_OTHERS = 255, LOG_FREED = 0x7FFFFFFF };
+enum { LOG_OTHERS = 255, LOG_DELETED = 254, LOG_FREED = 0x7FFFFFFF, MODEL_HISTORY = 512 };
 
 /* A row, or a copy of it in memory: operations by number, and what others wrote between them. */
 struct model_log {
@@ -28,6 +28,8 @@ struct model_log {
 struct model_row {
     struct model_log log;
     uint32_t versions;     /* used so far */
+    uint32_t history_size; /* of all that was stored, also before the row was deleted */
+    uint8_t history[MODEL_HISTORY];
     uint32_t acknowledged; /* the log up to here has been seen, or was reported as stored */
     uint32_t hashes[MODEL_LOG + 1]; /* of the first so many */
 };
@@ -55,6 +57,10 @@ struct model_call {
     uint8_t key;
     uint8_t plan; /* enum model_plan */
     bool is_save;
+    bool is_unchanged;
+    bool is_check;        /* of a unit: only its version is compared */
+    bool is_settled;      /* of a unit: one of its calls has ended, and how */
+    uint32_t unit;        /* all calls of a unit reach their rows together; 0: alone */
     int8_t status;        /* to report, once it has reached the row */
     struct model_log log; /* found by a load, or to be saved */
 };
@@ -67,6 +73,8 @@ static inline struct model_log *resource_of(struct batch__batch *batch)
 void log_append(struct model_log *log, uint8_t what);
 
 void model_store_init(struct model *model);
+/* The same for all calls of a unit, which follow each other; `first` is in model->calls. */
+void model_store_unit(struct model *model, uint32_t first);
 /* True if it ends at once: the last of model->calls. */
 bool model_store_call(struct model *model, struct model_node *node, struct batch__batch *batch,
                       bool is_save);

@@ -20,15 +20,15 @@ static uint32_t to_replay(const struct model *model, const struct oracle_key *ke
 }
 
 /* May it have stopped waiting, though it is completed later? */
-static bool has_left(const struct model_op *op)
+bool oracle_has_left(const struct model_op *op)
 {
-    return op->is_canceled || op->op.start_by_ns != 0 || op->may_be_full || op->may_lack_memory;
+    return may_leave(op) || op->op.start_by_ns != 0 || op->may_be_full || op->may_lack_memory;
 }
 
 const struct model_op *oracle_load_failed(const struct model *model, const struct oracle_key *key)
 {
     uint64_t load_failed = key->load_failed;
-    while (load_failed != 0 && has_left(&model->ops[__builtin_ctzll(load_failed)]))
+    while (load_failed != 0 && oracle_has_left(&model->ops[__builtin_ctzll(load_failed)]))
         load_failed &= load_failed - 1;
     return load_failed == 0 ? NULL : &model->ops[__builtin_ctzll(load_failed)];
 }
@@ -37,7 +37,7 @@ const struct model_op *oracle_load_failed(const struct model *model, const struc
 static bool may_have_left(const struct model *model, const struct oracle_key *key)
 {
     for (uint32_t i = key->replay_at; i < key->replay_size; i++) {
-        if (!model->ops[key->replay[i]].is_canceled)
+        if (!may_leave(&model->ops[key->replay[i]]))
             return false;
     }
     return true;
@@ -53,11 +53,6 @@ static bool is_over(const struct model *model, const struct oracle_key *key)
 
 /* ---- Submit --------------------------------------------------------------------------------- */
 
-static void mean_add(uint64_t *mean_ns, uint64_t time_ns)
-{
-    *mean_ns = *mean_ns == 0 ? time_ns : *mean_ns - *mean_ns / 8 + time_ns / 8;
-}
-
 static uint64_t rest_of(uint64_t all_ns, uint64_t since_ns)
 {
     return all_ns > since_ns ? all_ns - since_ns : 0;
@@ -69,8 +64,11 @@ static uint64_t wait_ns(const struct model *model, const struct model_node *node
                         const struct oracle_key *key, uint64_t now_ns)
 {
     uint64_t next_load_ns = node->core.config.cache_max > 0 ? 0 : node->oracle.load_mean_ns;
-    if (key->stage == STAGE_SAVING)
+    if (key->stage == STAGE_SAVING || key->stage == STAGE_SAVED) /* others of its unit are not */
         return rest_of(node->oracle.save_mean_ns, now_ns - key->save_ns) + next_load_ns;
+    bool is_open = key->stage == STAGE_REPLAYING || key->stage == STAGE_CACHED;
+    if (is_open && to_replay(model, key) > 0) /* blocked */
+        return node->oracle.save_mean_ns + next_load_ns;
     if (key->stage == STAGE_RELOADING && to_replay(model, key) > 0)
         return rest_of(node->oracle.load_mean_ns, now_ns - key->load_ns) +
                node->oracle.save_mean_ns + next_load_ns;
@@ -93,7 +91,7 @@ static bool would_expire(const struct model *model, const struct model_node *nod
                          const struct oracle_key *key, struct model_op *op, uint64_t now_ns)
 {
     bool may_be = node->core.config.refuses_early && op->op.start_by_ns != 0 &&
-                  (key->stage != STAGE_IDLE || key->waiting != 0);
+                  (key->stage != STAGE_IDLE || key->waiting != 0 || to_replay(model, key) > 0);
     bool is_saved_by = node->oracle.save_mean_ns != 0;
     uint64_t must_wait_ns = is_saved_by ? wait_ns(model, node, key, now_ns) : 0;
     op->may_expire = may_be && !node->oracle.is_clean;
@@ -101,18 +99,24 @@ static bool would_expire(const struct model *model, const struct model_node *nod
            must_wait_ns + backlog_ns(model, node, key) > op->op.start_by_ns - now_ns;
 }
 
-static int refusal_of(const struct model *model, struct model_node *node,
-                      const struct oracle_key *key, struct model_op *op, uint64_t now_ns)
+static int refusal_of(const struct model_node *node, const struct model_op *op, uint32_t count,
+                      uint64_t now_ns)
 {
-    const struct batch__core_config *config = &node->core.config;
     if (node->state == NODE_STOPPING)
         return BATCH_STOPPED;
-    if (count_of(node->oracle.taken) >= config->ops_waiting_max)
+    if (count_of(node->oracle.taken) + count > node->core.config.ops_waiting_max)
         return BATCH_BUSY;
     if (op->is_canceled)
         return BATCH_CANCELED;
     if (op->op.start_by_ns != 0 && op->op.start_by_ns < now_ns)
         return BATCH_EXPIRED;
+    return BATCH_OK;
+}
+
+static int refusal_of_key(const struct model *model, struct model_node *node,
+                          const struct oracle_key *key, struct model_op *op, uint64_t now_ns)
+{
+    const struct batch__core_config *config = &node->core.config;
     uint32_t ran = key->stage < STAGE_COMPLETED ? key->ran_size : 0;
     bool is_full =
         count_of(key->waiting) + ran + to_replay(model, key) >= config->key_ops_waiting_max;
@@ -129,7 +133,7 @@ static bool has_begun(const struct oracle_key *key)
     return key->stage == STAGE_OPEN && key->ran_size > 0;
 }
 
-static void begin_window(struct oracle_key *key, uint64_t now_ns)
+void oracle_begin_window(struct oracle_key *key, uint64_t now_ns)
 {
     key->begun_min_ns = key->begun_ns = now_ns;
     key->is_window_over = key->is_window_unsure = false;
@@ -138,18 +142,43 @@ static void begin_window(struct oracle_key *key, uint64_t now_ns)
 void oracle_accepted(struct model *model, struct model_node *node, struct model_op *op,
                      uint64_t now_ns)
 {
-    struct oracle_key *key = &node->oracle.keys[op->key];
-    op->accepted_ns = now_ns > node->core.now_ns ? now_ns : node->core.now_ns;
-    op->must_be = (int8_t)refusal_of(model, node, key, op, op->accepted_ns);
-    node->oracle.taken |= op_bit(op->number);
-    if (op->must_be != BATCH_OK)
-        node->oracle.to_refuse |= op_bit(op->number);
-    if (op->must_be == BATCH_OK && key->waiting == 0 && !has_begun(key))
-        begin_window(key, op->accepted_ns);
-    if (op->op.start_by_ns != 0)
-        node->oracle.impatient |= op_bit(op->number);
-    if (op->must_be == BATCH_OK)
-        key->waiting |= op_bit(op->number);
+    struct model_transaction *transaction = op->transaction;
+    uint32_t count = transaction != NULL ? transaction->size : 1;
+    uint64_t accepted_ns = now_ns > node->core.now_ns ? now_ns : node->core.now_ns;
+    int status = refusal_of(node, op, count, accepted_ns);
+    bool may_be_full = false, may_expire = false;
+    for (uint32_t i = 0; i < count && status == BATCH_OK; i++) {
+        struct model_op *one = transaction != NULL ? transaction->legs[i] : op;
+        struct oracle_key *key = &node->oracle.keys[one->key];
+        int one_status = refusal_of_key(model, node, key, one, accepted_ns);
+        if (status == BATCH_OK)
+            status = one_status;
+        may_be_full = may_be_full || one->may_be_full;
+        may_expire = may_expire || one->may_expire || one->would_expire;
+    }
+    bool is_unsure = transaction != NULL && status == BATCH_BUSY &&
+                     (may_be_full || may_expire || op->fails_memory > 0);
+    if (is_unsure) { /* it depends on which of its keys comes first */
+        status = BATCH_OK;
+        may_be_full = true;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct model_op *one = transaction != NULL ? transaction->legs[i] : op;
+        one->accepted_ns = accepted_ns;
+        one->must_be = (int8_t)status;
+        one->may_be_full = may_be_full;
+        one->may_expire = may_expire;
+        node->oracle.taken |= op_bit(one->number);
+        if (status != BATCH_OK)
+            node->oracle.to_refuse |= op_bit(one->number);
+        if (one->op.start_by_ns != 0)
+            node->oracle.impatient |= op_bit(one->number);
+        struct oracle_key *key = &node->oracle.keys[one->key];
+        if (status == BATCH_OK && key->waiting == 0 && !has_begun(key))
+            oracle_begin_window(key, accepted_ns);
+        if (status == BATCH_OK)
+            key->waiting |= op_bit(one->number);
+    }
 }
 
 void oracle_flushed(struct model_node *node, uint64_t calls_max)
@@ -207,18 +236,28 @@ void oracle_expired(struct model *model, struct model_node *node, uint64_t now_n
 
 /* ---- Load ----------------------------------------------------------------------------------- */
 
-static void begin(struct oracle_key *key)
+/* A batch, of which some operations may have run before. */
+static void begin_more(struct oracle_key *key)
 {
-    key->ran_size = key->replay_size = key->replay_at = key->changed = 0;
-    key->replays = 0;
+    key->ran_size = key->changed = 0;
+    key->tied = 0;
     key->is_loaded = false;
     key->is_cached = false;
-    key->is_rechecked = false;
     key->may_join = false;
     key->at_end = 0;
     key->had_turn = 0;
     key->reported = BATCH_OK;
-    key->load_ns = key->loaded_ns = key->save_ns = key->first_wait_ns = 0;
+    key->load_ns = key->loaded_ns = key->save_ns = 0;
+}
+
+static void begin(struct oracle_key *key)
+{
+    begin_more(key);
+    key->replay_size = key->replay_at = 0;
+    key->replays = 0;
+    key->is_rechecked = false;
+    key->is_isolated = false;
+    key->first_wait_ns = 0;
 }
 
 void oracle_load(struct model *model, struct model_node *node, struct batch__batch *batch)
@@ -226,6 +265,13 @@ void oracle_load(struct model *model, struct model_node *node, struct batch__bat
     struct oracle_key *key = oracle_key_of(node, batch);
     const char *name = key_name(key_number(batch));
     key->load_floor = model->rows[key_number(batch)].acknowledged;
+    if (key->stage != STAGE_DROPPED && key->stage != STAGE_CACHED && is_over(model, key) &&
+        key->stage != STAGE_LOAD_FAILED && to_replay(model, key) > 0) {
+        begin_more(key); /* a part of it has been saved */
+        key->is_rechecked = false;
+        key->stage = STAGE_DROPPED;
+        saw(model, EVENT_replay_goes_on);
+    }
     if (key->stage == STAGE_DROPPED && to_replay(model, key) > 0) {
         key->stage = STAGE_RELOADING;
         key->load_ns = node->core.now_ns;
@@ -265,7 +311,7 @@ void oracle_loaded(struct model *model, struct model_node *node, uint32_t number
     key->loaded_ns = now_ns > node->core.now_ns ? now_ns : node->core.now_ns;
     if (finished_ns < key->loaded_ns)
         key->loaded_ns = finished_ns > key->load_ns ? finished_ns : key->load_ns;
-    mean_add(&node->oracle.load_mean_ns, key->loaded_ns - key->load_ns);
+    oracle_mean_add(&node->oracle.load_mean_ns, key->loaded_ns - key->load_ns);
 }
 
 /* ---- Run ------------------------------------------------------------------------------------ */
@@ -273,9 +319,7 @@ void oracle_loaded(struct model *model, struct model_node *node, uint32_t number
 void oracle_leaves_replay(struct model *model, struct model_node *node, struct model_op *op)
 {
     struct oracle_key *key = &node->oracle.keys[op->key];
-    bool is_waiting = key->stage == STAGE_DROPPED || key->stage == STAGE_RELOADING ||
-                      key->stage == STAGE_REPLAYING || key->stage == STAGE_LOAD_FAILED;
-    for (uint32_t i = key->replay_at; is_waiting && op->is_canceled && i < key->replay_size; i++) {
+    for (uint32_t i = key->replay_at; may_leave(op) && i < key->replay_size; i++) {
         if (key->replay[i] != op->number || op->has_left)
             continue;
         op->has_left = true;
@@ -289,6 +333,7 @@ void oracle_replay_left(struct model *model, struct oracle_key *key)
     key->replay_size = key->replay_at = 0;
     key->replays = 0;
     key->is_rechecked = false;
+    key->is_isolated = false;
     key->first_wait_ns = 0;
     if (key->stage == STAGE_LOAD_FAILED)
         key->load_failed = key->joining & key->waiting;
@@ -303,7 +348,7 @@ void oracle_pass_canceled(struct model *model, struct oracle_key *key, const str
         struct model_op *op = &model->ops[key->replay[key->replay_at]];
         if (op == until)
             return;
-        must(model, op->is_canceled, "%c is not replayed", letter_of(op));
+        must(model, may_leave(op), "%c is not replayed", letter_of(op));
         if (!op->has_left)
             saw(model, EVENT_replay_left);
         op->has_left = true;
@@ -321,15 +366,19 @@ static void runs(struct oracle_key *key, const struct model_op *op)
 /* The first operation of a batch that skipped its load. */
 static void begin_cached(struct model *model, struct model_node *node, struct oracle_key *key)
 {
+    bool is_more = to_replay(model, key) > 0;
     must(model, node->core.config.cache_max > 0, "a load is skipped");
     must(model, key->reported == BATCH_OK, "a resource was cached after %s",
          status_name(key->reported));
-    begin(key);
+    if (is_more)
+        begin_more(key);
+    else
+        begin(key);
     key->is_loaded = true;
     key->is_cached = true;
     key->opened = node->iterations;
     key->at_end = key->waiting; /* or fewer: those that waited when it was taken */
-    key->stage = STAGE_OPEN;
+    key->stage = is_more ? STAGE_REPLAYING : STAGE_OPEN;
     saw(model, EVENT_load_skipped);
 }
 
@@ -354,7 +403,7 @@ void oracle_ran(struct model_node *node, uint64_t before_ns)
     struct oracle_node *oracle = &node->oracle;
     if (node->core.now_ns > before_ns) {
         oracle->op_last_ns = node->core.now_ns - before_ns;
-        mean_add(&oracle->op_mean_ns, oracle->op_last_ns);
+        oracle_mean_add(&oracle->op_mean_ns, oracle->op_last_ns);
     }
     oracle->turn_ops++;
     oracle->is_turn_over = oracle->turn_ops >= config->turn_ops_max ||
@@ -406,10 +455,15 @@ void oracle_run(struct model *model, struct model_node *node, struct batch__batc
     must(model, op->key == key_number(batch), "%c runs on another key", letter_of(op));
     must(model, (node->oracle.taken & bit) != 0, "%c runs, but is nobody's", letter_of(op));
     must(model, !op->is_canceled, "%c runs, but was canceled", letter_of(op));
-    outcomes_must_be_completed(model, node);
-    if (node->oracle.turn_key != op->key || node->oracle.is_turn_over || node->oracle.is_turn_left)
-        begin_turn(model, node, batch);
+    if (!model->config->has_transactions) { /* else others of its transaction run with it */
+        outcomes_must_be_completed(model, node);
+        if (node->oracle.turn_key != op->key || node->oracle.is_turn_over ||
+            node->oracle.is_turn_left)
+            begin_turn(model, node, batch);
+    }
     key->had_turn = 0;
+    if (key->stage == STAGE_CACHED)
+        begin_cached(model, node, key);
     if (key->stage == STAGE_REPLAYING && key->ran_size == 0 && (key->waiting & bit) != 0)
         oracle_replay_left(model, key);
     if (key->stage == STAGE_REPLAYING) {
@@ -418,8 +472,6 @@ void oracle_run(struct model *model, struct model_node *node, struct batch__batc
         runs(key, op);
         return;
     }
-    if (key->stage == STAGE_CACHED)
-        begin_cached(model, node, key);
     must(model, key->stage == STAGE_OPEN, "%c runs on one that is %s", letter_of(op),
          stage_name(key));
     must(model, (key->waiting & bit) != 0, "%c runs, but does not wait", letter_of(op));
@@ -430,7 +482,8 @@ void oracle_run(struct model *model, struct model_node *node, struct batch__batc
          op_letter(key->last_run - 1U));
     must(model, key->ran_size < node->core.config.ops_max, "%c is too many for a batch",
          letter_of(op));
-    bool is_joining = ((key->joining | key->at_end) & bit) != 0 || key->may_join;
+    bool is_joining = ((key->joining | key->at_end) & bit) != 0 || key->may_join ||
+                      model->config->has_transactions;
     must(model, key->ran_size == 0 || is_joining || !key->is_window_over,
          "%c runs in a batch whose window had ended", letter_of(op));
     must(model, key->ran_size == 0 || is_joining || !oracle_is_too_old(node, key),
@@ -443,105 +496,42 @@ void oracle_run(struct model *model, struct model_node *node, struct batch__batc
     runs(key, op);
 }
 
-/* ---- Save ----------------------------------------------------------------------------------- */
-
-static void reason_must_be_true(struct model *model, struct model_node *node,
-                                const struct oracle_key *key, const struct batch__batch *batch)
+/* Before each of its legs does. */
+void oracle_transaction_runs(struct model *model, struct model_node *node,
+                             const struct model_transaction *transaction)
 {
-    const char *name = key_name(key_number(batch));
-    uint64_t begun_ns = model->ops[key->ran[0]].accepted_ns;
-    bool has_window = node->core.config.window_ns != BATCH_WINDOW_NONE;
-    switch ((batch_close_reason)batch->close_reason) {
-    case BATCH_CLOSED_BY_WINDOW:
-        must(model, has_window, "%s is closed by a window that it has not", name);
-        must(model, node->core.now_ns - begun_ns >= node->core.config.window_ns, "%s closes early",
-             name);
-        break;
-    case BATCH_CLOSED_BY_STORE:
-        must(model, !has_window, "%s is closed by the store, but has a window", name);
-        must(model, node->oracle.flushes != key->flushes && node->oracle.free_calls-- > 0,
-             "%s is closed, but the store is not free", name);
-        break;
-    case BATCH_CLOSED_BY_SIZE:
-        must(model, key->ran_size == node->core.config.ops_max, "%s is not full", name);
-        break;
-    case BATCH_CLOSED_BY_STOP:
-        must(model, node->state == NODE_STOPPING, "%s is closed by no stop", name);
-        break;
-    case BATCH_CLOSED_BY_AGE:
-        must(model, oracle_is_too_old(node, key), "%s is not too old", name);
-        break;
-    case BATCH_CLOSED_BY_ERROR:
-        model_wrong(model, "%s is closed by no error", name);
+    uint8_t tied = 0;
+    uint32_t ties = 0;
+    bool is_small = false;
+    for (uint32_t i = 0; i < transaction->size; i++) {
+        const struct model_op *op = transaction->legs[i];
+        struct oracle_key *key = &node->oracle.keys[op->key];
+        if (key->stage == STAGE_REPLAYING && key->ran_size == 0 &&
+            (key->waiting & op_bit(op->number)) != 0)
+            oracle_replay_left(model, key);
     }
-    must(model, batch->begun_ns >= begun_ns, "%s begins before its first operation", name);
-    saw(model, EVENT_closed_by_window + (enum event)batch->close_reason);
-}
-
-void oracle_close(struct model *model, struct model_node *node, const struct batch__batch *batch)
-{
-    struct oracle_key *key = oracle_key_of(node, batch);
-    reason_must_be_true(model, node, key, batch);
-    /* Who waited when it was loaded is in this batch, unless it is full. */
-    uint64_t left = key->joining & key->waiting;
-    for (; left != 0 && key->ran_size < node->core.config.ops_max; left &= left - 1) {
-        const struct model_op *op = &model->ops[__builtin_ctzll(left)];
-        must(model, has_left(op), "%c waited for this batch, and is not in it", letter_of(op));
+    for (uint32_t i = 0; i < transaction->size; i++) {
+        const struct oracle_key *key = &node->oracle.keys[transaction->legs[i]->key];
+        bool is_new = key->stage == STAGE_CACHED;
+        tied |= (uint8_t)((is_new ? 0 : key->tied) | 1U << transaction->legs[i]->key);
+        ties += !is_new && key->tied != 0;
     }
-    key->joining = 0;
-    key->had_turn = 0;
-    begin_window(key, node->core.now_ns); /* of those that wait for the next batch */
-}
-
-void oracle_save(struct model *model, struct model_node *node, struct batch__batch *batch)
-{
-    struct oracle_key *key = oracle_key_of(node, batch);
-    const char *name = key_name(key_number(batch));
-    if (key->stage == STAGE_REPLAYING)
-        oracle_pass_canceled(model, key, NULL);
-    must(model, key->stage == STAGE_OPEN || key->stage == STAGE_REPLAYING,
-         "%s is saved while it is %s", name, stage_name(key));
-    must(model, key->changed > 0, "%s is saved, but not changed", name);
-    if (key->replay_size == 0)
-        oracle_close(model, node, batch);
-    key->save_ns = node->core.now_ns;
-    key->stage = STAGE_SAVING;
-}
-
-void oracle_applied(struct model *model, const struct model_call *call)
-{
-    const struct model_log *now = &model->rows[call->key].log;
-    const struct model_log *next = &call->log;
-    const char *name = key_name(call->key);
-    must(model, next->size <= MODEL_LOG, "%s is saved, but is not there", name);
-    must(model, next->base == now->base && next->size > now->size, "%s loses what was stored: %s",
-         name, log_text(now));
-    for (uint32_t i = 0; i < now->size; i++)
-        must(model, next->ops[i] == now->ops[i], "%s loses what was stored: %s", name,
-             log_text(now));
-    for (uint32_t i = now->size; i < next->size; i++) {
-        const struct model_op *op = &model->ops[next->ops[i]];
-        uint64_t bit = op_bit(next->ops[i]);
-        must(model, next->ops[i] < model->ops_size && op->key == call->key && op->has_run,
-             "%s is saved with what nobody ran", name);
-        must(model, (model->oracle.stored & bit) == 0, "%c is stored twice", letter_of(op));
-        must(model, (model->oracle.refused & bit) == 0, "%c is stored, but was completed with %s",
-             letter_of(op), status_name(op->status));
-        must(model, (model->oracle.ok & bit) == 0, "%c was completed with OK before it is stored",
-             letter_of(op));
-        model->oracle.stored |= bit;
+    for (uint32_t i = 0; i < model->config->keys_size; i++)
+        is_small = is_small || ((tied >> i & 1) != 0 && node->oracle.keys[i].is_isolated &&
+                                node->oracle.keys[i].stage != STAGE_CACHED);
+    uint32_t size = (uint32_t)__builtin_popcount(tied);
+    uint64_t max = is_small ? transaction->size : node->oracle.unit_max;
+    must(model, size <= max || size <= transaction->size, "%u keys are tied together, of %u", size,
+         (unsigned)max);
+    if (ties > 0)
+        saw(model, EVENT_unit_of_many);
+    for (uint32_t i = 0; i < transaction->size; i++) { /* a cached one begins now */
+        struct oracle_key *key = &node->oracle.keys[transaction->legs[i]->key];
+        if (key->stage == STAGE_CACHED)
+            begin_cached(model, node, key);
     }
-}
-
-void oracle_saved(struct model *model, struct model_node *node, uint32_t number, int status,
-                  uint64_t now_ns)
-{
-    struct oracle_key *key = &node->oracle.keys[number];
-    must(model, key->stage == STAGE_SAVING, "a save ends of one that is %s", stage_name(key));
-    key->stage = STAGE_SAVED;
-    key->reported = (int8_t)status;
-    key->saved_ns = now_ns > node->core.now_ns ? now_ns : node->core.now_ns;
-    if (status == BATCH_CONFLICT && key->replays == 0)
-        key->replay_by_ns = key->saved_ns + node->core.config.deadline_ns;
-    mean_add(&node->oracle.save_mean_ns, key->saved_ns - key->save_ns);
+    for (uint32_t i = 0; i < model->config->keys_size && transaction->size > 1; i++) {
+        if ((tied >> i & 1) != 0)
+            node->oracle.keys[i].tied = tied;
+    }
 }

@@ -37,6 +37,7 @@
 #include "model_store.h"
 
 struct model_op;
+struct model_transaction;
 
 /* The stages of the batch of one key on one node. */
 enum oracle_stage {
@@ -59,10 +60,13 @@ struct oracle_key {
     bool is_loaded;
     bool is_cached;    /* not loaded for this batch */
     bool is_rechecked; /* loaded again, as it was too old */
+    bool is_isolated;  /* replayed, as the store refused its unit */
+    uint8_t tied; /* the set of keys that transactions tied it to, itself among them; 0: none */
     uint8_t replays;
     uint8_t ran_size, replay_size, replay_at, changed;
-    uint8_t last_run;  /* number + 1 */
-    uint64_t saved_ns; /* … and when */
+    uint8_t last_run;    /* number + 1 */
+    uint64_t saved_ns;   /* … and when */
+    uint64_t decided_ns; /* when all of its unit were */
     uint64_t replay_by_ns;
     uint64_t free_ns; /* when its last batch ended, by the model's time */
     uint64_t load_ns, loaded_ns, save_ns, first_wait_ns; /* as its record must have them */
@@ -89,6 +93,7 @@ struct oracle_node {
     uint64_t op_last_ns;
     uint32_t flushes;    /* times that the store was free to take a batch */
     uint64_t free_calls; /* so many more, since it was clean */
+    uint64_t unit_max;   /* how many keys may be tied together now */
     uint64_t impatient;  /* the set of those that may be canceled or have a start_by_ns */
     uint64_t pending;    /* the set of those accepted and not completed */
     uint64_t taken;      /* the set of those the core has, of these */
@@ -109,6 +114,12 @@ struct oracle {
     uint64_t stored;  /* in a row, or in one that was deleted */
 };
 
+/* A moving average: each new time counts for an eighth. */
+static inline void oracle_mean_add(uint64_t *mean_ns, uint64_t time_ns)
+{
+    *mean_ns = *mean_ns == 0 ? time_ns : *mean_ns - *mean_ns / 8 + time_ns / 8;
+}
+
 void oracle_accepted(struct model *model, struct model_node *node, struct model_op *op,
                      uint64_t now_ns);
 void oracle_flushed(struct model_node *node, uint64_t calls_max);
@@ -123,12 +134,20 @@ void oracle_run(struct model *model, struct model_node *node, struct batch__batc
 void oracle_ran(struct model_node *node, uint64_t before_ns); /* the core's time when it began */
 /* Has the key whose turn it is left the queue? */
 void oracle_look_at_turn(struct model_node *node);
+/* Before each of its legs does. */
+void oracle_transaction_runs(struct model *model, struct model_node *node,
+                             const struct model_transaction *transaction);
 void oracle_save(struct model *model, struct model_node *node, struct batch__batch *batch);
 void oracle_saved(struct model *model, struct model_node *node, uint32_t key, int status,
                   uint64_t now_ns);
 void oracle_applied(struct model *model, const struct model_call *call); /* before it is */
+void oracle_unit_applied(struct model *model);                           /* after all of it is */
 
-/* Shared with oracle_outcome.c. */
+/* Shared with the other files of the oracle. */
+/* May it have stopped waiting, though it is completed later? */
+bool oracle_has_left(const struct model_op *op);
+/* The window of those that wait from now on. */
+void oracle_begin_window(struct oracle_key *key, uint64_t now_ns);
 /* Was it loaded too long ago? */
 bool oracle_is_too_old(const struct model_node *node, const struct oracle_key *key);
 void oracle_close(struct model *model, struct model_node *node, const struct batch__batch *batch);

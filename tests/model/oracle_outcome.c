@@ -5,6 +5,8 @@
 
 #include <batch/metrics.h>
 
+#include <string.h>
+
 /* ---- Operations ----------------------------------------------------------------------------- */
 
 /* What it saw is stored, and is not older than what was acknowledged: before it was submitted if
@@ -14,7 +16,7 @@ static void must_have_seen_what_is_stored(struct model *model, struct oracle_key
 {
     struct model_row *row = &model->rows[op->key];
     uint32_t seen = op->seen_base + op->seen_size;
-    uint32_t floor = key->changed > 0 ? op->floor : key->load_floor;
+    uint32_t floor = key->changed > 0 || key->tied != 0 ? op->floor : key->load_floor;
     must(model, !op->is_changed || (model->oracle.stored & op_bit(op->number)) != 0,
          "%c is completed with OK, but is not stored", letter_of(op));
     must(model, seen >= floor + op->is_changed, "%c saw less than was acknowledged", letter_of(op));
@@ -39,6 +41,9 @@ static void must_be_punctual(struct model *model, const struct model_node *node,
     if (config->core.cache_max > 0) /* it may be loaded when its window has ended */
         load_ns = (close_ns > free_ns ? close_ns : free_ns) + config->load_max_ns;
     uint64_t by_ns = (close_ns > load_ns ? close_ns : load_ns) + config->save_max_ns;
+    if (config->has_transactions) /* each that came before may mean one more batch */
+        by_ns = op->submitted_ns + window_ns +
+                (2 + op->depth) * (config->load_max_ns + config->save_max_ns);
     must(model, status == BATCH_OK, "%c is completed with %s, but all is calm", letter_of(op),
          status_name(status));
     must(model, now_ns <= by_ns, "%c is completed after %lu us, but all is calm", letter_of(op),
@@ -46,9 +51,53 @@ static void must_be_punctual(struct model *model, const struct model_node *node,
 }
 
 /* One more, or a set of them. */
-static void count(struct model *model, enum outcome outcome, uint64_t set)
+void oracle_count(struct model *model, enum outcome outcome, uint64_t set)
 {
     model->tally->outcomes[outcome] += (uint64_t)__builtin_popcountll(set);
+}
+
+/* As a whole: an operation that is no leg, or a leg of a transaction that is complete. */
+static void complete_as(struct model *model, struct model_node *node, struct model_op *op,
+                        int status)
+{
+    struct oracle_key *key = &node->oracle.keys[op->key];
+    uint64_t bit = op_bit(op->number);
+    if (status == BATCH_OK) {
+        *(op->is_changed ? &model->oracle.ok : &model->oracle.ok_unchanged) |= bit;
+    } else if (status == BATCH_UNKNOWN) {
+        model->oracle.unknown |= bit;
+    } else {
+        model->oracle.refused |= bit;
+        must(model, (model->oracle.stored & bit) == 0, "%c is completed with %s, but is stored",
+             letter_of(op), status_name(status));
+    }
+    if (model->config->is_calm)
+        must_be_punctual(model, node, key, op, status);
+}
+
+/* With the last leg all of them are, as one of them was. */
+static void complete_leg(struct model *model, struct model_node *node, struct model_op *op,
+                         int status)
+{
+    struct model_transaction *transaction = op->transaction;
+    int all = transaction->transaction.private_status;
+    must(model, transaction->left > 0, "%c is completed twice", letter_of(op));
+    transaction->seen |= 1U << -status;
+    if (--transaction->left > 0)
+        return;
+    must(model,
+         all <= BATCH_OK && all > -BATCH_STATUS_COUNT && (transaction->seen >> -all & 1) != 0,
+         "a transaction is completed with %s, and none of its legs was", status_name(all));
+    must(model, all != BATCH_OK || transaction->seen == 1,
+         "a transaction is completed with OK, but not all of its legs were");
+    transaction->is_complete = true;
+    bool is_changed = false;
+    for (uint32_t i = 0; i < transaction->size; i++) {
+        is_changed = is_changed || transaction->legs[i]->is_changed;
+        complete_as(model, node, transaction->legs[i], all);
+    }
+    if (all == BATCH_OK)
+        saw(model, is_changed ? EVENT_transaction_ok : EVENT_transaction_read);
 }
 
 static void complete(struct model *model, struct model_node *node, struct model_op *op, int status)
@@ -60,8 +109,8 @@ static void complete(struct model *model, struct model_node *node, struct model_
     must(model, (node->oracle.taken & bit) != 0, "%c is completed twice", letter_of(op));
     bool is_first = (key->waiting & (bit - 1)) == 0;
     bool is_changed = op->has_run && !op->has_left && op->is_changed && status != BATCH_LOAD_FAILED;
-    must(model, op->op.private_changed == is_changed, "%c is completed with the wrong verdict",
-         letter_of(op));
+    must(model, core_op_of(op)->private_changed == is_changed,
+         "%c is completed with the wrong verdict", letter_of(op));
     node->oracle.taken &= ~bit;
     node->oracle.pending &= ~bit;
     key->waiting &= ~bit;
@@ -74,18 +123,12 @@ static void complete(struct model *model, struct model_node *node, struct model_
         key->is_window_unsure = true; /* … and may be over again */
     }
     op->status = (int8_t)status;
-    if (status == BATCH_OK) {
+    if (status == BATCH_OK)
         must_have_seen_what_is_stored(model, key, op);
-        *(op->is_changed ? &model->oracle.ok : &model->oracle.ok_unchanged) |= bit;
-    } else if (status == BATCH_UNKNOWN) {
-        model->oracle.unknown |= bit;
-    } else {
-        model->oracle.refused |= bit;
-        must(model, (model->oracle.stored & bit) == 0, "%c is completed with %s, but is stored",
-             letter_of(op), status_name(status));
-    }
-    if (model->config->is_calm)
-        must_be_punctual(model, node, key, op, status);
+    if (op->transaction != NULL)
+        complete_leg(model, node, op, status);
+    else
+        complete_as(model, node, op, status);
 }
 
 static enum outcome outcome_of(const struct model_op *op, int status)
@@ -115,9 +158,15 @@ static void complete_refused(struct model *model, struct model_node *node, struc
 {
     const char *name = status_name(status);
     oracle_leaves_replay(model, node, op);
-    must(model, !op->has_run || (op->has_left && status == BATCH_CANCELED),
+    bool is_leg = op->transaction != NULL;
+    bool is_decided = is_leg && (status == BATCH_LOAD_FAILED || status == BATCH_SAVE_FAILED ||
+                                 status == BATCH_CONFLICT);
+    must(model, !op->has_run || (op->has_left && (status == BATCH_CANCELED || is_decided)),
          "%c ran, and is completed with %s", letter_of(op), name);
-    if (op->must_be != BATCH_OK)
+    if (is_decided)
+        must(model, op->transaction->transaction.private_status == status,
+             "a transaction has several outcomes");
+    else if (op->must_be != BATCH_OK)
         must(model, status == op->must_be, "%c is completed with %s, not %s", letter_of(op), name,
              status_name(op->must_be));
     else if (status == BATCH_EXPIRED)
@@ -130,8 +179,19 @@ static void complete_refused(struct model *model, struct model_node *node, struc
     else
         must(model, status == BATCH_NO_MEMORY && op->may_lack_memory, "%c is completed with %s",
              letter_of(op), name);
-    count(model, outcome_of(op, status), 1);
+    oracle_count(model, outcome_of(op, status), 1);
     complete(model, node, op, status);
+}
+
+/* No key of its unit is being saved yet. */
+static void unit_must_be_decided(struct model *model, const struct model_node *node,
+                                 const struct oracle_key *key)
+{
+    for (uint32_t i = 0; i < model->config->keys_size; i++) {
+        const struct oracle_key *other = &node->oracle.keys[i];
+        must(model, other->tied == 0 || other->tied != key->tied || other->stage != STAGE_SAVING,
+             "a key of a unit goes on before %s is saved", key_name(i));
+    }
 }
 
 /* What a batch must be completed with, if it may be now. */
@@ -150,8 +210,11 @@ static int outcome_of_batch(struct model *model, const struct model_node *node,
          key_name(key_number(batch)), stage_name(key),
          key->is_cached ? ", and has only been cached" : "");
     bool may_replay = key->replays < node->core.config.replays_max &&
-                      (key->replays == 0 || key->saved_ns < key->replay_by_ns);
+                      (key->replays == 0 || key->decided_ns < key->replay_by_ns);
     must(model, key->reported != BATCH_CONFLICT || !may_replay, "a conflict could be replayed");
+    must(model, key->reported != BATCH_SAVE_FAILED || key->tied == 0 || key->is_isolated,
+         "a unit that the store refused is not dissolved");
+    unit_must_be_decided(model, node, key);
     return key->reported;
 }
 
@@ -173,7 +236,7 @@ static uint32_t pass_left(struct model *model, const struct oracle_key *key, uin
 {
     for (; at < key->replay_size; at++) {
         struct model_op *op = &model->ops[key->replay[at]];
-        if (op == until || !op->is_canceled)
+        if (op == until || !may_leave(op))
             break;
         op->has_left = true;
     }
@@ -185,7 +248,7 @@ static void complete_batch(struct model *model, struct model_node *node,
 {
     const struct batch__batch *batch = action->batch;
     struct oracle_key *key = oracle_key_of(node, batch);
-    if (key->stage == STAGE_REPLAYING)
+    if (key->stage == STAGE_REPLAYING && !model->config->has_transactions)
         oracle_pass_canceled(model, key, NULL);
     int status = outcome_of_batch(model, node, key, batch);
     bool is_failed = status == BATCH_LOAD_FAILED;
@@ -196,7 +259,7 @@ static void complete_batch(struct model *model, struct model_node *node,
         oracle_replay_left(model, key); /* for nobody but those that came later */
     bool is_first_failed = is_failed && key->replay_size == 0;
     uint32_t completed = 0;
-    uint32_t at = 0;
+    uint32_t at = is_failed ? key->replay_at : 0;
     int last = -1;
     for (batch_op *one = action->op, *next; one != NULL; one = next, completed++, at++) {
         struct model_op *op = op_of(one);
@@ -211,7 +274,7 @@ static void complete_batch(struct model *model, struct model_node *node,
                  "%c is not the next to be completed", letter_of(op));
         last = op->number;
         if (status < BATCH_OK && status != BATCH_UNKNOWN)
-            count(model, outcome_of(op, status), 1);
+            oracle_count(model, outcome_of(op, status), 1);
         complete(model, node, op, status);
     }
     must(model, completed == action->count && completed > 0, "a batch of %u completed, not %u",
@@ -225,6 +288,7 @@ static void complete_batch(struct model *model, struct model_node *node,
              batch->close_reason);
         saw(model, EVENT_closed_by_error);
     } else if (key->stage == STAGE_OPEN) {
+        must(model, key->tied == 0, "a unit completes without a save");
         oracle_close(model, node, batch);
     }
     if (completed > 1)
@@ -232,7 +296,8 @@ static void complete_batch(struct model *model, struct model_node *node,
     key->reported = (int8_t)status;
     key->stage = STAGE_COMPLETED;
     key->ran_size = (uint8_t)completed;
-    key->replay_at = key->replay_size;
+    if (is_failed)
+        key->replay_at = key->replay_size;
 }
 
 void oracle_completed(struct model *model, struct model_node *node,
@@ -269,7 +334,7 @@ void oracle_recorded(struct model *model, struct model_node *node, struct batch_
     must(model, batch->first_wait_ns == key->first_wait_ns, "a record with another first wait");
     key->stage = key->is_loaded ? STAGE_CACHED : STAGE_IDLE;
     key->ran_size = 0;
-    key->replay_size = key->replay_at = 0;
+    key->tied = 0;
     key->free_ns = model->now_ns + node->elapsed_ns;
     key->joining = key->waiting; /* if it is cached */
     key->flushes = node->oracle.flushes;
@@ -278,9 +343,24 @@ void oracle_recorded(struct model *model, struct model_node *node, struct batch_
 /* Nothing has shown that it is what is stored: it had been cached, or is too old. */
 static bool must_recheck(const struct model_node *node, const struct oracle_key *key)
 {
-    if (key->changed > 0 || (key->stage != STAGE_OPEN && key->stage != STAGE_REPLAYING))
+    if (key->changed > 0 || key->tied != 0 ||
+        (key->stage != STAGE_OPEN && key->stage != STAGE_REPLAYING))
         return false;
     return key->is_cached || (!key->is_rechecked && oracle_is_too_old(node, key));
+}
+
+/* Those who ran come before those who were to run again. */
+static void put_back(struct oracle_key *key)
+{
+    uint8_t all[MODEL_OPS];
+    uint8_t size = 0;
+    for (uint32_t i = 0; i < key->ran_size; i++)
+        all[size++] = key->ran[i];
+    for (uint32_t i = key->replay_at; i < key->replay_size; i++)
+        all[size++] = key->replay[i];
+    memcpy(key->replay, all, size);
+    key->replay_size = size;
+    key->replay_at = 0;
 }
 
 /* After a conflict, or because nothing changed on a resource that must be rechecked. */
@@ -288,13 +368,22 @@ static bool is_dropped_for_replay(struct model *model, struct model_node *node,
                                   struct oracle_key *key, const struct batch__batch *batch)
 {
     bool is_conflict = key->stage == STAGE_SAVED && key->reported == BATCH_CONFLICT;
-    if (key->stage == STAGE_REPLAYING && key->replay_at < key->replay_size)
+    bool is_refused = key->stage == STAGE_SAVED && key->reported == BATCH_SAVE_FAILED &&
+                      key->tied != 0 && !key->is_isolated;
+    if (key->stage == STAGE_REPLAYING && key->replay_at < key->replay_size &&
+        !model->config->has_transactions)
         oracle_pass_canceled(model, key, NULL);
-    if (key->ran_size == 0 || (!is_conflict && !must_recheck(node, key)))
+    if (key->ran_size == 0 || (!is_conflict && !is_refused && !must_recheck(node, key)))
         return false;
-    if (is_conflict) {
+    if (is_conflict || is_refused)
+        unit_must_be_decided(model, node, key);
+    if (key->tied != 0)
+        saw(model, is_refused ? EVENT_unit_refused : EVENT_unit_dissolved);
+    if (is_refused) {
+        key->is_isolated = true;
+    } else if (is_conflict) {
         must(model, key->replays < node->core.config.replays_max, "a batch is replayed too often");
-        must(model, key->replays == 0 || key->saved_ns < key->replay_by_ns,
+        must(model, key->replays == 0 || key->decided_ns < key->replay_by_ns,
              "a batch is replayed too late");
         key->replays++;
         saw(model, EVENT_replay);
@@ -304,10 +393,8 @@ static bool is_dropped_for_replay(struct model *model, struct model_node *node,
         saw(model, key->is_cached ? EVENT_rechecked : EVENT_rechecked_for_age);
         key->is_rechecked = !key->is_cached;
     }
-    for (uint32_t i = 0; i < key->ran_size; i++)
-        key->replay[i] = key->ran[i];
-    key->replay_size = key->ran_size;
-    key->replay_at = 0;
+    put_back(key);
+    key->tied = 0;
     key->ran_size = 0;
     key->changed = 0;
     key->save_ns = 0;
@@ -337,158 +424,6 @@ void oracle_released(struct model *model, struct model_node *node, struct batch_
     key->had_turn = 0;
     key->stage = STAGE_IDLE;
     key->is_loaded = false;
-    key->replay_size = key->replay_at = 0;
-}
-
-/* ---- No action is left ---------------------------------------------------------------------- */
-
-/* What is canceled or late is completed as soon as sweeps may come: a microsecond later for each
- * that waits. So the core must ask to be woken for it. */
-static void must_be_woken(struct model *model, const struct model_node *node, uint64_t waiting)
-{
-    uint64_t now_ns = model_node_now(model, node);
-    uint64_t due_ns = MODEL_NEVER;
-    for (uint64_t left = waiting & node->oracle.impatient; left != 0; left &= left - 1) {
-        const struct model_op *op = &model->ops[__builtin_ctzll(left)];
-        if (op->is_canceled && !node->is_cancel_wanted)
-            due_ns = now_ns;
-        else if (op->op.start_by_ns != 0 && op->op.start_by_ns + 1 < due_ns)
-            due_ns = op->op.start_by_ns + 1;
-    }
-    if (due_ns == MODEL_NEVER)
-        return;
-    due_ns = due_ns > now_ns ? due_ns : now_ns;
-    must(model, batch__core_deadline_ns(&node->core) <= due_ns + MODEL_OPS * MODEL_US,
-         "what is canceled or late is not completed in time");
-}
-
-/* For certain. */
-static bool is_window_open(const struct oracle_key *key)
-{
-    return key->stage == STAGE_OPEN && key->ran_size > 0 && !key->is_window_over &&
-           !key->is_window_unsure;
-}
-
-/* However much is in the inbox, the core asks for the end of a window that is late. */
-static void windows_must_end(struct model *model, const struct model_node *node)
-{
-    const struct batch__core_config *config = &node->core.config;
-    if (config->window_ns == BATCH_WINDOW_NONE || config->expire_max > 0)
-        return;
-    for (uint32_t i = 0; i < model->config->keys_size; i++) {
-        const struct oracle_key *key = &node->oracle.keys[i];
-        if (!is_window_open(key))
-            continue;
-        uint64_t ends_ns = batch__sum_or_max(key->begun_ns, config->window_ns);
-        must(model,
-             batch__core_backlog_deadline_ns(&node->core) <=
-                 batch__sum_or_max(ends_ns, config->late_max_ns),
-             "the window of %s would not end in a backlog", key_name(i));
-    }
-}
-
-static void keys_must_go_on(struct model *model, const struct model_node *node)
-{
-    uint64_t waiting = 0;
-    windows_must_end(model, node);
-    for (uint32_t i = 0; i < model->config->keys_size; i++) {
-        const struct oracle_key *key = &node->oracle.keys[i];
-        waiting |= key->waiting;
-        if (key->stage != STAGE_OPEN)
-            continue;
-        must(model, key->waiting == 0, "%s is open, and somebody waits", key_name(i));
-        must(model, node->state == NODE_UP, "%s is open after stop", key_name(i));
-        must(model, key->ran_size < node->core.config.ops_max, "%s is open, and full", key_name(i));
-    }
-    must_be_woken(model, node, waiting);
-}
-
-void oracle_idle(struct model *model, struct model_node *node)
-{
-    keys_must_go_on(model, node);
-    node->oracle.free_calls = 0;
-    const struct batch__core *core = &node->core;
-    uint32_t taken = (uint32_t)__builtin_popcountll(node->oracle.taken);
-    must(model, core->ops == taken, "the core counts %u operations, not %u", (unsigned)core->ops,
-         taken);
-    uint32_t pending = (uint32_t)__builtin_popcountll(node->oracle.pending);
-    must(model, pending == taken + node->inbox_size,
-         "an operation was completed before it was taken");
-    uint32_t cached = 0;
-    for (uint32_t i = 0; i < model->config->keys_size; i++)
-        cached += node->oracle.keys[i].stage == STAGE_CACHED;
-    must(model, core->cached_size == cached, "%u resources are cached, not %u",
-         (unsigned)core->cached_size, cached);
-    must(model, cached <= core->config.cache_max, "%u resources are cached", cached);
-    must(model, cached == 0 || node->state == NODE_UP, "a resource is cached after stop");
-}
-
-void oracle_paused(struct model *model, const struct model_node *node)
-{
-    uint64_t waiting = 0;
-    for (uint32_t i = 0; i < model->config->keys_size; i++)
-        waiting |= node->oracle.keys[i].waiting;
-    must_be_woken(model, node, waiting);
-    windows_must_end(model, node);
-    saw(model, EVENT_turns_left);
-}
-
-void oracle_iterated(struct model *model, const struct model_node *node, uint64_t now_ns)
-{
-    const struct batch__core_config *config = &node->core.config;
-    if (config->window_ns == BATCH_WINDOW_NONE || config->expire_max > 0)
-        return;
-    for (uint32_t i = 0; i < model->config->keys_size; i++) {
-        const struct oracle_key *key = &node->oracle.keys[i];
-        if (!is_window_open(key) || key->opened == node->iterations)
-            continue;
-        uint64_t ends_ns = batch__sum_or_max(key->begun_ns, config->window_ns);
-        must(model, now_ns <= batch__sum_or_max(ends_ns, config->late_max_ns) + 2,
-             "the window of %s does not end", key_name(i));
-    }
-    if (node->inbox_size > 0)
-        saw(model, EVENT_backlog);
-}
-
-/* ---- Nothing is left to happen -------------------------------------------------------------- */
-
-void oracle_rest(struct model *model)
-{
-    for (uint32_t i = 0; i < model->config->nodes_size; i++) {
-        const struct model_node *node = &model->nodes[i];
-        if (node->state == NODE_DOWN)
-            continue;
-        must(model, node->oracle.pending == 0, "%c is never completed",
-             op_letter((uint32_t)__builtin_ctzll(node->oracle.pending)));
-        uint32_t cached = 0;
-        for (uint32_t k = 0; k < model->config->keys_size; k++) {
-            const struct oracle_key *key = &node->oracle.keys[k];
-            cached += key->stage == STAGE_CACHED;
-            must(model, key->waiting == 0, "somebody still waits");
-        }
-        must(model, node->core.table.count == cached, "%u keys are left",
-             (unsigned)node->core.table.count);
-    }
-}
-
-void oracle_end(struct model *model)
-{
-    for (uint32_t i = 0; i < model->config->nodes_size; i++)
-        must(model, model->nodes[i].state == NODE_DOWN, "node %u does not come to an end", i + 1);
-    const struct oracle *oracle = &model->oracle;
-    uint64_t stored = oracle->stored;
-    uint64_t maybe = oracle->unknown | oracle->crashed;
-    uint64_t known = oracle->ok | oracle->ok_unchanged | oracle->refused;
-    uint64_t all = op_bit(model->ops_size) - 1;
-    must(model, (oracle->ok & ~stored) == 0, "completed with OK, and not stored");
-    must(model, (stored & ~(oracle->ok | maybe)) == 0, "stored, and not completed so");
-    must(model, (known | maybe) == all, "an operation got lost");
-    must(model, (known & maybe) == 0 && (oracle->unknown & oracle->crashed) == 0,
-         "one completed twice");
-    count(model, OUTCOME_ok, oracle->ok);
-    count(model, OUTCOME_ok_unchanged, oracle->ok_unchanged);
-    count(model, OUTCOME_unknown_applied, oracle->unknown & stored);
-    count(model, OUTCOME_unknown_not_applied, oracle->unknown & ~stored);
-    count(model, OUTCOME_crashed_applied, oracle->crashed & stored);
-    count(model, OUTCOME_crashed_not_applied, oracle->crashed & ~stored);
+    if (is_left)
+        key->replay_size = key->replay_at = 0;
 }

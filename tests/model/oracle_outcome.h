@@ -4,7 +4,10 @@
 #define BATCH_TESTS_MODEL_ORACLE_OUTCOME_H
 
 #include "oracle.h"
+#include "tally.h"
 
+/* So many more were completed so: those of a set, or 1. */
+void oracle_count(struct model *model, enum outcome outcome, uint64_t set);
 void oracle_completed(struct model *model, struct model_node *node,
                       const struct batch__action *action);
 void oracle_recorded(struct model *model, struct model_node *node, struct batch__batch *batch);

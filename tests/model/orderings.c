@@ -20,13 +20,24 @@ static struct ordering ordering;
 
 /* ---- Actions -------------------------------------------------------------------------------- */
 
+static void end_if_over(struct model *model, uint32_t at)
+{
+    const struct model_call *call = &model->calls[at];
+    if (call->finish_ns == MODEL_NEVER && call->apply_ns == MODEL_NEVER)
+        model_store_end(model, at);
+}
+
 static void finish(struct ordering *o, uint32_t at)
 {
     struct model *model = o->model;
     struct model_call *call = &model->calls[at];
     if (call->finish_ns == MODEL_NEVER) { /* a save that was reported as UNKNOWN */
+        uint32_t unit = call->unit;
         model_store_apply(model, call);
-        model_store_end(model, at);
+        for (uint32_t i = model->calls_size; i-- > 0;) {
+            if (unit != 0 ? model->calls[i].unit == unit : i == at)
+                end_if_over(model, i);
+        }
         return;
     }
     if (draw_percent(o->draw, model->config->fault_percent))

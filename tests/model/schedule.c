@@ -34,6 +34,7 @@ static void configure_calm(struct model_config *config, struct draw *draw, struc
         .expire_max = draw_below(draw, 3),
         .turn_ops_max = 1024,
         .turn_ns = 100 * MODEL_US,
+        .unit_max = 1000,
         .cache_max = draw_percent(draw, 50) ? 1 + draw_below(draw, 3) : 0,
         .object_size = (sizeof(struct model_batch) + 63) / 64 * 64,
     };
@@ -55,10 +56,15 @@ void schedule_configure(struct model_config *config, struct schedule_weights *we
     *weights = (struct schedule_weights){.submit = 100, .unchanged = multiple(draw, 3, 25)};
     struct draw aside = draw_from(config->draw);
     configure_calm(config, draw, &aside);
+    weights->transaction = draw_percent(draw, 50) ? multiple(draw, 4, 30) : 0;
+    config->has_transactions = weights->transaction > 0;
+    if (config->has_transactions && config->is_calm) /* keys of several homes would conflict */
+        config->nodes_size = 1;
     if (config->is_calm)
         return;
 
     struct batch__core_config *core = &config->core;
+    core->unit_max = draw_percent(&aside, 30) ? 1 + draw_below(&aside, MODEL_KEYS) : 1000;
     core->ops_max = up_to(draw, 40, 4);
     core->ops_waiting_max = up_to(draw, 20, 12);
     core->key_ops_waiting_max = up_to(draw, 20, 5);
@@ -103,6 +109,9 @@ void schedule_submit(struct schedule_item *item, const struct model_config *conf
                    : effect < weights->unchanged + weights->even ? CHANGES_EVEN
                                                                  : CHANGES;
     item->draw = draw_next(draw) | 1;
+    item->is_transaction = draw_percent(draw, weights->transaction);
+    if (item->is_transaction)
+        item->keys = (uint8_t)draw_below(draw, 1U << MODEL_KEYS);
     if (config->is_calm)
         return;
     if (draw_percent(draw, weights->misroute))
@@ -154,7 +163,8 @@ void schedule_make(struct schedule *schedule, uint64_t seed)
         *item = (struct schedule_item){.at_ns = at_ns};
         if (draw_percent(&draw, weights.submit)) {
             schedule_submit(item, &schedule->config, &weights, &draw);
-            ops_left--;
+            uint32_t size = (uint32_t)__builtin_popcount(item->keys | 1U << item->key);
+            ops_left -= ops_left < size ? ops_left : size;
         } else {
             fill_other(item, &schedule->config, &weights, sum, &draw);
         }

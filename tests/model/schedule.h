@@ -50,6 +50,8 @@ struct schedule_item {
     uint8_t kind; /* enum schedule_kind */
     uint8_t node;
     uint8_t key;
+    uint8_t keys; /* SUBMIT of a transaction: others, as bits */
+    bool is_transaction;
     uint8_t target;       /* CANCEL: of the latest operations, this one */
     uint8_t after;        /* CANCEL, STOP: so many steps of the worker later, between actions */
     uint8_t effect;       /* enum schedule_effect */
@@ -66,6 +68,7 @@ struct model_config {
     bool is_untimed;  /* the driver ends the calls of the store, and decides how */
     uint32_t nodes_size, keys_size;
     uint64_t load_max_ns, save_max_ns;
+    bool has_transactions;
     uint32_t fault_percent, at_once_percent, late_percent;
     uint64_t draw; /* of the workers */
     uint64_t offset_ns[MODEL_NODES];
@@ -83,7 +86,7 @@ struct schedule {
 struct schedule_weights {
     uint32_t submit;
     uint32_t kinds[ITEM_KINDS];
-    uint32_t misroute, unchanged, even, start_by, takes, canceled, no_memory;
+    uint32_t transaction, misroute, unchanged, even, start_by, takes, canceled, no_memory;
 };
 
 /* The parts that the drivers share. */

@@ -139,9 +139,14 @@ bool simulation_step(struct model *model, uint64_t until_ns)
     if (node != NULL) {
         iterate(model, node);
     } else if (call != NULL) {
+        uint32_t unit = call->unit;
         model_store_apply(model, call);
-        if (call->finish_ns == MODEL_NEVER)
-            model_store_end(model, (uint32_t)(call - model->calls));
+        for (uint32_t i = model->calls_size; i-- > 0;) {
+            const struct model_call *one = &model->calls[i];
+            bool is_meant = unit != 0 ? one->unit == unit : one == call;
+            if (is_meant && one->finish_ns == MODEL_NEVER && one->apply_ns == MODEL_NEVER)
+                model_store_end(model, i);
+        }
     } else {
         model->item++;
         happen(model, item);

@@ -70,7 +70,18 @@ enum driver { SIMULATION = 1, ORDERINGS = 2, BYTES = 4, ALL_DRIVERS = 7 };
     X(closed_by_size, ALL_DRIVERS)                                                                 \
     X(closed_by_stop, ALL_DRIVERS)                                                                 \
     X(closed_by_error, ALL_DRIVERS)                                                                \
-    X(closed_by_age, ALL_DRIVERS)
+    X(closed_by_age, ALL_DRIVERS)                                                                  \
+    X(transaction, ALL_DRIVERS)                                                                    \
+    X(transaction_of_one, ALL_DRIVERS)                                                             \
+    X(transaction_ok, ALL_DRIVERS)                                                                 \
+    X(transaction_read, ALL_DRIVERS) /* and changed nothing */                                     \
+    X(blocked, ALL_DRIVERS)          /* a key is open, and waits for others */                     \
+    X(unit_saved, ALL_DRIVERS)                                                                     \
+    X(unit_conflict, ALL_DRIVERS)                                                                  \
+    X(unit_dissolved, ALL_DRIVERS)                                                                 \
+    X(unit_refused, ALL_DRIVERS)   /* by the store, and dissolved for it */                        \
+    X(unit_of_many, ALL_DRIVERS)   /* more than one transaction ties */                            \
+    X(replay_goes_on, ALL_DRIVERS) /* part of a replay is saved, and the rest waits for others */
 
 enum outcome {
 #define TALLY_ENUM(name, drivers) OUTCOME_##name,

@@ -79,6 +79,12 @@ static void transcribe_submit(const struct model *model, const struct schedule_i
                                           ", which changes an even log"};
     fprintf(stderr, "submit %c to node %u%s", op_letter(model->ops_size), item->node + 1,
             effects[item->effect]);
+    for (uint32_t i = 0; item->is_transaction && i < model->config->keys_size; i++) {
+        if (i != item->key && (item->keys >> i & 1) != 0)
+            fprintf(stderr, ", with one more on %s", key_name(i));
+    }
+    if (item->is_transaction)
+        fprintf(stderr, ", as a transaction");
     if (item->is_canceled)
         fprintf(stderr, ", canceled");
     if (item->start_by_ns != 0)

@@ -237,3 +237,21 @@ TRACE_TEST_FROM(what_may_still_change_something_counts_as_a_save, trace_new(&nat
                     "[  2] b: run C\n"
                     "[  2] b: save, closed by store\n");
 }
+
+/* The transaction that it was opened for has left. */
+TRACE_TEST_WITH(a_batch_that_somebody_else_enters_waits_for_the_store_too,
+                .window_ms = TRACE_NO_WINDOW)
+{
+    trace_transact(t, 'T', "a b");
+    trace_loaded(t, "a", BATCH_OK);
+    trace_hold(t);
+    trace_cancel_transaction(t, 'T');
+    trace_submit(t, "a", "A");
+    trace_go(t);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  0] b: load\n"
+                    "[  0] done T CANCELED\n"
+                    "[  0] done T CANCELED\n"
+                    "[  0] complete T CANCELED\n"
+                    "[  0] a: run A\n");
+}

@@ -66,12 +66,8 @@ static unsigned long ms_of(const struct trace *t, uint64_t ns)
     return (unsigned long)((ns - t->options.start_ns) / TRACE_MS);
 }
 
-/* "[ 20] " or "[ 20] a: " */
-static void say_when(struct trace *t, const struct batch__batch *batch)
+static void say_key(struct trace *t, const struct batch__batch *batch)
 {
-    say(t, "[%3lu] ", ms_of(t, t->now_ns));
-    if (batch == NULL)
-        return;
     const unsigned char *key = batch->key;
     for (uint32_t i = 0; i < batch->key_size && i < 40; i++) {
         if (key[i] >= ' ' && key[i] < 127)
@@ -81,6 +77,15 @@ static void say_when(struct trace *t, const struct batch__batch *batch)
     }
     if (batch->key_size > 40)
         say(t, "...");
+}
+
+/* "[ 20] " or "[ 20] a: " */
+static void say_when(struct trace *t, const struct batch__batch *batch)
+{
+    say(t, "[%3lu] ", ms_of(t, t->now_ns));
+    if (batch == NULL)
+        return;
+    say_key(t, batch);
     say(t, ": ");
 }
 
@@ -98,6 +103,8 @@ static void say_record(struct trace *t, const struct batch__batch *batch)
         say(t, ", save %lu-%lu", ms_of(t, batch->save_ns), ms_of(t, batch->saved_ns));
     if (batch->replays > 0)
         say(t, ", replays %u", batch->replays);
+    if (batch->unit_size > 0)
+        say(t, ", %s of a unit of %u", batch->unit_count > 0 ? "first" : "one", batch->unit_size);
     say(t, ", closed by %s, %s\n", reason_name(batch->close_reason),
         trace_status_name(batch->status));
 }
@@ -111,7 +118,7 @@ void trace_expect(struct trace *t, const char *expected)
 
 /* ---- Actions -------------------------------------------------------------------------------- */
 
-static void call_start(struct trace *t, struct batch__batch *batch, bool is_save)
+static void call_add(struct trace *t, struct batch__batch *batch, bool is_save)
 {
     uint64_t ms = is_save ? t->options.save_ms : t->options.load_ms;
     assert_true(t->calls_size < TRACE_CALLS_MAX);
@@ -119,14 +126,41 @@ static void call_start(struct trace *t, struct batch__batch *batch, bool is_save
         assert_ptr_not_equal(t->calls[i].batch, batch); /* one call at a time for a key */
     uint64_t finish_ns = ms == 0 ? UINT64_MAX : t->now_ns + ms * TRACE_MS;
     t->calls[t->calls_size++] = (struct trace_call){batch, is_save, finish_ns};
+}
+
+static void load(struct trace *t, struct batch__batch *batch)
+{
+    t->loads++;
+    call_add(t, batch, false);
     say_when(t, batch);
-    say(t, is_save ? "save, closed by %s" : "load", reason_name(batch->close_reason));
-    say(t, "\n");
+    say(t, "load\n");
+}
+
+/* All of a unit, in the order of its ring. */
+static void save(struct trace *t, struct batch__batch *batch)
+{
+    struct batch__batch *each = batch;
+    say(t, "[%3lu]", ms_of(t, t->now_ns));
+    do {
+        t->saves++;
+        call_add(t, each, true);
+        say(t, " ");
+        say_key(t, each);
+        say(t, each->changed > 0 ? "" : "?");
+        each = batch__unit_next(each);
+    } while (each != batch);
+    say(t, ": save, closed by %s\n", reason_name(batch->close_reason));
 }
 
 static bool is_replay(const struct trace *t)
 {
-    return t->options.replays_max > 0 || t->options.cache_max > 0 || t->options.age_ms > 0;
+    return t->has_transactions || t->options.replays_max > 0 || t->options.cache_max > 0 ||
+           t->options.age_ms > 0;
+}
+
+static struct trace_transaction *transaction_of(const batch_op *leg)
+{
+    return (struct trace_transaction *)(void *)batch__leg_transaction(leg);
 }
 
 static void run(struct trace *t, struct batch__batch *batch, batch_op *op)
@@ -145,8 +179,55 @@ static void run(struct trace *t, struct batch__batch *batch, batch_op *op)
     batch__core_ran(&t->core, op_run->verdict, t->now_ns);
 }
 
+static void run_transaction(struct trace *t, batch_transaction *transaction)
+{
+    struct trace_transaction *runs = (struct trace_transaction *)(void *)transaction;
+    assert_true(runs->is_submitted);
+    t->runs++;
+    say_when(t, NULL);
+    say(t, "run %c on", runs->name);
+    for (size_t i = 0; i < transaction->parts_size; i++) {
+        batch_part *part = &transaction->parts[i];
+        char key = *(const char *)part->key;
+        say(t, " %c", key);
+        part->changed = runs->unchanged == NULL || strchr(runs->unchanged, key) == NULL;
+    }
+    say(t, "\n");
+    batch__core_check(&t->core);
+    t->now_ns += runs->takes_ms * TRACE_MS;
+    batch__core_ran_transaction(&t->core, t->now_ns);
+}
+
+static void complete_leg(struct trace *t, struct trace_transaction *completed)
+{
+    assert_true(completed->is_submitted);
+    assert_true(completed->legs > 0);
+    if (--completed->legs > 0)
+        return;
+    completed->is_submitted = false;
+    t->finished[t->finished_size++] = completed;
+}
+
+/* Those whose last leg was in the line above. */
+static void say_finished(struct trace *t)
+{
+    for (size_t i = 0; i < t->finished_size; i++) {
+        int status = t->finished[i]->transaction.private_status;
+        say_when(t, NULL);
+        say(t, "complete %c %s\n", t->finished[i]->name, trace_status_name(status));
+    }
+    t->finished_size = 0;
+}
+
 static void complete(struct trace *t, batch_op *op, int status)
 {
+    if (batch__op_is_leg(op)) {
+        t->completed++;
+        t->completed_as[-status]++;
+        say(t, " %c", transaction_of(op)->name);
+        complete_leg(t, transaction_of(op));
+        return;
+    }
     struct trace_op *completed = op->arg;
     assert_true(completed->is_submitted);
     completed->is_submitted = false;
@@ -162,14 +243,13 @@ static void done(struct trace *t, const struct batch__action *action)
     uint64_t count = 0;
     bool is_named = false;
     for (batch_op *op = action->op, *next; op != NULL; op = next) {
-        struct trace_op *completed = op->arg;
         next = op->private_next;
         count++;
-        is_named = completed->name != 0;
+        is_named = batch__op_is_leg(op) || ((struct trace_op *)op->arg)->name != 0;
         int status = action->batch != NULL ? action->batch->status : op->private_status;
         bool must_have_run = action->batch != NULL && status != BATCH_LOAD_FAILED;
-        if (must_have_run || !is_replay(t))
-            assert_int_equal(completed->has_run, must_have_run);
+        if (!batch__op_is_leg(op) && (must_have_run || !is_replay(t)))
+            assert_int_equal(((struct trace_op *)op->arg)->has_run, must_have_run);
         if (is_named && (action->batch == NULL || count == 1)) {
             say_when(t, action->batch);
             say(t, "done");
@@ -177,6 +257,8 @@ static void done(struct trace *t, const struct batch__action *action)
         complete(t, op, status);
         if (is_named && (action->batch == NULL || next == NULL))
             say(t, " %s\n", trace_status_name(status));
+        if (action->batch == NULL || next == NULL)
+            say_finished(t);
     }
     assert_int_equal(count, action->count);
     assert_true(count > 0);
@@ -186,15 +268,16 @@ static void perform(struct trace *t, const struct batch__action *action)
 {
     switch (action->kind) {
     case BATCH__LOAD:
-        t->loads++;
-        call_start(t, action->batch, false);
+        load(t, action->batch);
         break;
     case BATCH__RUN:
         run(t, action->batch, action->op);
         break;
+    case BATCH__RUN_TRANSACTION:
+        run_transaction(t, batch__leg_transaction(action->op));
+        break;
     case BATCH__SAVE:
-        t->saves++;
-        call_start(t, action->batch, true);
+        save(t, action->batch);
         break;
     case BATCH__DONE:
         done(t, action);
@@ -286,6 +369,45 @@ void trace_submit(struct trace *t, const char *key, const char *names)
         op->op.key_size = strlen(key);
         trace_submit_one(t, op);
     }
+}
+
+struct trace_transaction *trace_transaction(struct trace *t, char name)
+{
+    assert_true(name > ' ' && name < 127);
+    return &t->transactions[(int)name];
+}
+
+void trace_transact(struct trace *t, char name, const char *keys)
+{
+    struct trace_transaction *submitted = trace_transaction(t, name);
+    batch_transaction *transaction = &submitted->transaction;
+    assert_false(submitted->is_submitted);
+    submitted->is_submitted = true;
+    submitted->name = name;
+    transaction->parts = submitted->parts;
+    transaction->parts_size = 0;
+    for (; *keys != '\0'; keys++) {
+        if (*keys == ' ')
+            continue;
+        assert_true(transaction->parts_size < BATCH_PARTS_MAX);
+        batch_part *part = &submitted->parts[transaction->parts_size++];
+        part->key = part->private_leg.key = keys;
+        part->key_size = part->private_leg.key_size = 1;
+        part->private_leg.private_hash = trace_hash(keys, 1);
+        part->private_leg.start_by_ns = transaction->start_by_ns;
+    }
+    submitted->legs = transaction->parts_size;
+    t->submitted += transaction->parts_size;
+    t->has_transactions = true;
+    batch__core_submit_transaction(&t->core, transaction, t->now_ns);
+    after_event(t);
+}
+
+void trace_cancel_transaction(struct trace *t, char name)
+{
+    trace_transaction(t, name)->transaction.private_canceled = 1;
+    batch__core_cancel(&t->core, t->now_ns);
+    after_event(t);
 }
 
 void trace_cancel(struct trace *t, const char *names)
@@ -435,6 +557,7 @@ struct trace *trace_new(const struct trace_options *options)
         .key_ops_waiting_max = limit_of(o->key_ops_waiting_max),
         .cache_max = o->cache_max,
         .replays_max = o->replays_max,
+        .unit_max = o->unit_max == 0 ? 1000 : o->unit_max,
         .refuses_early = o->refuses_early,
         .expire_max = o->expire_max,
         .late_max_ns = o->late_ms * TRACE_MS,

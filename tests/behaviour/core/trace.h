@@ -14,10 +14,11 @@
  *                         "[100] a: save, closed by window\n");
  *     }
  *
- * An operation is named by a letter. The store is scripted: a load or save ends when the test says
- * so, or after load_ms and save_ms. The whole state is checked after every event and every action,
- * every operation is seen to be completed exactly once, and trace_end brings everything to its end
- * and finds leaked memory.
+ * An operation is named by a letter, and so is a transaction. Of a unit that is saved, "a b?", b is
+ * only checked. The store is scripted: a load or save ends when the test says so, or after load_ms
+ * and save_ms. The whole state is checked after every event and every action, every operation is
+ * seen to be completed exactly once, and trace_end brings everything to its end and finds leaked
+ * memory.
  */
 #ifndef BATCH_TESTS_TRACE_H
 #define BATCH_TESTS_TRACE_H
@@ -44,6 +45,7 @@ struct trace_options {
     uint64_t turn_ms;
     uint64_t cache_max; /* this and the next two: default none */
     uint32_t replays_max;
+    uint32_t unit_max; /* default 1000 */
     bool refuses_early;
     uint64_t load_ms; /* default: until trace_loaded */
     uint64_t save_ms; /* default: until trace_saved */
@@ -57,6 +59,18 @@ struct trace_op {
     char name; /* 0: one of many, not in the text */
     bool is_submitted;
     bool has_run;
+};
+
+/* A transaction, named by a letter too; `done` shows it with each key, and `complete` at the
+ * end of all. */
+struct trace_transaction {
+    batch_transaction transaction; /* first */
+    batch_part parts[BATCH_PARTS_MAX];
+    const char *unchanged; /* the keys that it only reads; default none */
+    uint64_t takes_ms;
+    char name;
+    bool is_submitted;
+    size_t legs;
 };
 
 struct trace_call {
@@ -74,8 +88,12 @@ struct trace {
     uint64_t now_ns;
     uint64_t load_ended_ns; /* of the next load whose end is put in */
     bool is_held;           /* actions are not taken until trace_go */
+    bool has_transactions;
+    struct trace_transaction *finished[TRACE_NAMES_MAX]; /* in this line */
+    size_t finished_size;
 
     struct trace_op ops[TRACE_NAMES_MAX];
+    struct trace_transaction transactions[TRACE_NAMES_MAX];
     struct trace_call calls[TRACE_CALLS_MAX];
     size_t calls_size;
 
@@ -114,6 +132,10 @@ struct trace_op *trace_op(struct trace *t, char name);
 void trace_submit(struct trace *t, const char *key, const char *names);
 void trace_submit_one(struct trace *t, struct trace_op *op); /* whose op.key is set */
 void trace_cancel(struct trace *t, const char *names);       /* one event for all of them */
+/* `keys` is as "a b c": one letter each. */
+void trace_transact(struct trace *t, char name, const char *keys);
+struct trace_transaction *trace_transaction(struct trace *t, char name);
+void trace_cancel_transaction(struct trace *t, char name);
 void trace_loaded(struct trace *t, const char *key, int status);
 void trace_saved(struct trace *t, const char *key, int status);
 /* The load ended at `ms`, and only now does the worker learn of it. */

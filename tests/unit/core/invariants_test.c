@@ -11,13 +11,20 @@ struct scene {
     struct trace *t;
     struct batch__core *core;
     struct batch__batch *cached, *open, *saving, *loading, *reloading, *turn;
+    struct batch__batch *tied[3]; /* a unit that is open: two transactions on three keys */
+    struct batch__batch *blocked,
+        *awaited; /* a leg is ready on the first, and waits on the second */
     batch_op extra;
 };
 
 static void scene_set(struct scene *s)
 {
-    static const struct trace_options options = {
-        .cache_max = 2, .replays_max = 1, .ops_max = 9, .ops_waiting_max = 99, .turn_ops = 9};
+    static const struct trace_options options = {.cache_max = 2,
+                                                 .replays_max = 1,
+                                                 .ops_max = 9,
+                                                 .ops_waiting_max = 99,
+                                                 .turn_ops = 9,
+                                                 .unit_max = 64};
     struct trace *t = trace_new(&options);
     *s = (struct scene){.t = t, .core = &t->core};
     static const char *const keys[] = {"cached", "saving", "reloading"};
@@ -35,6 +42,17 @@ static void scene_set(struct scene *s)
     trace_op(t, 'L')->op.start_by_ns = 150 * TRACE_MS;
     trace_submit(t, "loading", "LM");
     trace_submit(t, "saving", "T");
+    trace_transact(t, '1', "x y");
+    trace_transact(t, '2', "y z");
+    trace_transact(t, '3', "p q");
+    static const char *const tied[] = {"x", "y", "z"};
+    for (size_t i = 0; i < 3; i++) {
+        trace_loaded(t, tied[i], BATCH_OK);
+        s->tied[i] = trace_batch(t, tied[i]);
+    }
+    trace_loaded(t, "p", BATCH_OK);
+    s->blocked = trace_batch(t, "p");
+    s->awaited = trace_batch(t, "q");
     trace_submit(t, "turn", "U");
     trace_loaded(t, "turn", BATCH_OK);
     trace_hold(t);
@@ -58,6 +76,26 @@ static void scene_end(struct scene *s)
 {
     allocator_release_all(&s->t->memory);
     free(s->t);
+}
+
+/* All of the unit are in this phase. */
+static void unit_phase(struct scene *s, enum batch__phase phase, uint16_t unit_count)
+{
+    for (size_t i = 0; i < 3; i++) {
+        if (s->tied[i]->in_due)
+            batch__window_end(s->core, s->tied[i]);
+        s->tied[i]->phase = (uint8_t)phase;
+        if (phase == BATCH__LOADING)
+            s->tied[i]->is_loaded = false;
+    }
+    s->tied[0]->unit->unit_count = unit_count;
+}
+
+/* As if it were loaded, and nothing had come of it. */
+static void open_awaited(struct scene *s)
+{
+    s->awaited->phase = BATCH__OPEN;
+    s->awaited->is_loaded = true;
 }
 
 #define NONE ((struct batch__ops){NULL, NULL, 0})
@@ -95,7 +133,6 @@ static void scene_end(struct scene *s)
     X(s->open->replays = 2, "batch->replays <= core->config.replays_max")                          \
     X(s->reloading->is_replay = false, "batch->is_replay")                                         \
     X(s->reloading->replaying = 2, "batch->replaying <= batch->waiting.count")                     \
-    X((s->saving->is_replay = true, s->saving->replaying = 1), "may_be_replaying(batch->phase)")   \
     X(s->open->changed = 2, "batch->changed <= batch->ran.count")                                  \
     X(s->core->config.ops_max = 0, "batch->ran.count <= core->config.ops_max")                     \
     X(s->cached->in_due = true, "is_open || (is_next && batch__has_window(core))")                 \
@@ -112,6 +149,30 @@ static void scene_end(struct scene *s)
       "batch->waiting.count == 0")
 
 /* What has something to do and is not on `todo` would be forgotten. */
+#define LEG_OF(name) (&trace_transaction(s->t, name)->parts[0])
+
+#define UNIT_MAP(X)                                                                                \
+    X(s->tied[0]->unit_next = NULL, "(batch->unit == NULL) == (batch->unit_next == NULL)")         \
+    X(s->tied[1]->unit = s->tied[1], "each->unit == batch")                                        \
+    X(s->tied[1]->phase = BATCH__SAVING, "each->phase == batch->phase")                            \
+    X((s->tied[1]->ran = NONE, s->core->ops -= 2), "each->ran.count > 0")                          \
+    X(s->tied[0]->unit->unit_size = 2, "size <= batch->unit_size")                                 \
+    X(s->tied[0]->unit->unit_size = 4, "size == batch->unit_size")                                 \
+    X(s->tied[0]->unit->unit_count = 1, "batch->unit_count == joining")                            \
+    X(s->tied[0]->unit->is_closing = true, "batch->unit_count == joining")                         \
+    X(unit_phase(s, BATCH__SAVING, 0), "batch->unit_count > 0 && batch->unit_count <= size")       \
+    X(unit_phase(s, BATCH__SAVING, 4), "batch->unit_count > 0 && batch->unit_count <= size")       \
+    X(unit_phase(s, BATCH__LOADING, 0), "batch->phase == BATCH__OPEN ||")                          \
+    X((s->open->unit = s->tied[0]->unit, s->open->unit_next = s->open), "tied == in_units")        \
+    X(s->core->unit_max = 0, "core->unit_max > 0")                                                 \
+    X(s->core->unit_max = 65, "core->unit_max <= core->config.unit_max")                           \
+    X(LEG_OF('3')->private_batch = s->awaited, "other == batch")                                   \
+    X(LEG_OF('3')[1].private_is_ready = true, "batch->waiting.head == leg")                        \
+    X(trace_transaction(s->t, '3')->transaction.private_ready = 0, "private_ready == ready")       \
+    X((LEG_OF('3')[1].private_is_ready = true, open_awaited(s),                                    \
+       trace_transaction(s->t, '3')->transaction.private_ready = 2),                               \
+      "ready < transaction->parts_size || is_remembered")
+
 #define TODO_MAP(X)                                                                                \
     X((s->open->ran = NONE, s->open->changed = 0), "must_act")                                     \
     X(s->open->in_due = false, "must_act")                                                         \
@@ -129,7 +190,7 @@ static void scene_end(struct scene *s)
 /* Who has something to run is in `turns`, and nobody else. */
 #define TURNS_MAP(X)                                                                               \
     X((s->turn->in_turns = false, s->core->turns = (struct batch__list){0}),                       \
-      "batch->in_turns || !may_run")                                                               \
+      "batch->in_waiting == (batch->waiting.count > 0")                                            \
     X(s->core->turns.first = s->open, "batch->in_turns")                                           \
     X(s->turn->waiters.previous = s->open, "batch->waiters.previous == previous")                  \
     X(s->turn->waiters.next = s->turn, "batch->waiters.previous == previous")                      \
@@ -158,12 +219,15 @@ static void scene_end(struct scene *s)
     X(s->core->cached = (struct batch__list){0}, "count == expected")                              \
     X(s->core->cached_size = 2, "count == core->cached_size")                                      \
     X(s->core->config.cache_max = 0, "count <= core->config.cache_max")                            \
-    X((batch__todo_push(s->core, s->open), s->core->is_stopping = true), "!core->is_stopping")     \
+    X((batch__todo_push(s->core, s->open), batch__todo_push(s->core, s->tied[0]),                  \
+       batch__todo_push(s->core, s->tied[1]), batch__todo_push(s->core, s->tied[2]),               \
+       s->core->is_stopping = true),                                                               \
+      "!core->is_stopping")                                                                        \
     X(s->open->hash ^= 1U << 31, "slot->hash == batch->hash")                                      \
     X(misplace(s), "batch__table_find")                                                            \
     X(s->core->table.count++, "batches == core->table.count")
 
-#define BREAK_MAP(X) OPS_MAP(X) PHASE_MAP(X) TODO_MAP(X) TURNS_MAP(X) LIST_MAP(X)
+#define BREAK_MAP(X) OPS_MAP(X) UNIT_MAP(X) PHASE_MAP(X) TODO_MAP(X) TURNS_MAP(X) LIST_MAP(X)
 
 #define TEXT(broken, text) text,
 static const char *const texts[] = {BREAK_MAP(TEXT)};

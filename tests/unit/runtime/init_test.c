@@ -100,6 +100,34 @@ TEST(an_operation_is_initialized_as_by_the_macro)
     dlclose(batch);
 }
 
+TEST(a_transaction_is_initialized_as_by_the_macros)
+{
+    void *batch = open_library(LIBBATCH);
+    int (*init_part)(batch_part *);
+    int (*init)(batch_transaction *);
+    FIND(init_part, batch, "batch_part_init");
+    FIND(init, batch, "batch_transaction_init");
+    static const batch_part no_part; /* both macros are all zero */
+    static const batch_transaction none;
+    batch_part part = BATCH_PART_INIT;
+    batch_transaction transaction = BATCH_TRANSACTION_INIT;
+    memset(&part, 0xaa, sizeof part);
+    memset(&transaction, 0xaa, sizeof transaction);
+    assert_int_equal(init_part(&part), BATCH_OK);
+    assert_int_equal(init(&transaction), BATCH_OK);
+    assert_ptr_equal(part.key, no_part.key);
+    assert_int_equal(part.key_size, 0);
+    assert_false(part.changed);
+    assert_int_equal(part.private_leg.private_state, 0);
+    assert_ptr_equal(transaction.parts, none.parts);
+    assert_int_equal(transaction.parts_size, 0);
+    assert_int_equal(transaction.start_by_ns, 0);
+    assert_int_equal(transaction.private_state, 0);
+    assert_int_equal(init_part(NULL), BATCH_INVALID);
+    assert_int_equal(init(NULL), BATCH_INVALID);
+    dlclose(batch);
+}
+
 TEST(constants_are_those_of_the_macros)
 {
     void *batch = open_library(LIBBATCH);

@@ -52,6 +52,21 @@ static void push(struct bench *bench, enum batch__stage stage, size_t count, uin
     batch__io_queue_push(&bench->queue, calls);
 }
 
+/* Queue the calls of a unit. */
+static void push_unit(struct bench *bench, uint16_t size)
+{
+    struct batch__calls calls[BATCH__IO_KINDS];
+    memset(calls, 0, sizeof calls);
+    for (uint16_t i = 0; i < size; i++) {
+        assert_true(bench->calls_size < CALLS_MAX);
+        struct batch_call *call = &bench->calls[bench->calls_size++];
+        call->stage = BATCH__STAGE_SAVE;
+        call->unit = (uint16_t)(size - i);
+        batch__calls_push(&calls[BATCH__IO_SAVE], call);
+    }
+    batch__io_queue_push(&bench->queue, calls);
+}
+
 static void loads(struct bench *bench, size_t count)
 {
     push(bench, BATCH__STAGE_LOAD, count, 0);
@@ -448,5 +463,45 @@ TEST(a_closed_queue_gives_what_is_there_and_then_nothing)
     assert_int_equal(take(bench, 0), BATCH__IO_SAVE);
     take_nothing(bench, 0);
     take_nothing(bench, 1);
+    bench_free(bench);
+}
+
+/* ---- Units ---------------------------------------------------------------------------------- */
+
+static size_t take_up_to(struct bench *bench, size_t calls_max)
+{
+    return batch__io_queue_take(&bench->queue, &bench->at[0], bench->group, calls_max, on_idle,
+                                bench);
+}
+
+TEST(a_unit_is_never_split)
+{
+    struct bench *bench = bench_new(2);
+    saves(bench, 2);
+    push_unit(bench, 3);
+    push_unit(bench, 2);
+    saves(bench, 1);
+    assert_int_equal(take_up_to(bench, 4), 2); /* the unit does not fit */
+    assert_int_equal(bench->group[0]->unit, 0);
+    assert_int_equal(take_up_to(bench, 2), 3); /* none is too large to be the first */
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(bench->group[i]->unit, 1);
+    assert_int_equal(take_up_to(bench, 4), 3);
+    assert_int_equal(bench->group[0]->unit, 1);
+    assert_int_equal(bench->group[1]->unit, 1);
+    assert_int_equal(bench->group[2]->unit, 0);
+    bench_free(bench);
+}
+
+TEST(the_units_of_a_group_have_different_numbers)
+{
+    struct bench *bench = bench_new(2);
+    saves(bench, 1);
+    push_unit(bench, 2);
+    push_unit(bench, 2);
+    assert_int_equal(take_up_to(bench, 9), 5);
+    static const uint16_t units[] = {0, 2, 2, 4, 4};
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(bench->group[i]->unit, units[i]);
     bench_free(bench);
 }
