@@ -77,6 +77,7 @@ static void fixture_open(struct store_fixture *fixture)
     struct sqlite_file *file = fixture->context;
     sqlite_file_init(file);
     fixture->store = sqlite_file_store(file, NULL);
+    sqlite_file_execute(file, "PRAGMA synchronous=OFF"); /* of the plain connection */
 }
 
 static void fixture_close(struct store_fixture *fixture)
