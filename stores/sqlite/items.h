@@ -11,24 +11,30 @@ struct batch__sqlite_item {
     size_t key_size;
 
     /* The rest is for saves. */
+    uint32_t unit;     /* batch_call_unit */
+    bool is_check;     /* compared, but not written */
     const void *state; /* as encoded */
     size_t state_size;
     uint64_t version_new; /* what is, or would be, written */
-    int status;           /* once is_resolved: what to finish the call with */
+
+    /* Of the first item of a unit, or of one that is alone. */
+    size_t unit_size; /* this item and those behind it that are resolved together; 1: alone */
+    int status;       /* once is_resolved: what to finish the calls with */
     bool is_resolved;
     bool is_written; /* in this transaction */
 };
 
 /* A group. Its memory serves all groups of a session, one after the other; begins as zeros. */
 struct batch__sqlite_items {
-    struct batch__sqlite_item *list; /* in the order of the keys */
+    struct batch__sqlite_item *list; /* unit by unit, those that are alone first; each in the order
+                                        of its keys */
     size_t size;
     size_t capacity; /* >= size */
 };
 
-/* Take the calls of a group, none of them resolved. False: no memory. */
+/* Take the calls of a group, none of them resolved. Only saves have units. False: no memory. */
 bool batch__sqlite_items_set(struct batch__sqlite_items *items, batch_call *const *calls,
-                             size_t calls_size);
+                             size_t calls_size, bool has_units);
 void batch__sqlite_items_free(struct batch__sqlite_items *items);
 
 /* The call with the latest deadline among those that are not resolved; NULL: there are none. */

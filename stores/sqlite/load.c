@@ -123,7 +123,7 @@ void batch__sqlite_load(struct batch__sqlite_session *session, batch_call *const
                         size_t calls_size)
 {
     struct batch__sqlite_items *items = &session->items;
-    if (!batch__sqlite_items_set(items, calls, calls_size)) {
+    if (!batch__sqlite_items_set(items, calls, calls_size, false)) {
         for (size_t i = 0; i < calls_size; i++)
             batch_call_finish(calls[i],
                               failed(calls[i], SQLITE_NOMEM, "no memory for a group of this size"));

@@ -64,24 +64,53 @@ static sqlite3_stmt *select_row(struct batch__sqlite_session *session,
     return select;
 }
 
+/* The version that is stored, 0: none. *ret_code is SQLITE_ROW, SQLITE_DONE or an error. */
+static uint64_t stored_version(struct batch__sqlite_session *session,
+                               const struct batch__sqlite_item *item, int *ret_code)
+{
+    sqlite3_stmt *select = select_row(session, item, ret_code);
+    uint64_t stored = *ret_code == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(select, 0) : 0;
+    sqlite3_reset(select);
+    return stored;
+}
+
+/* Is what is stored what was loaded? */
+static bool is_as_loaded(const struct batch__sqlite_item *item, uint64_t stored, int code)
+{
+    uint64_t version = batch_call_version(item->call);
+    return code == SQLITE_ROW ? version != 0 && stored == version : version == 0;
+}
+
+/* SQLite has no code for it, and the call gets none. */
+static enum batch__sqlite_outcome conflict(struct batch__sqlite_problem *ret_problem)
+{
+    batch__sqlite_problem_set(ret_problem, SQLITE_CONSTRAINT, "another version is stored");
+    return BATCH__SQLITE_CONFLICT;
+}
+
 /* No row was written: read what is stored. */
 static enum batch__sqlite_outcome outcome_of_nothing(struct batch__sqlite_session *session,
                                                      const struct batch__sqlite_item *item,
                                                      struct batch__sqlite_problem *ret_problem)
 {
     int code;
-    uint64_t version = batch_call_version(item->call);
-    sqlite3_stmt *select = select_row(session, item, &code);
-    uint64_t stored = code == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(select, 0) : 0;
-    sqlite3_reset(select);
+    uint64_t stored = stored_version(session, item, &code);
     if (code != SQLITE_ROW && code != SQLITE_DONE)
         return failed(session, ret_problem);
-    bool is_as_loaded = code == SQLITE_ROW ? version != 0 && stored == version : version == 0;
-    if (is_as_loaded)
+    if (is_as_loaded(item, stored, code))
         return refused(ret_problem, SQLITE_CONSTRAINT, "a trigger left the row as it was");
-    /* SQLite has no code for it, and the call gets none. */
-    batch__sqlite_problem_set(ret_problem, SQLITE_CONSTRAINT, "another version is stored");
-    return BATCH__SQLITE_CONFLICT;
+    return conflict(ret_problem);
+}
+
+enum batch__sqlite_outcome batch__sqlite_row_check(struct batch__sqlite_session *session,
+                                                   const struct batch__sqlite_item *item,
+                                                   struct batch__sqlite_problem *ret_problem)
+{
+    int code;
+    uint64_t stored = stored_version(session, item, &code);
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        return failed(session, ret_problem);
+    return is_as_loaded(item, stored, code) ? BATCH__SQLITE_WRITTEN : conflict(ret_problem);
 }
 
 static bool has_state(sqlite3_stmt *select, const struct batch__sqlite_item *item)

@@ -1,5 +1,9 @@
 /* save.c: a group of saves: write transactions, one if all goes well.
  *
+ * What is said here of a key holds for a unit too, whose keys are written, refused and resolved all
+ * together; a key that is alone is a unit of one. Others, as soon as they have two keys, have a
+ * savepoint from the first pass on: they stop at a key with another version, after others.
+ *
  * States are encoded first, without any lock. Then, as the only writer of the store, a pass writes
  * every key of the group that is still pending, and commits. What resolves a key before that:
  *
@@ -38,7 +42,7 @@
 
 #include "../check.h"
 #include "error.h"
-#include "row.h"
+#include "unit.h"
 
 enum {
     VERSION_FIRST_BITS = 52,
@@ -47,71 +51,85 @@ enum {
 
 struct group {
     struct batch__sqlite_session *session;
-    struct batch__sqlite_items *items;
-    size_t pending;     /* items that are not resolved */
+    struct batch__sqlite_item *first; /* unit by unit: the next is unit->unit_size further */
+    struct batch__sqlite_item *end;
+    size_t pending;     /* units that are not resolved */
     size_t limit;       /* of them, to be written in the next pass */
-    unsigned alone;     /* passes in a row that failed at their only item, or at their first */
-    bool is_one_by_one; /* a savepoint around each row */
+    unsigned alone;     /* passes in a row that failed at their only unit, or at their first */
+    bool is_one_by_one; /* a savepoint around each unit */
 };
 
 /* ---- Resolving ------------------------------------------------------------------------------ */
 
-static void resolve(struct group *group, struct batch__sqlite_item *item, int status)
+static void resolve(struct group *group, struct batch__sqlite_item *unit, int status)
 {
-    batch__check(!item->is_resolved);
+    batch__check(!unit->is_resolved);
     batch__check(group->pending > 0);
-    batch__check(status != BATCH_OK || item->version_new != 0);
-    item->status = status;
-    item->is_resolved = true;
+    unit->status = status;
+    unit->is_resolved = true;
     group->pending--;
 }
 
-/* A problem of its own: nothing is stored for it. */
-static void resolve_by(struct group *group, struct batch__sqlite_item *item, int status,
+/* A problem of its own, whose reason is set at the culprit: nothing is stored for the unit. */
+static void resolve_blamed(struct group *group, struct batch__sqlite_item *unit,
+                           const struct batch__sqlite_item *culprit, int status)
+{
+    batch__check(culprit >= unit && culprit < unit + unit->unit_size);
+    for (struct batch__sqlite_item *item = unit; item < unit + unit->unit_size; item++) {
+        if (item != culprit)
+            batch_call_set_error_of(item->call, culprit->call);
+    }
+    resolve(group, unit, status);
+}
+
+static void resolve_by(struct group *group, struct batch__sqlite_item *unit,
+                       struct batch__sqlite_item *culprit, int status,
                        const struct batch__sqlite_problem *problem)
 {
     if (status == BATCH_CONFLICT)
-        batch_call_set_error(item->call, 0, problem->text);
+        batch_call_set_error(culprit->call, 0, problem->text);
     else
-        batch__sqlite_set_problem(item->call, problem);
-    resolve(group, item, status);
+        batch__sqlite_set_problem(culprit->call, problem);
+    resolve_blamed(group, unit, culprit, status);
 }
 
 /* All that are pending, or only those that were written in this pass; `problem` unless it is OK. */
 static void resolve_all(struct group *group, bool only_written, int status,
                         const struct batch__sqlite_problem *problem)
 {
-    for (size_t i = 0; i < group->items->size; i++) {
-        struct batch__sqlite_item *item = &group->items->list[i];
-        if (item->is_resolved || (only_written && !item->is_written))
+    struct batch__sqlite_item *unit = group->first;
+    for (; unit < group->end; unit += unit->unit_size) {
+        if (unit->is_resolved || (only_written && !unit->is_written))
             continue;
-        if (status == BATCH_OK)
-            resolve(group, item, status);
-        else
-            resolve_by(group, item, status, problem);
+        for (size_t i = 0; status != BATCH_OK && i < unit->unit_size; i++)
+            batch__sqlite_set_problem(unit[i].call, problem);
+        resolve(group, unit, status);
     }
 }
 
+/* The calls of a group have one deadline. */
 static void resolve_canceled(struct group *group)
 {
-    for (size_t i = 0; i < group->items->size; i++) {
-        struct batch__sqlite_item *item = &group->items->list[i];
-        if (item->is_resolved || !batch_call_is_canceled(item->call))
+    struct batch__sqlite_item *unit = group->first;
+    for (; unit < group->end; unit += unit->unit_size) {
+        if (unit->is_resolved || !batch_call_is_canceled(unit->call))
             continue;
-        batch__sqlite_set_canceled(item->call);
-        resolve(group, item, BATCH_SAVE_FAILED);
+        for (size_t i = 0; i < unit->unit_size; i++)
+            batch__sqlite_set_canceled(unit[i].call);
+        resolve(group, unit, BATCH_SAVE_FAILED);
     }
 }
 
 static void resolve_late(struct group *group)
 {
-    for (size_t i = 0; i < group->items->size; i++) {
-        struct batch__sqlite_item *item = &group->items->list[i];
-        if (item->is_resolved)
+    struct batch__sqlite_item *unit = group->first;
+    for (; unit < group->end; unit += unit->unit_size) {
+        if (unit->is_resolved)
             continue;
-        batch_call_set_error(item->call, 0,
-                             "the deadline of the batch passed while others were writing");
-        resolve(group, item, BATCH_SAVE_FAILED);
+        for (size_t i = 0; i < unit->unit_size; i++)
+            batch_call_set_error(unit[i].call, 0,
+                                 "the deadline of the batch passed while others were writing");
+        resolve(group, unit, BATCH_SAVE_FAILED);
     }
 }
 
@@ -126,43 +144,56 @@ static uint64_t version_after(uint64_t version)
     return version + 1 != 0 ? version + 1 : 1;
 }
 
-/* Encode the items that are not canceled. */
+/* NULL, or the item that cannot be encoded; its error is set. */
+static struct batch__sqlite_item *unit_encode(struct batch__sqlite_item *unit)
+{
+    for (struct batch__sqlite_item *item = unit; item < unit + unit->unit_size; item++) {
+        if (item->is_check)
+            continue;
+        if (batch_call_encode(item->call, &item->state, &item->state_size) != BATCH_OK)
+            return item;
+        item->version_new = version_after(batch_call_version(item->call));
+    }
+    return NULL;
+}
+
+/* Encode the units that are not canceled. */
 static void group_prepare(struct group *group)
 {
     resolve_canceled(group);
-    for (size_t i = 0; i < group->items->size; i++) {
-        struct batch__sqlite_item *item = &group->items->list[i];
-        if (item->is_resolved)
+    struct batch__sqlite_item *unit = group->first;
+    for (; unit < group->end; unit += unit->unit_size) {
+        if (unit->is_resolved)
             continue;
-        if (batch_call_encode(item->call, &item->state, &item->state_size) != BATCH_OK)
-            resolve(group, item, BATCH_SAVE_FAILED); /* its error is set */
-        else
-            item->version_new = version_after(batch_call_version(item->call));
+        struct batch__sqlite_item *culprit = unit_encode(unit);
+        if (culprit != NULL)
+            resolve_blamed(group, unit, culprit, BATCH_SAVE_FAILED);
     }
 }
 
 /* ---- A pass --------------------------------------------------------------------------------- */
 
-/* The items of the pass come first among those that are pending, and before the returned end. */
-static size_t pass_begin(struct group *group)
+/* The units of the pass come first among those that are pending, and before the returned end. */
+static struct batch__sqlite_item *pass_begin(struct group *group)
 {
     if (group->limit > group->pending)
         group->limit = group->pending;
-    size_t end = 0;
+    struct batch__sqlite_item *end = group->first;
     size_t left = group->limit;
-    for (size_t i = 0; i < group->items->size; i++) {
-        struct batch__sqlite_item *item = &group->items->list[i];
-        item->is_written = false;
-        if (left == 0 || item->is_resolved)
+    struct batch__sqlite_item *unit = group->first;
+    for (; unit < group->end; unit += unit->unit_size) {
+        unit->is_written = false;
+        if (left == 0 || unit->is_resolved)
             continue;
         left--;
-        end = i + 1;
+        end = unit + unit->unit_size;
     }
     return end;
 }
 
-/* `item` failed, after others of the pass. The next pass has less to write. */
-static void pass_narrow(struct group *group, struct batch__sqlite_item *item, size_t others,
+/* `unit` failed, after others of the pass. The next pass has less to write. */
+static void pass_narrow(struct group *group, struct batch__sqlite_item *unit,
+                        struct batch__sqlite_item *culprit, size_t others,
                         const struct batch__sqlite_problem *problem)
 {
     batch__check(others < group->limit);
@@ -170,41 +201,55 @@ static void pass_narrow(struct group *group, struct batch__sqlite_item *item, si
         group->limit = (others + 1) / 2;
         return;
     }
-    resolve_by(group, item, BATCH_SAVE_FAILED, problem);
+    resolve_by(group, unit, culprit, BATCH_SAVE_FAILED, problem);
     group->limit = group->pending;
     if (++group->alone > 1)
         resolve_all(group, false, BATCH_SAVE_FAILED, problem);
 }
 
-/* Write the items of the pass. True: what is written may be committed. False: roll it back; the
- * items that are still pending are to be written again. */
-static bool pass_write(struct group *group, size_t end)
+/* A row that is alone needs no savepoint if nothing else is written when nothing is written of it.
+ */
+static enum batch__sqlite_outcome write_quickly(struct batch__sqlite_session *session,
+                                                struct batch__sqlite_item *unit,
+                                                struct batch__sqlite_item **ret_culprit,
+                                                struct batch__sqlite_problem *ret_problem)
+{
+    if (unit->unit != 0)
+        return batch__sqlite_unit_write(session, unit, ret_culprit, ret_problem);
+    *ret_culprit = unit;
+    return batch__sqlite_row_write(session, unit, ret_problem);
+}
+
+/* Write the units of the pass. True: what is written may be committed. False: roll it back; the
+ * units that are still pending are to be written again. */
+static bool pass_write(struct group *group, const struct batch__sqlite_item *end)
 {
     struct batch__sqlite_session *session = group->session;
     struct batch__sqlite_problem problem;
+    struct batch__sqlite_item *culprit;
     size_t written = 0;
-    for (size_t i = 0; i < end; i++) {
-        struct batch__sqlite_item *item = &group->items->list[i];
-        if (item->is_resolved)
+    for (struct batch__sqlite_item *unit = group->first; unit < end; unit += unit->unit_size) {
+        if (unit->is_resolved)
             continue;
-        switch (batch__sqlite_row_write(session, item, &problem)) {
+        switch (write_quickly(session, unit, &culprit, &problem)) {
         case BATCH__SQLITE_WRITTEN:
-            item->is_written = true;
+            unit->is_written = true;
             written++;
             break;
         case BATCH__SQLITE_CONFLICT:
             /* Triggers BEFORE INSERT have run all the same. */
-            if (batch_call_version(item->call) == 0 && session->found.may_alter) {
+            if (unit->unit == 0 && batch_call_version(unit->call) == 0 &&
+                session->found.may_alter) {
                 group->is_one_by_one = true;
                 return false;
             }
-            resolve_by(group, item, BATCH_CONFLICT, &problem);
+            resolve_by(group, unit, culprit, BATCH_CONFLICT, &problem);
             break;
         case BATCH__SQLITE_REFUSED:
             group->is_one_by_one = true;
             return false;
         case BATCH__SQLITE_DOUBTFUL:
-            pass_narrow(group, item, written, &problem);
+            pass_narrow(group, unit, culprit, written, &problem);
             return false;
         case BATCH__SQLITE_BROKEN:
             resolve_all(group, false, BATCH_SAVE_FAILED, &problem);
@@ -216,56 +261,20 @@ static bool pass_write(struct group *group, size_t end)
 
 /* ---- A pass with savepoints ----------------------------------------------------------------- */
 
-static bool has_violations(struct batch__sqlite_session *session)
-{
-    int count = 0, highest = 0;
-    sqlite3_db_status(session->db, SQLITE_DBSTATUS_DEFERRED_FKS, &count, &highest, 0);
-    return count != 0;
-}
-
-static enum batch__sqlite_outcome broken(struct batch__sqlite_session *session,
-                                         struct batch__sqlite_problem *ret_problem)
-{
-    batch__sqlite_problem_set_last(ret_problem, session->db, "cannot write the row");
-    return BATCH__SQLITE_BROKEN;
-}
-
-/* Write a row, and undo it unless it is WRITTEN, as it was sent, and violates nothing. */
-static enum batch__sqlite_outcome write_one(struct batch__sqlite_session *session,
-                                            struct batch__sqlite_item *item,
-                                            struct batch__sqlite_problem *ret_problem)
-{
-    if (batch__sqlite_run(session, BATCH__SQLITE_SAVEPOINT) != SQLITE_OK)
-        return broken(session, ret_problem);
-    enum batch__sqlite_outcome outcome = batch__sqlite_row_write(session, item, ret_problem);
-    if (sqlite3_get_autocommit(session->db))
-        return outcome; /* the savepoint is gone too */
-    if (outcome == BATCH__SQLITE_WRITTEN && has_violations(session)) {
-        batch__sqlite_problem_set(ret_problem, SQLITE_CONSTRAINT_FOREIGNKEY,
-                                  "cannot write the row: FOREIGN KEY constraint failed");
-        outcome = BATCH__SQLITE_REFUSED;
-    }
-    item->is_written = outcome == BATCH__SQLITE_WRITTEN;
-    if ((!item->is_written && batch__sqlite_run(session, BATCH__SQLITE_UNDO) != SQLITE_OK) ||
-        batch__sqlite_run(session, BATCH__SQLITE_RELEASE) != SQLITE_OK)
-        return broken(session, ret_problem);
-    return outcome;
-}
-
 /* What is not WRITTEN. False: the pass is over. */
-static bool pass_failed(struct group *group, struct batch__sqlite_item *item,
-                        enum batch__sqlite_outcome outcome,
+static bool pass_failed(struct group *group, struct batch__sqlite_item *unit,
+                        struct batch__sqlite_item *culprit, enum batch__sqlite_outcome outcome,
                         const struct batch__sqlite_problem *problem)
 {
     switch (outcome) {
     case BATCH__SQLITE_CONFLICT:
-        resolve_by(group, item, BATCH_CONFLICT, problem);
+        resolve_by(group, unit, culprit, BATCH_CONFLICT, problem);
         return true;
     case BATCH__SQLITE_REFUSED:
-        resolve_by(group, item, BATCH_SAVE_FAILED, problem);
+        resolve_by(group, unit, culprit, BATCH_SAVE_FAILED, problem);
         return true;
     case BATCH__SQLITE_DOUBTFUL:
-        pass_narrow(group, item, 0, problem); /* alone in its savepoint */
+        pass_narrow(group, unit, culprit, 0, problem); /* alone in its savepoint */
         return false;
     default:
         resolve_all(group, false, BATCH_SAVE_FAILED, problem);
@@ -274,7 +283,7 @@ static bool pass_failed(struct group *group, struct batch__sqlite_item *item,
 }
 
 struct round {
-    size_t end;
+    const struct batch__sqlite_item *end;
     size_t written; /* so far, in this round and before */
     size_t waiting; /* in this round */
     bool is_last;   /* nobody may wait any more */
@@ -285,20 +294,24 @@ struct round {
 static bool round_write(struct group *group, struct round *round)
 {
     struct batch__sqlite_problem problem;
+    struct batch__sqlite_item *culprit;
+    struct batch__sqlite_item *unit = group->first;
     round->waiting = 0;
-    for (size_t i = 0; i < round->end; i++) {
-        struct batch__sqlite_item *item = &group->items->list[i];
-        if (item->is_resolved || item->is_written)
+    for (; unit < round->end; unit += unit->unit_size) {
+        if (unit->is_resolved || unit->is_written)
             continue;
-        enum batch__sqlite_outcome outcome = write_one(group->session, item, &problem);
+        enum batch__sqlite_outcome outcome =
+            batch__sqlite_unit_write(group->session, unit, &culprit, &problem);
+        bool is_lost = sqlite3_get_autocommit(group->session->db);
+        unit->is_written = outcome == BATCH__SQLITE_WRITTEN && !is_lost;
         if (outcome == BATCH__SQLITE_WRITTEN)
             round->written++;
         else if (outcome == BATCH__SQLITE_REFUSED && !round->is_last &&
                  problem.code == SQLITE_CONSTRAINT_FOREIGNKEY)
             round->waiting++;
-        else if (!pass_failed(group, item, outcome, &problem))
+        else if (!pass_failed(group, unit, culprit, outcome, &problem))
             return false;
-        if (!sqlite3_get_autocommit(group->session->db))
+        if (!is_lost)
             continue;
         round->is_lost = true;
         if (!batch__sqlite_begin(group->session, BATCH__SQLITE_BEGIN_WRITE, &problem))
@@ -307,8 +320,8 @@ static bool round_write(struct group *group, struct round *round)
     return !round->is_lost;
 }
 
-/* Like pass_write. A row that violates a constraint is tried again once others were written. */
-static bool pass_write_one_by_one(struct group *group, size_t end)
+/* Like pass_write. A unit that violates a constraint is tried again once others were written. */
+static bool pass_write_one_by_one(struct group *group, const struct batch__sqlite_item *end)
 {
     struct round round = {.end = end};
     for (unsigned count = 1;; count++) {
@@ -324,20 +337,21 @@ static bool pass_write_one_by_one(struct group *group, size_t end)
 /* ---- The transaction ------------------------------------------------------------------------ */
 
 /* Read back what was written, where that may have been altered. Like pass_write. */
-static bool pass_verify(struct group *group, size_t end)
+static bool pass_verify(struct group *group, const struct batch__sqlite_item *end)
 {
     struct batch__sqlite_problem problem;
+    struct batch__sqlite_item *culprit;
     bool is_clean = true;
-    for (size_t i = 0; group->session->found.may_alter && i < end; i++) {
-        struct batch__sqlite_item *item = &group->items->list[i];
-        if (!item->is_written)
+    struct batch__sqlite_item *unit = group->first;
+    for (; group->session->found.may_alter && unit < end; unit += unit->unit_size) {
+        if (!unit->is_written)
             continue;
         enum batch__sqlite_outcome outcome =
-            batch__sqlite_row_verify(group->session, item, &problem);
+            batch__sqlite_unit_verify(group->session, unit, &culprit, &problem);
         if (outcome == BATCH__SQLITE_WRITTEN)
             continue;
         is_clean = false;
-        if (!pass_failed(group, item, outcome, &problem))
+        if (!pass_failed(group, unit, culprit, outcome, &problem))
             return false;
     }
     return is_clean;
@@ -347,12 +361,14 @@ static bool pass_verify(struct group *group, size_t end)
 static void resolve_impossible(struct group *group)
 {
     const struct batch__sqlite_found *found = &group->session->found;
-    for (size_t i = 0; i < group->items->size; i++) {
-        struct batch__sqlite_item *item = &group->items->list[i];
-        const struct batch__sqlite_problem *problem =
-            batch_call_version(item->call) == 0 ? &found->insert : &found->update;
-        if (problem->code != SQLITE_OK && !item->is_resolved)
-            resolve_by(group, item, BATCH_SAVE_FAILED, problem);
+    struct batch__sqlite_item *unit = group->first;
+    for (; unit < group->end; unit += unit->unit_size) {
+        for (size_t i = 0; i < unit->unit_size && !unit->is_resolved; i++) {
+            const struct batch__sqlite_problem *problem =
+                batch_call_version(unit[i].call) == 0 ? &found->insert : &found->update;
+            if (problem->code != SQLITE_OK && !unit[i].is_check)
+                resolve_by(group, unit, &unit[i], BATCH_SAVE_FAILED, problem);
+        }
     }
 }
 
@@ -360,12 +376,12 @@ static bool group_write(struct group *group)
 {
     if (!group->session->found.is_known)
         resolve_impossible(group);
-    size_t end = pass_begin(group);
+    struct batch__sqlite_item *end = pass_begin(group);
     bool is_clean =
         group->is_one_by_one ? pass_write_one_by_one(group, end) : pass_write(group, end);
     if (!is_clean || !pass_verify(group, end))
         return false;
-    if (!has_violations(group->session))
+    if (!batch__sqlite_has_violations(group->session))
         return true;
     batch__check(!group->is_one_by_one);
     group->is_one_by_one = true;
@@ -422,30 +438,46 @@ static void group_finish(struct group *group)
 {
     batch__check(group->pending == 0);
     group->session->busy_call = NULL;
-    for (size_t i = 0; i < group->items->size; i++) {
-        const struct batch__sqlite_item *item = &group->items->list[i];
-        batch__check(item->is_resolved);
-        if (item->status == BATCH_OK)
-            batch_call_set_version(item->call, item->version_new);
-        batch_call_finish(item->call, item->status);
+    struct batch__sqlite_item *unit = group->first;
+    for (; unit < group->end; unit += unit->unit_size) {
+        batch__check(unit->is_resolved);
+        for (size_t i = 0; i < unit->unit_size; i++) {
+            const struct batch__sqlite_item *item = &unit[i];
+            if (unit->status == BATCH_OK && !item->is_check) {
+                batch__check(item->version_new != 0);
+                batch_call_set_version(item->call, item->version_new);
+            }
+            batch_call_finish(item->call, unit->status);
+        }
     }
+}
+
+static struct group group_of(struct batch__sqlite_session *session)
+{
+    struct batch__sqlite_items *items = &session->items;
+    struct group group = {
+        .session = session, .first = items->list, .end = items->list + items->size};
+    struct batch__sqlite_item *unit = group.first;
+    for (; unit < group.end; unit += unit->unit_size)
+        group.pending++;
+    group.limit = group.pending;
+    return group;
 }
 
 void batch__sqlite_save(struct batch__sqlite_session *session,
                         struct batch__sqlite_writer_queue *writers, batch_call *const *calls,
                         size_t calls_size)
 {
-    if (!batch__sqlite_items_set(&session->items, calls, calls_size)) {
+    if (!batch__sqlite_items_set(&session->items, calls, calls_size, true)) {
         for (size_t i = 0; i < calls_size; i++) {
             batch_call_set_error(calls[i], SQLITE_NOMEM, "no memory for a group of this size");
             batch_call_finish(calls[i], BATCH_SAVE_FAILED);
         }
         return;
     }
-    struct group group = {
-        .session = session, .items = &session->items, .pending = calls_size, .limit = calls_size};
+    struct group group = group_of(session);
     group_prepare(&group);
-    const batch_call *latest = batch__sqlite_items_latest(group.items);
+    const batch_call *latest = batch__sqlite_items_latest(&session->items);
     if (latest != NULL) {
         struct batch__sqlite_writer writer;
         batch__sqlite_busy_until(session, latest);

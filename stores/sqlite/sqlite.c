@@ -171,6 +171,7 @@ static struct store *store_new(const char *path, const batch_sqlite_options *opt
     store->base.save = save;
     store->base.close = store_close;
     store->base.stats = stats;
+    store->base.saves_units = 1;
     store->settings.watch = &store->watch;
     store->base.saves_max = 1; /* SQLite has one writer: the others would only wait for it */
     if (copy_settings(&store->settings, path, options) &&

@@ -42,11 +42,12 @@ store_mutant(sqlite removes-the-log-of-another files session.c
 # Whom an error belongs to.
 store_mutant(sqlite constraint-of-all table row.c
     "    case SQLITE_CONSTRAINT:\n" "" test_what_refuses_many_rows_costs_each_a_few_statements)
-store_mutant(sqlite refused-row-not-undone trigger save.c
-    "(!item->is_written && batch__sqlite_run(session, BATCH__SQLITE_UNDO) != SQLITE_OK) ||" ""
+store_mutant(sqlite refused-row-not-undone trigger unit.c
+    "(!is_written && batch__sqlite_run(session, BATCH__SQLITE_UNDO) != SQLITE_OK) ||" ""
     test_a_trigger_that_fails_leaves_nothing_behind)
 store_mutant(sqlite conflict-not-undone trigger save.c
-    "if (batch_call_version(item->call) == 0 && session->found.may_alter) {" "if (false) {"
+    "if (unit->unit == 0 && batch_call_version(unit->call) == 0 &&
+                session->found.may_alter) {" "if (false) {"
     test_a_conflict_of_a_new_row_leaves_nothing_behind)
 store_mutant(sqlite first-row-speaks-for-all table save.c
     "if (++group->alone > 1)" "if (++group->alone > 0)" test_an_error_of_one_row_is_told_from_that_of_all)
@@ -60,7 +61,7 @@ store_mutant(sqlite not-halved table save.c
 store_mutant(sqlite foreign-keys-off table setup.c
     "{\"PRAGMA foreign_keys=ON\", \"PRAGMA foreign_keys\", \"1\", false}"
     "{\"PRAGMA foreign_keys=OFF\", \"PRAGMA foreign_keys\", \"0\", false}" test_a_foreign_key_is_respected)
-store_mutant(sqlite violation-of-all table save.c
+store_mutant(sqlite violation-of-all table unit.c
     "return count != 0;" "return false && count != 0;"
     test_a_foreign_key_that_is_checked_at_commit_refuses_its_rows_alone)
 store_mutant(sqlite one-round table save.c
@@ -68,7 +69,7 @@ store_mutant(sqlite one-round table save.c
     "round.is_last = round.written >= written || count + 1 == ROUNDS_MAX;"
     test_rows_of_a_group_may_need_each_other)
 store_mutant(sqlite not-read-back table save.c
-    "for (size_t i = 0; group->session->found.may_alter && i < end; i++) {" "for (size_t i = end; i < end; i++) {"
+    "for (; group->session->found.may_alter && unit < end; unit += unit->unit_size) {" "for (; unit < group->first;) {"
     test_a_trigger_that_counts_versions_does_no_harm)
 store_mutant(sqlite cascade-not-seen table table.c
     "*ret_has_triggers || (code == SQLITE_ROW && sqlite3_column_int64(statement, 1) > 0);"
