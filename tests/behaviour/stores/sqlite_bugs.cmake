@@ -43,7 +43,8 @@ store_mutant(sqlite removes-the-log-of-another files session.c
 store_mutant(sqlite constraint-of-all table row.c
     "    case SQLITE_CONSTRAINT:\n" "" test_what_refuses_many_rows_costs_each_a_few_statements)
 store_mutant(sqlite refused-row-not-undone trigger unit.c
-    "(!is_written && batch__sqlite_run(session, BATCH__SQLITE_UNDO) != SQLITE_OK) ||" ""
+    "(!is_written && batch__sqlite_run(session, BATCH__SQLITE_UNDO) != SQLITE_OK) ||"
+    "(is_written && batch__sqlite_run(session, BATCH__SQLITE_UNDO) < 0) ||"
     test_a_trigger_that_fails_leaves_nothing_behind)
 store_mutant(sqlite conflict-not-undone trigger save.c
     "if (unit->unit == 0 && batch_call_version(unit->call) == 0 &&
@@ -69,7 +70,8 @@ store_mutant(sqlite one-round table save.c
     "round.is_last = round.written >= written || count + 1 == ROUNDS_MAX;"
     test_rows_of_a_group_may_need_each_other)
 store_mutant(sqlite not-read-back table save.c
-    "for (; group->session->found.may_alter && unit < end; unit += unit->unit_size) {" "for (; unit < group->first;) {"
+    "for (; group->session->found.may_alter && unit < end; unit += unit->unit_size) {"
+    "for (; !group->session && unit < end; unit += unit->unit_size) {"
     test_a_trigger_that_counts_versions_does_no_harm)
 store_mutant(sqlite cascade-not-seen table table.c
     "*ret_has_triggers || (code == SQLITE_ROW && sqlite3_column_int64(statement, 1) > 0);"
@@ -92,3 +94,32 @@ store_mutant(sqlite log-not-cut disk setup.c
 store_mutant(sqlite log-never-restarted disk session.c
     "session->is_checkpoint_long ? SQLITE_CHECKPOINT_RESTART" "false ? SQLITE_CHECKPOINT_RESTART"
     test_the_log_does_not_grow_for_ever)
+
+# What is stored all together or not at all.
+list(APPEND sqlite_libraries unit-store)
+store_mutant(sqlite half-a-unit suite unit.c
+    "        if (outcome != BATCH__SQLITE_WRITTEN)
+            return outcome;
+        was_violated" "        if (outcome != BATCH__SQLITE_WRITTEN)
+            break;
+        was_violated" test_a_conflict_of_one_key_is_one_of_its_unit)
+store_mutant(sqlite unit-not-undone suite unit.c
+    "(!is_written && batch__sqlite_run(session, BATCH__SQLITE_UNDO) != SQLITE_OK) ||"
+    "(is_written && batch__sqlite_run(session, BATCH__SQLITE_UNDO) < 0) ||"
+    test_a_conflict_of_one_key_is_one_of_its_unit)
+store_mutant(sqlite unit-not-kept-together suite items.c
+    "if (left->unit != right->unit)" "if (false)" test_units_at_random)
+store_mutant(sqlite check-not-compared suite unit.c
+    "item->is_check ? batch__sqlite_row_check(session, item, ret_problem)"
+    "item->is_check ? BATCH__SQLITE_WRITTEN" test_what_was_only_read_is_compared_and_not_written)
+store_mutant(sqlite check-written suite items.c
+    "item->is_check = batch_call_is_check(calls[i]);" "item->is_check = false;"
+    test_what_was_only_read_is_compared_and_not_written)
+store_mutant(sqlite unit-read-back-in-part suite unit.c
+    "*item = unit; item < unit + unit->unit_size; item++) {
+        enum batch__sqlite_outcome outcome =
+            item->is_check ? BATCH__SQLITE_WRITTEN"
+    "*item = unit + 1; item < unit + unit->unit_size; item++) {
+        enum batch__sqlite_outcome outcome =
+            item->is_check ? BATCH__SQLITE_WRITTEN"
+    test_a_row_whose_state_is_changed_on_the_way_fails_its_unit)
