@@ -61,13 +61,14 @@ void clients_begin_round(struct clients *clients)
 
 void clients_start(struct clients *clients, unsigned node)
 {
-    char numbers[4][NUMBER_SIZE];
-    unsigned values[4] = {clients->round, clients->incarnations, clients->replays, clients->cache};
-    for (int i = 0; i < 4; i++)
+    char numbers[5][NUMBER_SIZE];
+    unsigned values[5] = {clients->round, clients->incarnations, clients->replays, clients->cache,
+                          clients->transfers};
+    for (int i = 0; i < 5; i++)
         snprintf(numbers[i], sizeof numbers[i], "%u", values[i]);
-    const char *const arguments[] = {CRASH_NODE, clients->target, clients->journal_path,
-                                     numbers[0], numbers[1],      numbers[2],
-                                     numbers[3], clients->bug,    NULL};
+    const char *const arguments[] = {
+        CRASH_NODE, clients->target, clients->journal_path, numbers[0], numbers[1], numbers[2],
+        numbers[3], numbers[4],      clients->bug,          NULL};
     clients->nodes[node].incarnation = clients->incarnations++;
     clients->nodes[node].pid = process_start(arguments, -1);
 }

@@ -18,8 +18,9 @@ struct clients {
     const char *target; /* of store_target.h */
     unsigned replays;
     unsigned cache;
-    const char *bug; /* or NULL */
-    char folder[96]; /* of its own */
+    unsigned transfers; /* 1: some operations are transactions */
+    const char *bug;    /* or NULL */
+    char folder[96];    /* of its own */
     char journal_path[128];
     struct journal *journal;
     unsigned round;

@@ -4,7 +4,8 @@
  * while it starts, while it stands still; now and then both at once; and another takes its place.
  * Some are stopped where they are (SIGSTOP), perhaps in the middle of a save, until the other has
  * gone on without them, and then go on too. A round has KILLS_EACH kills and keys of its own; at
- * its end what is stored is compared with what was reported: see crash_audit.h.
+ * its end what is stored is compared with what was reported: see crash_audit.h. Between the kills,
+ * another connection looks at all keys at one moment: no operation may be in some of its keys only.
  *
  * Prints one line of JSON. Exit 0: nothing was wrong (with --must-find: something was).
  */
@@ -23,15 +24,19 @@ enum {
 };
 
 static const char help[] =
-    "usage: crash [--kills N] [--seed S] [--replays N] [--cache N] [--bug early|blind]\n"
-    "             [--must-find]\n"
+    "usage: crash [--kills N] [--seed S] [--replays N] [--cache N] [--transfers]\n"
+    "             [--bug early|blind|split] [--must-find]\n"
     "\n"
     "  --kills N    (default: CRASH_KILLS in the environment, or 2000)\n"
     "  --seed S     of the moments and the victims (default: the clock)\n"
     "  --replays N  replays_max of the nodes (default 0)\n"
     "  --cache N    resource_cache_max of the nodes (default 0)\n"
-    "  --bug    nodes that complete operations before they save, or ignore versions\n"
-    "  --must-find    succeed if acknowledged operations were lost, and stop there\n"
+    "  --transfers  half of the operations are transactions over several keys\n"
+    "  --bug        nodes that complete operations before they save, that ignore versions, or "
+    "that\n"
+    "               save the keys of a transaction one by one\n"
+    "  --must-find  succeed if acknowledged operations were lost, or are in some of their keys\n"
+    "               only, and stop there\n"
     "  --help       print this\n";
 
 struct crash_nodes {
@@ -40,8 +45,54 @@ struct crash_nodes {
     uint64_t kills_of_paused;
     uint64_t kills_of_both; /* counts two each in kills */
     uint64_t pauses;
+    uint64_t looks;
     uint64_t takeovers; /* pauses in which the other node had operations completed */
 };
+
+/* ---- Looks ---------------------------------------------------------------------------------- */
+
+static const char *path_of(const struct crash *crash)
+{
+    return strchr(crash->target, ':') + 1;
+}
+
+static void read_log(sqlite3_stmt *select, unsigned round, unsigned key, struct log *log)
+{
+    char bytes[KEY_SIZE];
+    int size = snprintf(bytes, sizeof bytes, "%u/%u", round, key);
+    sqlite3_bind_blob(select, 1, bytes, size, SQLITE_TRANSIENT);
+    *log = (struct log){.count = 0};
+    if (sqlite3_step(select) == SQLITE_ROW)
+        log_codec.decode(log, sqlite3_column_blob(select, 0),
+                         (size_t)sqlite3_column_bytes(select, 0), NULL);
+    sqlite3_reset(select);
+}
+
+/* In one read transaction, while nodes write. */
+static void look(struct crash_nodes *nodes)
+{
+    struct crash *crash = &nodes->crash;
+    struct log logs[KEYS];
+    const struct log *seen[KEYS];
+    sqlite3 *db = NULL;
+    sqlite3_stmt *select = NULL;
+    if (sqlite3_open_v2(path_of(crash), &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+        sqlite3_busy_timeout(db, HANG_SECONDS * 1000) == SQLITE_OK &&
+        sqlite3_exec(db, "BEGIN", NULL, NULL, NULL) == SQLITE_OK &&
+        sqlite3_prepare_v2(db, "SELECT state FROM batch WHERE key = ?1", -1, &select, NULL) ==
+            SQLITE_OK) {
+        for (unsigned key = 0; key < KEYS; key++) {
+            read_log(select, crash->clients.round, key, &logs[key]);
+            seen[key] = &logs[key];
+        }
+        nodes->looks++;
+        crash->findings.torn_looks += journal_is_torn(crash->clients.journal, seen);
+        for (unsigned key = 0; key < KEYS; key++)
+            log_codec.release(&logs[key], NULL);
+    }
+    sqlite3_finalize(select);
+    sqlite3_close(db);
+}
 
 /* ---- Events --------------------------------------------------------------------------------- */
 
@@ -96,7 +147,11 @@ static void event(struct crash_nodes *nodes)
         nodes->kills_of_both++;
     }
     nodes->kills_at_start += clients_completed(&crash->clients, node) == 0;
+    if (crash->clients.transfers && random_below(&crash->random, 2) == 0)
+        look(nodes);
     kill_node(crash, node);
+    if (crash->clients.transfers && random_below(&crash->random, 2) == 0)
+        look(nodes);
     clients_start(&crash->clients, node);
     if (kind == 11)
         clients_start(&crash->clients, 1 - node);
@@ -140,7 +195,7 @@ static bool is_all_seen(const struct crash_nodes *nodes)
     return nodes->kills_at_start > 0 && nodes->kills_of_paused > 0 && nodes->kills_of_both > 0 &&
            nodes->takeovers > 0 && findings->acknowledged > nodes->crash.kills &&
            findings->unknown_applied > 0 && findings->unknown_applied < findings->unknown &&
-           findings->reads > 0;
+           findings->reads > 0 && (nodes->looks > 0) == (nodes->crash.clients.transfers > 0);
 }
 
 static int verdict(const struct crash_nodes *nodes)
@@ -148,10 +203,10 @@ static int verdict(const struct crash_nodes *nodes)
     enum { KILLS_FOR_ALL = 200 };
     const struct crash *crash = &nodes->crash;
     if (crash->must_find)
-        return crash->findings.lost > 0 ? 0 : 1;
+        return crash->findings.lost + crash->findings.torn + crash->findings.torn_looks > 0 ? 0 : 1;
     if (audit_wrong(&crash->findings) > 0)
         return 1;
-    if (!is_file_whole(strchr(crash->target, ':') + 1)) {
+    if (!is_file_whole(path_of(crash))) {
         fputs("crash: the file is damaged\n", stderr);
         return 1;
     }
@@ -171,9 +226,10 @@ int main(int argc, char **argv)
     double seconds = crash_run(crash, run_round);
     crash_print(crash, "sqlite");
     printf("\"kills_at_start\":%" PRIu64 ",\"kills_of_paused\":%" PRIu64
-           ",\"kills_of_both\":%" PRIu64 ",\"pauses\":%" PRIu64 ",\"takeovers\":%" PRIu64 ",",
+           ",\"kills_of_both\":%" PRIu64 ",\"pauses\":%" PRIu64 ",\"takeovers\":%" PRIu64
+           ",\"looks\":%" PRIu64 ",",
            nodes.kills_at_start, nodes.kills_of_paused, nodes.kills_of_both, nodes.pauses,
-           nodes.takeovers);
+           nodes.takeovers, nodes.looks);
     crash_print_end(crash, seconds);
     int code = verdict(&nodes);
     clients_unmake(&crash->clients);

@@ -19,7 +19,7 @@ struct audit {
     struct journal *journal;
     struct findings *findings;
     unsigned char key;
-    bool is_there[INCARNATIONS_MAX][SUBMITTERS][OPERATIONS_MAX];
+    unsigned char there[INCARNATIONS_MAX][SUBMITTERS][OPERATIONS_MAX]; /* as entry.keys */
     unsigned next[INCARNATIONS_MAX]
                  [SUBMITTERS]; /* on this key: no number below it may come any more */
 };
@@ -37,16 +37,17 @@ static void look_at_id(struct audit *audit, uint32_t id)
     const struct entry *entry =
         &audit->journal->incarnations[incarnation].entries[submitter][number];
     unsigned char outcome = atomic_load(&entry->outcome);
+    unsigned char key = (unsigned char)(1u << audit->key);
     if (outcome == OUTCOME_NONE || outcome == OUTCOME_REFUSED ||
-        atomic_load(&entry->key) != audit->key) {
+        (atomic_load(&entry->keys) & key) == 0) {
         findings->ghosts++;
         return;
     }
-    if (audit->is_there[incarnation][submitter][number])
+    if ((audit->there[incarnation][submitter][number] & key) != 0)
         findings->twice++;
     else if (number < audit->next[incarnation][submitter])
         findings->disordered++;
-    audit->is_there[incarnation][submitter][number] = true;
+    audit->there[incarnation][submitter][number] |= key;
     if (number >= audit->next[incarnation][submitter])
         audit->next[incarnation][submitter] = number + 1;
 }
@@ -93,8 +94,11 @@ static void look_at_keys(const char *target, unsigned round, struct audit *audit
 
 /* ---- What should be there ------------------------------------------------------------------- */
 
-static void look_at_entry(struct findings *findings, unsigned char outcome, bool is_there)
+static void look_at_entry(struct findings *findings, const struct entry *entry, unsigned char there)
 {
+    unsigned char outcome = atomic_load(&entry->outcome);
+    bool is_there = there != 0;
+    findings->torn += is_there && there != atomic_load(&entry->keys);
     switch (outcome) {
     case OUTCOME_OK:
         findings->acknowledged++;
@@ -125,21 +129,20 @@ void audit(const char *target, struct journal *journal, unsigned round, struct f
     for (unsigned incarnation = 0; incarnation < INCARNATIONS_MAX; incarnation++) {
         for (unsigned submitter = 0; submitter < SUBMITTERS; submitter++) {
             for (unsigned i = 0; i < OPERATIONS_MAX; i++)
-                look_at_entry(
-                    findings,
-                    atomic_load(&journal->incarnations[incarnation].entries[submitter][i].outcome),
-                    audit->is_there[incarnation][submitter][i]);
+                look_at_entry(findings, &journal->incarnations[incarnation].entries[submitter][i],
+                              audit->there[incarnation][submitter][i]);
         }
     }
     findings->reads += atomic_load(&journal->reads);
     findings->stale += atomic_load(&journal->stale);
+    findings->torn_looks += atomic_load(&journal->torn);
     free(audit);
 }
 
 uint64_t audit_wrong(const struct findings *findings)
 {
     return findings->lost + findings->twice + findings->ghosts + findings->disordered +
-           findings->stale;
+           findings->stale + findings->torn + findings->torn_looks;
 }
 
 void audit_print(const struct findings *findings, FILE *file)
@@ -148,8 +151,10 @@ void audit_print(const struct findings *findings, FILE *file)
             "\"acknowledged\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"unknown\":%" PRIu64
             ",\"reported_unknown\":%" PRIu64 ",\"unknown_applied\":%" PRIu64 ",\"reads\":%" PRIu64
             ",\"lost\":%" PRIu64 ",\"twice\":%" PRIu64 ",\"ghosts\":%" PRIu64
-            ",\"disordered\":%" PRIu64 ",\"stale\":%" PRIu64,
+            ",\"disordered\":%" PRIu64 ",\"stale\":%" PRIu64 ",\"torn\":%" PRIu64
+            ",\"torn_looks\":%" PRIu64,
             findings->acknowledged, findings->refused, findings->unknown,
             findings->reported_unknown, findings->unknown_applied, findings->reads, findings->lost,
-            findings->twice, findings->ghosts, findings->disordered, findings->stale);
+            findings->twice, findings->ghosts, findings->disordered, findings->stale,
+            findings->torn, findings->torn_looks);
 }

@@ -1,6 +1,6 @@
 /* crash_audit.h: compares what is stored with the journal: acknowledged operations are there; what
- * is there was acknowledged, or nobody knows; once each; and those of one submitter in the order in
- * which it submitted them.
+ * is there was acknowledged, or nobody knows; once each; in all of its keys or in none; and those
+ * of one submitter in the order in which it submitted them.
  */
 #ifndef BATCH_TEST_CRASH_AUDIT_H
 #define BATCH_TEST_CRASH_AUDIT_H
@@ -22,6 +22,8 @@ struct findings {
     uint64_t twice;      /* there more than once */
     uint64_t ghosts;     /* there, and never sent, or refused, or of another key */
     uint64_t disordered; /* before one that its submitter had sent earlier */
+    uint64_t torn;       /* there in some of its keys, and not in all */
+    uint64_t torn_looks; /* looks at all keys at one moment that saw such a one */
     uint64_t stale;      /* results that missed what was acknowledged before they were asked for */
 };
 

@@ -25,10 +25,15 @@ void crash_begin(struct crash *crash, const char *help, const char *kills_variab
                  char **argv)
 {
     static const struct option options[] = {
-        {"kills", required_argument, NULL, 'k'},   {"seed", required_argument, NULL, 's'},
-        {"replays", required_argument, NULL, 'r'}, {"cache", required_argument, NULL, 'c'},
-        {"bug", required_argument, NULL, 'm'},     {"must-find", no_argument, NULL, 'x'},
-        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+        {"kills", required_argument, NULL, 'k'},
+        {"seed", required_argument, NULL, 's'},
+        {"replays", required_argument, NULL, 'r'},
+        {"cache", required_argument, NULL, 'c'},
+        {"transfers", no_argument, NULL, 't'},
+        {"bug", required_argument, NULL, 'm'},
+        {"must-find", no_argument, NULL, 'x'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     const char *kills = getenv(kills_variable);
     if (kills != NULL)
@@ -48,6 +53,9 @@ void crash_begin(struct crash *crash, const char *help, const char *kills_variab
             break;
         case 'c':
             crash->clients.cache = (unsigned)number(optarg);
+            break;
+        case 't':
+            crash->clients.transfers = 1;
             break;
         case 'm':
             crash->clients.bug = optarg;
@@ -80,9 +88,11 @@ double crash_run(struct crash *crash, void (*run_round)(struct crash *crash))
 
 void crash_print(const struct crash *crash, const char *store)
 {
-    printf("{\"harness\":\"crash\",\"store\":\"%s\",\"replays\":%u,\"cache\":%u,\"bug\":\"%s\""
+    printf("{\"harness\":\"crash\",\"store\":\"%s\",\"replays\":%u,\"cache\":%u,\"transfers\":%s,"
+           "\"bug\":\"%s\""
            ",\"seed\":%" PRIu64 ",\"kills\":%" PRIu64 ",",
            store, crash->clients.replays, crash->clients.cache,
+           crash->clients.transfers ? "true" : "false",
            crash->clients.bug != NULL ? crash->clients.bug : "none", crash->seed, crash->kills);
 }
 

@@ -22,15 +22,18 @@ enum {
 };
 
 static const char help[] =
-    "usage: crash-postgres [--kills N] [--seed S] [--replays N] [--cache N] [--bug early]\n"
-    "                      [--must-find]\n"
+    "usage: crash-postgres [--kills N] [--seed S] [--replays N] [--cache N] [--transfers]\n"
+    "                      [--bug early|split] [--must-find]\n"
     "\n"
     "  --kills N    of the server (default: CRASH_SERVER_KILLS in the environment, or 30)\n"
     "  --seed S     of the moments (default: the clock)\n"
     "  --replays N  replays_max of the nodes (default 3)\n"
     "  --cache N    resource_cache_max of the nodes (default 1000)\n"
-    "  --bug    nodes that complete operations before they save\n"
-    "  --must-find    succeed if acknowledged operations were lost, and stop there\n"
+    "  --transfers  half of the operations are transactions over several keys\n"
+    "  --bug        nodes that complete operations before they save, or save the keys of a\n"
+    "               transaction one by one\n"
+    "  --must-find  succeed if acknowledged operations were lost, or are in some of their keys\n"
+    "               only, and stop there\n"
     "  --help       print this\n";
 
 struct crash_server {
@@ -79,7 +82,7 @@ static int verdict(const struct crash *crash)
     enum { KILLS_FOR_ALL = 15 };
     const struct findings *findings = &crash->findings;
     if (crash->must_find)
-        return findings->lost > 0 ? 0 : 1;
+        return findings->lost + findings->torn + findings->torn_looks > 0 ? 0 : 1;
     if (audit_wrong(findings) > 0)
         return 1;
     if (crash->kills >= KILLS_FOR_ALL &&

@@ -5,15 +5,20 @@
  * the completion, for this is where the driver reads it. So what is OK here has been reported, and
  * what is SENT at the end nobody knows.
  *
+ * An operation has a key, or, as a transaction, several: then it is in the state of each of them.
+ *
  * An incarnation is a node from its start to its end. In an incarnation each submitter numbers its
- * operations, and an operation is in the state of its key as incarnation, submitter and number. A
+ * operations, and an operation is in the states of its keys as incarnation, submitter and number. A
  * round has keys of its own, so that states stay short.
  */
 #ifndef BATCH_TEST_CRASH_JOURNAL_H
 #define BATCH_TEST_CRASH_JOURNAL_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "log.h"
 
 enum { KEYS = 6, INCARNATIONS_MAX = 64, SUBMITTERS = 4, OPERATIONS_MAX = 4096, KEY_SIZE = 32 };
 
@@ -21,7 +26,7 @@ enum outcome { OUTCOME_NONE = 0, OUTCOME_SENT, OUTCOME_OK, OUTCOME_REFUSED, OUTC
 
 struct entry {
     atomic_uchar outcome; /* enum outcome */
-    atomic_uchar key;
+    atomic_uchar keys;    /* bit k: it is to be in the state of key k */
 };
 
 struct incarnation {
@@ -33,8 +38,13 @@ struct journal {
     atomic_uint in_state[KEYS]; /* at least so many operations are in the state */
     atomic_uint reads;          /* completed with BATCH_OK */
     atomic_uint stale;          /* results that had not seen what they must have seen */
+    atomic_uint torn;           /* transactions that saw a part of another one */
     struct incarnation incarnations[INCARNATIONS_MAX];
 };
+
+/* Seen at one moment: is there an operation in some of its keys, and not in all of them? Used by
+ * one thread at a time. */
+bool journal_is_torn(const struct journal *journal, const struct log *const logs[KEYS]);
 
 static inline uint32_t id_of(unsigned incarnation, unsigned submitter, unsigned number)
 {

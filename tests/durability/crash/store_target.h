@@ -11,4 +11,7 @@ int target_open(batch_store **ret_store, const char *text, batch_result *reterr)
  * from here on. */
 batch_store *blind_store_over(batch_store *store, const char *text);
 
+/* Another one: the calls of a unit are saved one by one. Owns `store`. */
+batch_store *split_store_over(batch_store *store);
+
 #endif
