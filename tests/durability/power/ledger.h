@@ -41,6 +41,7 @@ struct verdicts {
     uint64_t unknown_applied;
     uint64_t lost;   /* acknowledged, and not there */
     uint64_t ghosts; /* twice, out of order, or never asked */
+    uint64_t torn;   /* in some of their keys only */
 };
 
 /* The next operation: its number. */

@@ -14,7 +14,8 @@
 #include "power_schedule.h"
 
 static const char help[] =
-    "usage: power-cuts [--cuts N] [--seed S] [--normal] [--lying] [--must-find]\n"
+    "usage: power-cuts [--cuts N] [--seed S] [--normal] [--lying] [--split]\n"
+    "                  [--must-find]\n"
     "\n"
     "  --cuts N   power cuts (default: POWER_CUTS in the environment, or 200000)\n"
     "  --seed S   of the first schedule; later ones have S + 1, S + 2, ...\n"
@@ -22,7 +23,10 @@ static const char help[] =
     "             the number of cuts printed with it\n"
     "  --normal   open the store with BATCH_SQLITE_MAY_LOSE_LAST_COMMITS\n"
     "  --lying    a disk that says of every sync that it was done, and does nothing\n"
-    "  --must-find  go on after what is wrong and count it; succeed if operations were lost\n"
+    "  --split    a store that saves the keys of a transaction one by one\n"
+    "  --must-find  go on after what is wrong and count it; succeed if operations were lost, or "
+    "are\n"
+    "               in some of their keys only\n"
     "  --help     print this\n";
 
 struct arguments {
@@ -52,16 +56,13 @@ static uint64_t number_of(const char *text)
 static struct arguments arguments_of(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"cuts", required_argument, NULL, 'c'},
-        {"seed", required_argument, NULL, 's'},
-        {"normal", no_argument, NULL, 'n'},
-        {"lying", no_argument, NULL, 'l'},
-        {"must-find", no_argument, NULL, 'x'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"cuts", required_argument, NULL, 'c'}, {"seed", required_argument, NULL, 's'},
+        {"normal", no_argument, NULL, 'n'},     {"lying", no_argument, NULL, 'l'},
+        {"split", no_argument, NULL, 'p'},      {"must-find", no_argument, NULL, 'x'},
+        {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0},
     };
     struct arguments arguments = {
-        default_cuts(), batch_now_ns(), false, {BATCH_SQLITE_FULL, false, false}};
+        default_cuts(), batch_now_ns(), false, {BATCH_SQLITE_FULL, false, false, false}};
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
@@ -76,6 +77,9 @@ static struct arguments arguments_of(int argc, char **argv)
             break;
         case 'l':
             arguments.rules.lies = true;
+            break;
+        case 'p':
+            arguments.rules.splits = true;
             break;
         case 'x':
             arguments.must_find = arguments.rules.goes_on = true;
@@ -107,11 +111,13 @@ static void print_findings(const struct arguments *arguments, const struct findi
     printf("{\"harness\":\"power-cuts\",\"durability\":\"%s\",\"lying\":%s,\"seed\":%" PRIu64
            ",\"cuts\":%" PRIu64 ",\"schedules\":%" PRIu64 ",\"operations\":%" PRIu64
            ",\"acknowledged\":%" PRIu64 ",\"unknown\":%" PRIu64 ",\"unknown_applied\":%" PRIu64
-           ",\"lost\":%" PRIu64 ",\"ghosts\":%" PRIu64 ",\"broken\":%" PRIu64,
+           ",\"together\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"ghosts\":%" PRIu64 ",\"torn\":%" PRIu64
+           ",\"broken\":%" PRIu64,
            arguments->rules.durability == BATCH_SQLITE_FULL ? "full" : "normal",
            arguments->rules.lies ? "true" : "false", arguments->seed, findings->cuts,
            findings->schedules, findings->operations, verdicts->acknowledged, verdicts->unknown,
-           verdicts->unknown_applied, verdicts->lost, verdicts->ghosts, findings->broken);
+           verdicts->unknown_applied, findings->together, verdicts->lost, verdicts->ghosts,
+           verdicts->torn, findings->broken);
     for (int i = 0; i < DISK_PLACES; i++)
         printf(",\"at_%s\":%" PRIu64, places[i], findings->places[i]);
     printf(",\"seconds\":%.1f,\"cpu_seconds\":%.1f}\n", seconds,
@@ -126,7 +132,7 @@ static bool is_all_seen(const struct findings *findings)
             return false;
     }
     const struct verdicts *verdicts = &findings->verdicts;
-    return verdicts->acknowledged > 0 && verdicts->unknown_applied > 0 &&
+    return findings->together > 0 && verdicts->acknowledged > 0 && verdicts->unknown_applied > 0 &&
            verdicts->unknown_applied < verdicts->unknown;
 }
 
@@ -161,7 +167,7 @@ int main(int argc, char **argv)
         fputc('\n', stderr);
     print_findings(&arguments, &findings, seconds_of(CLOCK_MONOTONIC) - began);
     if (arguments.must_find)
-        return findings.verdicts.lost > 0 ? 0 : 1;
+        return findings.verdicts.lost + findings.verdicts.torn > 0 ? 0 : 1;
     if (is_right && arguments.cuts >= CUTS_FOR_ALL && !is_all_seen(&findings)) {
         fputs("power-cuts: some kinds of cut or outcome never occurred\n", stderr);
         return 1;

@@ -14,6 +14,8 @@ enum {
     KEYS_MAX = 12,
     KEY_SIZE = 16,
     ROUND_MAX = 24,
+    PARTS_MAX = 3,
+    SENT_TOGETHER_MAX = 256, /* transactions between two cuts */
     CUTS_EACH = 25,
     LONG_ONE_IN = 100,
     STEPS_LONG = 6000
@@ -21,11 +23,19 @@ enum {
 
 struct schedule;
 
+/* An operation of one key; or of several, in a transaction. */
+struct parts {
+    unsigned size;
+    unsigned keys[PARTS_MAX];
+    uint32_t ids[PARTS_MAX]; /* 0: it reads */
+};
+
 struct request {
-    batch_op op; /* first */
+    batch_op op; /* of one part */
+    batch_transaction transaction;
+    batch_part transaction_parts[PARTS_MAX];
     struct schedule *schedule;
-    unsigned key;
-    uint32_t id;    /* 0: it reads */
+    struct parts parts;
     struct log log; /* what was read */
     int status;
 };
@@ -41,6 +51,8 @@ struct schedule {
     bool is_long; /* incarnations that last until the log is copied to the file */
     char names[KEYS_MAX][KEY_SIZE];
     struct ledger ledgers[KEYS_MAX];
+    struct parts sent_together[SENT_TOGETHER_MAX]; /* since what is stored was read */
+    unsigned sent_together_size;
     bool is_wrong;
     bool is_broken;
     char *text; /* what is wrong */
@@ -107,7 +119,9 @@ static void save(batch_store *store, void *session, batch_call *const *calls, si
     struct schedule *schedule = store_wrapper_of(store)->arg;
     for (size_t i = 0; i < calls_size; i++)
         look_at_version(schedule, calls[i]);
-    schedule->sqlite->save(schedule->sqlite, session, calls, calls_size);
+    size_t size = schedule->rules->splits ? 1 : calls_size; /* calls in a transaction */
+    for (size_t i = 0; i < calls_size; i += size)
+        schedule->sqlite->save(schedule->sqlite, session, calls + i, size);
 }
 
 static int decode(void *resource, const void *bytes, size_t bytes_size, void *arg)
@@ -149,52 +163,120 @@ static batch_verdict read_log(void *resource, void *arg)
     return BATCH_UNCHANGED;
 }
 
+static void append_id(struct log *log, uint32_t id)
+{
+    log->ids[log->count++] = id;
+}
+
 static batch_verdict append(void *resource, void *arg)
 {
     const struct request *request = arg;
-    struct log *log = resource;
-    log->ids[log->count++] = request->id;
+    append_id(resource, request->parts.ids[0]);
     return BATCH_CHANGED;
+}
+
+static void append_to_all(void *const *resources, batch_transaction *transaction)
+{
+    const struct parts *parts = &((struct request *)transaction->arg)->parts;
+    for (unsigned i = 0; i < parts->size; i++) {
+        transaction->parts[i].changed = parts->ids[i] != 0;
+        if (parts->ids[i] != 0)
+            append_id(resources[i], parts->ids[i]);
+    }
 }
 
 static void round_send(struct schedule *schedule);
 static void round_end(struct schedule *schedule);
 
-static void done(batch_op *op, const batch_result *result)
+static void completed(struct request *request, const batch_result *result)
 {
-    struct request *request = (struct request *)(void *)op;
     struct schedule *schedule = request->schedule;
     request->status = result->status;
     if (result->status != BATCH_OK && !disk_is_off())
-        broken(schedule, "key %u, operation %u, power on: %s", request->key, request->id,
-               result->message);
+        broken(schedule, "key %u, operation %u, power on: %s", request->parts.keys[0],
+               request->parts.ids[0], result->message);
     if (--schedule->pending == 0)
         round_end(schedule);
 }
 
-static void request_fill(struct schedule *schedule, unsigned at, unsigned key, uint32_t id)
+static void done(batch_op *op, const batch_result *result)
+{
+    completed(op->arg, result);
+}
+
+static void transaction_done(batch_transaction *transaction, const batch_result *result)
+{
+    completed(transaction->arg, result);
+}
+
+static void request_fill(struct schedule *schedule, unsigned at, const struct parts *parts)
 {
     struct request *request = &schedule->requests[at];
     request->op = (batch_op)BATCH_OP_INIT;
-    request->op.key = schedule->names[key];
-    request->op.key_size = strlen(schedule->names[key]);
-    request->op.run = id == 0 ? read_log : append;
+    request->op.key = schedule->names[parts->keys[0]];
+    request->op.key_size = strlen(schedule->names[parts->keys[0]]);
+    request->op.run = parts->ids[0] == 0 ? read_log : append;
     request->op.done = done;
     request->op.arg = request;
+    request->transaction = (batch_transaction)BATCH_TRANSACTION_INIT;
+    request->transaction.parts = request->transaction_parts;
+    request->transaction.parts_size = parts->size;
+    request->transaction.run = append_to_all;
+    request->transaction.done = transaction_done;
+    request->transaction.arg = request;
+    for (unsigned i = 0; i < parts->size; i++) {
+        request->transaction_parts[i] = (batch_part)BATCH_PART_INIT;
+        request->transaction_parts[i].key = schedule->names[parts->keys[i]];
+        request->transaction_parts[i].key_size = strlen(schedule->names[parts->keys[i]]);
+    }
     request->schedule = schedule;
-    request->key = key;
-    request->id = id;
+    request->parts = *parts;
 }
 
-/* Hand them over together, so that they are one batch for each key and one group. */
+/* Hand them over together, so that they are one batch for each key and one group. A round that is
+ * not for reading is sent by the worker, which takes them when all of them are there. */
 static void submit(struct schedule *schedule, unsigned count)
 {
-    batch_op *ops[ROUND_MAX];
-    for (unsigned i = 0; i < count; i++)
-        ops[i] = &schedule->requests[i].op;
     schedule->count = schedule->pending = count;
-    if (batch_submit_many(schedule->processor, ops, count) != BATCH_OK)
-        abort();
+    if (schedule->is_reading) {
+        batch_op *ops[ROUND_MAX];
+        for (unsigned i = 0; i < count; i++)
+            ops[i] = &schedule->requests[i].op;
+        if (batch_submit_many(schedule->processor, ops, count) != BATCH_OK)
+            abort();
+        return;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        struct request *request = &schedule->requests[i];
+        int status = request->parts.size == 1
+                         ? batch_submit(schedule->processor, &request->op)
+                         : batch_transaction_submit(schedule->processor, &request->transaction);
+        if (status != BATCH_OK)
+            abort();
+    }
+}
+
+/* One key, or some that follow each other; in a transaction, some may only be read. False: one of
+ * them has no room for more. */
+static bool choose_parts(struct schedule *schedule, struct parts *parts)
+{
+    struct random *random = &schedule->random;
+    unsigned key = (unsigned)random_below(random, schedule->keys);
+    bool is_together = random_below(random, 3) == 0 && schedule->keys >= PARTS_MAX &&
+                       schedule->sent_together_size < SENT_TOGETHER_MAX;
+    parts->size = is_together ? 2 + (unsigned)random_below(random, PARTS_MAX - 1) : 1;
+    for (unsigned i = 0; i < parts->size; i++) {
+        parts->keys[i] = (key + i) % schedule->keys;
+        if (ledger_is_full(&schedule->ledgers[parts->keys[i]]))
+            return false;
+    }
+    for (unsigned i = 0; i < parts->size; i++) {
+        bool is_read = i > 0 && random_below(random, 4) == 0;
+        parts->ids[i] = is_read ? 0 : ledger_send(&schedule->ledgers[parts->keys[i]]);
+    }
+    if (is_together)
+        schedule->sent_together[schedule->sent_together_size++] = *parts;
+    return true;
 }
 
 static void round_send(struct schedule *schedule)
@@ -202,9 +284,9 @@ static void round_send(struct schedule *schedule)
     unsigned wanted = 1 + (unsigned)random_below(&schedule->random, ROUND_MAX);
     unsigned count = 0;
     for (unsigned i = 0; i < wanted; i++) {
-        unsigned key = (unsigned)random_below(&schedule->random, schedule->keys);
-        if (!ledger_is_full(&schedule->ledgers[key]))
-            request_fill(schedule, count++, key, ledger_send(&schedule->ledgers[key]));
+        struct parts parts;
+        if (choose_parts(schedule, &parts))
+            request_fill(schedule, count++, &parts);
     }
     schedule->rounds_left--;
     schedule->findings->operations += count;
@@ -223,10 +305,39 @@ static void incarnation_end(struct schedule *schedule)
     pthread_mutex_unlock(&schedule->lock);
 }
 
+static bool is_in(const struct log *log, uint32_t id)
+{
+    for (uint32_t i = 0; i < log->count; i++) {
+        if (log->ids[i] == id)
+            return true;
+    }
+    return false;
+}
+
+/* Transactions are in all keys that they changed, or in none. */
+static void settle_together(struct schedule *schedule)
+{
+    for (unsigned i = 0; i < schedule->sent_together_size; i++) {
+        const struct parts *parts = &schedule->sent_together[i];
+        bool is_there = is_in(&schedule->requests[parts->keys[0]].log, parts->ids[0]);
+        for (unsigned k = 1; k < parts->size; k++) {
+            if (parts->ids[k] == 0 ||
+                is_in(&schedule->requests[parts->keys[k]].log, parts->ids[k]) == is_there)
+                continue;
+            schedule->findings->verdicts.torn++;
+            wrong(schedule, "keys %u and %u: a transaction is in one of them", parts->keys[0],
+                  parts->keys[k]);
+        }
+        schedule->findings->together += is_there;
+    }
+    schedule->sent_together_size = 0;
+}
+
 /* Every key has been read: check the cut before. */
 static void settle(struct schedule *schedule)
 {
     struct verdicts *verdicts = &schedule->findings->verdicts;
+    settle_together(schedule);
     for (unsigned key = 0; key < schedule->keys; key++) {
         struct verdicts before = *verdicts;
         ledger_settle(&schedule->ledgers[key], &schedule->requests[key].log, verdicts);
@@ -241,8 +352,11 @@ static void acknowledge(struct schedule *schedule)
 {
     for (unsigned i = 0; i < schedule->count; i++) {
         const struct request *request = &schedule->requests[i];
-        if (request->status == BATCH_OK)
-            ledger_acknowledge(&schedule->ledgers[request->key], request->id);
+        const struct parts *parts = &request->parts;
+        for (unsigned k = 0; request->status == BATCH_OK && k < parts->size; k++) {
+            if (parts->ids[k] != 0)
+                ledger_acknowledge(&schedule->ledgers[parts->keys[k]], parts->ids[k]);
+        }
     }
 }
 
@@ -274,6 +388,7 @@ static int incarnation_open(struct schedule *schedule)
     if (status == BATCH_OK) {
         store_wrapper_init(&schedule->wrapper, "power", schedule->sqlite);
         schedule->wrapper.store.save = save;
+        schedule->wrapper.store.saves_units = 1;
         schedule->wrapper.arg = schedule;
         batch_codec codec = {.size = sizeof codec,
                              .decode = decode,
@@ -313,7 +428,7 @@ static void incarnation_run(struct schedule *schedule, unsigned rounds)
     schedule->is_reading = true;
     schedule->is_over = false;
     for (unsigned key = 0; key < schedule->keys; key++)
-        request_fill(schedule, key, key, 0);
+        request_fill(schedule, key, &(struct parts){.size = 1, .keys = {key}});
     submit(schedule, schedule->keys);
     pthread_mutex_lock(&schedule->lock);
     while (!schedule->is_over)
