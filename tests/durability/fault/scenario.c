@@ -4,11 +4,10 @@
 #include "scenario.h"
 
 #include "codec.h"
+#include "pass.h"
 
 #include <dirent.h>
 #include <pthread.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,18 +18,23 @@ enum {
     KEYS_MAX = 80,
     KEY_ROOM = 2400,
     ROUNDS = 2,
-    OPS_MAX = KEYS_MAX * 2 * ROUNDS + KEYS_MAX,
+    OPS_MAX = KEYS_MAX * 3 * ROUNDS + KEYS_MAX,
     BITS_MAX = 60,
     BIT_MEDDLED = 61, /* set behind the back of the processor */
-    HANG_S = 120,     /* no pass takes that long */
     TRIES_MAX = 4000
 };
 
+enum { PARTS = 2 };
+
+/* An operation; or, of two keys, a transaction. */
 struct job {
-    batch_op op; /* first */
+    batch_op op;
+    batch_transaction transaction;
+    batch_part parts[PARTS];
     struct scenario *scenario;
-    unsigned key;
-    int bit;
+    unsigned keys[PARTS];
+    int bits[PARTS];
+    unsigned keys_size; /* that it changes; a transaction may only read the second one */
     bool meddles;
     bool is_bound; /* to the loop */
     unsigned runs;
@@ -59,63 +63,7 @@ struct scenario {
     unsigned left; /* jobs that are not complete; under the lock */
 };
 
-/* The one that runs, for messages; there is one at a time. */
-static struct scenario *running;
-static uint64_t passes;
-
 /* ---- What must be --------------------------------------------------------------------------- */
-
-static void show_where(void)
-{
-    static const char *const modes[] = {"once", "from then on", "interrupted"};
-    char text[160];
-    int size = snprintf(text, sizeof text, "%s, %s, number %lu, pass %lu\n", running->tried->name,
-                        modes[running->plan.mode], (unsigned long)running->plan.number,
-                        (unsigned long)passes);
-    (void)!write(STDERR_FILENO, text, (size_t)size);
-    faults_describe();
-}
-
-__attribute__((format(printf, 1, 2), noreturn)) static void wrong(const char *format, ...)
-{
-    faults_disarm();
-    va_list arguments;
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    fputc('\n', stderr);
-    show_where();
-    _exit(1);
-}
-
-#define MUST(condition, ...)                                                                       \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: not so: %s: ", __FILE__, __LINE__, #condition);                \
-            wrong(__VA_ARGS__);                                                                    \
-        }                                                                                          \
-    } while (0)
-
-static void on_signal(int signal)
-{
-    static const char hang[] = "it hangs: ";
-    static const char crash[] = "it crashed: ";
-    if (signal == SIGALRM)
-        (void)!write(STDERR_FILENO, hang, sizeof hang - 1);
-    else
-        (void)!write(STDERR_FILENO, crash, sizeof crash - 1);
-    show_where();
-    _exit(1);
-}
-
-static void watch(void)
-{
-    static const int signals[] = {SIGALRM, SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
-    struct sigaction action = {.sa_handler = on_signal};
-    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
-        sigaction(signals[i], &action, NULL);
-    alarm(HANG_S);
-}
 
 static unsigned entries_of(const char *folder)
 {
@@ -134,7 +82,7 @@ static void meddle(struct job *job)
 {
     struct scenario *scenario = job->scenario;
     struct backend *backend = scenario->tried->backend;
-    const struct key *key = &scenario->keys[job->key];
+    const struct key *key = &scenario->keys[job->keys[0]];
     if (scenario->is_meddled != 0)
         return;
     faults_exempt_begin();
@@ -144,20 +92,30 @@ static void meddle(struct job *job)
     faults_exempt_end();
 }
 
-static batch_verdict run(void *resource, void *arg)
+static void set_bits(struct job *job, void *const *resources)
 {
-    struct job *job = arg;
-    int64_t *number = resource;
     job->runs++;
     if (job->meddles)
         meddle(job);
-    *number += INT64_C(1) << job->bit; /* twice would not go unseen */
+    for (unsigned i = 0; i < job->keys_size; i++)
+        *(int64_t *)resources[i] += INT64_C(1) << job->bits[i]; /* twice would not go unseen */
+}
+
+static batch_verdict run(void *resource, void *arg)
+{
+    set_bits(arg, &resource);
     return BATCH_CHANGED;
 }
 
-static void done(batch_op *op, const batch_result *result)
+static void run_transaction(void *const *resources, batch_transaction *transaction)
 {
-    struct job *job = (struct job *)(void *)op;
+    set_bits(transaction->arg, resources);
+    for (unsigned i = 0; i < ((struct job *)transaction->arg)->keys_size; i++)
+        transaction->parts[i].changed = true;
+}
+
+static void completed(struct job *job, const batch_result *result)
+{
     struct scenario *scenario = job->scenario;
     pthread_mutex_lock(&scenario->lock);
     job->result = *result;
@@ -167,18 +125,45 @@ static void done(batch_op *op, const batch_result *result)
     pthread_mutex_unlock(&scenario->lock);
 }
 
+static void done(batch_op *op, const batch_result *result)
+{
+    completed(op->arg, result);
+}
+
+static void transaction_done(batch_transaction *transaction, const batch_result *result)
+{
+    completed(transaction->arg, result);
+}
+
+static void job_add_key(struct job *job, unsigned key)
+{
+    struct key *bytes = &job->scenario->keys[key];
+    MUST(bytes->bits < BITS_MAX, "too many operations on one key");
+    unsigned part = job->keys_size++;
+    job->keys[part] = key;
+    job->bits[part] = bytes->bits++;
+    job->parts[part] = (batch_part)BATCH_PART_INIT;
+    job->parts[part].key = bytes->bytes;
+    job->parts[part].key_size = bytes->size;
+}
+
 static struct job *job_new(struct scenario *scenario, unsigned key)
 {
     MUST(scenario->jobs_size < OPS_MAX, "too many operations");
-    MUST(scenario->keys[key].bits < BITS_MAX, "too many operations on one key");
     struct job *job = &scenario->jobs[scenario->jobs_size++];
-    *job = (struct job){.op = BATCH_OP_INIT, .scenario = scenario, .key = key};
-    job->bit = scenario->keys[key].bits++;
-    job->op.key = scenario->keys[key].bytes;
-    job->op.key_size = scenario->keys[key].size;
+    *job = (struct job){
+        .op = BATCH_OP_INIT, .transaction = BATCH_TRANSACTION_INIT, .scenario = scenario};
+    job_add_key(job, key);
+    job->op.key = job->parts[0].key;
+    job->op.key_size = job->parts[0].key_size;
     job->op.run = run;
     job->op.done = done;
     job->op.arg = job;
+    job->transaction.parts = job->parts;
+    job->transaction.parts_size = PARTS;
+    job->transaction.run = run_transaction;
+    job->transaction.done = transaction_done;
+    job->transaction.arg = job;
     return job;
 }
 
@@ -277,6 +262,24 @@ static void open_loop(struct scenario *scenario)
     MUST(status == BATCH_OK || faults_is_hit(), "no loop, and no fault: %d", status);
 }
 
+/* Each key and the next one, in a ring; one canceled. */
+static void submit_transactions(struct scenario *scenario)
+{
+    unsigned keys = scenario->tried->keys;
+    pthread_mutex_lock(&scenario->lock);
+    scenario->left += keys;
+    pthread_mutex_unlock(&scenario->lock);
+    for (unsigned i = 0; i < keys; i++) {
+        struct job *job = job_new(scenario, i);
+        job_add_key(job, (i + 1) % keys);
+        job->keys_size -= i % 3 == 2; /* reads it */
+        MUST(batch_transaction_submit(scenario->processor, &job->transaction) == BATCH_OK,
+             "transaction_submit");
+        if (i == 0)
+            batch_transaction_cancel(scenario->processor, &job->transaction);
+    }
+}
+
 /* Two operations on each key; half of them handed over alone, half together; one canceled. Every
  * other one of the first half completes on the loop. */
 static void submit_round(struct scenario *scenario)
@@ -286,7 +289,7 @@ static void submit_round(struct scenario *scenario)
     batch_op *ops[2 * KEYS_MAX];
     for (unsigned i = 0; i < count; i++) {
         struct job *job = job_new(scenario, i % scenario->tried->keys);
-        job->meddles = job->key == 1;
+        job->meddles = job->keys[0] == 1;
         job->is_bound = scenario->loop != NULL && i < count / 2 && i % 2 == 0;
         ops[i] = &job->op;
     }
@@ -300,6 +303,8 @@ static void submit_round(struct scenario *scenario)
              "submit");
     MUST(batch_submit_many(scenario->processor, ops + count / 2, count - count / 2) == BATCH_OK,
          "submit_many");
+    if (scenario->tried->has_transactions)
+        submit_transactions(scenario);
     batch_cancel(scenario->processor, &scenario->jobs[first + count - 1].op);
 }
 
@@ -395,22 +400,33 @@ static void check_stored(struct scenario *scenario)
     int64_t may[KEYS_MAX] = {0};
     for (unsigned i = 0; i < scenario->jobs_size; i++) {
         const struct job *job = &scenario->jobs[i];
-        int64_t bit = INT64_C(1) << job->bit;
-        if (job->result.status == BATCH_OK)
-            must[job->key] |= bit;
-        if (batch_may_be_applied(job->result.status))
-            may[job->key] |= bit;
+        for (unsigned k = 0; k < job->keys_size; k++) {
+            int64_t bit = INT64_C(1) << job->bits[k];
+            if (job->result.status == BATCH_OK)
+                must[job->keys[k]] |= bit;
+            if (batch_may_be_applied(job->result.status))
+                may[job->keys[k]] |= bit;
+        }
     }
     if (scenario->is_meddled != 0) {
         must[1] |= INT64_C(1) << BIT_MEDDLED;
         may[1] |= INT64_C(1) << BIT_MEDDLED;
     }
+    int64_t numbers[KEYS_MAX];
     for (unsigned i = 0; i < scenario->tried->keys; i++) {
         int64_t number = backend->read(backend, scenario->keys[i].bytes, scenario->keys[i].size);
+        numbers[i] = number;
         MUST((number & must[i]) == must[i], "key %u: completed with OK, and not stored: %lx of %lx",
              i, (unsigned long)number, (unsigned long)must[i]);
         MUST((number & ~may[i]) == 0, "key %u: reported as not applied, and stored: %lx, not %lx",
              i, (unsigned long)number, (unsigned long)may[i]);
+    }
+    for (unsigned i = 0; i < scenario->jobs_size; i++) {
+        const struct job *job = &scenario->jobs[i];
+        MUST(job->keys_size < PARTS || (numbers[job->keys[0]] >> job->bits[0] & 1) ==
+                                           (numbers[job->keys[1]] >> job->bits[1] & 1),
+             "half of a transaction over keys %u and %u is stored: %s", job->keys[0], job->keys[1],
+             batch_status_name(job->result.status));
     }
 }
 
@@ -512,9 +528,7 @@ static bool run_scenario(const struct fault_case *tried, const struct faults_pla
                                  .plan = *plan,
                                  .lock = PTHREAD_MUTEX_INITIALIZER,
                                  .changed = PTHREAD_COND_INITIALIZER};
-    running = &scenario;
-    passes++;
-    alarm(HANG_S);
+    pass_begin(tried->name, plan);
     make_keys(&scenario);
     backend->state_size = tried->resource_size != 0 ? tried->resource_size : sizeof(int64_t);
     faults_exempt_begin();
@@ -553,9 +567,9 @@ static void sweep(const struct fault_case *tried)
     enum { NUMBER_MAX = 100000 };
     struct faults_plan none = {.mode = FAULTS_ONCE, .number = UINT64_MAX};
     struct timespec from, to;
-    uint64_t passes_before = passes;
+    uint64_t passes_before = pass_count();
     clock_gettime(CLOCK_MONOTONIC, &from);
-    watch();
+    pass_watch();
     if (tried->prepare != NULL)
         tried->prepare(tried->backend);
     run_scenario(tried, &none, NULL); /* what libraries allocate once */
@@ -564,15 +578,15 @@ static void sweep(const struct fault_case *tried)
     for (int mode = 0; mode < FAULTS_MODES; mode++) {
         struct faults_plan plan = {.mode = (enum faults_mode)mode};
         plan.number = tried->by_path ? 0 : 1;
-        uint64_t first = passes;
+        uint64_t first = pass_count();
         while (!run_scenario(tried, &plan, &before)) {
             plan.number += tried->by_path ? 0 : 1;
-            MUST(passes - first < NUMBER_MAX, "no end of faults");
+            MUST(pass_count() - first < NUMBER_MAX, "no end of faults");
         }
     }
     alarm(0);
     clock_gettime(CLOCK_MONOTONIC, &to);
-    printf("%s: %lu passes, %.1f s\n", tried->name, (unsigned long)(passes - passes_before),
+    printf("%s: %lu passes, %.1f s\n", tried->name, (unsigned long)(pass_count() - passes_before),
            (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9);
     fflush(stdout);
 }
@@ -589,7 +603,7 @@ void scenario_report(const char *program)
                                                     "polls",  "sockets", "files", "callbacks",
                                                     "waits",  "wishes"};
     struct faults_totals totals = faults_totals();
-    printf("%lu passes, %lu calls that can fail, %lu faults:", (unsigned long)passes,
+    printf("%lu passes, %lu calls that can fail, %lu faults:", (unsigned long)pass_count(),
            (unsigned long)totals.calls, (unsigned long)totals.injected);
     for (int kind = 0; kind < FAULTS_KINDS; kind++)
         printf(" %s %lu", names[kind], (unsigned long)totals.kinds[kind]);

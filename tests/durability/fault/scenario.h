@@ -3,7 +3,8 @@
  *
  * Each operation sets a bit of its own in the number of its key, so what is stored shows which were
  * applied: every operation completed with BATCH_OK, none with another status, and those that
- * were completed with BATCH_UNKNOWN perhaps.
+ * were completed with BATCH_UNKNOWN perhaps. A transaction sets a bit in each of two keys: both are
+ * there, or none.
  */
 #ifndef BATCH_TEST_FAULT_SCENARIO_H
 #define BATCH_TEST_FAULT_SCENARIO_H
@@ -52,6 +53,7 @@ struct fault_case {
     uint32_t shards;
     uint64_t cache_max;
     uint64_t window_ns;                       /* 0: none */
+    bool has_transactions;                    /* with one shard */
     bool has_codec;                           /* which fails, too */
     size_t resource_size;                     /* without one; 0: just the number */
     uint64_t deadline_ns;                     /* 0: none that is ever reached */

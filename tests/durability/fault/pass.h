@@ -1,0 +1,29 @@
+/* pass.h: the pass that runs, one at a time: what is said of it when something is not as it must
+ * be. */
+#ifndef BATCH_TEST_FAULT_PASS_H
+#define BATCH_TEST_FAULT_PASS_H
+
+#include "faults.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+/* A crash or a hang from now on is reported, too. */
+void pass_watch(void);
+
+/* The next pass, of a case. */
+void pass_begin(const char *name, const struct faults_plan *plan);
+uint64_t pass_count(void); /* so far */
+
+/* Say what is wrong, and in which pass, and end the program. */
+void wrong(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+#define MUST(condition, ...)                                                                       \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "%s:%d: not so: %s: ", __FILE__, __LINE__, #condition);                \
+            wrong(__VA_ARGS__);                                                                    \
+        }                                                                                          \
+    } while (0)
+
+#endif
