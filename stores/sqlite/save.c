@@ -1,8 +1,9 @@
 /* save.c: a group of saves: write transactions, one if all goes well.
  *
- * What is said here of a key holds for a unit too, whose keys are written, refused and resolved all
- * together; a key that is alone is a unit of one. Others, as soon as they have two keys, have a
- * savepoint from the first pass on: they stop at a key with another version, after others.
+ * What is said here of a key holds for a unit too: its keys are written, refused and resolved all
+ * together. A unit has a savepoint from the first pass on, as one of its keys may turn out to have
+ * another version when others are written already. A key that was only read is compared; a group
+ * that has no others needs no writer's lock.
  *
  * States are encoded first, without any lock. Then, as the only writer of the store, a pass writes
  * every key of the group that is still pending, and commits. What resolves a key before that:
@@ -57,6 +58,7 @@ struct group {
     size_t limit;       /* of them, to be written in the next pass */
     unsigned alone;     /* passes in a row that failed at their only unit, or at their first */
     bool is_one_by_one; /* a savepoint around each unit */
+    bool is_read_only;  /* there is nothing to be written: a snapshot will do */
 };
 
 /* ---- Resolving ------------------------------------------------------------------------------ */
@@ -418,7 +420,9 @@ static void group_store(struct group *group)
     struct batch__sqlite_session *session = group->session;
     while (group->pending > 0) {
         struct batch__sqlite_problem problem;
-        if (!batch__sqlite_begin(session, BATCH__SQLITE_BEGIN_WRITE, &problem)) {
+        if (!batch__sqlite_begin(
+                session, group->is_read_only ? BATCH__SQLITE_BEGIN_READ : BATCH__SQLITE_BEGIN_WRITE,
+                &problem)) {
             resolve_all(group, false, BATCH_SAVE_FAILED, &problem);
             return;
         }
@@ -461,6 +465,9 @@ static struct group group_of(struct batch__sqlite_session *session)
     for (; unit < group.end; unit += unit->unit_size)
         group.pending++;
     group.limit = group.pending;
+    group.is_read_only = true;
+    for (size_t i = 0; i < items->size && group.is_read_only; i++)
+        group.is_read_only = items->list[i].is_check;
     return group;
 }
 
@@ -481,7 +488,9 @@ void batch__sqlite_save(struct batch__sqlite_session *session,
     if (latest != NULL) {
         struct batch__sqlite_writer writer;
         batch__sqlite_busy_until(session, latest);
-        if (batch__sqlite_writer_queue_acquire(writers, &writer, latest)) {
+        if (group.is_read_only) {
+            group_store(&group);
+        } else if (batch__sqlite_writer_queue_acquire(writers, &writer, latest)) {
             group_store(&group);
             batch__sqlite_writer_queue_release(writers, &writer);
         }
