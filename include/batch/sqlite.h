@@ -8,6 +8,9 @@
  * it: its writers queue in order, and none of them finds the file busy. With several stores or
  * processes, a save waits for the writers of the others until its deadline.
  *
+ * Transactions over several keys commit together with the group they are in; what they only read is
+ * compared, not written. One that changes nothing waits for no writer.
+ *
  * Constraints and triggers of the table are respected: the store enables foreign keys, and a row
  * that is refused, or that a trigger changes to another key or state than was sent, fails only its
  * own key, with BATCH_SAVE_FAILED. The table may be altered while processors run; as long as it is
