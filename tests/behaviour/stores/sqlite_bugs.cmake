@@ -1,7 +1,7 @@
 # Injected bugs of the SQLite store, each in a copy of the one file that it is in: which rule of the store
 # is broken, and which test shows it.
 set(sqlite_sources sqlite_fixture.c driver.c)
-set(sqlite_libraries test-vfs batch-sqlite PkgConfig::${sqlite})
+set(sqlite_libraries test-vfs unit-store batch-sqlite PkgConfig::${sqlite})
 set(sqlite_modules PkgConfig::${sqlite})
 
 # Are the files still those that the next process will open?
@@ -96,7 +96,6 @@ store_mutant(sqlite log-never-restarted disk session.c
     test_the_log_does_not_grow_for_ever)
 
 # What is stored all together or not at all.
-list(APPEND sqlite_libraries unit-store)
 store_mutant(sqlite half-a-unit suite unit.c
     "        if (outcome != BATCH__SQLITE_WRITTEN)
             return outcome;

@@ -8,6 +8,7 @@
 #include "sqlite_fixture.h"
 #include "sqlite_probe.h"
 #include "test.h"
+#include "unit_group.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -252,6 +253,42 @@ TEST(test_a_file_that_is_lost_during_the_save_is_told_as_unknown)
         assert_failed(&request.result, BATCH_UNKNOWN, &ways[i]);
         setting_end(&setting);
     }
+}
+
+static void lose_in_the_save(struct unit_group *group)
+{
+    sqlite_probe_set(ways[1].lose, group->fixture->context);
+}
+
+/* Each unit as a whole, like the keys that are alone. */
+TEST(test_a_file_that_is_lost_while_units_are_saved_makes_all_of_them_unknown)
+{
+    struct setting setting = {.store = NULL};
+    struct store_fixture fixture = sqlite_fixture(&setting.file);
+    fixture.open(&fixture);
+    name_files(&setting);
+    struct unit_group *group = unit_group_new(&fixture);
+    unit_group_start(group);
+    unit_plan_bystanders(group, 5, 7);
+    unit_plan_bystanders(group, 7, NOT_STORED);
+    unit_group_prepare(group);
+    sqlite_file_execute(&setting.file, "CREATE TRIGGER t AFTER UPDATE ON batch "
+                                       "BEGIN SELECT probe(); END");
+    fixture.context = &setting;
+    unit_group_run_with(group, lose_in_the_save);
+    fixture.context = &setting.file;
+    for (size_t i = 0; i < group->size; i++)
+        assert_failed(&group->requests[i].result, BATCH_UNKNOWN, &ways[1]);
+    assert_int_equal(rename(setting.away, setting.file.path), 0);
+    for (size_t i = 0; i < group->size; i++) { /* the commit went to the file, wherever it was */
+        const struct planned *planned = &group->planned[i];
+        int64_t stored = planned->before == NOT_STORED ? 1 : planned->before + 1;
+        assert_int_equal(stored_number(&fixture, planned->key),
+                         planned->is_check ? planned->before : stored);
+    }
+    unit_group_free(group);
+    assert_int_equal(batch_store_close(fixture.store), BATCH_OK);
+    fixture.close(&fixture);
 }
 
 TEST(test_a_file_that_comes_back_is_used_again)
