@@ -1,11 +1,17 @@
 #include "group.h"
 
 #include "../check.h"
+#include "culprit.h"
 
 #include <batch/metrics.h>
 
 #include <stdio.h>
 #include <stdlib.h>
+
+enum {
+    LOCKING_MAX = 64, /* units: the server has no room for any number of locks */
+    CULPRITS_MAX = 64 /* then nobody is named: it takes some round trips for each */
+};
 
 #define PAUSE_MIN_NS (1 * BATCH__POSTGRES_MS)
 #define PAUSE_MAX_NS (50 * BATCH__POSTGRES_MS)
@@ -20,7 +26,7 @@ static bool reserve(struct batch__postgres_group_memory *memory, size_t items_si
         free(memory->items);
         free(memory->pointers);
         memory->items = calloc(items_size, sizeof *memory->items);
-        memory->pointers = calloc(items_size, 2 * sizeof *memory->pointers);
+        memory->pointers = calloc(items_size, 3 * sizeof *memory->pointers);
         bool is_made = memory->items != NULL && memory->pointers != NULL;
         memory->items_capacity = is_made ? items_size : 0;
     }
@@ -32,6 +38,24 @@ void batch__postgres_group_memory_free(struct batch__postgres_group_memory *memo
     free(memory->items);
     free(memory->pointers);
     free(memory->buffer.bytes);
+    free(memory->locks.bytes);
+}
+
+static void find_leads(struct batch__postgres_group *group)
+{
+    if (!group->has_units) {
+        group->leads = group->order;
+        group->leads_size = group->items_size;
+        return;
+    }
+    for (int has_absent_check = 0; has_absent_check < 2; has_absent_check++) {
+        for (size_t i = 0; i < group->items_size; i += group->items[i].unit_size) {
+            struct batch__postgres_item *lead = &group->items[i];
+            batch__check(lead->lead == lead);
+            if (lead->has_absent_check == (has_absent_check == 1))
+                group->leads[group->leads_size++] = lead;
+        }
+    }
 }
 
 bool batch__postgres_group_init(struct batch__postgres_group *group,
@@ -55,14 +79,20 @@ bool batch__postgres_group_init(struct batch__postgres_group *group,
         .items_size = calls_size,
         .order = memory->pointers,
         .part = memory->pointers + calls_size,
+        .leads = memory->pointers + 2 * calls_size,
         .is_load = is_load,
         .shape = connection->table.shape,
     };
-    batch__postgres_blame_init(&group->blame, calls_size);
     for (size_t i = 0; i < calls_size; i++) {
         group->items[i] = (struct batch__postgres_item){.call = calls[i]};
         group->order[i] = &group->items[i];
     }
+    if (is_load)
+        batch__postgres_units_none(group->items, calls_size);
+    else
+        group->has_units = batch__postgres_units_find(group->items, calls_size);
+    find_leads(group);
+    batch__postgres_blame_init(&group->blame, group->leads_size);
     return true;
 }
 
@@ -105,6 +135,31 @@ static void resolve_late(struct batch__postgres_group *group, struct batch__post
     batch__postgres_item_resolve(item, failure_of(group), 0, NULL);
 }
 
+/* A unit of which one is canceled ends as a whole. */
+static void resolve_canceled(struct batch__postgres_group *group, struct batch__postgres_item *lead)
+{
+    uint32_t at = 0;
+    batch__check(!lead->is_resolved);
+    while (!batch_call_is_canceled(lead[at].call)) {
+        if (++at == lead->unit_size)
+            return;
+    }
+    for (uint32_t i = 0; i < lead->unit_size; i++)
+        resolve_late(group, &lead[i]);
+}
+
+static void finish(const struct batch__postgres_group *group, struct batch__postgres_item *item)
+{
+    batch__check(item->status == item->lead->status);
+    if (item->status == BATCH_OK && !group->is_load && !item->is_check) {
+        uint64_t version = batch__postgres_version(item->row_new);
+        batch__check(version != 0); /* it would mean that there is no row */
+        batch_call_set_version(item->call, version);
+    }
+    item->is_finished = true;
+    batch_call_finish(item->call, item->status);
+}
+
 bool batch__postgres_group_finish(struct batch__postgres_group *group)
 {
     bool is_pending = false;
@@ -112,19 +167,13 @@ bool batch__postgres_group_finish(struct batch__postgres_group *group)
         struct batch__postgres_item *item = &group->items[i];
         if (item->is_finished)
             continue;
-        if (!item->is_resolved && batch_call_is_canceled(item->call))
-            resolve_late(group, item);
-        if (!item->is_resolved) {
+        if (!item->is_resolved && item == item->lead)
+            resolve_canceled(group, item);
+        batch__check(item->is_resolved == item->lead->is_resolved);
+        if (item->is_resolved)
+            finish(group, item);
+        else
             is_pending = true;
-            continue;
-        }
-        if (item->status == BATCH_OK && !group->is_load) {
-            uint64_t version = batch__postgres_version(item->row_new);
-            batch__check(version != 0); /* it would mean that there is no row */
-            batch_call_set_version(item->call, version);
-        }
-        item->is_finished = true;
-        batch_call_finish(item->call, item->status);
     }
     return is_pending;
 }
@@ -150,9 +199,44 @@ static struct batch__postgres_limit limit_of(struct batch__postgres_item *const 
 static size_t count_pending(const struct batch__postgres_group *group)
 {
     size_t pending = 0;
-    for (size_t i = 0; i < group->items_size; i++)
-        pending += !group->items[i].is_resolved && !group->items[i].is_aside;
+    for (size_t i = 0; i < group->leads_size; i++)
+        pending += !group->leads[i]->is_resolved && !group->leads[i]->is_aside;
     return pending;
+}
+
+/* Does one more unit fit into the part? */
+static bool has_room(const struct batch__postgres_group *group,
+                     const struct batch__postgres_item *lead, size_t bytes)
+{
+    if (group->part_units == 0)
+        return true;
+    bool is_locking = group->part[0]->lead->has_absent_check;
+    return bytes <= BATCH__POSTGRES_BYTES_MAX && lead->has_absent_check == is_locking &&
+           (!is_locking || group->part_units < LOCKING_MAX);
+}
+
+/* Put a unit into the part; those of several items are put in order later. */
+static void add_unit(struct batch__postgres_group *group, struct batch__postgres_item *lead)
+{
+    uint32_t size = lead->unit_size;
+    lead->is_chosen = true;
+    for (uint32_t i = 0; i < size; i++)
+        group->part[group->part_size + i] = &lead[i];
+    group->part_size += size;
+    group->part_units++;
+}
+
+/* The items of the part, in the order of all. */
+static void sort_part(struct batch__postgres_group *group)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < group->items_size; i++) {
+        if (group->order[i]->lead->is_chosen)
+            group->part[size++] = group->order[i];
+    }
+    batch__check(size == group->part_size);
+    for (size_t i = 0; i < size; i++)
+        group->part[i]->lead->is_chosen = false;
 }
 
 static void choose_part(struct batch__postgres_group *group)
@@ -164,20 +248,23 @@ static void choose_part(struct batch__postgres_group *group)
         part = batch__postgres_blame_next(&group->blame, pending);
     batch__check(part.first < pending || part.first == 0);
     group->is_probe = part.is_probe;
-    group->part_size = 0;
-    for (size_t i = 0; i < group->items_size && group->part_size < part.size; i++) {
-        struct batch__postgres_item *item = group->order[i];
-        if (item->is_resolved || item->is_aside)
+    group->part_size = group->part_units = 0;
+    for (size_t i = 0; i < group->leads_size && group->part_units < part.size; i++) {
+        struct batch__postgres_item *lead = group->leads[i];
+        if (lead->is_resolved || lead->is_aside)
             continue;
         if (part.first > 0) {
             part.first--;
             continue;
         }
-        bytes += batch__postgres_size_of(item);
-        if (bytes > BATCH__POSTGRES_BYTES_MAX && group->part_size > 0)
+        bytes +=
+            lead->unit_size == 1 ? batch__postgres_size_of(lead) : batch__postgres_unit_bytes(lead);
+        if (!has_room(group, lead, bytes))
             break;
-        group->part[group->part_size++] = item;
+        add_unit(group, lead);
     }
+    if (group->has_units)
+        sort_part(group);
     batch__check((group->part_size == 0) == (group->is_probe || pending == 0));
 }
 
@@ -259,7 +346,7 @@ bool batch__postgres_group_wait(struct batch__postgres_group *group,
 void batch__postgres_group_succeeded(struct batch__postgres_group *group)
 {
     batch__check(group->is_probe == (group->part_size == 0));
-    batch__postgres_blame_succeeded(&group->blame, group->part_size);
+    batch__postgres_blame_succeeded(&group->blame, group->part_units);
     if (group->is_probe)
         return;
     group->pause_ns = 0;
@@ -276,14 +363,37 @@ static void retry_later(struct batch__postgres_group *group,
 static void set_aside(struct batch__postgres_group *group,
                       const struct batch__postgres_error *error)
 {
-    struct batch__postgres_item *item = group->part[0];
-    batch__check(group->part_size == 1);
-    item->is_aside = true;
-    if (batch__postgres_classify(error) == BATCH__POSTGRES_ERROR_ROW_LOCKED) {
-        item->was_locked = true;
-        batch_call_log(item->call, BATCH_EVENT_LOCK_WAIT, error->text);
+    bool is_locked = batch__postgres_classify(error) == BATCH__POSTGRES_ERROR_ROW_LOCKED;
+    batch__check(group->part_units == 1);
+    for (size_t i = 0; i < group->part_size; i++) {
+        group->part[i]->is_aside = true;
+        group->part[i]->was_locked |= is_locked;
     }
+    if (is_locked)
+        batch_call_log(group->part[0]->call, BATCH_EVENT_LOCK_WAIT, error->text);
     group->aside_error = *error;
+}
+
+/* The one unit of the part fails. */
+static void blame_unit(struct batch__postgres_group *group,
+                       const struct batch__postgres_error *error)
+{
+    struct batch__postgres_item *lead = group->part[0]->lead;
+    batch__check(group->part_units == 1);
+    batch__postgres_unit_blame(lead, batch__postgres_group_culprit(group), failure_of(group),
+                               error->code, error->text);
+}
+
+struct batch__postgres_item *batch__postgres_group_culprit(struct batch__postgres_group *group)
+{
+    batch__check(group->part_units == 1);
+    if (group->part_size == 1)
+        return group->part[0];
+    if (group->culprits++ >= CULPRITS_MAX)
+        return NULL;
+    struct batch__postgres_limit limit = limit_of(group->part, group->part_size, true);
+    return batch__postgres_culprit(group->connection, &group->memory->buffer, group->part,
+                                   group->part_size, &limit);
 }
 
 /* All fail. What is of a row was found with rows that were tried; the others are told that they
@@ -292,8 +402,8 @@ static void blame_all(struct batch__postgres_group *group,
                       const struct batch__postgres_error *error)
 {
     struct batch__postgres_error untried = *error;
-    if (group->part_size == 1)
-        batch__postgres_item_resolve(group->part[0], failure_of(group), error->code, error->text);
+    if (group->part_units == 1)
+        blame_unit(group, error);
     if (!group->is_probe && batch__postgres_classify(error) == BATCH__POSTGRES_ERROR_ROW)
         snprintf(untried.text, sizeof untried.text, "not tried, like %d others that failed: %.150s",
                  BATCH__POSTGRES_SINGLES_ROW, error->text);
@@ -308,8 +418,8 @@ void batch__postgres_group_failed(struct batch__postgres_group *group,
     size_t left = 0;
     batch__check(reply->outcome != BATCH__POSTGRES_COMMITTED);
     for (size_t i = 0; i < group->part_size; i++)
-        left += !group->part[i]->is_resolved;
-    switch (batch__postgres_blame_failed(&group->blame, group->part_size, left,
+        left += group->part[i]->lead == group->part[i] && !group->part[i]->is_resolved;
+    switch (batch__postgres_blame_failed(&group->blame, group->part_units, left,
                                          is_rolled_back ? error : NULL)) {
     case BATCH__POSTGRES_BLAME_STALE:
         batch__postgres_drop(group->connection);
@@ -322,7 +432,7 @@ void batch__postgres_group_failed(struct batch__postgres_group *group,
         group->error = *error;
         break;
     case BATCH__POSTGRES_BLAME_ONE:
-        batch__postgres_item_resolve(group->part[0], failure_of(group), error->code, error->text);
+        blame_unit(group, error);
         break;
     case BATCH__POSTGRES_BLAME_ASIDE:
         set_aside(group, error);

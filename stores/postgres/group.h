@@ -1,9 +1,9 @@
 /* group.h: what loads and saves have in common: a group is sent in parts until every call of it is
  * resolved.
  *
- * Usually the first part is the whole group. A part is smaller if there are too many bytes for one
- * statement, or while blame.h looks for the row that an error belongs to, so that the others do not
- * suffer for it.
+ * Usually the first part is the whole group. Units (unit.h) are never divided. A part is smaller if
+ * there are too many bytes for one statement, or while blame.h looks for the row that an error
+ * belongs to, so that the others do not suffer for it.
  *
  * What may pass is retried after a short pause, until the deadline; a single row that goes on
  * failing so, or that others have locked, is set aside meanwhile. Each call has a deadline of its
@@ -20,14 +20,16 @@
 #include "connection.h"
 #include "item.h"
 #include "statement.h"
+#include "unit.h"
 #include "values.h"
 
 /* What a session keeps from one group to the next; all zeros at first, but for `random`. */
 struct batch__postgres_group_memory {
     struct batch__postgres_item *items;     /* room for a group */
-    struct batch__postgres_item **pointers; /* room for twice as many */
+    struct batch__postgres_item **pointers; /* room for three times as many */
     size_t items_capacity;
     struct batch__postgres_buffer buffer; /* room for a statement's parameters */
+    struct batch__postgres_buffer locks;  /* likewise, for a statement that locks */
     uint64_t random;
 };
 
@@ -42,9 +44,15 @@ struct batch__postgres_group {
     struct batch__postgres_item **order; /* all items, in the order in which to send them */
     struct batch__postgres_item **part;  /* those of the statement under way, in that order */
     size_t part_size;                    /* 0: a probe, or all that are pending are set aside */
-    bool is_probe;                       /* a statement for no rows */
+    size_t part_units;                   /* of how many units (unit.h) they are */
+    bool has_units;                      /* of more than one item */
+    struct batch__postgres_item **leads; /* those with a check of version 0 come last; without units
+                                            the same as `order`: parts are of neighbours */
+    size_t leads_size;
+    bool is_probe; /* a statement for no rows */
     bool is_load;
     struct batch__postgres_blame blame;
+    size_t culprits;   /* so many were looked for */
     bool is_paused;    /* before the next try */
     uint64_t pause_ns; /* for how long, at most; 0: there was none since the last success */
     uint64_t aside_ns; /* likewise, before what was set aside is retried */
@@ -76,6 +84,9 @@ bool batch__postgres_group_is_reshaped(struct batch__postgres_group *group);
 /* All that are pending are set aside: pause, and take them back. False: a deadline has passed. */
 bool batch__postgres_group_wait(struct batch__postgres_group *group,
                                 const struct batch__postgres_limit *limit);
+
+/* Who of the one unit in the part is to blame for its failure; NULL: not known. */
+struct batch__postgres_item *batch__postgres_group_culprit(struct batch__postgres_group *group);
 
 /* The statement for the part succeeded; or it failed, and nothing of it is stored. */
 void batch__postgres_group_succeeded(struct batch__postgres_group *group);

@@ -91,6 +91,17 @@ void batch__postgres_item_free_key(struct batch__postgres_item *item)
     item->key_own = NULL;
 }
 
+int64_t batch__postgres_item_lock(const struct batch__postgres_item *item)
+{
+    static const unsigned char seed[crypto_shorthash_KEYBYTES] = "libbatch absent";
+    unsigned char hash[crypto_shorthash_BYTES];
+    uint64_t number = 0;
+    crypto_shorthash(hash, (const unsigned char *)item->key, item->key_size, seed);
+    for (size_t i = 0; i < sizeof hash; i++)
+        number = number << 8 | hash[i];
+    return (int64_t)number;
+}
+
 /* ---- Outcomes ------------------------------------------------------------------------------- */
 
 void batch__postgres_item_resolve(struct batch__postgres_item *item, int status, int store_code,

@@ -26,8 +26,13 @@ struct batch__postgres_item {
     char *key_own; /* what `key` points to if it is not the call's, or NULL */
     const void *state;
     size_t state_size;
-    uint64_t version; /* what load found; 0: the row must not be there */
-    int64_t row_old;  /* the same, as the row has it */
+    struct batch__postgres_item *lead; /* the first one of its unit (unit.h), maybe itself */
+    uint32_t unit_size;                /* of a lead: with those behind it; 1: it is alone */
+    bool is_check;                     /* only its version is compared */
+    bool has_absent_check;             /* of a lead: one of the unit is a check of version 0 */
+    bool is_chosen;                    /* of a lead: the unit is in the part */
+    uint64_t version;                  /* what load found; 0: the row must not be there */
+    int64_t row_old;                   /* the same, as the row has it */
     int64_t row_new;
     int status; /* once is_resolved: what to finish the call with */
     bool is_resolved;
@@ -43,6 +48,9 @@ struct batch__postgres_item {
 bool batch__postgres_item_set_key(struct batch__postgres_item *item,
                                   const struct batch__postgres_shape *shape);
 void batch__postgres_item_free_key(struct batch__postgres_item *item);
+
+/* A number for the absence of its key, the same in every process: two keys may share one. */
+int64_t batch__postgres_item_lock(const struct batch__postgres_item *item);
 
 /* Set how its call ends; once for each item. `text` NULL: no error, or it is set already. */
 void batch__postgres_item_resolve(struct batch__postgres_item *item, int status, int store_code,

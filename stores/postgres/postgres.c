@@ -91,6 +91,7 @@ static struct store *store_new(const batch_postgres_options *options)
     store->base.save = save;
     store->base.close = store_close;
     store->base.stats = stats;
+    store->base.saves_units = 1;
     if (!batch__postgres_spec_init(&store->spec, options)) {
         store_close(&store->base);
         return NULL;

@@ -24,7 +24,12 @@ struct saving {
 static void prepare(struct batch__postgres_item *item, const struct batch__postgres_shape *shape,
                     uint64_t *random)
 {
-    if (!batch__postgres_item_set_key(item, shape) ||
+    item->version = batch_call_version(item->call);
+    item->row_old = batch__postgres_row_version(item->version);
+    bool has_key = batch__postgres_item_set_key(item, shape);
+    if (has_key && item->is_check)
+        return;
+    if (!has_key ||
         batch_call_encode(item->call, (const void **)&item->state, &item->state_size) != BATCH_OK) {
         batch__postgres_item_resolve(item, BATCH_SAVE_FAILED, 0, NULL); /* its error is set */
         return;
@@ -43,8 +48,6 @@ static void prepare(struct batch__postgres_item *item, const struct batch__postg
             "the state is larger than the limit of PostgreSQL, about 1 GB");
         return;
     }
-    item->version = batch_call_version(item->call);
-    item->row_old = batch__postgres_row_version(item->version);
     item->row_new = batch__postgres_next_version(item->version, shape->version_size, random);
 }
 
@@ -62,15 +65,31 @@ static int compare(const void *left, const void *right)
     return one->key_size < other->key_size ? -1 : one->key_size > other->key_size;
 }
 
+/* A unit of which one cannot be stored fails, and so does one that is too large. */
+static void prepare_unit(struct batch__postgres_group *group, struct batch__postgres_item *lead)
+{
+    if (lead->is_resolved)
+        return;
+    for (uint32_t i = 0; i < lead->unit_size; i++)
+        prepare(&lead[i], &group->shape, &group->memory->random);
+    if (lead->unit_size == 1)
+        return;
+    batch__postgres_unit_fail_with(lead);
+    if (!lead->is_resolved && batch__postgres_unit_bytes(lead) > STATE_SIZE_MAX)
+        batch__postgres_unit_resolve(
+            lead, BATCH_SAVE_FAILED, batch__postgres_code("54000"),
+            "the transaction is larger than the limit of PostgreSQL, about 1 GB");
+}
+
 /* Those that are pending; they come first in the order, sorted. */
 static void prepare_all(struct batch__postgres_group *group)
 {
     struct batch__postgres_item **order = group->order;
     size_t pending = 0;
+    for (size_t i = 0; i < group->leads_size; i++)
+        prepare_unit(group, group->leads[i]);
     for (size_t i = 0; i < group->items_size; i++) {
         struct batch__postgres_item *item = order[i];
-        if (!item->is_resolved)
-            prepare(item, &group->shape, &group->memory->random);
         if (item->is_resolved)
             continue; /* its key may be gone: not to be compared */
         order[i] = order[pending];
@@ -80,6 +99,10 @@ static void prepare_all(struct batch__postgres_group *group)
 }
 
 /* ---- What was written ----------------------------------------------------------------------- */
+
+/* Columns of the result: the places of rows that are there, keys of new ones, places of those that
+ * were not locked by others, numbers of units. */
+enum { WRITTEN_UPDATED, WRITTEN_INSERTED, WRITTEN_REACHED, WRITTEN_COMPLETE };
 
 static struct batch__postgres_item *item_at(const struct batch__postgres_group *group,
                                             const char *place_bytes, size_t size)
@@ -99,39 +122,67 @@ static struct batch__postgres_item *item_of(const struct batch__postgres_group *
     return found != NULL ? *found : NULL;
 }
 
-/* The server reported that it is written. Returns the number of items: 1, or 0 if it was known. */
+/* The server reported that it is written. Returns the number of items: 1, or 0 if it was known, or
+ * if its unit counts as a whole. */
 static size_t set_written(struct batch__postgres_item *item)
 {
-    if (item == NULL || item->is_resolved)
+    if (item == NULL || item->is_resolved || item->lead->unit_size > 1)
         return 0;
     batch__postgres_item_resolve(item, BATCH_OK, 0, NULL);
     return 1;
+}
+
+/* The server reported that a unit is written, by its number. Returns how many items it has. */
+static size_t set_complete(const struct batch__postgres_group *group, const char *unit_bytes,
+                           size_t size)
+{
+    int64_t place = size == 8 ? batch__postgres_int64(unit_bytes) : -1;
+    if (place < 0 || (uint64_t)place >= group->items_size)
+        return 0;
+    struct batch__postgres_item *lead = &group->items[place];
+    if (lead->lead != lead || lead->is_resolved)
+        return 0;
+    batch__postgres_unit_resolve(lead, BATCH_OK, 0, NULL);
+    return lead->unit_size;
+}
+
+static void set_reached(struct batch__postgres_group *group, const PGresult *rows)
+{
+    struct batch__postgres_array array;
+    const char *bytes;
+    size_t size;
+    batch__postgres_array_init(&array, rows, WRITTEN_REACHED);
+    while ((bytes = batch__postgres_array_next(&array, &size)) != NULL) {
+        struct batch__postgres_item *item = item_at(group, bytes, size);
+        if (item != NULL)
+            item->is_reached = true;
+    }
 }
 
 /* The number of items that were not written. */
 static size_t take_written(struct batch__postgres_group *group, const PGresult *rows)
 {
     struct batch__postgres_array array;
+    int columns = PQnfields(rows);
     size_t written = 0;
     const char *bytes;
     size_t size;
     for (size_t i = 0; i < group->part_size; i++)
-        group->part[i]->is_reached = PQnfields(rows) < 3;
-    batch__postgres_array_init(&array, rows, 0);
+        group->part[i]->is_reached = columns <= WRITTEN_REACHED;
+    batch__postgres_array_init(&array, rows, WRITTEN_UPDATED);
     while ((bytes = batch__postgres_array_next(&array, &size)) != NULL)
         written += set_written(item_at(group, bytes, size));
-    batch__postgres_array_init(&array, rows, 1);
+    batch__postgres_array_init(&array, rows, WRITTEN_INSERTED);
     while ((bytes = batch__postgres_array_next(&array, &size)) != NULL)
         written += set_written(item_of(group, bytes, size));
-    batch__check(written <= group->part_size);
-    if (PQnfields(rows) < 3 || written == group->part_size)
-        return group->part_size - written;
-    batch__postgres_array_init(&array, rows, 2);
-    while ((bytes = batch__postgres_array_next(&array, &size)) != NULL) {
-        struct batch__postgres_item *item = item_at(group, bytes, size);
-        if (item != NULL)
-            item->is_reached = true;
+    if (columns > WRITTEN_COMPLETE) {
+        batch__postgres_array_init(&array, rows, WRITTEN_COMPLETE);
+        while ((bytes = batch__postgres_array_next(&array, &size)) != NULL)
+            written += set_complete(group, bytes, size);
     }
+    batch__check(written <= group->part_size);
+    if (columns > WRITTEN_REACHED && written < group->part_size)
+        set_reached(group, rows);
     return group->part_size - written;
 }
 
@@ -150,7 +201,14 @@ static void on_rechecked(const PGresult *rows, void *arg)
     }
 }
 
-static void resolve_unwritten(struct batch__postgres_item *item)
+/* Is something else stored than was loaded? */
+static bool is_changed(const struct batch__postgres_item *item)
+{
+    return item->version == 0 ? item->is_found
+                              : !item->is_found || item->row_found != item->row_old;
+}
+
+static void resolve_alone(struct batch__postgres_item *item)
 {
     batch__check(!item->is_resolved);
     batch__check(!item->is_aside);
@@ -159,12 +217,12 @@ static void resolve_unwritten(struct batch__postgres_item *item)
             item, BATCH_UNKNOWN, 0,
             "the row is there, but the server did not report that it was stored: "
             "does a trigger store it somewhere else?");
-    else if (item->version == 0 && !item->is_found)
+    else if (is_changed(item))
+        batch__postgres_item_resolve(item, BATCH_CONFLICT, 0, "another version is stored");
+    else if (item->version == 0)
         batch__postgres_item_resolve(item, BATCH_SAVE_FAILED, 0,
                                      "the table left the row out: a trigger skipped it, or its key "
                                      "would be stored as another one");
-    else if (item->version == 0 || !item->is_found || item->row_found != item->row_old)
-        batch__postgres_item_resolve(item, BATCH_CONFLICT, 0, "another version is stored");
     else if (item->is_reached)
         batch__postgres_item_resolve(item, BATCH_SAVE_FAILED, 0,
                                      "a trigger left the row as it was");
@@ -172,24 +230,70 @@ static void resolve_unwritten(struct batch__postgres_item *item)
         item->is_aside = item->was_locked = true;
 }
 
-/* Read the rows of the part that were not written. If that cannot be done, they stay pending: they
- * were not written, so they may be tried again. */
-static void recheck(struct batch__postgres_group *group, const struct batch__postgres_limit *limit)
+/* `is_torn`: it was not written though all was found as it should be. */
+static void resolve_unit(struct batch__postgres_group *group, struct batch__postgres_item *lead,
+                         bool is_torn)
+{
+    struct batch__postgres_item *changed = NULL;
+    for (uint32_t i = 0; i < lead->unit_size && changed == NULL; i++)
+        changed = is_changed(&lead[i]) ? &lead[i] : NULL;
+    if (changed != NULL) {
+        batch__postgres_unit_blame(lead, changed, BATCH_CONFLICT, 0, "another version is stored");
+        return;
+    }
+    if (is_torn) {
+        batch__postgres_unit_blame(lead, batch__postgres_group_culprit(group), BATCH_SAVE_FAILED, 0,
+                                   "a trigger left the row out");
+        return;
+    }
+    /* Locked by others; or changed twice, and now as it was. */
+    for (uint32_t i = 0; i < lead->unit_size; i++) {
+        lead[i].is_aside = true;
+        lead[i].was_locked |= lead[i].version != 0 && !lead[i].is_reached;
+    }
+}
+
+static void resolve_unwritten(struct batch__postgres_group *group, bool is_torn)
+{
+    for (size_t i = 0; i < group->part_size; i++) {
+        struct batch__postgres_item *item = group->part[i];
+        if (item->lead != item)
+            continue;
+        if (item->unit_size > 1 || item->is_check)
+            resolve_unit(group, item, is_torn);
+        else
+            resolve_alone(item);
+    }
+}
+
+/* Those of the part that were not written. */
+static void leave_unwritten(struct batch__postgres_group *group)
 {
     size_t left = 0;
+    group->part_units = 0;
     for (size_t i = 0; i < group->part_size; i++) {
         struct batch__postgres_item *item = group->part[i];
         item->is_found = false;
-        if (!item->is_resolved)
-            group->part[left++] = item;
+        if (item->is_resolved)
+            continue;
+        group->part[left++] = item;
+        group->part_units += item->lead == item;
     }
     batch__check(left > 0);
     batch__check(left <= group->part_size);
     group->part_size = left;
+}
+
+/* Read the rows of the part that were not written. If that cannot be done, they stay pending: they
+ * were not written, so they may be tried again. */
+static void recheck(struct batch__postgres_group *group, const struct batch__postgres_limit *limit,
+                    bool is_torn)
+{
     struct batch__postgres_params params;
     struct batch__postgres_reply reply;
+    leave_unwritten(group);
     if (!batch__postgres_params_of_keys(&group->memory->buffer, &group->connection->table.shape,
-                                        group->part, left, &params))
+                                        group->part, group->part_size, &params))
         return;
     batch__postgres_run(group->connection, BATCH__POSTGRES_RECHECK, &params, limit, on_rechecked,
                         group, &reply);
@@ -197,8 +301,7 @@ static void recheck(struct batch__postgres_group *group, const struct batch__pos
         batch__postgres_group_failed(group, &reply);
         return;
     }
-    for (size_t i = 0; i < left; i++)
-        resolve_unwritten(group->part[i]);
+    resolve_unwritten(group, is_torn);
 }
 
 /* ---- The statement -------------------------------------------------------------------------- */
@@ -209,14 +312,18 @@ static void skip_locked(struct saving *saving)
     saving->state->skip_locked_until_ns = batch_now_ns() + SKIP_LOCKED_NS;
 }
 
-static void save_failed(struct saving *saving, const struct batch__postgres_reply *reply,
-                        bool has_skipped)
+static void save_failed(struct saving *saving, const struct batch__postgres_limit *limit,
+                        const struct batch__postgres_reply *reply, bool has_skipped)
 {
     struct batch__postgres_group *group = &saving->group;
     const struct batch__postgres_error *error = &reply->error;
     if (reply->outcome == BATCH__POSTGRES_IN_DOUBT) {
         for (size_t i = 0; i < group->part_size; i++)
             batch__postgres_item_resolve(group->part[i], BATCH_UNKNOWN, error->code, error->text);
+        return;
+    }
+    if (reply->is_torn && group->part_units == 1 && batch__postgres_is_ready(group->connection)) {
+        recheck(group, limit, true);
         return;
     }
     bool is_locked = reply->outcome == BATCH__POSTGRES_ROLLED_BACK &&
@@ -230,31 +337,52 @@ static void save_failed(struct saving *saving, const struct batch__postgres_repl
         batch__postgres_group_failed(group, reply);
 }
 
+/* The parameters of the part; `ret_locks` only if it has locks. False: no memory. */
+static bool make_params(struct batch__postgres_group *group, bool has_locks,
+                        struct batch__postgres_params *ret_params,
+                        struct batch__postgres_params *ret_locks)
+{
+    const struct batch__postgres_shape *shape = &group->connection->table.shape;
+    struct batch__postgres_group_memory *memory = group->memory;
+    if (!group->has_units)
+        return batch__postgres_params_of_rows(&memory->buffer, shape, group->part, group->part_size,
+                                              ret_params);
+    return batch__postgres_params_of_units(&memory->buffer, shape, group->part, group->part_size,
+                                           group->items, ret_params) &&
+           (!has_locks || batch__postgres_params_of_locks(&memory->locks, shape, group->part,
+                                                          group->part_size, ret_locks));
+}
+
 static void save_part(struct saving *saving, const struct batch__postgres_limit *limit)
 {
     struct batch__postgres_group *group = &saving->group;
-    struct batch__postgres_params params;
+    struct batch__postgres_params params, locks;
     struct batch__postgres_reply reply;
-    if (!batch__postgres_params_of_rows(&group->memory->buffer, &group->connection->table.shape,
-                                        group->part, group->part_size, &params)) {
+    bool has_locks = group->part_size > 0 && group->part[0]->lead->has_absent_check;
+    if (!make_params(group, has_locks, &params, &locks)) {
         for (size_t i = 0; i < group->part_size; i++)
             batch__postgres_item_resolve(group->part[i], BATCH_SAVE_FAILED, 0,
                                          "no memory for a statement");
         return;
     }
     bool skips_locked = batch_now_ns() < saving->state->skip_locked_until_ns;
-    batch__postgres_run(group->connection,
-                        skips_locked ? BATCH__POSTGRES_SAVE_SKIP_LOCKED : BATCH__POSTGRES_SAVE,
-                        &params, limit, NULL, NULL, &reply);
+    enum batch__postgres_statement statement =
+        group->has_units
+            ? (skips_locked ? BATCH__POSTGRES_SAVE_UNITS_SKIP_LOCKED : BATCH__POSTGRES_SAVE_UNITS)
+            : (skips_locked ? BATCH__POSTGRES_SAVE_SKIP_LOCKED : BATCH__POSTGRES_SAVE);
+    if (has_locks) /* none may be skipped, and then be met by the second statement */
+        batch__postgres_run_locked(group->connection, &locks, &params, skips_locked, limit, &reply);
+    else
+        batch__postgres_run(group->connection, statement, &params, limit, NULL, NULL, &reply);
     if (reply.outcome != BATCH__POSTGRES_COMMITTED) {
-        save_failed(saving, &reply, skips_locked);
+        save_failed(saving, limit, &reply, skips_locked);
         return;
     }
     batch__postgres_group_succeeded(group);
     size_t left = take_written(group, reply.rows); /* of a probe: nothing */
     PQclear(reply.rows);
     if (left > 0 && batch__postgres_is_ready(group->connection))
-        recheck(group, limit);
+        recheck(group, limit, false);
 }
 
 /* All that is pending was set aside. */

@@ -9,6 +9,10 @@
  *     the group have been finished by then;
  *   - it is unchanged, and nobody has it locked: a trigger left it so, SAVE_FAILED.
  *
+ * A unit (unit.h) has one outcome: a conflict if one of its rows is; set aside if one is locked. If
+ * it could only be stored in part, the statement fails, and the recheck shows whether that is a
+ * conflict or the doing of a trigger.
+ *
  * What would be stored otherwise than it was sent is an error of the statement (sql.h).
  *
  * An error rolls the part back, so nothing of it is stored; group.h finds the row to blame. In

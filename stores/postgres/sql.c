@@ -70,7 +70,10 @@ static const char create_long_keys_sql[] =
 const char *batch__postgres_statement_name(enum batch__postgres_statement statement)
 {
     static const char *const names[BATCH__POSTGRES_STATEMENTS] = {
-        "batch_load", "batch_recheck", "batch_save", "batch_save_skip_locked"};
+        "batch_load",       "batch_recheck",
+        "batch_save",       "batch_save_skip_locked",
+        "batch_save_units", "batch_save_units_skip_locked",
+        "batch_lock_units"};
     batch__check((size_t)statement < BATCH__POSTGRES_STATEMENTS);
     return names[statement];
 }
@@ -115,11 +118,12 @@ const char *batch__postgres_statement_name(enum batch__postgres_statement statem
  * those that were sent. */
 #define INSERTED     "@k AS key"
 #define INSERTED_ROW INSERTED ", @v AS new, @s AS state"
+#define INSERTED_ROWS_ARE_OF                                                                       \
+    "NOT EXISTS (SELECT n.key::@K@C, n.new::pg_catalog.int8, n.state::@S@Z FROM n EXCEPT ALL "
 #define NO_GUARD
 #define GUARD_IF_AS_SENT                                                                           \
     "CASE WHEN " NEVER "THEN false "                                                               \
-    "WHEN NOT EXISTS (SELECT n.key::@K@C, n.new::pg_catalog.int8, n.state::@S@Z FROM n "           \
-    "EXCEPT ALL SELECT i.key, i.new, i.state FROM " NEW_ROWS ") "                                  \
+    "WHEN " INSERTED_ROWS_ARE_OF "SELECT i.key, i.new, i.state FROM " NEW_ROWS ") "                \
     "THEN true ELSE " RAISE(BATCH__POSTGRES_RAISE_ALTERED) " END AND "
 
 #define OLD_ROWS                                                                                   \
@@ -165,6 +169,78 @@ const char *batch__postgres_statement_name(enum batch__postgres_statement statem
              "(SELECT pg_catalog.array_agg(l.ord) FROM l) AS reached "                             \
              "WHERE " GUARD " OFFSET 0) AS r WHERE " guard GUARD_END
 
+/* What is there: `new` and `state` are NULL for what is only checked. Then what is not there. (A
+ * string in C may have 4,095 letters; so @i is int8 and @u is unnest.) */
+#define OLD_UNIT_ROWS                                                                              \
+    "ROWS FROM (@u($1::@K[]), @u($2::@i[]), @u($3::@i[]), @u($4::@S[]), @u($5::@i[]), "            \
+    "@u($6::@i[])) WITH ORDINALITY AS i(key, old, new, state, unit, size, ord) "
+#define NEW_UNIT_ROWS                                                                              \
+    "ROWS FROM (@u($7::@K[]), @u($8::@i[]), @u($9::@S[]), @u($10::@i[]), @u($11::@i[])) "          \
+    "WITH ORDINALITY AS i(key, new, state, unit, size, ord) "
+
+/* Rows `b` that are to be written: of complete units, and of those of several rows. */
+#define IS_COMPLETE "b.n " EQUALS " b.size AND b.new IS NOT NULL "
+#define IS_TIED     IS_COMPLETE "AND b.size OPERATOR(pg_catalog.>) 1 "
+
+/* Has all been written that belongs to a unit of several? First by numbers, which nearly always
+ * suffices. */
+#define GUARD_TORN                                                                                 \
+    "CASE WHEN (SELECT pg_catalog.count(*) FROM u) OPERATOR(pg_catalog.+) "                        \
+    "(SELECT pg_catalog.count(*) FROM n) " EQUALS " (SELECT pg_catalog.count(*) FROM b "           \
+    "WHERE " IS_COMPLETE ") THEN true "                                                            \
+    "WHEN EXISTS (SELECT b.ord FROM b WHERE " IS_TIED "AND b.old IS NOT NULL "                     \
+    "EXCEPT SELECT u.ord FROM u) "                                                                 \
+    "OR EXISTS (SELECT b.key FROM b WHERE " IS_TIED "AND b.old IS NULL "                           \
+    "EXCEPT SELECT n.key::@K@C FROM n) THEN " RAISE(BATCH__POSTGRES_RAISE_TORN) " ELSE true END "
+
+#define GUARD_UNITS "CASE WHEN " NEVER "THEN false ELSE " GUARD_TORN "END AND "
+#define GUARD_UNITS_IF_AS_SENT                                                                     \
+    "CASE WHEN " NEVER "THEN false "                                                               \
+    "WHEN " INSERTED_ROWS_ARE_OF "SELECT b.key, b.new, b.state FROM b WHERE b.old IS NULL) "       \
+    "THEN " GUARD_TORN "ELSE " RAISE(BATCH__POSTGRES_RAISE_ALTERED) " END AND "
+
+#define WAIT
+#define SKIP_LOCKED " SKIP LOCKED"
+
+#define SAVE_UNITS(skip, time, place, inserted, guard)                                             \
+    "WITH l AS MATERIALIZED ("                                                                     \
+    "SELECT i.key, i.old, i.new, i.state, i.unit, i.size, i.ord FROM " OLD_UNIT_ROWS               \
+    "JOIN @t AS t ON t.@k " IS_ONE_OF "(ARRAY[i.key]) AND t.@v " EQUALS " i.old "                  \
+    "WHERE " time "FOR NO KEY UPDATE OF t" skip "), "                                              \
+    "a AS MATERIALIZED ("                                                                          \
+    "SELECT i.key, i.new, i.state, i.unit, i.size, i.ord FROM " NEW_UNIT_ROWS                      \
+    "WHERE NOT EXISTS (SELECT FROM @t AS t WHERE t.@k " IS_ONE_OF "(ARRAY[i.key]))), "             \
+    "b AS MATERIALIZED ("                                                                          \
+    "SELECT c.key, c.old, c.new, c.state, c.unit, c.size, c.ord, "                                 \
+    "pg_catalog.count(*) OVER (PARTITION BY c.unit) AS n FROM (SELECT l.key, l.old, l.new, "       \
+    "l.state, l.unit, l.size, l.ord FROM l UNION ALL SELECT a.key, NULL, a.new, a.state, "         \
+    "a.unit, a.size, a.ord FROM a) AS c), "                                                        \
+    "u AS ("                                                                                       \
+    "UPDATE @t AS t SET @v = b.new::@V, @s = b.state FROM b WHERE t.@k " IS_ONE_OF                 \
+    "(ARRAY[b.key]) AND t.@v " EQUALS " b.old AND " IS_COMPLETE "RETURNING " place(                \
+        "b") "), "                                                                                 \
+             "n AS ("                                                                              \
+             "INSERT INTO @t (@k, @v, @s) SELECT b.key, b.new::@V, b.state FROM b "                \
+             "WHERE " time "AND b.old IS NULL AND " IS_COMPLETE                                    \
+             "ORDER BY b.ord ON CONFLICT (@k) DO NOTHING RETURNING " inserted ") "                 \
+             "SELECT r.updated, r.inserted, r.reached, r.complete "                                \
+             "FROM (SELECT (SELECT pg_catalog.array_agg(u.ord) FROM u) AS updated, "               \
+             "(SELECT pg_catalog.array_agg(n.key) FROM n) AS inserted, "                           \
+             "(SELECT pg_catalog.array_agg(l.ord) FROM l) AS reached, "                            \
+             "(SELECT pg_catalog.array_agg(DISTINCT b.unit) FROM b WHERE b.n " EQUALS " b.size "   \
+             "AND (b.size OPERATOR(pg_catalog.>) 1 OR b.new IS NULL)) AS complete "                \
+             "WHERE " GUARD " OFFSET 0) AS r WHERE " guard GUARD_END
+
+#define NO_LESS_TIME "true "
+
+#define LOCK_UNITS                                                                                 \
+    "SELECT (SELECT pg_catalog.count(*) FROM (SELECT pg_catalog.pg_advisory_xact_lock(i.id) "      \
+    "FROM (SELECT i.id FROM pg_catalog.unnest($2::pg_catalog.int8[]) AS i(id) "                    \
+    "ORDER BY i.id OFFSET 0) AS i OFFSET 0) AS i), "                                               \
+    "(SELECT pg_catalog.count(*) FROM (SELECT FROM pg_catalog.unnest($1::@K[]) AS i(key) "         \
+    "JOIN @t AS t ON t.@k " IS_ONE_OF "(ARRAY[i.key]) FOR NO KEY UPDATE OF t) AS l) "              \
+    "WHERE " GUARD
+
 #define LOOK_UP(columns)                                                                           \
     "SELECT i.ord, " columns " FROM pg_catalog.unnest($1::@K[]) WITH ORDINALITY AS i(key, ord) "   \
     "JOIN @t AS t ON t.@k " IS_ONE_OF "(ARRAY[i.key]) WHERE " GUARD
@@ -176,6 +252,11 @@ static const char *const statements_sql[BATCH__POSTGRES_STATEMENTS][2] = {
     {SAVE(PLACE, INSERTED, NO_GUARD), SAVE(PLACE_IF_AS_SENT, INSERTED_ROW, GUARD_IF_AS_SENT)},
     {SAVE_SKIP_LOCKED(PLACE, INSERTED, NO_GUARD),
      SAVE_SKIP_LOCKED(PLACE_IF_AS_SENT, INSERTED_ROW, GUARD_IF_AS_SENT)},
+    {SAVE_UNITS(WAIT, NO_LESS_TIME, PLACE, INSERTED, GUARD_UNITS),
+     SAVE_UNITS(WAIT, NO_LESS_TIME, PLACE_IF_AS_SENT, INSERTED_ROW, GUARD_UNITS_IF_AS_SENT)},
+    {SAVE_UNITS(SKIP_LOCKED, LESS_TIME, PLACE, INSERTED, GUARD_UNITS),
+     SAVE_UNITS(SKIP_LOCKED, LESS_TIME, PLACE_IF_AS_SENT, INSERTED_ROW, GUARD_UNITS_IF_AS_SENT)},
+    {LOCK_UNITS, LOCK_UNITS},
 };
 
 /* ---- Filling in ----------------------------------------------------------------------------- */
@@ -282,6 +363,12 @@ static size_t fill(const struct names *names, char letter, char *to)
         break;
     case 'Z':
         parts[0] = collation_of(names->shape->state_type);
+        break;
+    case 'i':
+        parts[0] = "pg_catalog.int8";
+        break;
+    case 'u':
+        parts[0] = "pg_catalog.unnest";
         break;
     case 'c':
         parts[0] = names->commit;

@@ -12,6 +12,16 @@
  * which takes half as long again, so it is used only when SAVE has met a lock. A new key for which
  * another transaction holds the place cannot be left out, only waited for: it gets less time.
  *
+ * Units. Everything that is there is locked first, in order, also what is only checked, if it has
+ * the version that it should have. A unit of which all is found so, and nothing that should not be
+ * there, is complete, and written. A row that somebody has inserted meanwhile, or that a trigger
+ * leaves out, would tear it: then the statement fails. What was checked and is not there cannot be
+ * locked. So such units get a transaction of two statements: the first locks their rows and,
+ * instead of those that are not there, numbers made of their keys (advisory locks); the second,
+ * which sees all that was committed by then, is the same as for other units. Two such transactions
+ * never each miss what the other one inserts; and whoever inserts without that lock, and commits,
+ * comes after.
+ *
  * Plans. The server knows neither how long the arrays are nor how large the table will be when it
  * caches a plan. Looking each key up in the index is right for all of them; whole scans, hash and
  * merge joins, and compiling, are switched off for the session. Keys are compared by "= ANY
@@ -41,6 +51,7 @@
 #define BATCH__POSTGRES_RAISE_POOLING "batch.session_pooling_is_needed"
 #define BATCH__POSTGRES_RAISE_CHANGED "batch.table_has_changed"
 #define BATCH__POSTGRES_RAISE_ALTERED "batch.row_was_altered"
+#define BATCH__POSTGRES_RAISE_TORN    "batch.unit_is_torn"
 #define BATCH__POSTGRES_RAISE_FSYNC   "batch.fsync_is_off"
 #define BATCH__POSTGRES_RAISE_SETTING "batch.durability_was_changed"
 
@@ -49,6 +60,9 @@ enum batch__postgres_statement {
     BATCH__POSTGRES_RECHECK,          /* the same without states */
     BATCH__POSTGRES_SAVE,             /* waits a little for rows that others have locked */
     BATCH__POSTGRES_SAVE_SKIP_LOCKED, /* leaves out the rows that others have locked */
+    BATCH__POSTGRES_SAVE_UNITS,       /* the same for units (unit.h) */
+    BATCH__POSTGRES_SAVE_UNITS_SKIP_LOCKED,
+    BATCH__POSTGRES_LOCK_UNITS, /* in a transaction before that, if an absence was checked */
     BATCH__POSTGRES_STATEMENTS
 };
 

@@ -81,7 +81,8 @@ struct receiving {
     batch__postgres_row_fn on_row;
     void *arg;
     struct batch__postgres_cancel cancel;
-    bool is_save;
+    bool is_save;     /* what it has done is committed at its end */
+    bool is_step;     /* of a transaction that goes on */
     bool is_complete; /* all rows have come: the statement itself succeeded */
     bool has_error;   /* reply->error */
     bool is_lost;
@@ -169,8 +170,11 @@ static bool is_without_standbys(struct receiving *receiving)
 static enum batch__postgres_outcome outcome_of(const struct receiving *receiving)
 {
     const struct batch__postgres_connection *connection = receiving->connection;
+    PGTransactionStatusType wanted = !receiving->is_step    ? PQTRANS_IDLE
+                                     : receiving->has_error ? PQTRANS_INERROR
+                                                            : PQTRANS_INTRANS;
     if (receiving->is_lost || PQstatus(connection->conn) != CONNECTION_OK ||
-        PQtransactionStatus(connection->conn) != PQTRANS_IDLE)
+        PQtransactionStatus(connection->conn) != wanted)
         return BATCH__POSTGRES_IN_DOUBT;
     if (receiving->has_error)
         return BATCH__POSTGRES_ROLLED_BACK;
@@ -248,6 +252,12 @@ static bool take_guard(struct batch__postgres_connection *connection,
     } else if (strstr(text, BATCH__POSTGRES_RAISE_POOLING) != NULL) {
         set_unsent(reply, batch__postgres_pooling_text);
         batch__postgres_drop(connection);
+    } else if (strstr(text, BATCH__POSTGRES_RAISE_TORN) != NULL) {
+        reply->is_torn = true;
+        reply->error = (struct batch__postgres_error){
+            .code = batch__postgres_code("40001"),
+            .text = "a transaction would have been stored in part: a row was inserted meanwhile, "
+                    "or a trigger left one out"};
     } else if (strstr(text, BATCH__POSTGRES_RAISE_ALTERED) != NULL) {
         reply->error = (struct batch__postgres_error){
             .text = "the table would store another key, version or state than was sent, by a "
@@ -293,8 +303,10 @@ static void interpret(struct batch__postgres_connection *connection,
 
 /* ---- One exchange --------------------------------------------------------------------------- */
 
+enum exchange { EXCHANGE_ONLY_READS, EXCHANGE_SAVES, EXCHANGE_IS_STEP };
+
 /* `is_sent`: what libpq returned when it was given what to send. */
-static void exchange(struct batch__postgres_connection *connection, int is_sent, bool is_save,
+static void exchange(struct batch__postgres_connection *connection, int is_sent, enum exchange kind,
                      const struct batch__postgres_limit *limit, batch__postgres_row_fn on_row,
                      void *arg, struct batch__postgres_reply *ret_reply)
 {
@@ -311,7 +323,8 @@ static void exchange(struct batch__postgres_connection *connection, int is_sent,
                                   .reply = ret_reply,
                                   .on_row = on_row,
                                   .arg = arg,
-                                  .is_save = is_save};
+                                  .is_save = kind == EXCHANGE_SAVES,
+                                  .is_step = kind == EXCHANGE_IS_STEP};
     receive_all(&receiving, limit);
     if (ret_reply->outcome != BATCH__POSTGRES_COMMITTED) {
         PQclear(ret_reply->rows);
@@ -336,12 +349,37 @@ static bool prepare(struct batch__postgres_connection *connection,
                                               &table->fence, statement);
     int is_sent = sql != NULL ? PQsendPrepare(connection->conn, name, sql, 0, NULL) : 0;
     free(sql);
-    exchange(connection, is_sent, false, limit, NULL, NULL, ret_reply);
+    exchange(connection, is_sent, EXCHANGE_ONLY_READS, limit, NULL, NULL, ret_reply);
     connection->is_prepared[statement] =
         ret_reply->outcome == BATCH__POSTGRES_COMMITTED && batch__postgres_is_ready(connection);
     if (ret_reply->outcome == BATCH__POSTGRES_IN_DOUBT)
         ret_reply->outcome = BATCH__POSTGRES_NOT_SENT;
     return connection->is_prepared[statement];
+}
+
+/* False: it could not be prepared. */
+static bool make_prepared(struct batch__postgres_connection *connection,
+                          enum batch__postgres_statement statement,
+                          const struct batch__postgres_limit *limit,
+                          struct batch__postgres_reply *ret_reply)
+{
+    batch__check((size_t)statement < BATCH__POSTGRES_STATEMENTS);
+    if (connection->is_prepared[statement] || prepare(connection, statement, limit, ret_reply))
+        return true;
+    if (ret_reply->outcome == BATCH__POSTGRES_COMMITTED)
+        ret_reply->outcome = BATCH__POSTGRES_NOT_SENT; /* prepared, but too late */
+    return false;
+}
+
+/* What libpq returns. */
+static int send_prepared(const struct batch__postgres_connection *connection,
+                         enum batch__postgres_statement statement,
+                         const struct batch__postgres_params *params)
+{
+    static const int formats[BATCH__POSTGRES_PARAMS_MAX] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    batch__check(params->count > 0 && params->count <= BATCH__POSTGRES_PARAMS_MAX);
+    return PQsendQueryPrepared(connection->conn, batch__postgres_statement_name(statement),
+                               params->count, params->values, params->sizes, formats, 1);
 }
 
 void batch__postgres_run(struct batch__postgres_connection *connection,
@@ -350,18 +388,95 @@ void batch__postgres_run(struct batch__postgres_connection *connection,
                          const struct batch__postgres_limit *limit, batch__postgres_row_fn on_row,
                          void *arg, struct batch__postgres_reply *ret_reply)
 {
-    static const int formats[BATCH__POSTGRES_PARAMS_MAX] = {1, 1, 1, 1, 1, 1, 1};
     batch__check(batch__postgres_is_ready(connection));
-    batch__check((size_t)statement < BATCH__POSTGRES_STATEMENTS);
-    batch__check(params->count > 0 && params->count <= BATCH__POSTGRES_PARAMS_MAX);
-    if (!connection->is_prepared[statement] && !prepare(connection, statement, limit, ret_reply)) {
-        if (ret_reply->outcome == BATCH__POSTGRES_COMMITTED)
-            ret_reply->outcome = BATCH__POSTGRES_NOT_SENT; /* prepared, but too late */
+    bool is_lookup = statement == BATCH__POSTGRES_LOAD || statement == BATCH__POSTGRES_RECHECK;
+    if (make_prepared(connection, statement, limit, ret_reply))
+        exchange(connection, send_prepared(connection, statement, params),
+                 is_lookup ? EXCHANGE_ONLY_READS : EXCHANGE_SAVES, limit, on_row, arg, ret_reply);
+}
+
+/* ---- A transaction -------------------------------------------------------------------------- */
+
+/* A step has failed: nothing of the transaction is stored, whatever becomes of the connection. */
+static void roll_back(struct batch__postgres_connection *connection,
+                      const struct batch__postgres_limit *limit,
+                      struct batch__postgres_reply *reply)
+{
+    struct batch__postgres_reply ignored;
+    PQclear(reply->rows);
+    reply->rows = NULL;
+    if (reply->outcome == BATCH__POSTGRES_IN_DOUBT)
+        reply->outcome = BATCH__POSTGRES_NOT_SENT;
+    if (!batch__postgres_is_ready(connection))
+        return;
+    exchange(connection, PQsendQuery(connection->conn, "ROLLBACK"), EXCHANGE_ONLY_READS, limit,
+             NULL, NULL, &ignored);
+    if (ignored.outcome != BATCH__POSTGRES_COMMITTED)
+        batch__postgres_drop(connection);
+}
+
+static bool step(struct batch__postgres_connection *connection, int is_sent,
+                 const struct batch__postgres_limit *limit, struct batch__postgres_reply *ret_reply)
+{
+    exchange(connection, is_sent, EXCHANGE_IS_STEP, limit, NULL, NULL, ret_reply);
+    if (ret_reply->outcome == BATCH__POSTGRES_COMMITTED && batch__postgres_is_ready(connection))
+        return true;
+    if (ret_reply->outcome == BATCH__POSTGRES_COMMITTED)
+        set_unsent(ret_reply, "the time was over before the commit");
+    roll_back(connection, limit, ret_reply);
+    return false;
+}
+
+void batch__postgres_run_trial(struct batch__postgres_connection *connection,
+                               enum batch__postgres_statement statement,
+                               const struct batch__postgres_params *params,
+                               const struct batch__postgres_limit *limit,
+                               struct batch__postgres_reply *ret_reply)
+{
+    static const char deferred_sql[] = "SET CONSTRAINTS ALL IMMEDIATE";
+    batch__check(batch__postgres_is_ready(connection));
+    if (!make_prepared(connection, statement, limit, ret_reply) ||
+        !step(connection, PQsendQuery(connection->conn, "BEGIN"), limit, ret_reply) ||
+        !step(connection, send_prepared(connection, statement, params), limit, ret_reply))
+        return;
+    PGresult *rows = ret_reply->rows;
+    if (!step(connection, PQsendQuery(connection->conn, deferred_sql), limit, ret_reply)) {
+        PQclear(rows);
         return;
     }
-    int is_sent = PQsendQueryPrepared(connection->conn, batch__postgres_statement_name(statement),
-                                      params->count, params->values, params->sizes, formats, 1);
-    bool is_save =
-        statement == BATCH__POSTGRES_SAVE || statement == BATCH__POSTGRES_SAVE_SKIP_LOCKED;
-    exchange(connection, is_sent, is_save, limit, on_row, arg, ret_reply);
+    roll_back(connection, limit, ret_reply);
+    ret_reply->rows = rows;
+}
+
+/* The locks must be there before what is not there is looked for: so the snapshot of the second
+ * statement must not be that of the first, whatever the user's default is. */
+#define BEGIN_READ_COMMITTED "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+static const char begin_sql[] = BEGIN_READ_COMMITTED;
+static const char begin_hurried_sql[] = BEGIN_READ_COMMITTED "; SET LOCAL lock_timeout = '10ms'";
+
+void batch__postgres_run_locked(struct batch__postgres_connection *connection,
+                                const struct batch__postgres_params *locks,
+                                const struct batch__postgres_params *params, bool is_hurried,
+                                const struct batch__postgres_limit *limit,
+                                struct batch__postgres_reply *ret_reply)
+{
+    batch__check(batch__postgres_is_ready(connection));
+    const char *begin = is_hurried ? begin_hurried_sql : begin_sql;
+    if (!make_prepared(connection, BATCH__POSTGRES_LOCK_UNITS, limit, ret_reply) ||
+        !make_prepared(connection, BATCH__POSTGRES_SAVE_UNITS, limit, ret_reply) ||
+        !step(connection, PQsendQuery(connection->conn, begin), limit, ret_reply) ||
+        !step(connection, send_prepared(connection, BATCH__POSTGRES_LOCK_UNITS, locks), limit,
+              ret_reply))
+        return;
+    PQclear(ret_reply->rows);
+    if (!step(connection, send_prepared(connection, BATCH__POSTGRES_SAVE_UNITS, params), limit,
+              ret_reply))
+        return;
+    PGresult *rows = ret_reply->rows;
+    exchange(connection, PQsendQuery(connection->conn, "COMMIT"), EXCHANGE_SAVES, limit, NULL, NULL,
+             ret_reply);
+    if (ret_reply->outcome == BATCH__POSTGRES_COMMITTED)
+        ret_reply->rows = rows;
+    else
+        PQclear(rows);
 }

@@ -43,6 +43,7 @@ struct batch__postgres_reply {
     enum batch__postgres_outcome outcome;
     PGresult *rows; /* of what is COMMITTED, without `on_row`: the caller's to clear */
     struct batch__postgres_error error; /* of everything else */
+    bool is_torn;                       /* ROLLED_BACK, since a unit would have been torn */
 };
 
 typedef void (*batch__postgres_row_fn)(const PGresult *rows, void *arg);
@@ -55,5 +56,21 @@ void batch__postgres_run(struct batch__postgres_connection *connection,
                          const struct batch__postgres_params *params,
                          const struct batch__postgres_limit *limit, batch__postgres_row_fn on_row,
                          void *arg, struct batch__postgres_reply *ret_reply);
+
+/* Run a statement that saves, and roll it back: COMMITTED means that it could have been. */
+void batch__postgres_run_trial(struct batch__postgres_connection *connection,
+                               enum batch__postgres_statement statement,
+                               const struct batch__postgres_params *params,
+                               const struct batch__postgres_limit *limit,
+                               struct batch__postgres_reply *ret_reply);
+
+/* Run SAVE_UNITS with `params`, after LOCK_UNITS with `locks` and in the same transaction. Four
+ * round trips; what is known when is decided by the last one, the commit: before it has been sent,
+ * nothing is stored. `is_hurried`: wait less for what others have locked. */
+void batch__postgres_run_locked(struct batch__postgres_connection *connection,
+                                const struct batch__postgres_params *locks,
+                                const struct batch__postgres_params *params, bool is_hurried,
+                                const struct batch__postgres_limit *limit,
+                                struct batch__postgres_reply *ret_reply);
 
 #endif

@@ -25,10 +25,16 @@ static char *put_number(char *to, int64_t number)
     return put32(to, (uint32_t)number);
 }
 
+/* An element that is NULL. */
+static char *put_null(char *to)
+{
+    return put32(to, UINT32_MAX);
+}
+
 static char *put_head(char *to, uint32_t oid, size_t elements)
 {
     to = put32(to, elements > 0 ? 1 : 0); /* dimensions */
-    to = put32(to, 0);                    /* no NULLs */
+    to = put32(to, 0);                    /* the server finds NULLs by itself */
     to = put32(to, oid);
     if (elements == 0)
         return to;
@@ -58,7 +64,7 @@ static uint32_t oid_of(batch_postgres_type type)
 
 size_t batch__postgres_size_of(const struct batch__postgres_item *item)
 {
-    return item->key_size + item->state_size + 2 * (size_t)NUMBER_SIZE + 2 * (size_t)LENGTH_SIZE +
+    return item->key_size + item->state_size + 4 * (size_t)NUMBER_SIZE + 2 * (size_t)LENGTH_SIZE +
            1;
 }
 
@@ -103,8 +109,11 @@ static char *put_states(char *to, batch_postgres_type type,
                         struct batch__postgres_params *params)
 {
     char *end = put_head(to, oid_of(type), items_size);
-    for (size_t i = 0; i < items_size; i++)
-        end = put_bytes(end, items[i]->state, items[i]->state_size, type == BATCH_POSTGRES_JSONB);
+    for (size_t i = 0; i < items_size; i++) {
+        bool is_jsonb = type == BATCH_POSTGRES_JSONB;
+        end = items[i]->is_check ? put_null(end)
+                                 : put_bytes(end, items[i]->state, items[i]->state_size, is_jsonb);
+    }
     add_param(params, to, end);
     return end;
 }
@@ -113,9 +122,29 @@ static char *put_versions(char *to, struct batch__postgres_item *const *items, s
                           bool is_new, struct batch__postgres_params *params)
 {
     char *end = put_head(to, OID_INT8, items_size);
-    for (size_t i = 0; i < items_size; i++)
-        end = put_number(end, is_new ? items[i]->row_new : items[i]->row_old);
+    for (size_t i = 0; i < items_size; i++) {
+        bool is_none = is_new && items[i]->is_check;
+        end = is_none ? put_null(end)
+                      : put_number(end, is_new ? items[i]->row_new : items[i]->row_old);
+    }
     add_param(params, to, end);
+    return end;
+}
+
+/* Of each item: the number of its unit, which is the place of the lead in `all`; and how many items
+ * are in it. */
+static char *put_units(char *to, struct batch__postgres_item *const *items, size_t items_size,
+                       const struct batch__postgres_item *all,
+                       struct batch__postgres_params *params)
+{
+    char *sizes = put_head(to, OID_INT8, items_size);
+    for (size_t i = 0; i < items_size; i++)
+        sizes = put_number(sizes, items[i]->lead - all);
+    add_param(params, to, sizes);
+    char *end = put_head(sizes, OID_INT8, items_size);
+    for (size_t i = 0; i < items_size; i++)
+        end = put_number(end, items[i]->lead->unit_size);
+    add_param(params, sizes, end);
     return end;
 }
 
@@ -163,6 +192,50 @@ bool batch__postgres_params_of_rows(struct batch__postgres_buffer *buffer,
     to = put_versions(to, items + old, new, true, ret_params);
     to = put_states(to, shape->state_type, items + old, new, ret_params);
     batch__check((size_t)(to - buffer->bytes) <= buffer->capacity);
+    return true;
+}
+
+bool batch__postgres_params_of_units(struct batch__postgres_buffer *buffer,
+                                     const struct batch__postgres_shape *shape,
+                                     struct batch__postgres_item *const *items, size_t items_size,
+                                     const struct batch__postgres_item *all,
+                                     struct batch__postgres_params *ret_params)
+{
+    size_t old = count_old(items, items_size);
+    size_t new = items_size - old;
+    ret_params->count = 0;
+    char *to = reserve(buffer, items, items_size);
+    if (to == NULL)
+        return false;
+    to = put_keys(to, shape->key_type, items, old, ret_params);
+    to = put_versions(to, items, old, false, ret_params);
+    to = put_versions(to, items, old, true, ret_params);
+    to = put_states(to, shape->state_type, items, old, ret_params);
+    to = put_units(to, items, old, all, ret_params);
+    to = put_keys(to, shape->key_type, items + old, new, ret_params);
+    to = put_versions(to, items + old, new, true, ret_params);
+    to = put_states(to, shape->state_type, items + old, new, ret_params);
+    to = put_units(to, items + old, new, all, ret_params);
+    batch__check((size_t)(to - buffer->bytes) <= buffer->capacity);
+    return true;
+}
+
+bool batch__postgres_params_of_locks(struct batch__postgres_buffer *buffer,
+                                     const struct batch__postgres_shape *shape,
+                                     struct batch__postgres_item *const *items, size_t items_size,
+                                     struct batch__postgres_params *ret_params)
+{
+    size_t old = count_old(items, items_size);
+    ret_params->count = 0;
+    char *to = reserve(buffer, items, items_size);
+    if (to == NULL)
+        return false;
+    to = put_keys(to, shape->key_type, items, old, ret_params);
+    char *end = put_head(to, OID_INT8, items_size - old);
+    for (size_t i = old; i < items_size; i++)
+        end = put_number(end, batch__postgres_item_lock(items[i]));
+    add_param(ret_params, to, end);
+    batch__check((size_t)(end - buffer->bytes) <= buffer->capacity);
     return true;
 }
 

@@ -11,7 +11,7 @@
 #include <libpq-fe.h>
 
 enum {
-    BATCH__POSTGRES_PARAMS_MAX = 7,
+    BATCH__POSTGRES_PARAMS_MAX = 11,
     BATCH__POSTGRES_BYTES_MAX = 32 * 1024 * 1024 /* of keys and states in one statement */
 };
 
@@ -31,8 +31,10 @@ struct batch__postgres_buffer {
 /* How many bytes an item needs in a statement, at most. */
 size_t batch__postgres_size_of(const struct batch__postgres_item *item);
 
-/* Parameters in `buffer`: of keys for LOAD and RECHECK, of rows for the two statements that save.
- * Items of a save are sorted: those whose rows are there first. False: no memory. */
+/* Parameters in `buffer`: of keys for LOAD and RECHECK; of rows for the two statements that save
+ * them; of units for those that save units, with each item's unit as it stands in `all`; and for
+ * those that lock: the keys of rows that are there, and the locks of the others. Items of a save
+ * are sorted: those whose rows are there first. False: no memory. */
 bool batch__postgres_params_of_keys(struct batch__postgres_buffer *buffer,
                                     const struct batch__postgres_shape *shape,
                                     struct batch__postgres_item *const *items, size_t items_size,
@@ -41,6 +43,16 @@ bool batch__postgres_params_of_rows(struct batch__postgres_buffer *buffer,
                                     const struct batch__postgres_shape *shape,
                                     struct batch__postgres_item *const *items, size_t items_size,
                                     struct batch__postgres_params *ret_params);
+
+bool batch__postgres_params_of_units(struct batch__postgres_buffer *buffer,
+                                     const struct batch__postgres_shape *shape,
+                                     struct batch__postgres_item *const *items, size_t items_size,
+                                     const struct batch__postgres_item *all,
+                                     struct batch__postgres_params *ret_params);
+bool batch__postgres_params_of_locks(struct batch__postgres_buffer *buffer,
+                                     const struct batch__postgres_shape *shape,
+                                     struct batch__postgres_item *const *items, size_t items_size,
+                                     struct batch__postgres_params *ret_params);
 
 /* An array that came back, in the first row: element after element, NULL at the end. */
 struct batch__postgres_array {

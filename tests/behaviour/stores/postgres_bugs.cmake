@@ -35,7 +35,7 @@ store_mutant(postgres state-not-compared altered sql.c
     \".ord < 0 THEN"
     test_what_a_trigger_alters_is_refused)
 store_mutant(postgres insert-not-compared altered sql.c
-    "\"WHEN NOT EXISTS (SELECT n.key" "\"WHEN true OR NOT EXISTS (SELECT n.key"
+    "\"NOT EXISTS (SELECT n.key" "\"true OR NOT EXISTS (SELECT n.key"
     test_blanks_that_a_column_cuts_off_are_refused)
 
 # What is durable.
@@ -68,3 +68,28 @@ store_mutant(postgres rows-hidden settings settings.c
 store_mutant(postgres wrong-secret pool cancel.c
     "put32(to, key->secret);" "put32(to, key->secret + 1);"
     test_a_save_that_hangs_is_canceled_through_a_pool)
+
+# Units.
+store_mutant(postgres half-a-unit units sql.c
+    "#define IS_COMPLETE \"b.n \" EQUALS \" b.size AND" "#define IS_COMPLETE \"b.n \" EQUALS \" b.n AND"
+    test_a_key_that_was_changed_is_a_conflict_of_its_unit_alone)
+store_mutant(postgres check-not-compared units sql.c
+    "(ARRAY[i.key]) AND t.@v \" EQUALS \" i.old \"                  \\
+    \"WHERE \" time" "(ARRAY[i.key]) AND (i.new IS NULL OR t.@v \" EQUALS \" i.old) \"                  \\
+    \"WHERE \" time"
+    test_a_key_that_was_changed_is_a_conflict_of_its_unit_alone)
+store_mutant(postgres torn-not-noticed units sql.c
+    "\"EXCEPT SELECT n.key::@K@C FROM n) THEN \" RAISE(" "\"EXCEPT SELECT n.key::@K@C FROM n) THEN true OR \" RAISE("
+    test_a_row_that_is_made_while_the_statement_waits_for_it)
+store_mutant(postgres absence-not-locked units save.c
+    "bool has_locks = group->part_size > 0 &&" "bool has_locks = false &&"
+    test_two_that_each_make_what_the_other_one_did_not_find)
+store_mutant(postgres looked-before-locked units statement.c
+    "!step(connection, send_prepared(connection, BATCH__POSTGRES_LOCK_UNITS, locks), limit,
+              ret_reply)"
+    "(void *)locks == (void *)limit"
+    test_one_that_makes_what_the_other_one_did_not_find)
+store_mutant(postgres snapshot-of-the-lock units statement.c
+    "#define BEGIN_READ_COMMITTED \"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE\""
+    "#define BEGIN_READ_COMMITTED \"BEGIN\""
+    test_one_that_makes_what_the_other_one_did_not_find)
