@@ -15,6 +15,7 @@ enum {
     SORTED_OPS_MAX = 16384,   /* the same, of operations that are not run at once */
     LATE_NS_MAX = 500000000,  /* windows end so much late, or as much as they are long */
     EXPIRE_MAX = 1024,        /* windows ended at a time by a worker that saves by itself */
+    GATHER_MAX = 1024,        /* iterations for which such a worker lets turns gather: 0.1 s */
     OUTAGE_DEADLINES = 4,     /* without a success: then the store is at fault, not a key */
     NAPS_PER_WINDOW = 200,    /* a nap lasts this fraction of the window … */
     NAP_NS_MAX = 500000,      /* … and no longer than this */
@@ -262,11 +263,21 @@ static enum batch__io_idle store_idle(const struct batch__shard *shard)
     return batch__io_queue_idle(&shard->shared->io_queue);
 }
 
+/* A worker that saves by itself runs nothing meanwhile, so nothing gathers while it does: first the
+ * operations that wait for their turn. Others save at once what there is, and gather then. */
+static bool is_gathering(struct batch__shard *shard)
+{
+    bool is_gathering = shard->session != NULL && batch__core_has_turns(&shard->core) &&
+                        shard->gathered < GATHER_MAX;
+    shard->gathered = is_gathering ? shard->gathered + 1 : 0;
+    return is_gathering;
+}
+
 /* With BATCH_WINDOW_NONE: if the store is free, close batches until there is a group to save.
  * Those that changed nothing need no save, so one pass over the open batches may not be enough. */
 static void flush(struct batch__shard *shard, uint64_t now_ns)
 {
-    if (shard->has_window)
+    if (shard->has_window || is_gathering(shard))
         return;
     uint64_t group_max = shard->shared->options.group_max;
     const struct batch__calls *saves = &shard->calls[BATCH__IO_SAVE];

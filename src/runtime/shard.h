@@ -49,6 +49,7 @@ struct batch__shard {
     bool has_resource;      /* its size is not 0 */
     bool is_closed;         /* the inbox is */
     uint64_t iteration_ops; /* operations that the latest iteration took in */
+    uint32_t gathered;      /* iterations since a flush would have been possible */
     struct batch__pace pace;
     struct batch__completions completions;
     struct batch__counters counters;
