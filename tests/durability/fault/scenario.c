@@ -4,9 +4,9 @@
 #include "scenario.h"
 
 #include "codec.h"
+#include "footprint.h"
 #include "pass.h"
 
-#include <dirent.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,19 +62,6 @@ struct scenario {
     pthread_cond_t changed;
     unsigned left; /* jobs that are not complete; under the lock */
 };
-
-/* ---- What must be --------------------------------------------------------------------------- */
-
-static unsigned entries_of(const char *folder)
-{
-    unsigned count = 0;
-    DIR *opened = opendir(folder);
-    MUST(opened != NULL, "%s", folder);
-    while (readdir(opened) != NULL)
-        count++;
-    closedir(opened);
-    return count;
-}
 
 /* ---- Operations ----------------------------------------------------------------------------- */
 
@@ -505,18 +492,6 @@ static void tell_to_the_end(struct scenario *scenario)
 }
 
 /* ---- Passes --------------------------------------------------------------------------------- */
-
-struct footprint {
-    int64_t blocks;
-    unsigned threads;
-    unsigned files;
-};
-
-static struct footprint footprint_now(void)
-{
-    return (struct footprint){faults_live(), entries_of("/proc/self/task"),
-                              entries_of("/proc/self/fd")};
-}
 
 /* One pass; true if nothing failed. */
 static bool run_scenario(const struct fault_case *tried, const struct faults_plan *plan,
