@@ -9,7 +9,7 @@
 
 enum {
     STORES = 8,    /* remembered for each place */
-    PLACES = 8192, /* powers of two */
+    PLACES = 16384, /* powers of two */
     CELLS = 65536, /* of eight bytes */
     CELL_BYTES = 8,
     FREED_MAX = 64
