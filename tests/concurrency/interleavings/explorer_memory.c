@@ -8,9 +8,9 @@
 #include <string.h>
 
 enum {
-    STORES = 8,    /* remembered for each place */
+    STORES = 8,     /* remembered for each place */
     PLACES = 16384, /* powers of two */
-    CELLS = 65536, /* of eight bytes */
+    CELLS = 65536,  /* of eight bytes */
     CELL_BYTES = 8,
     FREED_MAX = 64
 };
