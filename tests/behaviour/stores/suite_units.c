@@ -402,8 +402,8 @@ int store_suite_units(struct store_fixture *fixture)
         UNIT_TEST(fixture, test_a_unit_may_be_as_large_as_a_group),
         UNIT_TEST(fixture, test_units_at_random),
         UNIT_TEST(fixture, test_a_unit_after_the_deadline_is_not_begun),
-        UNIT_TEST(fixture, test_a_locked_row_fails_its_unit),
         UNIT_TEST(fixture, test_units_of_two_processors_are_stored_whole),
+        UNIT_TEST(fixture, test_a_locked_row_fails_its_unit),
     };
     return cmocka_run_group_tests_name("units", tests, NULL, NULL);
 }

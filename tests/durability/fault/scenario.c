@@ -313,7 +313,13 @@ static void wait_for_all(struct scenario *scenario)
 static void run_one(struct scenario *scenario, unsigned key)
 {
     struct job *job = job_new(scenario, key);
-    int status = batch_run(scenario->processor, &job->op, &job->result);
+    int status;
+    if (scenario->tried->has_transactions) {
+        job_add_key(job, (key + 1) % scenario->tried->keys);
+        status = batch_transaction_run(scenario->processor, &job->transaction, &job->result);
+    } else {
+        status = batch_run(scenario->processor, &job->op, &job->result);
+    }
     MUST(job->result.status == status, "%d, but in the result %d", status, job->result.status);
     job->completions++;
 }
