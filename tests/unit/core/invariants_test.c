@@ -116,6 +116,8 @@ static void open_awaited(struct scene *s)
     X((s->loading->in_waiting = false, s->loading->in_turns = true),                               \
       ": batch->phase == BATCH__OPEN")                                                             \
     X(s->core->start_by_min_ns = UINT64_MAX, "core->start_by_min_ns <= batch->start_by_min_ns")    \
+    X((s->core->start_by_min_ns = 5, s->reloading->start_by_min_ns = 4),                           \
+      "core->start_by_min_ns <= batch->start_by_min_ns")                                           \
     X(trace_op(s->t, 'M')->op.start_by_ns = 1, "op->start_by_ns >= batch->start_by_min_ns")        \
     X((batch__ops_push(&s->reloading->waiting, &s->extra), s->extra.start_by_ns = 1),              \
       "op->start_by_ns >= batch->start_by_min_ns")                                                 \
