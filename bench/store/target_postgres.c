@@ -11,6 +11,7 @@
  */
 #include "target_postgres.h"
 
+#include "common/postgres.h"
 #include "common/say.h"
 
 #include <batch/postgres.h>
@@ -31,31 +32,7 @@ struct postgres {
     enum direct_by direct_by;
 };
 
-static bool failed(PGconn *connection, const char *what)
-{
-    say("%s: %s", what, PQerrorMessage(connection));
-    return false;
-}
-
-static PGconn *connect_to(const char *conninfo)
-{
-    PGconn *connection = PQconnectdb(conninfo);
-    if (PQstatus(connection) == CONNECTION_OK)
-        return connection;
-    failed(connection, "no connection");
-    PQfinish(connection);
-    return NULL;
-}
-
 /* ---- Rows ----------------------------------------------------------------------------------- */
-
-static bool command(PGconn *connection, const char *sql)
-{
-    PGresult *result = PQexec(connection, sql);
-    bool is_done = PQresultStatus(result) == PGRES_COMMAND_OK;
-    PQclear(result);
-    return is_done || failed(connection, sql);
-}
 
 static bool insert_rows(const struct postgres *postgres)
 {
@@ -74,20 +51,20 @@ static bool insert_rows(const struct postgres *postgres)
     bool is_done = state != NULL && PQresultStatus(result) == PGRES_COMMAND_OK;
     PQclear(result);
     free(state);
-    return is_done || failed(postgres->connection, "cannot make the rows");
+    return is_done || postgres_failed(postgres->connection, "cannot make the rows");
 }
 
 static bool postgres_prepare(struct target *target)
 {
     struct postgres *postgres = (struct postgres *)target;
-    PGconn *connection = postgres->connection = connect_to(postgres->conninfo);
+    PGconn *connection = postgres->connection = postgres_connect(postgres->conninfo);
     if (connection == NULL)
         return false;
-    if (!command(connection, "SET client_min_messages = warning") ||
-        !command(connection, "DROP TABLE IF EXISTS " BENCH_TABLE) ||
-        !command(connection, "CREATE TABLE " BENCH_TABLE " (key bytea PRIMARY KEY, "
-                             "version bigint NOT NULL, state bytea NOT NULL)") ||
-        !insert_rows(postgres) || !command(connection, "VACUUM ANALYZE " BENCH_TABLE))
+    if (!postgres_command(connection, "SET client_min_messages = warning") ||
+        !postgres_command(connection, "DROP TABLE IF EXISTS " BENCH_TABLE) ||
+        !postgres_command(connection, "CREATE TABLE " BENCH_TABLE " (key bytea PRIMARY KEY, "
+                                      "version bigint NOT NULL, state bytea NOT NULL)") ||
+        !insert_rows(postgres) || !postgres_command(connection, "VACUUM ANALYZE " BENCH_TABLE))
         return false;
     PQclear(PQexec(connection, "CHECKPOINT")); /* if permitted: so that none is due soon */
     return true;
@@ -116,7 +93,7 @@ static bool postgres_sum(struct target *target, uint64_t *ret_sum)
     for (int i = 0; is_read && i < PQntuples(result); i++)
         *ret_sum += state_counter(PQgetvalue(result, i, 0));
     PQclear(result);
-    return is_read || failed(postgres->connection, "cannot read the rows");
+    return is_read || postgres_failed(postgres->connection, "cannot read the rows");
 }
 
 static void postgres_close(struct target *target)
@@ -124,7 +101,7 @@ static void postgres_close(struct target *target)
     struct postgres *postgres = (struct postgres *)target;
     batch_store_close(postgres->store);
     if (postgres->connection != NULL)
-        command(postgres->connection, "DROP TABLE IF EXISTS " BENCH_TABLE);
+        postgres_command(postgres->connection, "DROP TABLE IF EXISTS " BENCH_TABLE);
     PQfinish(postgres->connection);
     free(postgres);
 }
@@ -153,7 +130,7 @@ static bool prepare_statements(PGconn *connection)
         bool is_prepared = PQresultStatus(result) == PGRES_COMMAND_OK;
         PQclear(result);
         if (!is_prepared)
-            return failed(connection, statements[i][1]);
+            return postgres_failed(connection, statements[i][1]);
     }
     return PQenterPipelineMode(connection) == 1;
 }
@@ -173,7 +150,7 @@ static void *session_open(struct target *target)
         return NULL;
     session->postgres = (struct postgres *)target;
     session->state = state_new(target->settings->size);
-    session->connection = connect_to(session->postgres->conninfo);
+    session->connection = postgres_connect(session->postgres->conninfo);
     if (session->state != NULL && session->connection != NULL &&
         prepare_statements(session->connection))
         return session;

@@ -7,14 +7,13 @@
 #include "target_sqlite.h"
 
 #include "common/say.h"
+#include "common/sqlite.h"
 
 #include <batch/sqlite.h>
 
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdlib.h>
-
-enum { BUSY_MS = 10000 };
 
 struct sqlite {
     struct target base;
@@ -25,29 +24,6 @@ struct sqlite {
 };
 
 /* ---- Rows ----------------------------------------------------------------------------------- */
-
-static bool failed(sqlite3 *db, const char *what)
-{
-    say("%s: %s", what, sqlite3_errmsg(db));
-    return false;
-}
-
-static sqlite3 *connect_to(const char *path)
-{
-    sqlite3 *db = NULL;
-    int code = sqlite3_open_v2(
-        path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
-    if (code == SQLITE_OK)
-        code = sqlite3_busy_timeout(db, BUSY_MS);
-    if (code == SQLITE_OK)
-        code =
-            sqlite3_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL", NULL, NULL, NULL);
-    if (code == SQLITE_OK)
-        return db;
-    failed(db, path);
-    sqlite3_close(db);
-    return NULL;
-}
 
 static bool insert_rows(struct sqlite *sqlite, const struct key *keys, const void *state)
 {
@@ -68,7 +44,7 @@ static bool insert_rows(struct sqlite *sqlite, const struct key *keys, const voi
 static bool sqlite_prepare(struct target *target)
 {
     struct sqlite *sqlite = (struct sqlite *)target;
-    sqlite->db = connect_to(sqlite->path);
+    sqlite->db = sqlite_connect(sqlite->path);
     if (sqlite->db == NULL)
         return false;
     struct key *keys = keys_new(target->settings->keys);
@@ -85,7 +61,7 @@ static bool sqlite_prepare(struct target *target)
             SQLITE_OK;
     free(state);
     free(keys);
-    return is_made || failed(sqlite->db, "cannot make the rows");
+    return is_made || sqlite_failed(sqlite->db, "cannot make the rows");
 }
 
 static batch_store *sqlite_store_open(struct target *target)
@@ -114,7 +90,7 @@ static bool sqlite_sum(struct target *target, uint64_t *ret_sum)
         *ret_sum += state_counter(state);
     }
     sqlite3_finalize(select);
-    return code == SQLITE_DONE || failed(sqlite->db, "cannot read the rows");
+    return code == SQLITE_DONE || sqlite_failed(sqlite->db, "cannot read the rows");
 }
 
 static void sqlite_close(struct target *target)
@@ -162,12 +138,12 @@ static void *session_open(struct target *target)
         return NULL;
     session->sqlite = (struct sqlite *)target;
     session->state = state_new(target->settings->size);
-    session->db = connect_to(session->sqlite->path);
+    session->db = sqlite_connect(session->sqlite->path);
     bool is_open = session->state != NULL && session->db != NULL;
     for (int i = 0; is_open && i < STATEMENTS; i++)
         is_open = sqlite3_prepare_v3(session->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
                                      &session->statements[i], NULL) == SQLITE_OK ||
-                  failed(session->db, sql[i]);
+                  sqlite_failed(session->db, sql[i]);
     if (is_open)
         return session;
     session_close(session);

@@ -12,6 +12,7 @@
  * Round trips are saved with libpq's pipeline mode, values travel in binary. */
 #include "target_postgres.h"
 
+#include "common/postgres.h"
 #include "common/say.h"
 
 #include <batch/postgres.h>
@@ -29,31 +30,7 @@ struct postgres {
     batch_store *store;
 };
 
-static bool failed(PGconn *connection, const char *what)
-{
-    say("%s: %s", what, PQerrorMessage(connection));
-    return false;
-}
-
-static PGconn *connect_to(const char *conninfo)
-{
-    PGconn *connection = PQconnectdb(conninfo);
-    if (PQstatus(connection) == CONNECTION_OK)
-        return connection;
-    failed(connection, "no connection");
-    PQfinish(connection);
-    return NULL;
-}
-
 /* ---- Rows ----------------------------------------------------------------------------------- */
-
-static bool command(PGconn *connection, const char *sql)
-{
-    PGresult *result = PQexec(connection, sql);
-    bool is_done = PQresultStatus(result) == PGRES_COMMAND_OK;
-    PQclear(result);
-    return is_done || failed(connection, sql);
-}
 
 static bool insert_rows(const struct postgres *postgres, char kind)
 {
@@ -69,21 +46,21 @@ static bool insert_rows(const struct postgres *postgres, char kind)
                                     3, NULL, values, sizes, formats, 0);
     bool is_done = PQresultStatus(result) == PGRES_COMMAND_OK;
     PQclear(result);
-    return is_done || failed(postgres->connection, "cannot make the rows");
+    return is_done || postgres_failed(postgres->connection, "cannot make the rows");
 }
 
 static bool postgres_prepare(struct target *target)
 {
     struct postgres *postgres = (struct postgres *)target;
-    PGconn *connection = postgres->connection = connect_to(postgres->conninfo);
+    PGconn *connection = postgres->connection = postgres_connect(postgres->conninfo);
     if (connection == NULL)
         return false;
-    if (!command(connection, "SET client_min_messages = warning") ||
-        !command(connection, "DROP TABLE IF EXISTS " BENCH_TABLE) ||
-        !command(connection, "CREATE TABLE " BENCH_TABLE " (key bytea PRIMARY KEY, "
-                             "version bigint NOT NULL, state bytea NOT NULL)") ||
+    if (!postgres_command(connection, "SET client_min_messages = warning") ||
+        !postgres_command(connection, "DROP TABLE IF EXISTS " BENCH_TABLE) ||
+        !postgres_command(connection, "CREATE TABLE " BENCH_TABLE " (key bytea PRIMARY KEY, "
+                                      "version bigint NOT NULL, state bytea NOT NULL)") ||
         !insert_rows(postgres, 'a') || !insert_rows(postgres, 't') || !insert_rows(postgres, 'b') ||
-        !command(connection, "VACUUM ANALYZE " BENCH_TABLE))
+        !postgres_command(connection, "VACUUM ANALYZE " BENCH_TABLE))
         return false;
     PQclear(PQexec(connection, "CHECKPOINT")); /* if permitted: so that none is due soon */
     return true;
@@ -114,7 +91,7 @@ static bool postgres_sum(struct target *target, struct totals *totals)
         totals_add(totals, PQgetvalue(result, i, 0)[0], &state);
     }
     PQclear(result);
-    return is_read || failed(postgres->connection, "cannot read the rows");
+    return is_read || postgres_failed(postgres->connection, "cannot read the rows");
 }
 
 static void postgres_close(struct target *target)
@@ -122,7 +99,7 @@ static void postgres_close(struct target *target)
     struct postgres *postgres = (struct postgres *)target;
     batch_store_close(postgres->store);
     if (postgres->connection != NULL)
-        command(postgres->connection, "DROP TABLE IF EXISTS " BENCH_TABLE);
+        postgres_command(postgres->connection, "DROP TABLE IF EXISTS " BENCH_TABLE);
     PQfinish(postgres->connection);
     free(postgres);
 }
@@ -154,7 +131,7 @@ static bool prepare_statements(PGconn *connection)
         bool is_prepared = PQresultStatus(result) == PGRES_COMMAND_OK;
         PQclear(result);
         if (!is_prepared)
-            return failed(connection, statements[i][1]);
+            return postgres_failed(connection, statements[i][1]);
     }
     return PQenterPipelineMode(connection) == 1;
 }
@@ -173,7 +150,7 @@ static void *session_open(struct target *target, enum direct_by by)
         return NULL;
     session->postgres = (struct postgres *)target;
     session->by_lock = by == BY_LOCK;
-    session->connection = connect_to(session->postgres->conninfo);
+    session->connection = postgres_connect(session->postgres->conninfo);
     if (session->connection != NULL && prepare_statements(session->connection))
         return session;
     session_close(session);

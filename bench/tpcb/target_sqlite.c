@@ -7,6 +7,7 @@
 #include "target_sqlite.h"
 
 #include "common/say.h"
+#include "common/sqlite.h"
 
 #include <batch/sqlite.h>
 
@@ -14,8 +15,6 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { BUSY_MS = 10000 };
 
 struct sqlite {
     struct target base;
@@ -26,29 +25,6 @@ struct sqlite {
 };
 
 /* ---- Rows ----------------------------------------------------------------------------------- */
-
-static bool failed(sqlite3 *db, const char *what)
-{
-    say("%s: %s", what, sqlite3_errmsg(db));
-    return false;
-}
-
-static sqlite3 *connect_to(const char *path)
-{
-    sqlite3 *db = NULL;
-    int code = sqlite3_open_v2(
-        path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
-    if (code == SQLITE_OK)
-        code = sqlite3_busy_timeout(db, BUSY_MS);
-    if (code == SQLITE_OK)
-        code =
-            sqlite3_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL", NULL, NULL, NULL);
-    if (code == SQLITE_OK)
-        return db;
-    failed(db, path);
-    sqlite3_close(db);
-    return NULL;
-}
 
 static bool insert_rows(struct sqlite *sqlite, char kind)
 {
@@ -71,7 +47,7 @@ static bool insert_rows(struct sqlite *sqlite, char kind)
 static bool sqlite_prepare(struct target *target)
 {
     struct sqlite *sqlite = (struct sqlite *)target;
-    sqlite->db = connect_to(sqlite->path);
+    sqlite->db = sqlite_connect(sqlite->path);
     if (sqlite->db == NULL)
         return false;
     bool is_made =
@@ -83,7 +59,7 @@ static bool sqlite_prepare(struct target *target)
         insert_rows(sqlite, 'a') && insert_rows(sqlite, 'b') && insert_rows(sqlite, 't') &&
         sqlite3_exec(sqlite->db, "COMMIT; PRAGMA wal_checkpoint(TRUNCATE)", NULL, NULL, NULL) ==
             SQLITE_OK;
-    return is_made || failed(sqlite->db, "cannot make the rows");
+    return is_made || sqlite_failed(sqlite->db, "cannot make the rows");
 }
 
 static batch_store *sqlite_store_open(struct target *target)
@@ -113,7 +89,7 @@ static bool sqlite_sum(struct target *target, struct totals *totals)
         totals_add(totals, *(const char *)sqlite3_column_blob(select, 0), &state);
     }
     sqlite3_finalize(select);
-    return code == SQLITE_DONE || failed(sqlite->db, "cannot read the rows");
+    return code == SQLITE_DONE || sqlite_failed(sqlite->db, "cannot read the rows");
 }
 
 static void sqlite_close(struct target *target)
@@ -159,12 +135,12 @@ static void *session_open(struct target *target, enum direct_by by)
     if (session == NULL)
         return NULL;
     session->sqlite = (struct sqlite *)target;
-    session->db = connect_to(session->sqlite->path);
+    session->db = sqlite_connect(session->sqlite->path);
     bool is_open = session->db != NULL;
     for (int i = 0; is_open && i < STATEMENTS; i++)
         is_open = sqlite3_prepare_v3(session->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
                                      &session->statements[i], NULL) == SQLITE_OK ||
-                  failed(session->db, sql[i]);
+                  sqlite_failed(session->db, sql[i]);
     if (is_open)
         return session;
     session_close(session);
