@@ -361,39 +361,53 @@ static bool is_finished(const struct batch__shard *shard)
 /* Operations came just now, so more are likely to come soon. With a window, let them gather: none
  * of them completes before the window ends. Without one, poll for them a little longer. Either
  * way the submitters need not wake us for each. */
-static void linger(struct batch__shard *shard)
+static void linger(struct batch__shard *shard, uint64_t until_ns)
 {
     if (shard->has_window) {
         uint64_t nap_ns = shard->shared->options.window_ns / NAPS_PER_WINDOW;
         uint64_t end_ns = batch__clock_now_ns() + (nap_ns < NAP_NS_MAX ? nap_ns : NAP_NS_MAX);
-        uint64_t due_ns = batch__core_deadline_ns(&shard->core);
-        batch__inbox_rest_sc(&shard->inbox, BATCH__NAPPING, due_ns < end_ns ? due_ns : end_ns);
+        batch__inbox_rest_sc(&shard->inbox, BATCH__NAPPING, until_ns < end_ns ? until_ns : end_ns);
         return;
     }
     for (int i = 0; i < SPINS_MAX && !batch__inbox_has_ops_sc(&shard->inbox); i++)
         batch__cpu_relax();
 }
 
+enum batch__left batch__shard_work(struct batch__shard *shard, uint32_t iterations_max)
+{
+    for (uint32_t i = 0; i < iterations_max && !is_finished(shard); i++) {
+        if (!iterate(shard)) /* the last batches may have ended in it */
+            return is_finished(shard) ? BATCH__FINISHED : BATCH__NOTHING;
+        shard->has_traffic = shard->has_traffic || shard->iteration_ops > 0;
+    }
+    return is_finished(shard) ? BATCH__FINISHED : BATCH__MORE;
+}
+
+void batch__shard_rest(struct batch__shard *shard, uint64_t until_ns)
+{
+    uint64_t due_ns = batch__core_deadline_ns(&shard->core);
+    if (due_ns < until_ns)
+        until_ns = due_ns;
+    if (shard->has_traffic)
+        linger(shard, until_ns);
+    else
+        batch__inbox_rest_sc(&shard->inbox, BATCH__ASLEEP, until_ns);
+    shard->has_traffic = false;
+}
+
+void batch__shard_end(struct batch__shard *shard)
+{
+    batch__check(is_finished(shard));
+    for (int kind = 0; kind < BATCH__IO_KINDS; kind++)
+        batch__check(shard->calls[kind].first == NULL);
+    batch__lifecycle_worker_ended(&shard->shared->lifecycle, &shard->shared->io_queue);
+}
+
 void batch__shard_main(void *arg)
 {
     struct batch__shard *shard = arg;
     batch__check(batch__shared_is_own_thread(shard->shared));
-    bool has_traffic = false;
-    while (!is_finished(shard)) {
-        if (iterate(shard)) {
-            has_traffic = has_traffic || shard->iteration_ops > 0;
-            continue;
-        }
-        if (is_finished(shard)) /* the last batches have ended in this iteration */
-            break;
-        if (has_traffic)
-            linger(shard);
-        else
-            batch__inbox_rest_sc(&shard->inbox, BATCH__ASLEEP,
-                                 batch__core_deadline_ns(&shard->core));
-        has_traffic = false;
-    }
-    for (int kind = 0; kind < BATCH__IO_KINDS; kind++)
-        batch__check(shard->calls[kind].first == NULL);
-    batch__lifecycle_worker_ended(&shard->shared->lifecycle, &shard->shared->io_queue);
+    while (batch__shard_work(shard, UINT32_MAX) != BATCH__FINISHED)
+        batch__shard_rest(shard, UINT64_MAX);
+    batch__shard_end(shard);
 }

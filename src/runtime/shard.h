@@ -48,6 +48,7 @@ struct batch__shard {
     bool has_window;
     bool has_resource;      /* its size is not 0 */
     bool is_closed;         /* the inbox is */
+    bool has_traffic;       /* operations have come since the latest rest */
     uint64_t iteration_ops; /* operations that the latest iteration took in */
     uint32_t gathered;      /* iterations since a flush would have been possible */
     struct batch__pace pace;
@@ -59,6 +60,20 @@ struct batch__shard {
 /* NULL if there is no memory or no lock. */
 struct batch__shard *batch__shard_new(struct batch__shared *shared);
 void batch__shard_free(struct batch__shard *shard);
+
+/* Whether the worker has something to do. */
+enum batch__left {
+    BATCH__MORE,    /* at once */
+    BATCH__NOTHING, /* until something comes, or a deadline */
+    BATCH__FINISHED /* a stop has been signaled and everything is complete */
+};
+
+/* The worker. Iterate until nothing is left to do; at most so many times. */
+enum batch__left batch__shard_work(struct batch__shard *shard, uint32_t iterations_max);
+/* The worker, with NOTHING to do. Rest until that changes; until `until_ns`, or for less. */
+void batch__shard_rest(struct batch__shard *shard, uint64_t until_ns);
+/* The worker, which has FINISHED, once. The last thing that it does. */
+void batch__shard_end(struct batch__shard *shard);
 
 /* The thread of the worker; `shard` is a struct batch__shard. Ends when a stop has been signaled
  * and everything is complete. */
