@@ -1,17 +1,18 @@
 /* completions.h: completions on the thread of an event loop, in place of the worker's.
  *
  * A batch_completions is a queue of operations that are complete, for one thread that dispatches
- * them: each loop has its own. Operations that are submitted to it (batch_submit_to) call `done` in
- * batch_completions_dispatch, so `done` shares everything with the rest of that thread without a
- * lock. The end of a stop (batch_processor_stop_to) and new records of a subscription (metrics.h)
- * come the same way. Any number of processors may complete to one queue, and one processor to any
- * number of queues.
+ * them: each loop has its own. Operations and transactions that are submitted to it
+ * (batch_submit_to, batch_transaction_submit_to) call `done` in batch_completions_dispatch, so
+ * `done` shares everything with the rest of that thread without a lock. The end of a stop
+ * (batch_processor_stop_to) and new records of a subscription (metrics.h) come the same way. Any
+ * number of processors may complete to one queue, and one processor to any number of queues.
  *
  * The loop is woken through a file descriptor, which is readable while there is something to
  * dispatch, or through a function of your own. It is woken once for all that is complete by then.
  *
- * Nothing is allocated for an operation. For a batch that fails, one record is allocated for all
- * its operations; if there is no memory for it, they get a general message in place of their own.
+ * Nothing is allocated for an operation or a transaction. For a batch that fails, one record is
+ * allocated for all its operations; if there is no memory for it, they get a general message in
+ * place of their own. Transactions have room for theirs.
  */
 #ifndef BATCH_COMPLETIONS_H
 #define BATCH_COMPLETIONS_H
@@ -120,6 +121,16 @@ BATCH_API int batch_submit_to(batch_processor *processor, batch_op *op,
  * Threads: any, all callbacks included. Does not block. */
 BATCH_API int batch_submit_many_to(batch_processor *processor, batch_op *const *ops,
                                    size_t ops_size, batch_completions *completions);
+
+/* As batch_transaction_submit, but transaction->done is called by batch_completions_dispatch. Until
+ * then the transaction is in use, as an operation of batch_submit_to is.
+ *
+ * Returns what batch_transaction_submit returns; BATCH_INVALID if an argument is NULL.
+ *
+ * Threads: any, all callbacks included. Does not block. */
+BATCH_API int batch_transaction_submit_to(batch_processor *processor,
+                                          batch_transaction *transaction,
+                                          batch_completions *completions);
 
 /* Called by batch_completions_dispatch when a processor has stopped: free it, here or later. What
  * its operations have completed to this queue has been dispatched before. */

@@ -22,10 +22,33 @@ static void put_in_outbox(struct batch__shard *shard, batch_op *op)
     batch__outbox_add(&completions->outbox, op);
 }
 
+/* The thread of a loop. */
+static void complete_on_loop(batch_op *leg, const batch_result *result)
+{
+    batch_transaction *transaction = leg->arg;
+    batch_result last = transaction->private_result; /* with its message, which `result` lacks */
+    (void)result;
+    batch__check(transaction->private_state == BATCH__OP_BOUND);
+    transaction->private_state = BATCH__OP_IDLE;
+    transaction->done(transaction, &last);
+}
+
+/* The last leg, which nobody needs any more, goes to the loop for all of it. */
+static void put_transaction_in_outbox(struct batch__shard *shard, batch_op *leg)
+{
+    const batch_transaction *transaction = leg->arg;
+    leg->private_state = BATCH__OP_BOUND;
+    leg->private_waiter = transaction->private_waiter;
+    leg->done = complete_on_loop;
+    batch__outcome_put(leg, &transaction->private_result, NULL);
+    batch__outbox_add(&shard->completions.outbox, leg);
+}
+
 /* With the last leg the transaction is complete, and its owner's: it may be gone when `done`
  * returns. It gets the result of the leg that decided; if that was in a batch, with the reason. */
-static void complete_leg(batch_op *leg, const batch_result *result, bool is_in_batch)
+static void complete_leg(struct batch__shard *shard, batch_op *leg, bool is_in_batch)
 {
+    const batch_result *result = &shard->completions.result;
     batch_transaction *transaction = batch__leg_transaction(leg);
     batch_result *kept = &transaction->private_result;
     bool changed = kept->changed || leg->private_changed != 0;
@@ -37,8 +60,13 @@ static void complete_leg(batch_op *leg, const batch_result *result, bool is_in_b
     batch__check(transaction->private_legs > 0);
     if (--transaction->private_legs > 0)
         return;
+    batch__check(kept->status == transaction->private_status);
+    if (transaction->private_state == BATCH__OP_BOUND) {
+        put_transaction_in_outbox(shard, leg);
+        return;
+    }
+    batch__check(transaction->private_state == BATCH__OP_ACCEPTED);
     batch_result last = *kept;
-    batch__check(last.status == transaction->private_status);
     struct batch__waiter *waiter = transaction->private_waiter;
     transaction->private_state = BATCH__OP_IDLE;
     if (waiter != NULL)
@@ -56,7 +84,7 @@ static void complete(struct batch__shard *shard, batch_op *op, bool is_in_batch)
         return;
     }
     if (batch__op_is_leg(op)) {
-        complete_leg(op, &shard->completions.result, is_in_batch);
+        complete_leg(shard, op, is_in_batch);
         return;
     }
     batch__check(op->private_state == BATCH__OP_ACCEPTED);

@@ -1,6 +1,7 @@
 /* transaction.c: transactions, from submit to the inbox. Any thread; no lock, no allocation. */
 #include "../base/atomics.h"
 #include "../base/check.h"
+#include "../loop/loop.h"
 #include "options.h"
 #include "processor.h"
 #include "result.h"
@@ -91,9 +92,9 @@ static void make_legs(const struct batch__shared *shared, batch_transaction *tra
     }
 }
 
-/* The first leg stands for all in the inbox. */
+/* The first leg stands for all in the inbox. `state` and `receiver`: as of batch__submit. */
 static int submit(const struct batch__shared *shared, batch_transaction *transaction,
-                  struct batch__waiter *waiter, const char **ret_fault)
+                  enum batch__op_state state, void *receiver, const char **ret_fault)
 {
     *ret_fault = fault_of(shared, transaction);
     if (*ret_fault != NULL)
@@ -108,11 +109,11 @@ static int submit(const struct batch__shared *shared, batch_transaction *transac
     struct batch__shard *shard = shared->shards[0];
     if (batch__load_relaxed(&shard->xis_full) != 0)
         return BATCH_BUSY;
-    transaction->private_waiter = waiter;
+    transaction->private_waiter = receiver;
     transaction->private_legs = (uint32_t)transaction->parts_size;
     transaction->private_status = BATCH_OK;
     transaction->private_result = (batch_result){.status = BATCH_OK};
-    transaction->private_state = BATCH__OP_ACCEPTED;
+    transaction->private_state = (uint8_t)state;
     batch__store_relaxed(&transaction->private_canceled, 0);
     batch_op *leg = &transaction->parts[0].private_leg;
     if (batch__inbox_push_ops_mp(&shard->inbox, leg, leg))
@@ -121,16 +122,37 @@ static int submit(const struct batch__shared *shared, batch_transaction *transac
     return BATCH_STOPPED;
 }
 
-int batch_transaction_submit(batch_processor *processor, batch_transaction *transaction)
+/* For its `done`, which is called as `state` says. */
+static int submit_done(batch_processor *processor, batch_transaction *transaction,
+                       enum batch__op_state state, batch_completions *loop)
 {
-    if (processor == NULL)
-        return BATCH_INVALID;
     struct batch__shared *shared = &processor->shared;
     const char *fault;
     int status = BATCH_INVALID;
     if (transaction != NULL && transaction->done != NULL)
-        status = submit(shared, transaction, NULL, &fault);
+        status = submit(shared, transaction, state, loop, &fault);
     return status == BATCH_OK ? status : batch__refusals_add(&shared->refusals, status, 1);
+}
+
+int batch_transaction_submit(batch_processor *processor, batch_transaction *transaction)
+{
+    if (processor == NULL)
+        return BATCH_INVALID;
+    return submit_done(processor, transaction, BATCH__OP_ACCEPTED, NULL);
+}
+
+int batch_transaction_submit_to(batch_processor *processor, batch_transaction *transaction,
+                                batch_completions *completions)
+{
+    if (processor == NULL)
+        return BATCH_INVALID;
+    if (completions == NULL)
+        return batch__refusals_add(&processor->shared.refusals, BATCH_INVALID, 1);
+    batch__loop_use(completions, 1); /* before: it may be dispatched before we return */
+    int status = submit_done(processor, transaction, BATCH__OP_BOUND, completions);
+    if (status != BATCH_OK)
+        batch__loop_leave(completions, 1);
+    return status;
 }
 
 int batch_transaction_cancel(batch_processor *processor, batch_transaction *transaction)
@@ -165,7 +187,7 @@ int batch_transaction_run(batch_processor *processor, batch_transaction *transac
     if (!batch__waiter_init(&waiter, result))
         return refused(processor, result, BATCH_NO_MEMORY, NULL);
     const char *fault = NULL;
-    int status = submit(&processor->shared, transaction, &waiter, &fault);
+    int status = submit(&processor->shared, transaction, BATCH__OP_ACCEPTED, &waiter, &fault);
     if (status == BATCH_OK)
         status = batch__waiter_wait(&waiter);
     else

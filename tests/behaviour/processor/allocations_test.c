@@ -3,6 +3,8 @@
  * into this program, the library included, go through the wrappers below (the linker's --wrap). */
 #include "harness.h"
 
+#include <batch/completions.h>
+
 #include <stdatomic.h>
 
 static atomic_uint_fast64_t mallocs;
@@ -150,6 +152,69 @@ TEST(no_allocation_for_each_operation)
     count_allocations(HARNESS_FUNCTIONS, 1, 1, BATCH_WINDOW_NONE, 50);
     count_allocations(HARNESS_BARE, 1, 1, BATCH_WINDOW_NONE, 100);
     count_allocations(HARNESS_STORE, 2, 1, 1 * MS, 50);
+}
+
+/* ---- Transactions that complete on an event loop --------------------------------------------- */
+
+enum { TRANSFERS = 100, TURNS = 100 };
+
+struct transfer {
+    batch_transaction transaction; /* first */
+    batch_part parts[2];
+    unsigned *left;
+};
+
+static void move(void *const *resources, batch_transaction *transaction)
+{
+    --*(int64_t *)resources[0];
+    ++*(int64_t *)resources[1];
+    transaction->parts[0].changed = transaction->parts[1].changed = true;
+}
+
+static void count_transfer(batch_transaction *transaction, const batch_result *result)
+{
+    MUST(result->status == BATCH_OK);
+    --*((struct transfer *)transaction)->left;
+}
+
+static void transfers_turn(struct transfer *transfers, batch_processor *processor,
+                           batch_completions *completions)
+{
+    for (int i = 0; i < TRANSFERS; i++)
+        MUST(batch_transaction_submit_to(processor, &transfers[i].transaction, completions) ==
+             BATCH_OK);
+    *transfers[0].left = TRANSFERS;
+    while (*transfers[0].left > 0)
+        MUST(batch_completions_dispatch(completions, 0, BATCH_FOREVER) >= 0);
+}
+
+HARNESS_TEST(no_allocation_for_each_transaction_on_a_loop, HARNESS_BARE)
+{
+    struct transfer *transfers = calloc(TRANSFERS, sizeof *transfers);
+    unsigned left = 0;
+    static const char keys[] = "abcdefghij";
+    for (int i = 0; i < TRANSFERS; i++) {
+        transfers[i] = (struct transfer){BATCH_TRANSACTION_INIT, {BATCH_PART_INIT}, &left};
+        for (int k = 0; k < 2; k++) {
+            transfers[i].parts[k].key = &keys[(i + k * (1 + i % 3)) % 10];
+            transfers[i].parts[k].key_size = 1;
+        }
+        transfers[i].transaction.parts = transfers[i].parts;
+        transfers[i].transaction.parts_size = 2;
+        transfers[i].transaction.run = move;
+        transfers[i].transaction.done = count_transfer;
+    }
+    batch_completions *completions;
+    assert_int_equal(batch_completions_open(&completions, NULL), BATCH_OK);
+    transfers_turn(transfers, harness->processor, completions);
+    harness->memory.taken = 0;
+    atomic_store(&mallocs, 0);
+    for (int i = 0; i < TURNS; i++)
+        transfers_turn(transfers, harness->processor, completions);
+    assert_int_equal(harness->memory.taken, 0);
+    assert_int_equal(atomic_load(&mallocs), 0);
+    assert_int_equal(batch_completions_close(completions), BATCH_OK);
+    free(transfers);
 }
 
 /* ---- Seeded bugs: the counters count --------------------------------------------------------- */

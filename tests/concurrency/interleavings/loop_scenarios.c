@@ -316,6 +316,87 @@ static void end_whole(void)
         explorer_check(completions[i] == (is_accepted[i] ? 1 : 0));
 }
 
+/* ---- Transactions ---------------------------------------------------------------------------- */
+
+static batch_transaction transactions[2];
+static batch_part parts[2][2];
+static bool is_transaction_accepted[2];
+static uint32_t transactions_completed[2]; /* by the loop */
+static uint32_t transactions_run[2];       /* by the worker */
+
+static void run_transaction(void *const *resources, batch_transaction *transaction)
+{
+    ++*(uint64_t *)resources[0];
+    ++*(uint64_t *)resources[1];
+    transaction->parts[0].changed = true;
+    transactions_run[transaction - transactions]++;
+}
+
+static void done_transaction(batch_transaction *transaction, const batch_result *result)
+{
+    transactions_completed[transaction - transactions]++;
+    explorer_check(result->status == BATCH_OK && result->changed && result->message[0] == 'd');
+    explorer_check(transactions_run[transaction - transactions] == 1);
+    explorer_saw((uint32_t)-result->status);
+}
+
+static void begin_transactions(void)
+{
+    make(1, NULL);
+    batch_options options = BATCH_OPTIONS_INIT;
+    options.window_ns = BATCH_WINDOW_NONE;
+    options.resource_size = sizeof(uint64_t);
+    has_stopped = false;
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t k = 0; k < 2; k++) {
+            parts[i][k] = (batch_part)BATCH_PART_INIT;
+            parts[i][k].key = "abc";
+            parts[i][k].key_size = 1 + i + k; /* one in common */
+        }
+        transactions[i] = (batch_transaction)BATCH_TRANSACTION_INIT;
+        transactions[i].parts = parts[i];
+        transactions[i].parts_size = 2;
+        transactions[i].run = run_transaction;
+        transactions[i].done = done_transaction;
+        is_transaction_accepted[i] = false;
+        transactions_completed[i] = transactions_run[i] = 0;
+    }
+    explorer_check(batch_processor_start(&processor, &options, NULL) == BATCH_OK);
+    explorer_want(1u << -BATCH_OK);
+}
+
+static void submit_transaction(int number)
+{
+    int status = batch_transaction_submit_to(processor, &transactions[number], loops[0]);
+    explorer_check(status == BATCH_OK || status == BATCH_STOPPED);
+    is_transaction_accepted[number] = status == BATCH_OK;
+}
+
+static void submit_transaction_0(void)
+{
+    submit_transaction(0);
+}
+
+static void submit_transaction_1(void)
+{
+    submit_transaction(1);
+}
+
+static void dispatch_transaction(void)
+{
+    while (transactions_completed[0] == 0)
+        explorer_check(batch_completions_dispatch(loops[0], 0, BATCH_FOREVER) >= 0);
+}
+
+static void end_transactions(void)
+{
+    explorer_check(has_stopped || batch_processor_stop(processor, BATCH_FOREVER) == 0);
+    explorer_check(batch_processor_free(processor) == BATCH_OK);
+    explorer_check(batch_completions_close(loops[0]) == BATCH_OK);
+    for (int i = 0; i < 2; i++)
+        explorer_check(transactions_completed[i] == (is_transaction_accepted[i] ? 1 : 0));
+}
+
 const struct explorer_scenario loop_scenarios[] = {
     {.name = "loop-push",
      .begin = begin_two,
@@ -344,6 +425,17 @@ const struct explorer_scenario loop_scenarios[] = {
      .begin = begin_whole,
      .threads = {submit_0_1, submit_many_2_3, stop_and_dispatch},
      .end = end_whole,
+     .runs = 2000,
+     .whims = 1},
+    {.name = "submit-transaction-to",
+     .begin = begin_transactions,
+     .threads = {submit_transaction_0, dispatch_transaction},
+     .end = end_transactions,
+     .runs = 500},
+    {.name = "loop-transactions",
+     .begin = begin_transactions,
+     .threads = {submit_transaction_0, submit_transaction_1, stop_and_dispatch},
+     .end = end_transactions,
      .runs = 2000,
      .whims = 1},
 };

@@ -69,10 +69,7 @@ static void count_answer(batch_op *op, const batch_result *result)
     struct cell *cell = op->arg;
     (void)result;
     pass(cell, DONE);
-    pthread_mutex_lock(&cell->lock);
-    cell->completed++;
-    pthread_cond_broadcast(&cell->changed);
-    pthread_mutex_unlock(&cell->lock);
+    matrix_count_completed(cell);
 }
 
 static void take_event(const batch_event *event, void *arg)
@@ -137,6 +134,16 @@ static void pass_step(enum store_step step, size_t calls_size, void *arg)
     pass(arg, callbacks[step]);
 }
 
+/* As the wrapper's, with an event for the log. */
+static void store_load(batch_store *store, void *session, batch_call *const *calls,
+                       size_t calls_size)
+{
+    struct store_wrapper *wrapper = store_wrapper_of(store);
+    wrapper->before(STORE_LOADS, calls_size, wrapper->arg);
+    batch_call_log(calls[0], BATCH_EVENT_LOCK_WAIT, "on the thread of a session");
+    wrapper->inner->load(wrapper->inner, session, calls, calls_size);
+}
+
 /* ---- One cell, from start to free ----------------------------------------------------------- */
 
 static void must(bool is_so, const char *what)
@@ -149,22 +156,23 @@ static void must(bool is_so, const char *what)
     exit(1);
 }
 
-static bool has_store(enum callback callback)
+static bool has_store(const struct cell *cell)
 {
-    return callback >= STORE_LOAD;
+    return cell->callback >= STORE_LOAD ||
+           (matrix_is_of_transactions(cell->function) && cell->target != OTHER_PROCESSOR);
 }
 
 static batch_options options_of(struct cell *cell)
 {
     batch_options options = BATCH_OPTIONS_INIT;
     options.sessions = cell->sessions;
-    options.shards = 2;
+    options.shards = matrix_is_of_transactions(cell->function) ? 1 : 2;
     options.resource_size = sizeof(int64_t);
     options.window_ns = BATCH_WINDOW_NONE;
     options.deadline_ns = BATCH_FOREVER;
     options.log = take_event;
     options.log_arg = cell;
-    if (has_store(cell->callback)) {
+    if (has_store(cell)) {
         options.store = &cell->wrapper.store;
         options.codec = &cell->codec;
     } else {
@@ -187,6 +195,8 @@ static void cell_make(struct cell *cell)
                                 .arg = cell};
     must(batch_memory_open(&cell->inner) == BATCH_OK, "no store");
     store_wrapper_init(&cell->wrapper, "matrix", cell->inner);
+    cell->wrapper.store.saves_units = 1;
+    cell->wrapper.store.load = store_load;
     cell->wrapper.before = pass_step;
     cell->wrapper.arg = cell;
     must(batch_memory_open(&cell->other_store) == BATCH_OK, "no other store");
@@ -208,7 +218,8 @@ static void cell_make(struct cell *cell)
 /* Dispatch what comes; without that, wait. */
 static void await_answers(struct cell *cell)
 {
-    bool dispatches = cell->function == SUBMIT_TO || cell->function == SUBMIT_MANY_TO;
+    bool dispatches = cell->function == SUBMIT_TO || cell->function == SUBMIT_MANY_TO ||
+                      cell->function == TRANSACTION_SUBMIT_TO;
     pthread_mutex_lock(&cell->lock);
     while (cell->completed < cell->accepted) {
         if (!dispatches) {
@@ -273,8 +284,11 @@ static bool is_possible(enum callback callback, enum function function, enum tar
         return false;
     if (!has_processor && (function == NEXT_FOREVER || function == DISPATCH))
         return false; /* waits, as it should */
-    return target != OTHER_PROCESSOR ||
-           function != CANCEL; /* an operation is canceled where it is */
+    bool is_of_functions = callback == LOAD || callback == SAVE || callback == RELEASE;
+    if (is_of_functions && target != OTHER_PROCESSOR && matrix_is_of_transactions(function))
+        return false;                   /* transactions need a store */
+    return target != OTHER_PROCESSOR || /* what is canceled is canceled where it is */
+           (function != CANCEL && function != TRANSACTION_CANCEL);
 }
 
 static bool is_documented(const struct cell *cell, int64_t seen)
@@ -284,6 +298,7 @@ static bool is_documented(const struct cell *cell, int64_t seen)
     bool is_stopped = cell->callback == SESSION_CLOSE && !is_other;
     switch (cell->function) {
     case CALL_RUN:
+    case TRANSACTION_RUN:
 #ifdef MATRIX_BUG /* a rule that is not so: must be found broken */
         return seen == BATCH_OK;
 #endif
@@ -306,10 +321,12 @@ static bool is_documented(const struct cell *cell, int64_t seen)
     case SUBMIT_MANY:
     case SUBMIT_TO:
     case SUBMIT_MANY_TO:
+    case TRANSACTION_SUBMIT:
+    case TRANSACTION_SUBMIT_TO:
         return seen == (is_stopped ? BATCH_STOPPED : BATCH_OK);
     case STORE_CLOSE:
         /* The cell's own store is in use only if the processor has it. */
-        return seen == (is_other || has_store(cell->callback) ? BATCH_BUSY : BATCH_OK);
+        return seen == (is_other || has_store(cell) ? BATCH_BUSY : BATCH_OK);
     default:
         return seen == BATCH_OK;
     }
@@ -412,6 +429,10 @@ static const char *const full_names[] = {
     [DISPATCH_0] = "batch_completions_dispatch(…, 0)",
     [DISPATCH] = "batch_completions_dispatch(…, timeout)",
     [OPEN_CLOSE] = "batch_completions_open, batch_completions_close",
+    [TRANSACTION_SUBMIT] = "batch_transaction_submit",
+    [TRANSACTION_SUBMIT_TO] = "batch_transaction_submit_to",
+    [TRANSACTION_RUN] = "batch_transaction_run",
+    [TRANSACTION_CANCEL] = "batch_transaction_cancel",
     [NOW] = "batch_now_ns",
     [STATUS] = "batch_status_name",
 };
@@ -433,7 +454,7 @@ static void column_print(const struct table *table, int function, enum callback 
     printf(" ");
     for (int callback = (int)first; callback <= (int)last; callback++) {
         const char *name = name_of(table->seen[callback][function]);
-        bool is_new = true;
+        bool is_new = *name != '\0';
         for (int i = 0; i < size; i++)
             is_new = is_new && strcmp(names[i], name) != 0;
         if (!is_new)

@@ -50,6 +50,10 @@
     X(DISPATCH_0, "dispatch(0)")                                                                   \
     X(DISPATCH, "dispatch(forever)")                                                               \
     X(OPEN_CLOSE, "open and close")                                                                \
+    X(TRANSACTION_SUBMIT, "t_submit")                                                              \
+    X(TRANSACTION_SUBMIT_TO, "t_submit_to")                                                        \
+    X(TRANSACTION_RUN, "t_run")                                                                    \
+    X(TRANSACTION_CANCEL, "t_cancel")                                                              \
     X(NOW, "now")                                                                                  \
     X(STATUS, "status")
 
@@ -81,17 +85,23 @@ struct cell {
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool is_armed;                /* under lock: the callback has not called yet */
-    int64_t seen;                 /* under lock: what the function said */
-    batch_op model;               /* of all operations */
-    batch_op op;                  /* the one that goes through the callbacks */
-    batch_op ops[OPS];            /* submitted from there */
+    bool is_armed;                 /* under lock: the callback has not called yet */
+    int64_t seen;                  /* under lock: what the function said */
+    batch_op model;                /* of all operations */
+    batch_op op;                   /* the one that goes through the callbacks */
+    batch_op ops[OPS];             /* submitted from there */
+    batch_transaction transaction; /* the same */
+    batch_part parts[2];
     unsigned accepted, completed; /* under lock; of all */
 };
 
 /* A copy of the cell's model. */
 void matrix_op_init(const struct cell *cell, batch_op *op, const char *key);
 void matrix_count_accepted(struct cell *cell, unsigned count);
+void matrix_count_completed(struct cell *cell);
+
+/* It is one of transactions: the processor needs a store that saves units, and one shard. */
+bool matrix_is_of_transactions(enum function function);
 
 /* Call the function of the cell, now. What it says. */
 int64_t matrix_call_function(struct cell *cell);

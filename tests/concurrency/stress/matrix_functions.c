@@ -22,6 +22,20 @@ void matrix_count_accepted(struct cell *cell, unsigned count)
     pthread_mutex_unlock(&cell->lock);
 }
 
+void matrix_count_completed(struct cell *cell)
+{
+    pthread_mutex_lock(&cell->lock);
+    cell->completed++;
+    pthread_cond_broadcast(&cell->changed);
+    pthread_mutex_unlock(&cell->lock);
+}
+
+bool matrix_is_of_transactions(enum function function)
+{
+    return function == TRANSACTION_SUBMIT || function == TRANSACTION_SUBMIT_TO ||
+           function == TRANSACTION_RUN || function == TRANSACTION_CANCEL;
+}
+
 static int64_t uncount_refused(struct cell *cell, unsigned count, int status)
 {
     pthread_mutex_lock(&cell->lock);
@@ -91,6 +105,44 @@ static int64_t call_with_ops(struct cell *cell, batch_processor *processor)
     return batch_cancel(processor, cell->target == SAME_KEY ? &cell->op : ops[0]);
 }
 
+static void change_nothing(void *const *resources, batch_transaction *transaction)
+{
+    (void)resources;
+    (void)transaction;
+}
+
+static void transaction_done(batch_transaction *transaction, const batch_result *result)
+{
+    (void)result;
+    matrix_count_completed(transaction->arg);
+}
+
+static int64_t call_with_transaction(struct cell *cell, batch_processor *processor)
+{
+    batch_transaction *transaction = &cell->transaction;
+    *transaction = (batch_transaction)BATCH_TRANSACTION_INIT;
+    const char *keys[] = {key_of(cell), "t"};
+    for (int i = 0; i < 2; i++) {
+        cell->parts[i] = (batch_part)BATCH_PART_INIT;
+        cell->parts[i].key = keys[i];
+        cell->parts[i].key_size = 1;
+    }
+    transaction->parts = cell->parts;
+    transaction->parts_size = 2;
+    transaction->run = change_nothing;
+    transaction->done = transaction_done;
+    transaction->arg = cell;
+    if (cell->function == TRANSACTION_RUN)
+        return batch_transaction_run(processor, transaction, NULL);
+    if (cell->function == TRANSACTION_CANCEL)
+        return batch_transaction_cancel(processor, transaction);
+    matrix_count_accepted(cell, 1);
+    if (cell->function == TRANSACTION_SUBMIT_TO)
+        return uncount_refused(
+            cell, 1, batch_transaction_submit_to(processor, transaction, cell->completions));
+    return uncount_refused(cell, 1, batch_transaction_submit(processor, transaction));
+}
+
 static void on_stopped(batch_processor *processor, void *arg)
 {
     struct cell *cell = arg;
@@ -144,6 +196,11 @@ int64_t matrix_call_function(struct cell *cell)
     case CALL_RUN:
     case CANCEL:
         return call_with_ops(cell, processor);
+    case TRANSACTION_SUBMIT:
+    case TRANSACTION_SUBMIT_TO:
+    case TRANSACTION_RUN:
+    case TRANSACTION_CANCEL:
+        return call_with_transaction(cell, processor);
     case STOP_TO:
     case DISPATCH_0:
     case DISPATCH:
