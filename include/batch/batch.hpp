@@ -9,6 +9,7 @@
  *     unless it returns a batch_verdict, or takes one as its second argument and sets it; and has
  *     not if it throws. So throw before you change anything: a change before a throw stays in
  *     memory, and may be saved with those of others.
+ *   - transaction.hpp has operations on several keys, functions.hpp your own load and save.
  *   - What fails throws batch::error, or puts it into the future. After std::bad_alloc from run,
  *     submit or async itself nothing was submitted.
  *   - No exception leaves a callback: what a resumed coroutine lets escape, and a throwing executor
@@ -16,33 +17,12 @@
 #ifndef BATCH_BATCH_HPP
 #define BATCH_BATCH_HPP
 
-#include <batch/completions.h>
-#include <batch/store.h>
-#include <cstdio>
+#include <batch/outcome.hpp>
 #include <cstring>
-#include <future>
-#include <memory>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#ifdef __cpp_impl_coroutine
-#include <coroutine>
-#endif
 namespace batch {
-struct error : std::exception {
-    explicit error(const batch_result &of) noexcept : result(of) {}
-    explicit error(int status) noexcept : result() {
-        result.status = status;
-        std::snprintf(result.message, sizeof result.message, "%s", batch_status_text(status));
-    }
-    const char *what() const noexcept override { return result.message; }
-    int status() const noexcept { return result.status; }
-    bool may_be_applied() const noexcept { return batch_may_be_applied(result.status); }
-    bool is_retryable() const noexcept { return batch_is_retryable(result.status); }
-    batch_result result; /* also with the code of the store, and so on */
-};
-
 /* A handle; the store is closed with the last one, of which each processor holds one. */
 using store = std::shared_ptr<batch_store>;
 
@@ -63,6 +43,8 @@ template <class Open, class... Args> store open(Open open, Args... args) {
 struct options : batch_options { /* the processor sets store, resource_size and codec itself */
     options() : batch_options BATCH_OPTIONS_INIT {}
 };
+
+template <class T> struct functions; /* batch/functions.hpp */
 
 /* How a T is stored: a plain type as its bytes. Specialize it for others, with static functions;
  * what they throw fails the load or save. `create` makes a new resource, in place of T(). What
@@ -87,7 +69,7 @@ template <class T, class = void> constexpr bool has_create = false;
 template <class T>
 constexpr bool has_create<T, std::void_t<decltype(codec<T>::create(std::string_view()))>> = true;
 
-/* What the memory of a resource holds. Its static functions are the batch_codec. */
+/* What the memory of a resource holds, the T first. Its static functions are the batch_codec. */
 template <class T> struct slot {
     static T make(batch_call *call, const void *stored, std::size_t size) {
         if (stored != nullptr) return codec<T>::decode({static_cast<const char *>(stored), size});
@@ -101,25 +83,14 @@ template <class T> struct slot {
         return guarded(call, BATCH_LOAD_FAILED, f);
     }
     static int encode(batch_call *call, void *memory, const void **to, std::size_t *size, void *) {
-        slot *self = static_cast<slot *>(memory);
+        slot &self = value_in<slot>(memory);
         return guarded(call, BATCH_SAVE_FAILED, [&] {
-            self->bytes.emplace(codec<T>::encode(self->value));
-            *size = self->bytes->size();
-            *to = *size > 0 ? static_cast<const void *>(self->bytes->data()) : "";
+            self.bytes.emplace(codec<T>::encode(self.value));
+            *size = self.bytes->size();
+            *to = *size > 0 ? static_cast<const void *>(self.bytes->data()) : "";
         });
     }
-    static void release(void *memory, void *) noexcept { static_cast<slot *>(memory)->~slot(); }
-    template <class F> static int guarded(batch_call *call, int failure, F f) noexcept {
-        try {
-            f();
-            return BATCH_OK;
-        } catch (const std::exception &e) {
-            batch_call_set_error(call, 0, e.what());
-        } catch (...) {
-            batch_call_set_error(call, 0, "an exception of no standard type");
-        }
-        return failure;
-    }
+    static void release(void *memory, void *) noexcept { value_in<slot>(memory).~slot(); }
     T value;
     std::optional<decltype(codec<T>::encode(std::declval<const T &>()))> bytes;
 };
@@ -128,115 +99,57 @@ template <class T, class F> auto call(F &f, T &value, batch_verdict &verdict) {
     if constexpr (std::is_invocable_v<F &, T &, batch_verdict &>) return f(value, verdict);
     else return f(value);
 }
+template <class T, class F>
+using returned_by =
+    decltype(call<T>(std::declval<F &>(), std::declval<T &>(), std::declval<batch_verdict &>()));
 
-/* An operation that calls F, and the outcome, which is one only once the status is BATCH_OK. */
-template <class T, class F> struct operation {
-    using returned = decltype(call<T>(std::declval<F &>(), std::declval<T &>(),
-                                      std::declval<batch_verdict &>()));
-    static constexpr bool is_void = std::is_void_v<returned>;
-
-    operation(F given, std::string_view key, std::uint64_t start_by_ns, batch_done_fn done)
-        : function(static_cast<F &&>(given)) {
+/* An operation that calls F; as transaction.hpp has one for several keys. */
+template <class T, class F> struct operation : outcome<returned_by<T, F>> {
+    operation(F f, std::string_view key, std::uint64_t start_by_ns, batch_done_fn done)
+        : function(static_cast<F &&>(f)) {
         op.key = key.data(), op.key_size = key.size(), op.start_by_ns = start_by_ns;
         op.run = run, op.done = done, op.arg = this;
     }
     operation(operation &&) = delete; /* the processor has its address */
-    returned take(const batch_result &result) {
-        if (result.status != BATCH_OK) throw error(result);
-        if (thrown) std::rethrow_exception(thrown);
-        if constexpr (!is_void) return std::move(*value);
+    void own_keys() {
+        bytes.assign(static_cast<const char *>(op.key), op.key_size);
+        op.key = bytes.data();
     }
+    int submit(batch_processor *to) { return batch_submit(to, &op); }
+    int submit(batch_processor *to, batch_completions *on) { return batch_submit_to(to, &op, on); }
+    int cancel(batch_processor *in) { return batch_cancel(in, &op); }
     static batch_verdict run(void *memory, void *arg) noexcept {
         operation *self = static_cast<operation *>(arg);
-        T &resource = static_cast<slot<T> *>(memory)->value;
-        batch_verdict verdict = BATCH_CHANGED, if_thrown = BATCH_UNCHANGED;
-        self->thrown = nullptr;
-        try {
-            if constexpr (is_void) {
-                call<T>(self->function, resource, verdict);
-            } else {
-                returned made = call<T>(self->function, resource, verdict);
-                if constexpr (std::is_same_v<returned, batch_verdict>) verdict = made;
-                if_thrown = verdict; /* a move that throws takes no change back */
-                self->value.emplace(std::move(made));
-            }
-            return verdict;
-        } catch (...) {
-            self->thrown = std::current_exception();
-            return if_thrown;
-        }
+        batch_verdict verdict = BATCH_CHANGED;
+        using returned = typename operation::returned;
+        bool has_returned = self->keep([&]() -> returned {
+            T &value = value_in<T>(memory);
+            if constexpr (!std::is_same_v<returned, batch_verdict>)
+                return call<T>(self->function, value, verdict);
+            else return verdict = call<T>(self->function, value, verdict);
+        });
+        return has_returned ? verdict : BATCH_UNCHANGED;
     }
     batch_op op = BATCH_OP_INIT;
     F function;
-    std::optional<std::conditional_t<is_void, char, returned>> value;
-    std::exception_ptr thrown;
+    std::string bytes; /* of the key, if it owns that */
 };
 
-/* On the heap, from submit until it is done. */
-template <class T, class F> struct request : operation<T, F> {
-    request(F f, std::string_view key, std::uint64_t start_by_ns)
-        : operation<T, F>(std::move(f), {}, start_by_ns, done), copy(key) {
-        this->op.key = copy.data(), this->op.key_size = copy.size();
-    }
-    static void done(batch_op *op, const batch_result *result) noexcept {
-        auto *self = static_cast<request *>(static_cast<operation<T, F> *>(op->arg));
-        try {
-            if constexpr (request::is_void) self->take(*result), self->promise.set_value();
-            else self->promise.set_value(self->take(*result));
-        } catch (...) {
-            self->promise.set_exception(std::current_exception());
-        }
-        delete self;
-    }
-    std::string copy;
-    std::promise<typename request::returned> promise;
-};
-
-#ifdef __cpp_impl_coroutine
-template <class E> constexpr bool is_queue = std::is_same_v<E, batch_completions *>;
-/* In the frame of the coroutine. */
-template <class T, class F, class E> struct awaitable : operation<T, F>, std::suspend_always {
-    awaitable(batch_processor *on, E &with, F f, std::string_view key, std::uint64_t by_ns)
-        : operation<T, F>(std::move(f), key, by_ns, done), processor(on), executor(with) {}
-    bool await_suspend(std::coroutine_handle<> suspended) noexcept {
-        handle = suspended;
-        int status;
-        if constexpr (is_queue<E>) status = batch_submit_to(processor, &this->op, executor);
-        else status = batch_submit(processor, &this->op);
-        if (status == BATCH_OK) return true; /* perhaps resumed and gone already */
-        outcome = error(status).result;
-        return false;
-    }
-    auto await_resume() { return this->take(outcome); }
-    static void done(batch_op *op, const batch_result *result) noexcept {
-        auto *self = static_cast<awaitable *>(static_cast<operation<T, F> *>(op->arg));
-        self->outcome = *result;
-        if constexpr (is_queue<E>) self->handle.resume(); /* may end *self */
-        else E(std::move(self->executor))(self->handle);
-    }
-    batch_processor *processor;
-    E executor;
-    std::coroutine_handle<> handle;
-    batch_result outcome;
-};
-#endif
 } // namespace detail
 /* Runs operations on resources of type T, each under a key: any bytes. All members may be used from
  * any thread; run, read, stop and the destructor wait, so not from a callback. */
 template <class T> class processor {
-    using slot = detail::slot<T>;
-    static_assert(alignof(slot) <= BATCH_RESOURCE_ALIGNMENT, "aligned more than resources are");
-
 public:
     explicit processor(store in, batch_options options = batch::options()) {
+        using slot = detail::slot<T>;
+        static_assert(alignof(slot) <= BATCH_RESOURCE_ALIGNMENT, "aligned more than resources are");
         static const batch_codec codec = {sizeof codec, nullptr,      nullptr,     slot::release,
                                           nullptr,      slot::decode, slot::encode};
         options.store = in.get(), options.resource_size = sizeof(slot), options.codec = &codec;
-        batch_processor *started;
-        batch_result result;
-        if (batch_processor_start(&started, &options, &result) != BATCH_OK) throw error(result);
-        processor_ = {started, ender{std::move(in)}};
+        start(options, std::move(in));
     }
+    /* Over load and save functions in place of a store: in batch/functions.hpp. */
+    explicit processor(functions<T> with, batch_options options = batch::options());
 
     /* Run f and wait until it is durable. */
     template <class F> auto run(std::string_view key, F &&f, std::uint64_t start_by_ns = 0) {
@@ -255,28 +168,22 @@ public:
         return run(key, unchanged, start_by_ns);
     }
 
-    /* Submit f and return at once, with a std::future. */
+    /* Submit f and return at once, with a batch::future. */
     template <class F> auto submit(std::string_view key, F f, std::uint64_t start_by_ns = 0) {
-        auto request = std::make_unique<detail::request<T, F>>(std::move(f), key, start_by_ns);
-        auto future = request->promise.get_future();
-        batch_op *op = &request.release()->op;
-        if (int status = batch_submit(get(), op); status != BATCH_OK) {
-            error refused(status);
-            op->done(op, &refused.result);
-        }
-        return future;
+        using base = detail::operation<T, F>;
+        return detail::submit<base>(get(), std::move(f), key, start_by_ns);
     }
 
 #ifdef __cpp_impl_coroutine
     /* co_await async(key, f): what f returned, once it is durable. Allocates nothing. `executor`
      * may be a batch_completions *: the coroutine is resumed where that is dispatched. Or what can
      * be called with a std::coroutine_handle<>: the worker does that, and it sees that the
-     * coroutine is resumed; by default at once, so that what follows runs as in a callback. */
-    template <class F, class Executor = void (*)(std::coroutine_handle<>)>
-    auto async(
-        std::string_view key, F f, Executor executor = [](auto handle) { handle.resume(); },
-        std::uint64_t start_by_ns = 0) {
-        return detail::awaitable<T, F, Executor>(get(), executor, std::move(f), key, start_by_ns);
+     * coroutine is resumed; by default at once, so that what follows runs as in a callback. To
+     * cancel it, give it a name first: auto click = async(...), and click.cancel() elsewhere. */
+    template <class F, class Executor = detail::resume_at_once>
+    auto async(std::string_view key, F f, Executor executor = {}, std::uint64_t start_by_ns = 0) {
+        using base = detail::operation<T, F>;
+        return detail::awaitable<base, Executor>(get(), executor, std::move(f), key, start_by_ns);
     }
 #endif
     /* As batch_processor_stop. The destructor does the same, and waits for the end. */
@@ -285,13 +192,19 @@ public:
 
 private:
     struct ender {
-        store open; /* until the processor is freed */
+        std::shared_ptr<void> kept; /* what it is over, until it is freed */
         void operator()(batch_processor *processor) const noexcept {
             if (batch_processor_stop(processor, BATCH_FOREVER) != 0 ||
                 batch_processor_free(processor) != BATCH_OK)
                 std::terminate(); /* in a callback: it would wait for itself */
         }
     };
+    void start(const batch_options &options, std::shared_ptr<void> kept) {
+        batch_processor *started;
+        batch_result result;
+        if (batch_processor_start(&started, &options, &result) != BATCH_OK) throw error(result);
+        processor_ = {started, ender{std::move(kept)}};
+    }
     std::unique_ptr<batch_processor, ender> processor_;
 };
 
