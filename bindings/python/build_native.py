@@ -19,6 +19,9 @@ PACKAGES = ["batch", "batch-sqlite", "batch-postgres"]
 CALLBACKS = """
 extern "Python" batch_verdict libbatch_run(void *resource, void *arg);
 extern "Python" void libbatch_done(batch_op *op, const batch_result *result);
+extern "Python" void libbatch_transaction_run(void *const *resources, batch_transaction *transaction);
+extern "Python" void libbatch_transaction_done(batch_transaction *transaction,
+                                               const batch_result *result);
 extern "Python" int libbatch_decode(batch_call *call, void *resource, const void *bytes,
                                     size_t bytes_size, void *arg);
 extern "Python" int libbatch_encode(batch_call *call, void *resource, const void **ret_bytes,

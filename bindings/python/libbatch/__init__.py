@@ -15,6 +15,11 @@ before changing anything. To return without a change, return Unchanged(value), o
 on the worker of the processor, with the interpreter's lock; it must not wait, for a processor least of
 all, and may run more than once (replays_max): only the last run counts.
 
+    with libbatch.Processor(store) as accounts:
+        accounts.transact(["ann", "bob"], lambda ann, bob: pay(ann, bob, 100))
+
+A transaction is a function that gets the resources of several keys; they are stored all or not at all.
+
 Whatever fails raises libbatch.Error. All of the C interface, which batch.h and its neighbours describe,
 is in `ffi` and `lib`.
 """
@@ -28,7 +33,7 @@ import weakref
 
 from ._native import ffi, lib
 
-__all__ = ["Error", "JSON", "Processor", "Store", "Unchanged", "ffi", "lib", "memory_store",
+__all__ = ["Changed", "Error", "JSON", "Processor", "Store", "Unchanged", "ffi", "lib", "memory_store",
            "postgres_store", "sqlite_store"]
 
 
@@ -66,6 +71,14 @@ class Unchanged:
 
     def __init__(self, value=None):
         self.value = value
+
+
+class Changed:
+    """Return it from a transaction that has changed only some resources: those with these numbers."""
+
+    def __init__(self, value, *numbers):
+        self.value = value
+        self.numbers = numbers
 
 
 class JSON:
@@ -162,27 +175,20 @@ class _State:
         self.codec = codec
         self.resources = {}
         self.numbers = itertools.count(1)
-        self.operations = set()  # submitted and not done
+        self.requests = set()  # submitted and not done
         self.handle = ffi.new_handle(self)
 
 
-class _Operation:
-    def __init__(self, state, key, function, start_by_ns, done):
+class _Request:
+    """What operations and transactions have in common."""
+
+    def __init__(self, state, function, done):
         self.state = state
         self.function = function
         self.done = done
         self.value = None
         self.exception = None
-        self.key = ffi.from_buffer(key.encode() if isinstance(key, str) else key)
         self.handle = ffi.new_handle(self)
-        self.op = ffi.new("batch_op *")
-        lib.batch_op_init(self.op)
-        self.op.key = self.key
-        self.op.key_size = len(self.key)
-        self.op.run = lib.libbatch_run
-        self.op.done = lib.libbatch_done
-        self.op.arg = self.handle
-        self.op.start_by_ns = start_by_ns
 
     def outcome(self, result):
         """(value, None), or (None, exception)."""
@@ -191,6 +197,69 @@ class _Operation:
         if self.exception is not None:
             return None, self.exception
         return self.value, None
+
+    def complete(self, result):
+        self.state.requests.discard(self)
+        self.done(*self.outcome(result))
+
+
+def _set_key(struct, key):
+    """The bytes are returned, to be kept as long as the struct."""
+    kept = ffi.from_buffer(key.encode() if isinstance(key, str) else key)
+    struct.key = kept
+    struct.key_size = len(kept)
+    return kept
+
+
+class _Operation(_Request):
+    def __init__(self, state, key, function, start_by_ns, done):
+        super().__init__(state, function, done)
+        self.op = ffi.new("batch_op *")
+        lib.batch_op_init(self.op)
+        self.key = _set_key(self.op, key)
+        self.op.run = lib.libbatch_run
+        self.op.done = lib.libbatch_done
+        self.op.arg = self.handle
+        self.op.start_by_ns = start_by_ns
+
+    def run(self, processor, result):
+        lib.batch_run(processor, self.op, result)
+
+    def submit(self, processor):
+        return lib.batch_submit(processor, self.op)
+
+    def submit_to(self, processor, completions):
+        return lib.batch_submit_to(processor, self.op, completions)
+
+    def cancel(self, processor):
+        lib.batch_cancel(processor, self.op)
+
+
+class _Transaction(_Request):
+    def __init__(self, state, keys, function, start_by_ns, done):
+        super().__init__(state, function, done)
+        self.parts = ffi.new("batch_part[]", len(keys))  # zero, as batch_part_init has them
+        self.keys = [_set_key(part, key) for part, key in zip(self.parts, keys)]
+        self.transaction = ffi.new("batch_transaction *")
+        lib.batch_transaction_init(self.transaction)
+        self.transaction.parts = self.parts
+        self.transaction.parts_size = len(keys)
+        self.transaction.run = lib.libbatch_transaction_run
+        self.transaction.done = lib.libbatch_transaction_done
+        self.transaction.arg = self.handle
+        self.transaction.start_by_ns = start_by_ns
+
+    def run(self, processor, result):
+        lib.batch_transaction_run(processor, self.transaction, result)
+
+    def submit(self, processor):
+        return lib.batch_transaction_submit(processor, self.transaction)
+
+    def submit_to(self, processor, completions):
+        return lib.batch_transaction_submit_to(processor, self.transaction, completions)
+
+    def cancel(self, processor):
+        lib.batch_transaction_cancel(processor, self.transaction)
 
 
 def _number_in(memory):
@@ -256,9 +325,31 @@ def libbatch_run(memory, arg):
 
 @ffi.def_extern()
 def libbatch_done(op, result):
-    operation = ffi.from_handle(op.arg)
-    operation.state.operations.discard(operation)
-    operation.done(*operation.outcome(result))
+    ffi.from_handle(op.arg).complete(result)
+
+
+@ffi.def_extern()
+def libbatch_transaction_run(memories, c_transaction):
+    transaction = ffi.from_handle(c_transaction.arg)
+    transaction.value = transaction.exception = None
+    resources = transaction.state.resources
+    numbers = range(len(transaction.parts))
+    try:
+        value = transaction.function(*[resources[_number_in(memories[i])[0]].value for i in numbers])
+        if isinstance(value, Unchanged):
+            value, numbers = value.value, ()
+        elif isinstance(value, Changed):
+            value, numbers = value.value, value.numbers
+        for part in [transaction.parts[i] for i in numbers]:  # all of them exist
+            part.changed = True
+        transaction.value = value
+    except BaseException as e:
+        transaction.exception = e
+
+
+@ffi.def_extern()
+def libbatch_transaction_done(c_transaction, result):
+    ffi.from_handle(c_transaction.arg).complete(result)
 
 
 # ---- Event loops -------------------------------------------------------------------------------
@@ -341,50 +432,32 @@ class Processor:
 
     def run(self, key, function, *, start_by_ns=0):
         """Run the operation and wait until it is durable."""
-        operation = _Operation(self._state, key, function, start_by_ns, None)
-        result = ffi.new("batch_result *")
-        lib.batch_run(self._open(), operation.op, result)
-        value, exception = operation.outcome(result)
-        if exception is not None:
-            raise exception
-        return value
+        return self._run(_Operation, key, function, start_by_ns)
 
     def read(self, key, function, *, start_by_ns=0):
         """The same for a function that changes nothing: nothing is saved for it."""
         return self.run(key, lambda resource: Unchanged(function(resource)), start_by_ns=start_by_ns)
 
+    def transact(self, keys, function, *, start_by_ns=0):
+        """Run function(*resources) on several keys and wait until all that it changed is durable: all
+        resources, unless it returns Unchanged(value) or Changed(value, 0, 2)."""
+        return self._run(_Transaction, keys, function, start_by_ns)
+
     def submit(self, key, function, *, start_by_ns=0):
         """Return at once, with a concurrent.futures.Future. It cannot be canceled."""
-        future = concurrent.futures.Future()
-        future.set_running_or_notify_cancel()
+        return self._submit_future(_Operation, key, function, start_by_ns)
 
-        def done(value, exception):
-            future.set_result(value) if exception is None else future.set_exception(exception)
-
-        self._submit(_Operation(self._state, key, function, start_by_ns, done))
-        return future
+    def submit_transaction(self, keys, function, *, start_by_ns=0):
+        """The same for a transaction."""
+        return self._submit_future(_Transaction, keys, function, start_by_ns)
 
     async def run_async(self, key, function, *, start_by_ns=0):
         """run() for asyncio. If it is canceled, so is the operation, if it has not begun."""
-        loop = asyncio.get_running_loop()
-        future = loop.create_future()
-        waiting = weakref.ref(future)  # gone if the loop ends before the operation
+        return await self._await(_Operation, key, function, start_by_ns)
 
-        def done(value, exception):
-            future = waiting()
-            if future is None or future.done():
-                return
-            if isinstance(exception, StopIteration):  # which asyncio cannot pass on
-                exception = RuntimeError("the operation raised StopIteration")
-            future.set_result(value) if exception is None else future.set_exception(exception)
-
-        operation = _Operation(self._state, key, function, start_by_ns, done)
-        self._submit(operation, _Queue.of(loop))
-        try:
-            return await future
-        except asyncio.CancelledError:
-            lib.batch_cancel(self._open(), operation.op)
-            raise
+    async def transact_async(self, keys, function, *, start_by_ns=0):
+        """transact() for asyncio, likewise."""
+        return await self._await(_Transaction, keys, function, start_by_ns)
 
     def stop(self, timeout=None):
         """As batch_processor_stop: complete everything; after `timeout` seconds, return what is left."""
@@ -418,15 +491,52 @@ class Processor:
             raise Error(lib.BATCH_STOPPED)
         return self.pointer
 
-    def _submit(self, operation, queue=None):
+    def _run(self, kind, keys, function, start_by_ns):
+        request = kind(self._state, keys, function, start_by_ns, None)
+        result = ffi.new("batch_result *")
+        request.run(self._open(), result)
+        value, exception = request.outcome(result)
+        if exception is not None:
+            raise exception
+        return value
+
+    def _submit_future(self, kind, keys, function, start_by_ns):
+        future = concurrent.futures.Future()
+        future.set_running_or_notify_cancel()
+
+        def done(value, exception):
+            future.set_result(value) if exception is None else future.set_exception(exception)
+
+        self._submit(kind(self._state, keys, function, start_by_ns, done))
+        return future
+
+    async def _await(self, kind, keys, function, start_by_ns):
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        waiting = weakref.ref(future)  # gone if the loop ends before the operation
+
+        def done(value, exception):
+            future = waiting()
+            if future is None or future.done():
+                return
+            if isinstance(exception, StopIteration):  # which asyncio cannot pass on
+                exception = RuntimeError("the operation raised StopIteration")
+            future.set_result(value) if exception is None else future.set_exception(exception)
+
+        request = kind(self._state, keys, function, start_by_ns, done)
+        self._submit(request, _Queue.of(loop))
+        try:
+            return await future
+        except asyncio.CancelledError:
+            request.cancel(self._open())
+            raise
+
+    def _submit(self, request, queue=None):
         pointer = self._open()
-        self._state.operations.add(operation)
-        if queue is None:
-            status = lib.batch_submit(pointer, operation.op)
-        else:
-            status = lib.batch_submit_to(pointer, operation.op, queue.pointer)
+        self._state.requests.add(request)
+        status = request.submit(pointer) if queue is None else request.submit_to(pointer, queue.pointer)
         if status != lib.BATCH_OK:
-            self._state.operations.discard(operation)
+            self._state.requests.discard(request)
             raise Error(status)
 
 

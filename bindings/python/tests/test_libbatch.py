@@ -11,7 +11,7 @@ import weakref
 import pytest
 
 import libbatch
-from libbatch import Error, Processor, Unchanged, ffi, lib
+from libbatch import Changed, Error, Processor, Unchanged, ffi, lib
 
 
 def click(counter):
@@ -124,6 +124,81 @@ def test_replays_count_only_the_last_run(store):
         futures = [processor.submit("a", disturbed), processor.submit("a", refused_at_first)]
         assert [future.result() for future in futures] == [101, 102]
         assert runs == [0, 100]
+
+
+# ---- Transactions ------------------------------------------------------------------------------
+
+
+def pay(cents):
+    def function(source, target):
+        if source.get("cents", 100) < cents:
+            raise ValueError("too little")
+        source["cents"] = source.get("cents", 100) - cents
+        target["cents"] = target.get("cents", 100) + cents
+        return source["cents"]
+
+    return function
+
+
+def cents_of(processor, key):
+    return processor.read(key, lambda account: account.get("cents", 100))
+
+
+def test_transactions(tmp_path):
+    path = tmp_path / "accounts.db"
+    with libbatch.sqlite_store(path) as store, Processor(store, window=None) as accounts:
+        assert accounts.transact(["ann", "bob"], pay(70)) == 30
+        with pytest.raises(ValueError, match="too little"):
+            accounts.transact(["ann", "bob"], pay(70))
+        futures = [accounts.submit_transaction(["bob", f"key {i}"], pay(1)) for i in range(20)]
+        assert sorted(future.result() for future in futures) == list(range(150, 170))
+        assert accounts.transact(("ann",), lambda ann: ann["cents"]) == 30
+    with libbatch.sqlite_store(path) as store, Processor(store, window=None) as accounts:
+        assert cents_of(accounts, "ann") == 30 and cents_of(accounts, "bob") == 150
+        assert cents_of(accounts, "key 7") == 101
+
+
+def test_transactions_say_what_they_changed(store):
+    with Processor(store, window=None) as accounts:
+        accounts.transact(["a", "b"], lambda a, b: Unchanged(a.update(cents=1)))
+        assert accounts.transact(["c", "d", "e"], lambda c, d, e: Changed(d.update(cents=2), 1)) is None
+        with pytest.raises(IndexError):
+            accounts.transact(["f", "g"], lambda f, g: Changed("nothing", 0, 2))
+    stored = [lib.batch_memory_read(store.pointer, key, 1, ffi.NULL, 0, ffi.NULL, ffi.NULL) for key in
+              (b"a", b"b", b"c", b"d", b"e", b"f", b"g")]
+    assert stored == [False, False, False, True, False, False, False]
+
+
+def test_transactions_count_only_the_last_run(store):
+    runs = []
+
+    def disturbed(source, target):  # another process saves while the first run is under way
+        runs.append(source.get("cents", 100))
+        if len(runs) == 1:
+            assert lib.batch_memory_write(store.pointer, b"a", 1, b'{"cents":500}', 13) == lib.BATCH_OK
+        return pay(500)(source, target)
+
+    with Processor(store, window=None, replays_max=5) as accounts:
+        assert accounts.transact(["a", "b"], disturbed) == 0
+        assert cents_of(accounts, "b") == 600
+    assert runs == [100, 500]
+
+
+def test_transactions_that_are_refused(store):
+    with Processor(store, window=None) as accounts:
+        with pytest.raises(Error, match="given twice") as caught:
+            accounts.transact(["a", "a"], pay(1))
+        assert caught.value.name == "BATCH_INVALID"
+        with pytest.raises(Error) as caught:
+            accounts.submit_transaction([], pay(1))
+        assert caught.value.name == "BATCH_INVALID"
+        assert not accounts._state.requests
+        with pytest.raises(Error) as caught:
+            accounts.transact(["a", "b"], pay(1), start_by_ns=1)
+        assert caught.value.name == "BATCH_EXPIRED"
+        with pytest.raises(Error) as caught:
+            accounts.run("a", lambda a: accounts.transact(["a", "b"], pay(1)))
+        assert caught.value.name == "BATCH_DEADLOCK"
 
 
 # ---- Errors ------------------------------------------------------------------------------------
@@ -347,6 +422,46 @@ def test_asyncio(processor):
     assert sorted(asyncio.run(main())) == sorted(list(range(1, 101)) * 10)
 
 
+def test_asyncio_transactions(processor):
+    async def one(i):
+        cents = await processor.transact_async(["bank", f"key {i % 10}"], pay(1))
+        assert threading.current_thread() is threading.main_thread()
+        return cents
+
+    async def main():
+        with pytest.raises(ValueError, match="too little"):
+            await processor.transact_async(["bank", "a"], pay(101))
+        with pytest.raises(Error, match="start_by_ns"):
+            await processor.transact_async(["bank", "a"], pay(1), start_by_ns=1)
+        return await asyncio.gather(*(one(i) for i in range(100)))
+
+    assert sorted(asyncio.run(main())) == list(range(100))
+    assert cents_of(processor, "key 3") == 110 and not processor._state.requests
+
+
+def test_asyncio_transaction_cancel(store, processor):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def held(counter):  # the worker: so nothing else begins
+        begun.set()
+        go_on.wait()
+        return click(counter)
+
+    async def main():
+        running = processor.submit("a", held)
+        await asyncio.get_running_loop().run_in_executor(None, begun.wait)
+        waiting = asyncio.ensure_future(processor.transact_async(["a", "b"], pay(1)))
+        await asyncio.sleep(0)  # it is submitted
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        go_on.set()
+        return running.result()
+
+    assert asyncio.run(main()) == 1
+    assert cents_of(processor, "a") == cents_of(processor, "b") == 100
+
+
 def test_asyncio_exceptions(store, processor):
     async def main():
         with pytest.raises(ValueError, match="sold out"):
@@ -377,12 +492,12 @@ def test_asyncio_cancel(store):
 
 def test_asyncio_loop_that_ends_first(store):
     processor = Processor(store, window=3600)
-    operations = processor._state.operations
+    requests = processor._state.requests
 
     async def main():
         asyncio.ensure_future(processor.run_async("a", click))
         await asyncio.sleep(0)
-        assert len(operations) == 1
+        assert len(requests) == 1
 
     asyncio.run(main())
     gc.collect()
@@ -390,4 +505,4 @@ def test_asyncio_loop_that_ends_first(store):
     asyncio.run(asyncio.sleep(0))
     with Processor(store, window=None) as again:
         assert asyncio.run(again.run_async("a", clicks)) in (0, 1)  # and what was left is tidied up
-    assert not operations and not libbatch._Queue.left
+    assert not requests and not libbatch._Queue.left
