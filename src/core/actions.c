@@ -95,7 +95,7 @@ static inline int closes(const struct batch__core *core, struct batch__batch *ba
         return -1;
     if (batch->ran.count >= core->config.ops_max)
         return BATCH_CLOSED_BY_SIZE;
-    if (batch->joining > 0)
+    if (batch__is_joining(batch))
         return -1;
     return batch__unit_closes(batch, reason_to_close(core, batch));
 }
@@ -124,7 +124,8 @@ static enum step leave_turns(struct batch__core *core, struct batch__batch *batc
     return STEP_AGAIN;
 }
 
-/* The first that waits cannot run now, so nobody does, and nobody joins any more. */
+/* The first that waits cannot run now, so nobody does, and the batch closes without them, unless
+ * others of its unit have something to run first. */
 static enum step block(struct batch__core *core, struct batch__batch *batch)
 {
     batch__block(core, batch);

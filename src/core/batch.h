@@ -46,7 +46,7 @@ struct batch__batch {
     bool is_closing : 1;      /* of the first of a unit: it closes when nobody joins any more */
     bool is_small : 1;        /* likewise: one of them is isolated, so no other key comes in */
     uint16_t unit_size;       /* likewise: keys; after the save, of each; 0: it was alone */
-    uint16_t unit_count;      /* likewise: while it is open, those with operations that join; while
+    uint16_t unit_count;      /* likewise: while it is open, those that are joining (unit.h); while
                                 it is saved, calls that have not come back */
     char key_inline[BATCH__KEY_INLINE];
     struct batch__ops waiting; /* in the order they came */

@@ -156,7 +156,7 @@ static void check_unit(const struct batch__core *core, const struct batch__batch
         batch__check(each->unit == batch);
         batch__check(each->phase == batch->phase);
         batch__check(each->ran.count > 0);
-        joining += each->joining > 0;
+        joining += batch__is_joining(each);
         todo += each->in_todo || each->in_turns;
         size++;
         batch__check(size <= batch->unit_size);

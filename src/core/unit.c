@@ -83,7 +83,7 @@ static void make_unit(struct batch__batch *batch)
         return;
     batch->unit = batch->unit_next = batch;
     batch->unit_size = 1;
-    batch->unit_count = batch->joining > 0;
+    batch->unit_count = batch__is_joining(batch);
     batch->is_small = batch->is_isolated;
     batch->is_closing = false;
 }

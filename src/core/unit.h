@@ -21,12 +21,25 @@ static inline struct batch__batch *batch__unit_next(struct batch__batch *batch)
     return batch->unit_next != NULL ? batch->unit_next : batch;
 }
 
+/* Operations join, and the first that waits is not blocked: they run before its unit closes. */
+static inline bool batch__is_joining(const struct batch__batch *batch)
+{
+    return batch->joining > 0 && batch->in_turns;
+}
+
+/* It is joining now, or not, after it was or was not. */
+static inline void batch__joining_changed(struct batch__batch *batch, bool was_joining)
+{
+    if (batch->unit != NULL)
+        batch->unit->unit_count += (uint16_t)(batch__is_joining(batch) - was_joining);
+}
+
 /* How many operations join, now that this is known, or one less. */
 static inline void batch__joining_set(struct batch__batch *batch, uint64_t joining)
 {
-    if (batch->unit != NULL)
-        batch->unit->unit_count += (uint16_t)((joining > 0) - (batch->joining > 0));
+    bool was_joining = batch__is_joining(batch);
     batch->joining = joining;
+    batch__joining_changed(batch, was_joining);
 }
 
 /* Must the unit close, or the batch if it is alone, now that this one has a reason to (-1: none)?

@@ -106,7 +106,6 @@ void batch__window_open(struct batch__core *core, struct batch__batch *batch)
 
 void batch__block(struct batch__core *core, struct batch__batch *batch)
 {
-    batch__joining_set(batch, 0);
     batch__turns_leave(core, batch);
     if (batch->ran.count == 0 && !batch__has_window(core))
         batch__window_end(core, batch); /* there is nothing to close */

@@ -29,8 +29,8 @@ static inline void batch__window_join(struct batch__batch *batch)
 {
     batch__joining_set(batch, batch->waiting.count);
 }
-/* It is open, and the first that waits cannot run, so nobody does, and nobody joins any more; and
- * then that may be so. */
+/* It is open, and the first that waits cannot run, so nobody does, and its window may end without
+ * them; and then that may be so. */
 void batch__block(struct batch__core *core, struct batch__batch *batch);
 void batch__unblock(struct batch__core *core, struct batch__batch *batch);
 /* The first that waits runs, or leaves. True if it had run before. */

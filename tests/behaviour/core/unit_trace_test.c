@@ -405,3 +405,23 @@ TRACE_TEST_WITH(what_is_left_of_a_replay_is_rechecked_on_its_own, .replays_max =
                     "[2000] a: release\n"
                     "[2000] a: load\n");
 }
+
+/* All windows have ended when b is loaded at last. Each key is blocked once, b by C, a by V; what
+ * they wait for runs in the same unit, so they go on, and W joins it too. */
+TRACE_TEST(what_was_blocked_for_a_moment_joins_all_the_same)
+{
+    trace_transact(t, 'T', "a b c");
+    trace_submit(t, "c", "C");
+    trace_transact(t, 'V', "b c");
+    trace_transact(t, 'W', "a b");
+    trace_loaded(t, "a", BATCH_OK);
+    trace_loaded(t, "c", BATCH_OK);
+    trace_at(t, 150);
+    t->text_size = 0;
+    trace_loaded(t, "b", BATCH_OK);
+    trace_expect(t, "[150] run T on a b c\n"
+                    "[150] c: run C\n"
+                    "[150] run V on b c\n"
+                    "[150] run W on a b\n"
+                    "[150] a c b: save, closed by window\n");
+}
