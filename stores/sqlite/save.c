@@ -2,8 +2,9 @@
  *
  * What is said here of a key holds for a unit too: its keys are written, refused and resolved all
  * together. A unit has a savepoint from the first pass on, as one of its keys may turn out to have
- * another version when others are written already. A key that was only read is compared; a group
- * that has no others needs no writer's lock.
+ * another version when others are written already; but not the one with which a pass begins, since
+ * that can be rolled back as a whole. A key that was only read is compared; a group that has no
+ * others needs no writer's lock.
  *
  * States are encoded first, without any lock. Then, as the only writer of the store, a pass writes
  * every key of the group that is still pending, and commits. What resolves a key before that:
@@ -209,15 +210,17 @@ static void pass_narrow(struct group *group, struct batch__sqlite_item *unit,
         resolve_all(group, false, BATCH_SAVE_FAILED, problem);
 }
 
-/* A row that is alone needs no savepoint if nothing else is written when nothing is written of it.
- */
+/* A row that is alone needs no savepoint if nothing else is written when nothing is written of it;
+ * nor does the first unit of a pass, as all can be rolled back with it. A savepoint costs a copy of
+ * each page that is changed. */
 static enum batch__sqlite_outcome write_quickly(struct batch__sqlite_session *session,
-                                                struct batch__sqlite_item *unit,
+                                                struct batch__sqlite_item *unit, bool is_first,
                                                 struct batch__sqlite_item **ret_culprit,
                                                 struct batch__sqlite_problem *ret_problem)
 {
     if (unit->unit != 0)
-        return batch__sqlite_unit_write(session, unit, ret_culprit, ret_problem);
+        return is_first ? batch__sqlite_unit_write_first(session, unit, ret_culprit, ret_problem)
+                        : batch__sqlite_unit_write(session, unit, ret_culprit, ret_problem);
     *ret_culprit = unit;
     return batch__sqlite_row_write(session, unit, ret_problem);
 }
@@ -233,7 +236,8 @@ static bool pass_write(struct group *group, const struct batch__sqlite_item *end
     for (struct batch__sqlite_item *unit = group->first; unit < end; unit += unit->unit_size) {
         if (unit->is_resolved)
             continue;
-        switch (write_quickly(session, unit, &culprit, &problem)) {
+        bool is_first = written == 0;
+        switch (write_quickly(session, unit, is_first, &culprit, &problem)) {
         case BATCH__SQLITE_WRITTEN:
             unit->is_written = true;
             written++;
@@ -246,6 +250,8 @@ static bool pass_write(struct group *group, const struct batch__sqlite_item *end
                 return false;
             }
             resolve_by(group, unit, culprit, BATCH_CONFLICT, &problem);
+            if (unit->unit != 0 && is_first)
+                return false; /* it may be written in part */
             break;
         case BATCH__SQLITE_REFUSED:
             group->is_one_by_one = true;

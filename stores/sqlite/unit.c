@@ -62,6 +62,15 @@ enum batch__sqlite_outcome batch__sqlite_unit_write(struct batch__sqlite_session
     return outcome;
 }
 
+enum batch__sqlite_outcome batch__sqlite_unit_write_first(struct batch__sqlite_session *session,
+                                                          struct batch__sqlite_item *unit,
+                                                          struct batch__sqlite_item **ret_culprit,
+                                                          struct batch__sqlite_problem *ret_problem)
+{
+    *ret_culprit = unit;
+    return write_rows(session, unit, ret_culprit, ret_problem);
+}
+
 enum batch__sqlite_outcome batch__sqlite_unit_verify(struct batch__sqlite_session *session,
                                                      struct batch__sqlite_item *unit,
                                                      struct batch__sqlite_item **ret_culprit,

@@ -15,6 +15,12 @@ enum batch__sqlite_outcome batch__sqlite_unit_write(struct batch__sqlite_session
                                                     struct batch__sqlite_item **ret_culprit,
                                                     struct batch__sqlite_problem *ret_problem);
 
+/* The same without a savepoint, which costs a copy of each page that is changed: unless the outcome
+ * is WRITTEN, the transaction is to be rolled back. */
+enum batch__sqlite_outcome batch__sqlite_unit_write_first(
+    struct batch__sqlite_session *session, struct batch__sqlite_item *unit,
+    struct batch__sqlite_item **ret_culprit, struct batch__sqlite_problem *ret_problem);
+
 /* Read back what was written, as batch__sqlite_row_verify. */
 enum batch__sqlite_outcome batch__sqlite_unit_verify(struct batch__sqlite_session *session,
                                                      struct batch__sqlite_item *unit,

@@ -106,6 +106,8 @@ store_mutant(sqlite unit-not-undone suite unit.c
     "(!is_written && batch__sqlite_run(session, BATCH__SQLITE_UNDO) != SQLITE_OK) ||"
     "(is_written && batch__sqlite_run(session, BATCH__SQLITE_UNDO) < 0) ||"
     test_a_conflict_of_one_key_is_one_of_its_unit)
+store_mutant(sqlite first-unit-not-undone suite save.c
+    "if (unit->unit != 0 && is_first)" "if (false)" test_a_conflict_of_the_first_unit_is_not_one_of_the_others)
 store_mutant(sqlite unit-not-kept-together suite items.c
     "if (left->unit != right->unit)" "if (false)" test_units_at_random)
 store_mutant(sqlite check-not-compared suite unit.c

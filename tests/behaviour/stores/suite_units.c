@@ -58,6 +58,23 @@ static void test_a_conflict_of_one_key_is_one_of_its_unit(void **state)
     unit_group_free(group);
 }
 
+/* Nothing but units: a store may treat the one that it begins with differently. */
+static void test_a_conflict_of_the_first_unit_is_not_one_of_the_others(void **state)
+{
+    struct unit_group *group = unit_group_new(*state);
+    unit_group_start(group);
+    for (size_t conflict = 0; conflict < 9; conflict++) {
+        for (size_t i = 0; i < 9; i++) {
+            struct planned *planned = unit_plan(group, 1 + (unsigned)i / 3, 7);
+            if (i == conflict)
+                planned->stranger = STRANGER_WRITES;
+        }
+        unit_group_run(group);
+        unit_group_clear(group);
+    }
+    unit_group_free(group);
+}
+
 static void test_what_was_only_read_is_compared_and_not_written(void **state)
 {
     static const int64_t before[] = {NOT_STORED, 7};
@@ -390,6 +407,7 @@ int store_suite_units(struct store_fixture *fixture)
         UNIT_TEST(fixture, test_a_unit_is_stored),
         UNIT_TEST(fixture, test_a_unit_is_stored_again_from_cached_resources),
         UNIT_TEST(fixture, test_a_conflict_of_one_key_is_one_of_its_unit),
+        UNIT_TEST(fixture, test_a_conflict_of_the_first_unit_is_not_one_of_the_others),
         UNIT_TEST(fixture, test_what_was_only_read_is_compared_and_not_written),
         UNIT_TEST(fixture, test_a_unit_that_was_only_read_is_compared),
         UNIT_TEST(fixture, test_a_row_that_is_refused_fails_its_unit),
