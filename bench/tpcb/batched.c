@@ -147,6 +147,7 @@ static bool processor_start(struct batched *batched, struct target *target)
     options.sessions = batched->base.sessions;
     options.resource_size = sizeof(struct state);
     options.window_ns = settings->window_ns;
+    options.resource_cache_max = settings->cache;
     uint64_t legs = 2 * ROWS_MAX * (uint64_t)settings->outstanding;
     options.ops_waiting_max = legs > 1048576 ? legs : 0;
     options.key_ops_waiting_max = options.ops_waiting_max;

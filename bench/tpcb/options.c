@@ -40,6 +40,7 @@ static const char help[] =
     "  --seconds T          duration of the measurement (5), and --warm-up T before it (1)\n"
     "  --sessions N         connections (default: the best for the store and mode)\n"
     "  --window-ms W        window of a batch, 1 to 60000; default none: BATCH_WINDOW_NONE\n"
+    "  --cache N            resource_cache_max of batched (0)\n"
     "  --help               this text\n"
     "\n"
     "Prints one line of JSON. At the end the balances of accounts, tellers and branches are added\n"
@@ -118,6 +119,9 @@ static void read_option(struct settings *settings, int option, const char *value
     case 'w':
         settings->window_ns = argument_number("--window-ms", value, 1, 60000) * 1000000;
         break;
+    case 'r':
+        settings->cache = read_number("--cache", value, 0, 100000000);
+        break;
     case 'h':
         fputs(help, stdout);
         exit(0);
@@ -141,6 +145,7 @@ struct settings options_read(int argc, char **argv)
                                           {"warm-up", required_argument, NULL, 'u'},
                                           {"sessions", required_argument, NULL, 'c'},
                                           {"window-ms", required_argument, NULL, 'w'},
+                                          {"cache", required_argument, NULL, 'r'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
     struct settings settings = {.branches = 10,

@@ -16,6 +16,7 @@ struct settings {
     uint32_t branches, accounts; /* of TPC-B; accounts of each branch */
     uint32_t keys;               /* of pairs */
     uint32_t outstanding;        /* of batched */
+    uint32_t cache;              /* likewise: resources that are kept */
     uint32_t sessions;           /* 0: the best that is known, or found */
     enum direct_by direct_by;
     uint64_t window_ns;
