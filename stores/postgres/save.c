@@ -353,6 +353,17 @@ static bool make_params(struct batch__postgres_group *group, bool has_locks,
                                                           group->part_size, ret_locks));
 }
 
+static enum batch__postgres_statement choose_statement(const struct batch__postgres_group *group,
+                                                       bool skips_locked)
+{
+    if (group->has_units)
+        return skips_locked ? BATCH__POSTGRES_SAVE_UNITS_SKIP_LOCKED : BATCH__POSTGRES_SAVE_UNITS;
+    if (skips_locked)
+        return BATCH__POSTGRES_SAVE_SKIP_LOCKED;
+    bool is_one = group->part_size == 1 && group->part[0]->version != 0;
+    return is_one ? BATCH__POSTGRES_SAVE_ONE : BATCH__POSTGRES_SAVE;
+}
+
 static void save_part(struct saving *saving, const struct batch__postgres_limit *limit)
 {
     struct batch__postgres_group *group = &saving->group;
@@ -366,10 +377,9 @@ static void save_part(struct saving *saving, const struct batch__postgres_limit 
         return;
     }
     bool skips_locked = batch_now_ns() < saving->state->skip_locked_until_ns;
-    enum batch__postgres_statement statement =
-        group->has_units
-            ? (skips_locked ? BATCH__POSTGRES_SAVE_UNITS_SKIP_LOCKED : BATCH__POSTGRES_SAVE_UNITS)
-            : (skips_locked ? BATCH__POSTGRES_SAVE_SKIP_LOCKED : BATCH__POSTGRES_SAVE);
+    enum batch__postgres_statement statement = choose_statement(group, skips_locked);
+    if (statement == BATCH__POSTGRES_SAVE_ONE)
+        params.count = BATCH__POSTGRES_PARAMS_OLD;
     if (has_locks) /* none may be skipped, and then be met by the second statement */
         batch__postgres_run_locked(group->connection, &locks, &params, skips_locked, limit, &reply);
     else

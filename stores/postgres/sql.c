@@ -69,11 +69,14 @@ static const char create_long_keys_sql[] =
 
 const char *batch__postgres_statement_name(enum batch__postgres_statement statement)
 {
-    static const char *const names[BATCH__POSTGRES_STATEMENTS] = {
-        "batch_load",       "batch_recheck",
-        "batch_save",       "batch_save_skip_locked",
-        "batch_save_units", "batch_save_units_skip_locked",
-        "batch_lock_units"};
+    static const char *const names[BATCH__POSTGRES_STATEMENTS] = {"batch_load",
+                                                                  "batch_recheck",
+                                                                  "batch_save",
+                                                                  "batch_save_one",
+                                                                  "batch_save_skip_locked",
+                                                                  "batch_save_units",
+                                                                  "batch_save_units_skip_locked",
+                                                                  "batch_lock_units"};
     batch__check((size_t)statement < BATCH__POSTGRES_STATEMENTS);
     return names[statement];
 }
@@ -148,6 +151,21 @@ const char *batch__postgres_statement_name(enum batch__postgres_statement statem
              "(SELECT pg_catalog.array_agg(n.key) FROM n) AS inserted WHERE " GUARD                \
              " OFFSET 0) AS r "                                                                    \
              "WHERE " guard GUARD_END
+
+/* A subquery of constants: the planner puts them where they are used, so nothing is joined. */
+#define ONE_ROW                                                                                    \
+    "(SELECT ($1::@K[])[1], ($2::@i[])[1], ($3::@i[])[1], ($4::@S[])[1], 1::@i) "                  \
+    "AS i(key, old, new, state, ord) "
+
+#define SAVE_ONE(place)                                                                            \
+    "WITH u AS ("                                                                                  \
+    "UPDATE @t AS t SET @v = i.new::@V, @s = i.state FROM " ONE_ROW "WHERE t.@k " IS_ONE_OF        \
+    "(ARRAY[i.key]) AND t.@v " EQUALS " i.old "                                                    \
+    "RETURNING " place(                                                                            \
+        "i") ") "                                                                                  \
+             "SELECT r.updated, r.inserted "                                                       \
+             "FROM (SELECT (SELECT pg_catalog.array_agg(u.ord) FROM u) AS updated, "               \
+             "NULL::@K[] AS inserted WHERE " GUARD " OFFSET 0) AS r WHERE " GUARD_END
 
 #define LESS_TIME "(SELECT pg_catalog.set_config('lock_timeout', '10ms', true)) IS NOT NULL "
 
@@ -250,6 +268,7 @@ static const char *const statements_sql[BATCH__POSTGRES_STATEMENTS][2] = {
     {LOOK_UP("t.@v::pg_catalog.int8, t.@s"), LOOK_UP("t.@v::pg_catalog.int8, t.@s")},
     {LOOK_UP("t.@v::pg_catalog.int8"), LOOK_UP("t.@v::pg_catalog.int8")},
     {SAVE(PLACE, INSERTED, NO_GUARD), SAVE(PLACE_IF_AS_SENT, INSERTED_ROW, GUARD_IF_AS_SENT)},
+    {SAVE_ONE(PLACE), SAVE_ONE(PLACE_IF_AS_SENT)},
     {SAVE_SKIP_LOCKED(PLACE, INSERTED, NO_GUARD),
      SAVE_SKIP_LOCKED(PLACE_IF_AS_SENT, INSERTED_ROW, GUARD_IF_AS_SENT)},
     {SAVE_UNITS(WAIT, NO_LESS_TIME, PLACE, INSERTED, GUARD_UNITS),

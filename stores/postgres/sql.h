@@ -3,7 +3,8 @@
  * Saving. A row that load found is written only where it still has the version of then; one that
  * load did not find is inserted only where there is none: so a row that was deleted is not created
  * again. Both are one statement, whose result has the places of the rows updated and the keys of
- * those inserted; what is in neither was not written.
+ * those inserted; what is in neither was not written. A single row that is there has a statement of
+ * its own, which takes the server half as long.
  *
  * Locks. The keys of a statement are sorted by their bytes, and rows are locked in that order
  * because a nested loop over the sorted array is the only join left to the planner: so two groups
@@ -59,6 +60,7 @@ enum batch__postgres_statement {
     BATCH__POSTGRES_LOAD,             /* keys -> place, version, state of the rows that are there */
     BATCH__POSTGRES_RECHECK,          /* the same without states */
     BATCH__POSTGRES_SAVE,             /* waits a little for rows that others have locked */
+    BATCH__POSTGRES_SAVE_ONE,         /* the same for a single row that is there */
     BATCH__POSTGRES_SAVE_SKIP_LOCKED, /* leaves out the rows that others have locked */
     BATCH__POSTGRES_SAVE_UNITS,       /* the same for units (unit.h) */
     BATCH__POSTGRES_SAVE_UNITS_SKIP_LOCKED,

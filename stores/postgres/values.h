@@ -12,6 +12,7 @@
 
 enum {
     BATCH__POSTGRES_PARAMS_MAX = 11,
+    BATCH__POSTGRES_PARAMS_OLD = 4, /* of rows: the first ones, of rows that are there */
     BATCH__POSTGRES_BYTES_MAX = 32 * 1024 * 1024 /* of keys and states in one statement */
 };
 

@@ -318,7 +318,34 @@ UNITS_TEST(test_units_of_every_type)
 
 static void change(void *server)
 {
-    pg_sql(server, "update units set version = version + 1, state = 'theirs' where key = 'A:1'");
+    pg_sql(server, "update units set version = version + 1, state = 'theirs' "
+                   "where key in ('A:1', 'alone')");
+}
+
+UNITS_TEST(test_a_single_row_that_is_there_has_a_statement_of_its_own)
+{
+    log_statements(server);
+    struct client *client = client_new(server);
+    static const char *const turns[][3] = {{"alone", "one", "execute batch_save:"},
+                                           {"alone", "two", "execute batch_save_one:"},
+                                           {"other", "one", "execute batch_save:"}};
+    for (size_t i = 0; i < sizeof turns / sizeof turns[0]; i++) {
+        client->size = 0;
+        plan(client, turns[i][0], turns[i][1]);
+        count_logged(server, NULL);
+        run(client);
+        assert_statuses(client, BATCH_OK);
+        assert_int_equal(count_logged(server, turns[i][2]), 1);
+        assert_int_equal(count_logged(server, "execute batch_save"), 1);
+    }
+    pg_expect(server, "two", "select state from units where key = 'alone'");
+    client->size = 0;
+    plan(client, "alone", "four");
+    run_while(client, change, server);
+    assert_statuses(client, BATCH_CONFLICT);
+    pg_expect(server, "theirs", "select state from units where key = 'alone'");
+    client_end(client);
+    pg_sql(server, "alter role all reset all");
 }
 
 /* One that was changed is a conflict of all, be it to be written or only checked. */
