@@ -84,7 +84,8 @@ bool batch__postgres_group_init(struct batch__postgres_group *group,
         .shape = connection->table.shape,
     };
     for (size_t i = 0; i < calls_size; i++) {
-        group->items[i] = (struct batch__postgres_item){.call = calls[i]};
+        group->items[i] = (struct batch__postgres_item){
+            .call = calls[i], .deadline_ns = batch_call_deadline_ns(calls[i])};
         group->order[i] = &group->items[i];
     }
     if (is_load)
@@ -135,6 +136,19 @@ static void resolve_late(struct batch__postgres_group *group, struct batch__post
     batch__postgres_item_resolve(item, failure_of(group), 0, NULL);
 }
 
+/* Is any call that is pending canceled? A group is of one processor; so if the one with the
+ * earliest deadline is not, none is. */
+static bool has_canceled(const struct batch__postgres_group *group)
+{
+    const struct batch__postgres_item *earliest = NULL;
+    for (size_t i = 0; i < group->items_size; i++) {
+        const struct batch__postgres_item *item = &group->items[i];
+        if (!item->is_resolved && (earliest == NULL || item->deadline_ns < earliest->deadline_ns))
+            earliest = item;
+    }
+    return earliest != NULL && batch_call_is_canceled(earliest->call);
+}
+
 /* A unit of which one is canceled ends as a whole. */
 static void resolve_canceled(struct batch__postgres_group *group, struct batch__postgres_item *lead)
 {
@@ -163,11 +177,12 @@ static void finish(const struct batch__postgres_group *group, struct batch__post
 bool batch__postgres_group_finish(struct batch__postgres_group *group)
 {
     bool is_pending = false;
+    bool is_canceled = has_canceled(group);
     for (size_t i = 0; i < group->items_size; i++) {
         struct batch__postgres_item *item = &group->items[i];
         if (item->is_finished)
             continue;
-        if (!item->is_resolved && item == item->lead)
+        if (is_canceled && !item->is_resolved && item == item->lead)
             resolve_canceled(group, item);
         batch__check(item->is_resolved == item->lead->is_resolved);
         if (item->is_resolved)
@@ -188,7 +203,7 @@ static struct batch__postgres_limit limit_of(struct batch__postgres_item *const 
     for (size_t i = 0; i < items_size; i++) {
         if (items[i]->is_resolved)
             continue;
-        uint64_t deadline_ns = batch_call_deadline_ns(items[i]->call);
+        uint64_t deadline_ns = items[i]->deadline_ns;
         if (limit.call == NULL || (deadline_ns > limit.until_ns) == is_longest)
             limit = (struct batch__postgres_limit){deadline_ns, items[i]->call};
     }
