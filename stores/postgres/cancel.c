@@ -13,7 +13,7 @@
 
 enum { CANCEL_CODE = 80877102 }; /* in place of a version of the protocol: 1234 and 5678 */
 
-void batch__postgres_cancel_end(struct batch__postgres_cancel *cancel)
+static void close_socket(struct batch__postgres_cancel *cancel)
 {
     if (cancel->is_open)
         close(cancel->socket);
@@ -38,7 +38,7 @@ static void open_socket(struct batch__postgres_cancel *cancel, const PGconn *con
     cancel->is_open = cancel->socket >= 0;
     if (cancel->is_open && connect(cancel->socket, (const struct sockaddr *)&address, size) != 0 &&
         errno != EINPROGRESS)
-        batch__postgres_cancel_end(cancel);
+        close_socket(cancel);
 }
 
 void batch__postgres_cancel_begin(struct batch__postgres_cancel *cancel,
@@ -80,7 +80,7 @@ void batch__postgres_cancel_advance(struct batch__postgres_cancel *cancel)
     if (cancel->sent == sizeof cancel->request) {
         char byte;
         if (recv(cancel->socket, &byte, 1, 0) >= 0 || !is_later(errno))
-            batch__postgres_cancel_end(cancel);
+            close_socket(cancel);
         return;
     }
     ssize_t sent = send(cancel->socket, cancel->request + cancel->sent,
@@ -88,5 +88,17 @@ void batch__postgres_cancel_advance(struct batch__postgres_cancel *cancel)
     if (sent > 0)
         cancel->sent += (size_t)sent;
     else if (!is_later(errno))
-        batch__postgres_cancel_end(cancel);
+        close_socket(cancel);
+}
+
+void batch__postgres_cancel_end(struct batch__postgres_cancel *cancel)
+{
+    struct batch__postgres_limit grace = {cancel->until_ns, NULL};
+    while (cancel->is_open && cancel->sent > 0 && !batch__postgres_is_over(&grace)) {
+        struct pollfd fd = batch__postgres_cancel_fd(cancel);
+        batch__postgres_poll(&fd, 1, &grace);
+        if (fd.revents != 0)
+            batch__postgres_cancel_advance(cancel);
+    }
+    close_socket(cancel);
 }

@@ -6,6 +6,10 @@
  * request and the statement together have half a second, until `until_ns`; whether it had an effect
  * is seen on the connection, in how the statement ends.
  *
+ * A request that was sent is left to the other side to close, as libpq does, also when the
+ * statement has ended by then: pgbouncer 1.18 may end with a fatal error, and with it all its
+ * connections, if the client closes while the request is being forwarded.
+ *
  * Use: an object of zeros; begin once; until the time is over, wait for batch__postgres_cancel_fd
  * and advance when it is ready; end.
  */
@@ -37,6 +41,7 @@ struct pollfd batch__postgres_cancel_fd(const struct batch__postgres_cancel *can
 /* Its descriptor is ready. */
 void batch__postgres_cancel_advance(struct batch__postgres_cancel *cancel);
 
+/* Waits until the other side has closed, if it has got any of the request: at most `until_ns`. */
 void batch__postgres_cancel_end(struct batch__postgres_cancel *cancel);
 
 #endif

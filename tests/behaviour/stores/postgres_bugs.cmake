@@ -38,6 +38,10 @@ store_mutant(postgres insert-not-compared altered sql.c
     "\"NOT EXISTS (SELECT n.key" "\"true OR NOT EXISTS (SELECT n.key"
     test_blanks_that_a_column_cuts_off_are_refused)
 
+store_mutant(postgres one-not-compared units sql.c
+    "($2::@i[])[1], ($3" "(SELECT x.@v FROM @t AS x WHERE x.@k = ($1::@K[])[1]), ($3"
+    test_a_single_row_that_is_there_has_a_statement_of_its_own)
+
 # What is durable.
 store_mutant(postgres any-warning rows connection.c
     "is_field(notice, PG_DIAG_SOURCE_FUNCTION, \"SyncRepWaitForLSN\") &&" ""
@@ -68,6 +72,9 @@ store_mutant(postgres rows-hidden settings settings.c
 store_mutant(postgres wrong-secret pool cancel.c
     "put32(to, key->secret);" "put32(to, key->secret + 1);"
     test_a_save_that_hangs_is_canceled_through_a_pool)
+store_mutant(postgres cancel-closed-at-once pool cancel.c
+    "while (cancel->is_open && cancel->sent > 0 &&" "while (cancel->is_open && cancel->sent > 16 &&"
+    test_a_pool_outlives_many_cancels)
 
 # Units.
 store_mutant(postgres half-a-unit units sql.c

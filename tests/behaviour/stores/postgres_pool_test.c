@@ -46,15 +46,20 @@ PG_TEST(test_a_pool_that_is_not_of_sessions_is_refused_and_left_as_it_was)
     }
 }
 
+static void make_saves_hang(struct postgres_server *server)
+{
+    pg_sql(server, "create function hang() returns trigger language plpgsql as "
+                   "'begin perform pg_sleep(600); return new; end'");
+    pg_sql(server, "create trigger hangs before insert on pooled for each row "
+                   "execute function hang()");
+}
+
 PG_TEST(test_a_save_that_hangs_is_canceled_through_a_pool)
 {
     struct pooler pooler;
     pooler_start(&pooler, server, "session");
     batch_postgres_options table = pg_text_table(server, "pooled");
-    pg_sql(server, "create function hang() returns trigger language plpgsql as "
-                   "'begin perform pg_sleep(600); return new; end'");
-    pg_sql(server, "create trigger hangs before insert on pooled for each row "
-                   "execute function hang()");
+    make_saves_hang(server);
     batch_store *store = pg_store(server, pooler.conninfo, &table);
     int status = BATCH_LOAD_FAILED;
     char message[256] = "";
@@ -74,6 +79,35 @@ PG_TEST(test_a_save_that_hangs_is_canceled_through_a_pool)
         fail_msg("%s: %s", batch_status_name(status), message);
     pg_expect(server, "0", "select count(*) from pooled");
     pg_store_end(store);
+    pooler_end(&pooler);
+}
+
+/* pgbouncer 1.18 ended with all its clients when one closed its cancel request too early. */
+PG_TEST(test_a_pool_outlives_many_cancels)
+{
+    enum { KEYS = 24, ROUNDS = 6 };
+    struct pooler pooler;
+    pooler_start(&pooler, server, "session");
+    batch_postgres_options table = pg_text_table(server, "pooled");
+    make_saves_hang(server);
+    for (int round = 0; round < ROUNDS; round++) {
+        batch_store *store = pg_store(server, pooler.conninfo, &table);
+        batch_options options = text_options(store, 8);
+        options.group_max = 1;
+        options.deadline_ns = 100000000;
+        batch_processor *processor = processor_start(&options);
+        struct text_request requests[KEYS];
+        char keys[KEYS];
+        for (int i = 0; i < KEYS; i++) {
+            keys[i] = (char)('a' + i);
+            text_request_init(&requests[i], &keys[i], 1, "one", 3);
+        }
+        pg_texts_run(processor, requests, KEYS);
+        for (int i = 0; i < KEYS; i++)
+            free(requests[i].seen);
+        processor_end_with_store(processor, store);
+    }
+    pg_expect(server, "0", "select count(*) from pooled");
     pooler_end(&pooler);
 }
 
