@@ -1,6 +1,8 @@
 # Debian packages: `cpack -G DEB` in a build with CMAKE_INSTALL_PREFIX=/usr (preset "package").
 #
 #   libbatch0.1, libbatch-sqlite0.1, libbatch-postgres0.1   the shared libraries, named after their sonames
+#     (Debian policy 8.1: a package is named after its soname, so that the libraries of two that are not
+#     compatible can be installed at once; until 1.0 the soname has the minor version: cmake/library.cmake)
 #   libbatch-dev                                            headers, static libraries, CMake, pkg-config, man
 #   libbatch-tools                                          train-server, train-load, train-audit
 #
