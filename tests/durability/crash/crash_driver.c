@@ -99,7 +99,7 @@ void crash_print(const struct crash *crash, const char *store)
 void crash_print_end(const struct crash *crash, double seconds)
 {
     audit_print(&crash->findings, stdout);
-    printf(",\"seconds\":%.1f}\n", seconds);
+    printf(",\"looks\":%" PRIu64 ",\"seconds\":%.1f}\n", crash->looks, seconds);
 }
 
 void crash_begin_round(struct crash *crash)
@@ -119,8 +119,20 @@ void crash_await(struct crash *crash, unsigned node, unsigned more)
     unsigned completed = clients_completed(&crash->clients, node);
     if (clients_await(&crash->clients, node, completed + more, HANG_SECONDS * UINT64_C(1000000000)))
         return;
-    fprintf(stderr, "crash: a node has completed nothing for %d s\n", HANG_SECONDS);
+    fprintf(stderr, "crash: node %u has completed nothing for %d s, after %u operations\n", node,
+            HANG_SECONDS, completed);
     exit(1);
+}
+
+void crash_look(struct crash *crash, struct log logs[KEYS])
+{
+    const struct log *seen[KEYS];
+    for (unsigned key = 0; key < KEYS; key++)
+        seen[key] = &logs[key];
+    crash->looks++;
+    crash->findings.torn_looks += journal_is_torn(crash->clients.journal, seen);
+    for (unsigned key = 0; key < KEYS; key++)
+        log_codec.release(&logs[key], NULL);
 }
 
 void crash_rest(struct crash *crash, uint64_t max_us)

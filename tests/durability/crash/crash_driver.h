@@ -19,6 +19,7 @@ struct crash {
     struct random random;
     struct findings findings;
     uint64_t kills;
+    uint64_t looks;
 };
 
 /* Read the arguments; `crash` has the defaults, and `kills_variable` of the environment may have
@@ -39,6 +40,10 @@ void crash_end_round(struct crash *crash);
 
 /* Until the node has had so many operations more completed. Ends the program after HANG_SECONDS. */
 void crash_await(struct crash *crash, unsigned node, unsigned more);
+
+/* All keys were read by another connection, at one moment, while nodes write: no operation may be
+ * in some of its keys only. Releases the logs. */
+void crash_look(struct crash *crash, struct log logs[KEYS]);
 
 /* Sleep for a random time. */
 void crash_rest(struct crash *crash, uint64_t max_us);

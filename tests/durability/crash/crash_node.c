@@ -179,13 +179,19 @@ static void part_add(struct request *request, unsigned key, bool is_appended, bo
     part->seen = 0;
 }
 
+/* Afterwards there are only reads. */
+static bool has_numbers_left(const struct submitter *submitter)
+{
+    return submitter->number < OPERATIONS_MAX;
+}
+
 /* Some keys, beginning anywhere, all different. */
 static void choose_parts(struct submitter *submitter, struct request *request)
 {
     struct random *random = &submitter->random;
     unsigned key = (unsigned)random_below(random, KEYS);
     unsigned step = 1 + (unsigned)random_below(random, 2) * 4; /* 1 or 5: prime to KEYS */
-    bool is_look = random_below(random, LOOKS_ONE_IN) == 0;
+    bool is_look = random_below(random, LOOKS_ONE_IN) == 0 || !has_numbers_left(submitter);
     unsigned size = is_look ? KEYS : 2 + (unsigned)random_below(random, 3);
     for (unsigned i = 0; i < size; i++) {
         unsigned next = is_look ? i : (key + i * step) % KEYS;
@@ -250,7 +256,7 @@ static int submit(struct submitter *submitter, struct request *request)
         choose_parts(submitter, request);
     else
         part_add(request, (unsigned)random_below(random, KEYS),
-                 random_below(random, READS_ONE_IN) > 0, false);
+                 random_below(random, READS_ONE_IN) > 0 && has_numbers_left(submitter), false);
     write_entry(submitter, request);
     return is_transaction ? submit_transaction(request) : submit_op(request);
 }
@@ -258,7 +264,7 @@ static int submit(struct submitter *submitter, struct request *request)
 static void *submit_for_ever(void *arg)
 {
     struct submitter *submitter = arg;
-    while (submitter->number + BURST_MAX < OPERATIONS_MAX) {
+    for (;;) {
         unsigned burst = 1 + (unsigned)random_below(&submitter->random, BURST_MAX);
         submitter->pending = burst; /* nobody else has it yet */
         for (unsigned i = 0; i < burst; i++) {
@@ -274,7 +280,6 @@ static void *submit_for_ever(void *arg)
         if (must_rest)
             nanosleep(&(struct timespec){0, REST_NS}, NULL);
     }
-    return NULL;
 }
 
 static void submitter_start(struct submitter *submitter, unsigned index)

@@ -2,8 +2,10 @@
  *
  * Both work on the same keys as fast as they complete. The server and all its processes are
  * killed at a random moment, and started again; it repairs itself, and the nodes must find it
- * again by themselves. Then, now and then, a node is killed too. A round has KILLS_EACH kills and
- * keys of its own; at its end what is stored is compared with what was reported: see crash_audit.h.
+ * again by themselves. Before that or after it a node is killed too. A round has KILLS_EACH kills
+ * and keys of its own; at its end what is stored is compared with what was reported: see
+ * crash_audit.h. Before and after each kill of the server, another connection looks at all keys at
+ * one moment, if there are transactions: none may be in some of its keys only.
  *
  * The server has `fsync` on; a killed server loses nothing that the system has taken, so this is
  * about what a COMMIT says whose response never comes.
@@ -12,8 +14,10 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "crash_driver.h"
+#include "log.h"
 #include "postgres_server.h"
 
 enum {
@@ -42,6 +46,35 @@ struct crash_server {
     uint64_t node_kills;
 };
 
+/* ---- Looks ---------------------------------------------------------------------------------- */
+
+/* One statement, one snapshot. */
+static void look(struct crash_server *killed)
+{
+    struct crash *crash = &killed->crash;
+    struct log logs[KEYS] = {{.count = 0}};
+    char sql[128];
+    PGconn *other = postgres_server_connect(&killed->server);
+    snprintf(sql, sizeof sql, "select key, state from batch where key like '%u/%%'",
+             crash->clients.round);
+    PGresult *result = PQexecParams(other, sql, 0, NULL, NULL, NULL, NULL, 1);
+    if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) == 0) {
+        fprintf(stderr, "crash-postgres: look: %s", PQerrorMessage(other));
+        exit(1);
+    }
+    for (int row = 0; row < PQntuples(result); row++) {
+        unsigned round, key;
+        if (sscanf(PQgetvalue(result, row, 0), "%u/%u", &round, &key) == 2 && key < KEYS)
+            log_codec.decode(&logs[key], PQgetvalue(result, row, 1),
+                             (size_t)PQgetlength(result, row, 1), NULL);
+    }
+    PQclear(result);
+    PQfinish(other);
+    crash_look(crash, logs);
+}
+
+/* ---- Kills ---------------------------------------------------------------------------------- */
+
 /* Until each node has had more operations completed, through connections as they are now. */
 static void await_answers(struct crash *crash)
 {
@@ -49,20 +82,35 @@ static void await_answers(struct crash *crash)
         crash_await(crash, node, 16);
 }
 
+static void kill_node(struct crash_server *killed)
+{
+    struct crash *crash = &killed->crash;
+    unsigned node = (unsigned)random_below(&crash->random, NODES);
+    clients_kill(&crash->clients, node);
+    killed->node_kills++;
+    clients_start(&crash->clients, node);
+}
+
 static void kill_server(struct crash_server *killed)
 {
     struct crash *crash = &killed->crash;
+    bool is_node_first = random_below(&crash->random, 2) == 0;
     await_answers(crash);
+    if (is_node_first) {
+        kill_node(killed);
+        await_answers(crash);
+    }
     crash_rest(crash, LIVE_MAX_US);
+    if (crash->clients.transfers)
+        look(killed);
     postgres_server_kill(&killed->server);
     crash->kills++;
     postgres_server_start(&killed->server);
-    await_answers(crash);
-    unsigned node = (unsigned)random_below(&crash->random, NODES * 2);
-    if (node < NODES) {
-        clients_kill(&crash->clients, node);
-        killed->node_kills++;
-        clients_start(&crash->clients, node);
+    if (crash->clients.transfers)
+        look(killed);
+    if (!is_node_first) {
+        await_answers(crash);
+        kill_node(killed);
     }
 }
 
@@ -87,7 +135,8 @@ static int verdict(const struct crash *crash)
         return 1;
     if (crash->kills >= KILLS_FOR_ALL &&
         (findings->reported_unknown == 0 || findings->unknown_applied == 0 ||
-         findings->unknown_applied == findings->unknown || findings->acknowledged < crash->kills)) {
+         findings->unknown_applied == findings->unknown || findings->acknowledged < crash->kills ||
+         (crash->looks > 0) != (crash->clients.transfers > 0))) {
         fputs("crash-postgres: some kinds of outcome never occurred\n", stderr);
         return 1;
     }
