@@ -72,6 +72,22 @@ static void count_answer(batch_op *op, const batch_result *result)
     matrix_count_completed(cell);
 }
 
+static void add_to_all(void *const *resources, batch_transaction *transaction)
+{
+    pass(transaction->arg, RUN_OF_TRANSACTION);
+    for (int i = 0; i < PARTS; i++) {
+        ++*(int64_t *)resources[i];
+        transaction->parts[i].changed = true;
+    }
+}
+
+static void transaction_done(batch_transaction *transaction, const batch_result *result)
+{
+    (void)result;
+    pass(transaction->arg, DONE_OF_TRANSACTION);
+    matrix_count_completed(transaction->arg);
+}
+
 static void take_event(const batch_event *event, void *arg)
 {
     (void)event;
@@ -156,6 +172,11 @@ static void must(bool is_so, const char *what)
     exit(1);
 }
 
+static bool is_of_transaction(enum callback callback)
+{
+    return callback == RUN_OF_TRANSACTION || callback == DONE_OF_TRANSACTION;
+}
+
 static bool has_store(const struct cell *cell)
 {
     return cell->callback >= STORE_LOAD ||
@@ -166,7 +187,8 @@ static batch_options options_of(struct cell *cell)
 {
     batch_options options = BATCH_OPTIONS_INIT;
     options.sessions = cell->sessions;
-    options.shards = matrix_is_of_transactions(cell->function) ? 1 : 2;
+    options.shards =
+        is_of_transaction(cell->callback) || matrix_is_of_transactions(cell->function) ? 1 : 2;
     options.resource_size = sizeof(int64_t);
     options.window_ns = BATCH_WINDOW_NONE;
     options.deadline_ns = BATCH_FOREVER;
@@ -212,6 +234,10 @@ static void cell_make(struct cell *cell)
     cell->model.run = add_one;
     cell->model.done = count_answer;
     cell->model.arg = cell;
+    cell->transactions_model = (batch_transaction)BATCH_TRANSACTION_INIT;
+    cell->transactions_model.run = add_to_all;
+    cell->transactions_model.done = transaction_done;
+    cell->transactions_model.arg = cell;
     cell->seen = NOT_CALLED;
 }
 
@@ -255,8 +281,12 @@ static int64_t cell_fill(struct cell *cell)
         must(batch_metrics_subscribe(observed, NULL, &cell->subscription) == BATCH_OK, "subscribe");
     }
     matrix_op_init(cell, &cell->op, "a");
+    matrix_transaction_init(cell, &cell->through, "a");
     matrix_count_accepted(cell, 1);
-    must(batch_submit(cell->processor, &cell->op) == BATCH_OK, "submit");
+    int status = is_of_transaction(cell->callback)
+                     ? batch_transaction_submit(cell->processor, &cell->through.transaction)
+                     : batch_submit(cell->processor, &cell->op);
+    must(status == BATCH_OK, "submit");
     await_answers(cell);
     must(batch_processor_stop(cell->processor, BATCH_FOREVER) == 0, "stop");
     await_stopped(cell);

@@ -19,6 +19,8 @@
     X(LOG, "log")                                                                                  \
     X(STORE_LOAD, "store load")                                                                    \
     X(STORE_SAVE, "store save")                                                                    \
+    X(RUN_OF_TRANSACTION, "t_run")                                                                 \
+    X(DONE_OF_TRANSACTION, "t_done")                                                               \
     X(DECODE, "decode")                                                                            \
     X(ENCODE, "encode")                                                                            \
     X(CODEC_RELEASE, "codec release")                                                              \
@@ -67,6 +69,13 @@ enum { NOT_CALLED = 1000, NOT_POSSIBLE = 1001, OPS = 3 };
 
 /* ---- A cell --------------------------------------------------------------------------------- */
 
+enum { PARTS = 2 };
+
+struct cell_transaction {
+    batch_transaction transaction;
+    batch_part parts[PARTS];
+};
+
 struct cell {
     struct store_wrapper wrapper; /* of `inner` */
     batch_store *inner;
@@ -85,18 +94,22 @@ struct cell {
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool is_armed;                 /* under lock: the callback has not called yet */
-    int64_t seen;                  /* under lock: what the function said */
-    batch_op model;                /* of all operations */
-    batch_op op;                   /* the one that goes through the callbacks */
-    batch_op ops[OPS];             /* submitted from there */
-    batch_transaction transaction; /* the same */
-    batch_part parts[2];
+    bool is_armed;     /* under lock: the callback has not called yet */
+    int64_t seen;      /* under lock: what the function said */
+    batch_op model;    /* of all operations */
+    batch_op op;       /* the one that goes through the callbacks */
+    batch_op ops[OPS]; /* submitted from there */
+    batch_transaction transactions_model;
+    struct cell_transaction through; /* in place of `op`, for the callbacks of transactions */
+    struct cell_transaction from_there;
     unsigned accepted, completed; /* under lock; of all */
 };
 
 /* A copy of the cell's model. */
 void matrix_op_init(const struct cell *cell, batch_op *op, const char *key);
+/* A transaction on this key and another one. */
+void matrix_transaction_init(const struct cell *cell, struct cell_transaction *transaction,
+                             const char *key);
 void matrix_count_accepted(struct cell *cell, unsigned count);
 void matrix_count_completed(struct cell *cell);
 

@@ -105,37 +105,29 @@ static int64_t call_with_ops(struct cell *cell, batch_processor *processor)
     return batch_cancel(processor, cell->target == SAME_KEY ? &cell->op : ops[0]);
 }
 
-static void change_nothing(void *const *resources, batch_transaction *transaction)
+void matrix_transaction_init(const struct cell *cell, struct cell_transaction *transaction,
+                             const char *key)
 {
-    (void)resources;
-    (void)transaction;
-}
-
-static void transaction_done(batch_transaction *transaction, const batch_result *result)
-{
-    (void)result;
-    matrix_count_completed(transaction->arg);
+    const char *keys[PARTS] = {key, "t"};
+    transaction->transaction = cell->transactions_model;
+    for (int i = 0; i < PARTS; i++) {
+        transaction->parts[i] = (batch_part)BATCH_PART_INIT;
+        transaction->parts[i].key = keys[i];
+        transaction->parts[i].key_size = 1;
+    }
+    transaction->transaction.parts = transaction->parts;
+    transaction->transaction.parts_size = PARTS;
 }
 
 static int64_t call_with_transaction(struct cell *cell, batch_processor *processor)
 {
-    batch_transaction *transaction = &cell->transaction;
-    *transaction = (batch_transaction)BATCH_TRANSACTION_INIT;
-    const char *keys[] = {key_of(cell), "t"};
-    for (int i = 0; i < 2; i++) {
-        cell->parts[i] = (batch_part)BATCH_PART_INIT;
-        cell->parts[i].key = keys[i];
-        cell->parts[i].key_size = 1;
-    }
-    transaction->parts = cell->parts;
-    transaction->parts_size = 2;
-    transaction->run = change_nothing;
-    transaction->done = transaction_done;
-    transaction->arg = cell;
+    batch_transaction *transaction = &cell->from_there.transaction;
+    matrix_transaction_init(cell, &cell->from_there, key_of(cell));
     if (cell->function == TRANSACTION_RUN)
         return batch_transaction_run(processor, transaction, NULL);
     if (cell->function == TRANSACTION_CANCEL)
-        return batch_transaction_cancel(processor, transaction);
+        return batch_transaction_cancel(
+            processor, cell->target == SAME_KEY ? &cell->through.transaction : transaction);
     matrix_count_accepted(cell, 1);
     if (cell->function == TRANSACTION_SUBMIT_TO)
         return uncount_refused(
