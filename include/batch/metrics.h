@@ -188,7 +188,7 @@ typedef struct batch_stats {
     uint64_t batches_closed[BATCH_CLOSE_REASON_COUNT]; /* by enum batch_close_reason */
     uint64_t batches_saved;                            /* batches with a successful save */
     uint64_t metrics_dropped;                          /* records dropped, over all subscriptions */
-    uint64_t replays;                                  /* of conflicts, in all (replays_max) */
+    uint64_t replays;                                  /* of batches, for conflicts (replays_max) */
     uint64_t loads_skipped;     /* batches that began with a cached resource (resource_cache_max) */
     uint64_t loads_queued;      /* calls that wait for a session, now */
     uint64_t saves_queued;      /* likewise */

@@ -197,6 +197,47 @@ TEST(two_processors_on_the_same_accounts_both_finish_and_lose_nothing)
     assert_int_equal(batch_store_close(store), BATCH_OK);
 }
 
+static void write_b_once(enum store_step step, size_t calls_size, void *arg)
+{
+    batch_store **store = arg;
+    int64_t other = 5;
+    if (step != STORE_SAVES || *store == NULL)
+        return;
+    MUST(calls_size == 2);
+    MUST(batch_memory_write(*store, "b", 1, &other, sizeof other) == BATCH_OK);
+    *store = NULL;
+}
+
+/* As it counts as an operation on each. The conflict of their unit counts once. */
+TEST(a_transaction_that_is_replayed_counts_once_for_each_key)
+{
+    batch_store *store = bank_new();
+    batch_store *interfered = store;
+    struct store_wrapper wrapper;
+    store_wrapper_init(&wrapper, "interfered", store);
+    wrapper.store.saves_units = 1;
+    wrapper.before = write_b_once;
+    wrapper.arg = &interfered;
+    batch_options options = bank_options(&wrapper.store);
+    batch_processor *processor = started(&options);
+    struct transfer transfer;
+    transfer_init(&transfer, "a", "b", 300);
+    assert_int_equal(batch_transaction_run(processor, &transfer.transaction, &transfer.result),
+                     BATCH_OK);
+    assert_int_equal(transfer.runs, 2);
+    assert_int_equal(stored(store, "a"), START - 300);
+    assert_int_equal(stored(store, "b"), 305);
+    batch_stats stats = BATCH_STATS_INIT;
+    assert_int_equal(batch_processor_stop(processor, BATCH_FOREVER), 0);
+    assert_int_equal(batch_processor_stats(processor, &stats), BATCH_OK);
+    assert_int_equal(stats.replays, 2);
+    assert_int_equal(stats.units_conflicted, 1);
+    assert_int_equal(stats.units_dissolved, 1);
+    assert_int_equal(stats.unit_keys.count, 1);
+    assert_int_equal(batch_processor_free(processor), BATCH_OK);
+    assert_int_equal(batch_store_close(store), BATCH_OK);
+}
+
 /* ---- Submit, cancel, stop ------------------------------------------------------------------- */
 
 struct submitted {
