@@ -16,7 +16,7 @@ static struct trace *saving(const struct trace_options *options)
     trace_at(t, 900);
     trace_submit(t, "a", "A");
     trace_at(t, 1000);
-    t->text_size = 0;
+    trace_skip(t);
     t->text[0] = '\0';
     return t;
 }
@@ -248,5 +248,5 @@ TRACE_TEST_WITH(more_than_there_is_time_is_too_much, .refuses_early = true, .loa
     trace_sort(t);
     assert_int_equal(t->completed_as[-BATCH_BUSY], 1);
     trace_go(t);
-    t->text_size = 0;
+    trace_skip(t);
 }

@@ -111,8 +111,7 @@ TRACE_TEST_FROM(the_next_batch_of_the_key_may_be_loaded_again_too, unchanged(&tw
     trace_late(t, 3000);
     trace_expire(t);
     trace_submit(t, "a", "B");
-    trace_loaded(t, "a", BATCH_OK);
-    trace_loaded(t, "a", BATCH_OK);
+    trace_loaded(t, "a a", BATCH_OK);
     trace_late(t, 9000);
     trace_expire(t);
     trace_loaded(t, "a", BATCH_OK);

@@ -314,8 +314,7 @@ TRACE_TEST_WITH(the_window_begins_anew_when_the_opener_expires_behind_another_ke
     trace_submit(t, "b", "BC");
     trace_op(t, 'A')->takes_ms = 60;
     trace_hold(t);
-    trace_loaded(t, "a", BATCH_OK);
-    trace_loaded(t, "b", BATCH_OK);
+    trace_loaded(t, "a b", BATCH_OK);
     trace_go(t);
     trace_at(t, 300);
     trace_expect(t, "[  0] a: load\n"

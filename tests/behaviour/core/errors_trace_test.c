@@ -136,8 +136,7 @@ TRACE_TEST(a_save_error_is_not_told_to_those_who_left_the_batch_or_to_other_keys
     trace_submit(t, "a", "AB");
     trace_submit(t, "b", "C");
     trace_cancel(t, "A");
-    trace_loaded(t, "a", BATCH_OK);
-    trace_loaded(t, "b", BATCH_OK);
+    trace_loaded(t, "a b", BATCH_OK);
     trace_at(t, 100);
     trace_saved(t, "a", BATCH_SAVE_FAILED);
     trace_saved(t, "b", BATCH_OK);

@@ -127,7 +127,7 @@ static void without_memory(bool fails_from_there)
             assert_true(refused > 0);
 
         t->memory.fail_at = 0; /* memory is there again, and so is everything else */
-        t->text_size = 0;
+        trace_skip(t);
         trace_at(t, 10);
         assert_int_equal(t->completed_as[-BATCH_OK], ROUNDS * KEYS - refused);
         trace_submit(t, "this key is also too long to be stored in place", "A");
@@ -177,7 +177,7 @@ TRACE_TEST_WITH(memory_grows_with_the_keys_that_have_work_at_one_time_and_not_wi
         op.op.key_size = strlen(key);
         trace_submit_one(t, &op);
         trace_at(t, 10 * (i + 1));
-        t->text_size = 0;
+        trace_skip(t);
         assert_false(op.is_submitted);
         if (i == 0)
             taken = t->memory.taken;

@@ -146,8 +146,7 @@ TRACE_TEST_WITH(a_failed_load_or_one_that_everybody_left_is_not_there_for_the_st
     trace_cancel(t, "B");
     trace_op(t, 'C')->op.private_canceled = 1;
     trace_loaded(t, "a", BATCH_LOAD_FAILED);
-    trace_loaded(t, "b", BATCH_OK);
-    trace_loaded(t, "c", BATCH_OK);
+    trace_loaded(t, "b c", BATCH_OK);
     trace_flush(t, 9);
     trace_expect(t, "[  0] a: load\n"
                     "[  0] b: load\n"

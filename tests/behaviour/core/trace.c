@@ -112,8 +112,7 @@ static void say_record(struct trace *t, const struct batch__batch *batch)
 void trace_expect(struct trace *t, const char *expected)
 {
     assert_string_equal(t->text, expected);
-    t->text_size = 0;
-    t->text[0] = '\0';
+    trace_skip(t);
 }
 
 /* ---- Actions -------------------------------------------------------------------------------- */
@@ -449,15 +448,22 @@ static void finish_named(struct trace *t, const char *key, bool is_save, int sta
     fail_msg("the store was not asked to %s %s", is_save ? "save" : "load", key);
 }
 
-void trace_loaded(struct trace *t, const char *key, int status)
+static void finish_each(struct trace *t, const char *keys, bool is_save, int status)
 {
+    char key[16];
     t->load_ended_ns = t->now_ns;
-    finish_named(t, key, false, status);
+    for (int size; sscanf(keys, " %15s%n", key, &size) == 1; keys += size)
+        finish_named(t, key, is_save, status);
 }
 
-void trace_saved(struct trace *t, const char *key, int status)
+void trace_loaded(struct trace *t, const char *keys, int status)
 {
-    finish_named(t, key, true, status);
+    finish_each(t, keys, false, status);
+}
+
+void trace_saved(struct trace *t, const char *keys, int status)
+{
+    finish_each(t, keys, true, status);
 }
 
 void trace_loaded_at(struct trace *t, const char *key, uint64_t ms)
@@ -577,15 +583,14 @@ struct trace *trace_new(const struct trace_options *options)
 
 void trace_end(struct trace *t)
 {
-    t->options.load_ms = 0;
-    t->options.save_ms = 0;
+    t->options.load_ms = t->options.save_ms = 0;
     trace_stop(t);
     trace_go(t);
     t->load_ended_ns = t->now_ns;
     while (t->calls_size > 0) {
         call_finish(t, 0, BATCH_OK);
         trace_go(t);
-        t->text_size = 0;
+        trace_skip(t);
     }
     assert_int_equal(t->completed, t->submitted);
     assert_true(batch__core_is_idle(&t->core));

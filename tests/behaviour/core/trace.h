@@ -136,8 +136,8 @@ void trace_cancel(struct trace *t, const char *names);       /* one event for al
 void trace_transact(struct trace *t, char name, const char *keys);
 struct trace_transaction *trace_transaction(struct trace *t, char name);
 void trace_cancel_transaction(struct trace *t, char name);
-void trace_loaded(struct trace *t, const char *key, int status);
-void trace_saved(struct trace *t, const char *key, int status);
+void trace_loaded(struct trace *t, const char *keys, int status); /* "a", or "a b" */
+void trace_saved(struct trace *t, const char *keys, int status);
 /* The load ended at `ms`, and only now does the worker learn of it. */
 void trace_loaded_at(struct trace *t, const char *key, uint64_t ms);
 void trace_expire(struct trace *t);
@@ -155,8 +155,13 @@ void trace_go(struct trace *t);
 void trace_sort(struct trace *t);
 void trace_step(struct trace *t);
 
-/* The text since the last time is this. */
+/* The text since the last time is this; or whatever it is. */
 void trace_expect(struct trace *t, const char *expected);
+static inline void trace_skip(struct trace *t)
+{
+    t->text_size = 0;
+    t->text[0] = '\0';
+}
 
 struct batch__batch *trace_batch(struct trace *t, const char *key); /* or NULL */
 const char *trace_status_name(int status);

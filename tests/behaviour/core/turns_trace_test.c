@@ -8,8 +8,7 @@ static struct trace *two_keys(const struct trace_options *options)
     trace_submit(t, "a", "ABCD");
     trace_submit(t, "b", "XY");
     trace_hold(t);
-    trace_loaded(t, "a", BATCH_OK);
-    trace_loaded(t, "b", BATCH_OK);
+    trace_loaded(t, "a b", BATCH_OK);
     return t;
 }
 
@@ -161,8 +160,7 @@ TRACE_TEST_WITH(a_replay_takes_turns_too, .turn_ops = 1, .replays_max = 1)
     trace_submit(t, "a", "C"); /* for the next batch */
     trace_submit(t, "b", "XY");
     trace_hold(t);
-    trace_loaded(t, "a", BATCH_OK);
-    trace_loaded(t, "b", BATCH_OK);
+    trace_loaded(t, "a b", BATCH_OK);
     trace_go(t);
     trace_expect(t, "[  0] a: load\n"
                     "[  0] a: run A\n"

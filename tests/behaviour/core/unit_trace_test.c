@@ -16,8 +16,7 @@ static struct trace *loading(const struct trace_options *options)
 static struct trace *saving(const struct trace_options *options)
 {
     struct trace *t = loading(options);
-    trace_loaded(t, "a", BATCH_OK);
-    trace_loaded(t, "b", BATCH_OK);
+    trace_loaded(t, "a b", BATCH_OK);
     trace_at(t, 100);
     trace_expect(t, "[  0] run T on a b\n"
                     "[100] a b: save, closed by window\n");
@@ -42,8 +41,7 @@ TRACE_TEST_FROM(after_a_conflict_each_key_is_loaded_and_run_again, saving(&repla
 {
     assert_int_equal(t->core.unit_max, 1000);
     trace_submit(t, "a", "A");
-    trace_saved(t, "b", BATCH_CONFLICT);
-    trace_saved(t, "a", BATCH_CONFLICT);
+    trace_saved(t, "b a", BATCH_CONFLICT);
     assert_int_equal(t->core.unit_max, 1);
     assert_int_equal(t->core.units_conflicted, 1);
     assert_int_equal(t->core.units_dissolved, 1);
@@ -55,8 +53,7 @@ TRACE_TEST_FROM(after_a_conflict_each_key_is_loaded_and_run_again, saving(&repla
     trace_loaded(t, "b", BATCH_OK);
     trace_expect(t, "[100] run T on a b\n"
                     "[100] a b: save, closed by window\n");
-    trace_saved(t, "a", BATCH_OK);
-    trace_saved(t, "b", BATCH_OK);
+    trace_saved(t, "a b", BATCH_OK);
     assert_int_equal(t->core.unit_max, 2);
     trace_expect(t, "[100] b: done T OK\n"
                     "[100] b: release\n"
@@ -69,12 +66,9 @@ TRACE_TEST_FROM(after_a_conflict_each_key_is_loaded_and_run_again, saving(&repla
 TRACE_TEST_FROM(when_no_replay_is_left_all_fail,
                 saving(&(struct trace_options){.replays_max = 1, .deadline_ms = 1000}))
 {
-    trace_saved(t, "a", BATCH_CONFLICT);
-    trace_saved(t, "b", BATCH_CONFLICT);
-    trace_loaded(t, "a", BATCH_OK);
-    trace_loaded(t, "b", BATCH_OK);
-    trace_saved(t, "a", BATCH_CONFLICT);
-    trace_saved(t, "b", BATCH_CONFLICT);
+    trace_saved(t, "a b", BATCH_CONFLICT);
+    trace_loaded(t, "a b", BATCH_OK);
+    trace_saved(t, "a b", BATCH_CONFLICT);
     trace_expect(t, "[100] b: release\n"
                     "[100] a: release\n"
                     "[100] b: load\n"
@@ -99,13 +93,11 @@ TRACE_TEST_WITH(a_key_without_a_replay_decides_for_the_others, .replays_max = 1,
     trace_saved(t, "a", BATCH_CONFLICT);
     trace_loaded(t, "a", BATCH_OK);
     trace_saved(t, "a", BATCH_OK);
-    trace_loaded(t, "b", BATCH_OK);
-    trace_loaded(t, "a", BATCH_OK);
-    t->text_size = 0;
+    trace_loaded(t, "b a", BATCH_OK);
+    trace_skip(t);
     trace_batch(t, "a")->replays = 1;
     trace_submit(t, "b", "B");
-    trace_saved(t, "a", BATCH_CONFLICT);
-    trace_saved(t, "b", BATCH_CONFLICT);
+    trace_saved(t, "a b", BATCH_CONFLICT);
     trace_expect(t, "[100] b: release\n"
                     "[100] a: done T CONFLICT\n"
                     "[100] a: release\n"
@@ -118,16 +110,13 @@ TRACE_TEST_WITH(a_key_without_a_replay_decides_for_the_others, .replays_max = 1,
 
 TRACE_TEST_FROM(a_unit_that_the_store_refuses_is_tried_once_more_in_parts, saving(NULL))
 {
-    trace_saved(t, "a", BATCH_SAVE_FAILED);
-    trace_saved(t, "b", BATCH_SAVE_FAILED);
+    trace_saved(t, "a b", BATCH_SAVE_FAILED);
     assert_int_equal(t->core.units_dissolved, 1);
     assert_int_equal(t->core.units_conflicted, 0);
     assert_int_equal(t->core.unit_max, 1000);
     trace_submit(t, "a", "A");
     trace_transact(t, 'U', "b c");
-    trace_loaded(t, "a", BATCH_OK);
-    trace_loaded(t, "b", BATCH_OK);
-    trace_loaded(t, "c", BATCH_OK);
+    trace_loaded(t, "a b c", BATCH_OK);
     trace_expect(t, "[100] b: release\n"
                     "[100] a: release\n"
                     "[100] b: load\n"
@@ -135,8 +124,7 @@ TRACE_TEST_FROM(a_unit_that_the_store_refuses_is_tried_once_more_in_parts, savin
                     "[100] c: load\n"
                     "[100] run T on a b\n"
                     "[100] a b: save, closed by window\n");
-    trace_saved(t, "a", BATCH_SAVE_FAILED);
-    trace_saved(t, "b", BATCH_SAVE_FAILED);
+    trace_saved(t, "a b", BATCH_SAVE_FAILED);
     trace_expect(t, "[100] b: done T SAVE_FAILED\n"
                     "[100] b: release\n"
                     "[100] a: done T SAVE_FAILED\n"
@@ -151,19 +139,16 @@ TRACE_TEST(isolated_keys_are_tied_to_no_others)
 {
     trace_transact(t, 'T', "a b");
     trace_transact(t, 'U', "b c");
-    trace_loaded(t, "a", BATCH_OK);
-    trace_loaded(t, "b", BATCH_OK);
-    trace_loaded(t, "c", BATCH_OK);
+    trace_loaded(t, "a b c", BATCH_OK);
     trace_at(t, 100);
     for (const char *key = "a\0b\0c\0"; *key != '\0'; key += 2)
         trace_saved(t, key, BATCH_SAVE_FAILED);
-    t->text_size = 0;
+    trace_skip(t);
     for (const char *key = "a\0b\0c\0"; *key != '\0'; key += 2)
         trace_loaded(t, key, BATCH_OK);
     trace_expect(t, "[100] run T on a b\n"
                     "[100] b a: save, closed by window\n");
-    trace_saved(t, "a", BATCH_SAVE_FAILED);
-    trace_saved(t, "b", BATCH_SAVE_FAILED);
+    trace_saved(t, "a b", BATCH_SAVE_FAILED);
     trace_loaded(t, "b", BATCH_OK);
     trace_expect(t, "[100] b: done T SAVE_FAILED\n"
                     "[100] b: release\n"
@@ -173,8 +158,7 @@ TRACE_TEST(isolated_keys_are_tied_to_no_others)
                     "[100] b: load\n"
                     "[100] run U on b c\n"
                     "[100] b c: save, closed by window\n");
-    trace_saved(t, "b", BATCH_OK);
-    trace_saved(t, "c", BATCH_OK);
+    trace_saved(t, "b c", BATCH_OK);
     trace_expect(t, "[100] c: done U OK\n"
                     "[100] c: release\n"
                     "[100] b: done U OK\n"
@@ -184,8 +168,7 @@ TRACE_TEST(isolated_keys_are_tied_to_no_others)
 
 TRACE_TEST_FROM(what_is_unknown_is_unknown_for_all, saving(&replays))
 {
-    trace_saved(t, "a", BATCH_UNKNOWN);
-    trace_saved(t, "b", BATCH_UNKNOWN);
+    trace_saved(t, "a b", BATCH_UNKNOWN);
     trace_expect(t, "[100] b: done T UNKNOWN\n"
                     "[100] b: release\n"
                     "[100] a: done T UNKNOWN\n"
@@ -213,8 +196,7 @@ TRACE_TEST_WITH(natural_batching_closes_a_unit_as_one, .window_ms = TRACE_NO_WIN
     trace_transaction(t, 'T')->unchanged = "b";
     trace_transact(t, 'T', "a b");
     trace_submit(t, "c", "C");
-    trace_loaded(t, "a", BATCH_OK);
-    trace_loaded(t, "c", BATCH_OK);
+    trace_loaded(t, "a c", BATCH_OK);
     trace_flush(t, 1);
     trace_expect(t, "[  0] a: load\n"
                     "[  0] b: load\n"
@@ -234,7 +216,7 @@ TRACE_TEST_WITH(natural_batching_counts_all_keys_of_a_unit, .window_ms = TRACE_N
     trace_transact(t, 'U', "c d");
     for (const char *key = "a\0b\0c\0d\0"; *key != '\0'; key += 2)
         trace_loaded(t, key, BATCH_OK);
-    t->text_size = 0;
+    trace_skip(t);
     trace_flush(t, 3);
     trace_expect(t, "[  0] a b: save, closed by store\n"
                     "[  0] c d: save, closed by store\n");
@@ -257,8 +239,7 @@ TRACE_TEST_WITH(it_runs_on_cached_resources, .cache_max = 2)
                     "[100] b: load\n"
                     "[100] run T on a b\n"
                     "[200] a? b?: save, closed by window\n");
-    trace_saved(t, "a", BATCH_CONFLICT);
-    trace_saved(t, "b", BATCH_CONFLICT);
+    trace_saved(t, "a b", BATCH_CONFLICT);
     assert_int_equal(t->core.cached_size, 0);
     trace_expect(t, "[200] b: done T CONFLICT\n"
                     "[200] b: release\n"
@@ -275,15 +256,13 @@ TRACE_TEST_WITH(part_of_a_replay_is_saved_while_the_rest_waits, .replays_max = 1
     trace_submit(t, "a", "A");
     trace_transact(t, 'T', "a b");
     trace_submit(t, "a", "B");
-    trace_loaded(t, "a", BATCH_OK);
-    trace_loaded(t, "b", BATCH_OK);
+    trace_loaded(t, "a b", BATCH_OK);
     trace_at(t, 100);
     trace_submit(t, "a", "C");
     trace_submit(t, "b", "D");
     trace_op(t, 'D')->takes_ms = 0;
-    trace_saved(t, "a", BATCH_CONFLICT);
-    trace_saved(t, "b", BATCH_CONFLICT);
-    t->text_size = 0;
+    trace_saved(t, "a b", BATCH_CONFLICT);
+    trace_skip(t);
     trace_cancel_transaction(t, 'S');
     trace_loaded(t, "a", BATCH_OK);
     trace_expect(t, "[100] done S CANCELED\n"
@@ -307,13 +286,11 @@ TRACE_TEST_WITH(part_of_a_replay_is_saved_while_the_rest_waits, .replays_max = 1
 TRACE_TEST_WITH(the_records_show_how_many_keys_were_tied_together, .show_records = true)
 {
     trace_transact(t, 'T', "a b");
-    trace_loaded(t, "a", BATCH_OK);
-    trace_loaded(t, "b", BATCH_OK);
+    trace_loaded(t, "a b", BATCH_OK);
     trace_at(t, 100);
     trace_submit(t, "b", "B");
-    t->text_size = 0;
-    trace_saved(t, "a", BATCH_OK);
-    trace_saved(t, "b", BATCH_OK);
+    trace_skip(t);
+    trace_saved(t, "a b", BATCH_OK);
     assert_int_equal(t->core.units_dissolved, 0);
     trace_loaded(t, "b", BATCH_OK);
     trace_at(t, 300);
@@ -349,11 +326,9 @@ TRACE_TEST(a_unit_with_one_isolated_key_takes_no_other)
     trace_at(t, 100);
     for (const char *key = "a\0b\0c\0"; *key != '\0'; key += 2)
         trace_saved(t, key, BATCH_SAVE_FAILED);
-    trace_loaded(t, "a", BATCH_OK);
-    trace_loaded(t, "c", BATCH_OK);
-    trace_saved(t, "a", BATCH_OK);
-    trace_saved(t, "c", BATCH_OK);
-    t->text_size = 0;
+    trace_loaded(t, "a c", BATCH_OK);
+    trace_saved(t, "a c", BATCH_OK);
+    trace_skip(t);
     for (const char *key = "a\0c\0b\0"; *key != '\0'; key += 2)
         trace_loaded(t, key, BATCH_OK);
     trace_expect(t, "[100] run T on a b\n"
@@ -367,13 +342,12 @@ TRACE_TEST(a_unit_that_is_about_to_close_closes_what_is_tied_to_it)
     trace_at(t, 90);
     trace_transact(t, 'U', "b c");
     trace_transact(t, 'V', "d e f g");
-    trace_loaded(t, "b", BATCH_OK);
-    trace_loaded(t, "c", BATCH_OK);
+    trace_loaded(t, "b c", BATCH_OK);
     for (const char *key = "d\0e\0f\0g\0"; *key != '\0'; key += 2)
         trace_loaded(t, key, BATCH_OK);
     trace_transact(t, 'W', "c d");
     trace_at(t, 120);
-    t->text_size = 0;
+    trace_skip(t);
     trace_loaded(t, "a", BATCH_OK);
     trace_expect(t, "[120] run S on a b\n"
                     "[120] run U on b c\n"
@@ -388,18 +362,16 @@ TRACE_TEST_WITH(what_is_left_of_a_replay_is_rechecked_on_its_own, .replays_max =
     trace_submit(t, "a", "A");
     trace_transact(t, 'T', "a b");
     trace_submit(t, "a", "C");
-    trace_loaded(t, "a", BATCH_OK);
-    trace_loaded(t, "b", BATCH_OK);
+    trace_loaded(t, "a b", BATCH_OK);
     trace_at(t, 100);
-    trace_saved(t, "a", BATCH_CONFLICT);
-    trace_saved(t, "b", BATCH_CONFLICT);
+    trace_saved(t, "a b", BATCH_CONFLICT);
     trace_late(t, 1000);
     trace_loaded_at(t, "a", 100); /* A runs, and T waits for b */
     trace_loaded(t, "a", BATCH_OK);
     assert_int_equal(t->completed_as[BATCH_OK], 1);
     trace_cancel_transaction(t, 'T');
     trace_late(t, 2000);
-    t->text_size = 0;
+    trace_skip(t);
     trace_loaded_at(t, "a", 1000);
     trace_expect(t, "[2000] a: run C\n"
                     "[2000] a: release\n"
