@@ -3,7 +3,8 @@
  * Money moves between two accounts, a key that is new belongs to it, and so does, in the second
  * test, one that is only checked and not there: then the save is a transaction of four exchanges.
  * Beside it are a unit that another program has spoilt, and a key that is alone. After each cut,
- * what a connection past the proxy finds has to be whole, and what was reported has to be true. */
+ * what a connection past the proxy finds has to be whole, and what was reported has to be true. At
+ * the end the server itself ends the statement of a save. */
 #include "driver.h"
 #include "fault_proxy.h"
 #include "postgres_case.h"
@@ -203,6 +204,38 @@ TEST_ON(test_a_transaction_that_saves_units_is_cut, struct cut *cut, set_up, tea
 {
     cut->has_absent = true;
     cut_everywhere(cut);
+}
+
+/* The server reports it for one row: the statement is sent again, and the unit is stored whole. */
+PG_TEST(test_a_unit_with_a_deadlock_or_a_serialization_failure_is_tried_again)
+{
+    static const char *const states[] = {"40P01", "40001"};
+    static const char *const keys[] = {"u1:a", "u1:b", "u2:a", "u2:b", "alone"};
+    struct store_wrapper wrapper;
+    batch_store *store = pg_store(server, NULL, NULL);
+    unit_store_init(&wrapper, store);
+    batch_options options = pg_number_options(&wrapper.store, 0);
+    batch_processor *processor = processor_start(&options);
+    for (size_t i = 0; i < 2; i++) {
+        struct request requests[5];
+        pg_sql(server, "create sequence ends");
+        pg_sql(server,
+               "create function end_some() returns trigger language plpgsql as $$ begin "
+               "if new.key = 'u1:b' and nextval('ends') <= 5 then "
+               "raise exception using errcode = '%s'; end if; return new; end $$",
+               states[i]);
+        pg_sql(server, "create trigger end_some before insert or update on batch "
+                       "for each row execute function end_some()");
+        for (size_t k = 0; k < 5; k++)
+            request_init(&requests[k], keys[k], strlen(keys[k]), 1);
+        requests_run(processor, requests, 5);
+        for (size_t k = 0; k < 5; k++)
+            assert_int_equal(requests[k].result.status, BATCH_OK);
+        assert_true(pg_number(server, "select last_value from ends") > 5);
+        pg_sql(server, "drop function end_some() cascade");
+        pg_sql(server, "drop sequence ends");
+    }
+    processor_end_with_store(processor, store);
 }
 
 TEST_GROUP(pg_server_set_up, pg_server_tear_down)
