@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STATE_SIZE_MAX = 1000 * 1024 * 1024 }; /* the server accepts 1 GiB, overhead included */
+enum {
+    STATE_SIZE_MAX = 1000 * 1024 * 1024, /* the server accepts 1 GiB, overhead included */
+    COUNTED = 16 /* parts: their statement takes up to twice as long, but conflicts come in rows */
+};
 
 #define SKIP_LOCKED_NS (1000 * BATCH__POSTGRES_MS)
 
@@ -186,6 +189,14 @@ static size_t take_written(struct batch__postgres_group *group, const PGresult *
     return group->part_size - written;
 }
 
+/* All of the part is written. */
+static size_t take_whole(struct batch__postgres_group *group)
+{
+    for (size_t i = 0; i < group->part_size; i++)
+        batch__postgres_item_resolve(group->part[i], BATCH_OK, 0, NULL);
+    return 0;
+}
+
 /* ---- Why not -------------------------------------------------------------------------------- */
 
 static void on_rechecked(const PGresult *rows, void *arg)
@@ -337,14 +348,28 @@ static void save_failed(struct saving *saving, const struct batch__postgres_limi
         batch__postgres_group_failed(group, reply);
 }
 
+/* All of the part or nothing: that is quicker, and nearly always there is no conflict. But what was
+ * only read must be locked too, as SAVE_UNITS does. */
+static bool is_saved_whole(const struct saving *saving, bool skips_locked)
+{
+    const struct batch__postgres_group *group = &saving->group;
+    if (!group->has_units || group->part_size == 0 || skips_locked || saving->state->counted > 0)
+        return false;
+    for (size_t i = 0; i < group->part_size; i++) {
+        if (group->part[i]->is_check)
+            return false;
+    }
+    return true;
+}
+
 /* The parameters of the part; `ret_locks` only if it has locks. False: no memory. */
-static bool make_params(struct batch__postgres_group *group, bool has_locks,
+static bool make_params(struct batch__postgres_group *group, bool is_whole, bool has_locks,
                         struct batch__postgres_params *ret_params,
                         struct batch__postgres_params *ret_locks)
 {
     const struct batch__postgres_shape *shape = &group->connection->table.shape;
     struct batch__postgres_group_memory *memory = group->memory;
-    if (!group->has_units)
+    if (!group->has_units || is_whole)
         return batch__postgres_params_of_rows(&memory->buffer, shape, group->part, group->part_size,
                                               ret_params);
     return batch__postgres_params_of_units(&memory->buffer, shape, group->part, group->part_size,
@@ -354,8 +379,10 @@ static bool make_params(struct batch__postgres_group *group, bool has_locks,
 }
 
 static enum batch__postgres_statement choose_statement(const struct batch__postgres_group *group,
-                                                       bool skips_locked)
+                                                       bool is_whole, bool skips_locked)
 {
+    if (is_whole)
+        return BATCH__POSTGRES_SAVE_ALL;
     if (group->has_units)
         return skips_locked ? BATCH__POSTGRES_SAVE_UNITS_SKIP_LOCKED : BATCH__POSTGRES_SAVE_UNITS;
     if (skips_locked)
@@ -370,14 +397,15 @@ static void save_part(struct saving *saving, const struct batch__postgres_limit 
     struct batch__postgres_params params, locks;
     struct batch__postgres_reply reply;
     bool has_locks = group->part_size > 0 && group->part[0]->lead->has_absent_check;
-    if (!make_params(group, has_locks, &params, &locks)) {
+    bool skips_locked = batch_now_ns() < saving->state->skip_locked_until_ns;
+    bool is_whole = is_saved_whole(saving, skips_locked);
+    if (!make_params(group, is_whole, has_locks, &params, &locks)) {
         for (size_t i = 0; i < group->part_size; i++)
             batch__postgres_item_resolve(group->part[i], BATCH_SAVE_FAILED, 0,
                                          "no memory for a statement");
         return;
     }
-    bool skips_locked = batch_now_ns() < saving->state->skip_locked_until_ns;
-    enum batch__postgres_statement statement = choose_statement(group, skips_locked);
+    enum batch__postgres_statement statement = choose_statement(group, is_whole, skips_locked);
     if (statement == BATCH__POSTGRES_SAVE_ONE)
         params.count = BATCH__POSTGRES_PARAMS_OLD;
     if (has_locks) /* none may be skipped, and then be met by the second statement */
@@ -385,11 +413,16 @@ static void save_part(struct saving *saving, const struct batch__postgres_limit 
     else
         batch__postgres_run(group->connection, statement, &params, limit, NULL, NULL, &reply);
     if (reply.outcome != BATCH__POSTGRES_COMMITTED) {
-        save_failed(saving, limit, &reply, skips_locked);
+        if (is_whole && reply.is_torn)
+            saving->state->counted = COUNTED; /* which of its units is it? */
+        else
+            save_failed(saving, limit, &reply, skips_locked);
         return;
     }
     batch__postgres_group_succeeded(group);
-    size_t left = take_written(group, reply.rows); /* of a probe: nothing */
+    if (group->has_units)
+        saving->state->counted -= saving->state->counted > 0;
+    size_t left = is_whole ? take_whole(group) : take_written(group, reply.rows);
     PQclear(reply.rows);
     if (left > 0 && batch__postgres_is_ready(group->connection))
         recheck(group, limit, false);

@@ -18,6 +18,9 @@
  * An error rolls the part back, so nothing of it is stored; group.h finds the row to blame. In
  * doubt (statement.h) every key of the part is UNKNOWN, and never retried.
  *
+ * Units. A part in which nothing is only checked is first saved as a whole, by nearly the statement
+ * for keys that are alone. If that fails, since a row has another version, units are counted.
+ *
  * Locks. The first try waits for them, a little; while that succeeds it is the fastest. After it
  * has met a lock that stays, rows that are locked are skipped at once, for a second. New keys can
  * only be waited for: the part is bisected until the one is found that others hold.
@@ -31,6 +34,8 @@
 /* What a session remembers from one group of saves to the next; all zeros at first. */
 struct batch__postgres_save_state {
     uint64_t skip_locked_until_ns; /* rows were locked lately */
+    uint32_t counted;              /* a part with units was not written as a whole: so many more are
+                                      counted unit by unit at once */
 };
 
 /* Every call is finished, as in struct batch_store. */

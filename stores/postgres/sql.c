@@ -74,6 +74,7 @@ const char *batch__postgres_statement_name(enum batch__postgres_statement statem
                                                                   "batch_save",
                                                                   "batch_save_one",
                                                                   "batch_save_skip_locked",
+                                                                  "batch_save_all",
                                                                   "batch_save_units",
                                                                   "batch_save_units_skip_locked",
                                                                   "batch_lock_units"};
@@ -166,6 +167,14 @@ const char *batch__postgres_statement_name(enum batch__postgres_statement statem
              "SELECT r.updated, r.inserted "                                                       \
              "FROM (SELECT (SELECT pg_catalog.array_agg(u.ord) FROM u) AS updated, "               \
              "NULL::@K[] AS inserted WHERE " GUARD " OFFSET 0) AS r WHERE " GUARD_END
+
+/* Has every row been written? */
+#define GUARD_ALL                                                                                  \
+    "CASE WHEN " NEVER "THEN false WHEN ((SELECT pg_catalog.count(*) FROM u) "                     \
+    "OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM n)) " EQUALS                          \
+    " (pg_catalog.cardinality($2::pg_catalog.int8[]) OPERATOR(pg_catalog.+) "                      \
+    "pg_catalog.cardinality($6::pg_catalog.int8[])) THEN true "                                    \
+    "ELSE " RAISE(BATCH__POSTGRES_RAISE_TORN) " END AND "
 
 #define LESS_TIME "(SELECT pg_catalog.set_config('lock_timeout', '10ms', true)) IS NOT NULL "
 
@@ -271,6 +280,8 @@ static const char *const statements_sql[BATCH__POSTGRES_STATEMENTS][2] = {
     {SAVE_ONE(PLACE), SAVE_ONE(PLACE_IF_AS_SENT)},
     {SAVE_SKIP_LOCKED(PLACE, INSERTED, NO_GUARD),
      SAVE_SKIP_LOCKED(PLACE_IF_AS_SENT, INSERTED_ROW, GUARD_IF_AS_SENT)},
+    {SAVE(PLACE, INSERTED, GUARD_ALL),
+     SAVE(PLACE_IF_AS_SENT, INSERTED_ROW, GUARD_IF_AS_SENT GUARD_ALL)},
     {SAVE_UNITS(WAIT, NO_LESS_TIME, PLACE, INSERTED, GUARD_UNITS),
      SAVE_UNITS(WAIT, NO_LESS_TIME, PLACE_IF_AS_SENT, INSERTED_ROW, GUARD_UNITS_IF_AS_SENT)},
     {SAVE_UNITS(SKIP_LOCKED, LESS_TIME, PLACE, INSERTED, GUARD_UNITS),

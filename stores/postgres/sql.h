@@ -62,7 +62,8 @@ enum batch__postgres_statement {
     BATCH__POSTGRES_SAVE,             /* waits a little for rows that others have locked */
     BATCH__POSTGRES_SAVE_ONE,         /* the same for a single row that is there */
     BATCH__POSTGRES_SAVE_SKIP_LOCKED, /* leaves out the rows that others have locked */
-    BATCH__POSTGRES_SAVE_UNITS,       /* the same for units (unit.h) */
+    BATCH__POSTGRES_SAVE_ALL,         /* all rows, or it fails: units without checks */
+    BATCH__POSTGRES_SAVE_UNITS,       /* as SAVE, for units (unit.h) */
     BATCH__POSTGRES_SAVE_UNITS_SKIP_LOCKED,
     BATCH__POSTGRES_LOCK_UNITS, /* in a transaction before that, if an absence was checked */
     BATCH__POSTGRES_STATEMENTS

@@ -80,6 +80,11 @@ store_mutant(postgres cancel-closed-at-once pool cancel.c
 store_mutant(postgres half-a-unit units sql.c
     "#define IS_COMPLETE \"b.n \" EQUALS \" b.size AND" "#define IS_COMPLETE \"b.n \" EQUALS \" b.n AND"
     test_a_key_that_was_changed_is_a_conflict_of_its_unit_alone)
+store_mutant(postgres whole-not-counted units sql.c
+    "THEN false WHEN ((SELECT pg_catalog.count(*) FROM u)" "THEN false WHEN true OR ((SELECT pg_catalog.count(*) FROM u)"
+    test_a_key_that_was_changed_is_a_conflict_of_its_unit_alone)
+store_mutant(postgres check-saved-whole units save.c
+    "if (group->part[i]->is_check)" "if (false)" test_a_group_with_units_is_one_statement)
 store_mutant(postgres check-not-compared units sql.c
     "(ARRAY[i.key]) AND t.@v \" EQUALS \" i.old \"                  \\
     \"WHERE \" time" "(ARRAY[i.key]) AND (i.new IS NULL OR t.@v \" EQUALS \" i.old) \"                  \\

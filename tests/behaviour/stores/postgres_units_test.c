@@ -214,7 +214,7 @@ UNITS_TEST(test_a_group_with_units_is_one_statement)
         count_logged(server, NULL);
         run(client);
         assert_statuses(client, BATCH_OK);
-        assert_int_equal(count_logged(server, "execute batch_save_units"), 1);
+        assert_int_equal(count_logged(server, "execute batch_save_all"), 1);
         assert_int_equal(count_logged(server, "execute batch_save"), 1);
         assert_int_equal(count_logged(server, "statement: COMMIT"), 0);
     }
@@ -233,7 +233,8 @@ UNITS_TEST(test_a_group_with_units_is_one_statement)
     count_logged(server, NULL);
     run(client);
     assert_statuses(client, BATCH_OK);
-    assert_int_equal(count_logged(server, "execute batch_save_units"), 2);
+    assert_int_equal(count_logged(server, "execute batch_save_units"), 1);
+    assert_int_equal(count_logged(server, "execute batch_save_all"), 1);
     assert_int_equal(count_logged(server, "execute batch_lock_units"), 1);
     assert_int_equal(count_logged(server, "statement: COMMIT"), 1);
     client_end(client);
