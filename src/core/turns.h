@@ -14,36 +14,23 @@
 #ifndef BATCH_CORE_TURNS_H
 #define BATCH_CORE_TURNS_H
 
-#include "state.h"
-
 #include "../base/check.h"
+#include "lists.h"
+#include "state.h"
 
 /* Inline, as most of this: it is done for almost every operation. */
 static inline void batch__turns_push(struct batch__list *turns, struct batch__batch *batch)
 {
     batch__check(!batch->in_turns);
     batch->in_turns = true;
-    batch->waiters = (struct batch__link){turns->last, NULL};
-    if (turns->last != NULL)
-        turns->last->waiters.next = batch;
-    else
-        turns->first = batch;
-    turns->last = batch;
+    batch__list_push(turns, batch, offsetof(struct batch__batch, waiters));
 }
 
 static inline void batch__turns_remove(struct batch__list *turns, struct batch__batch *batch)
 {
     batch__check(batch->in_turns);
     batch->in_turns = false;
-    struct batch__link at = batch->waiters;
-    if (at.previous != NULL)
-        at.previous->waiters.next = at.next;
-    else
-        turns->first = at.next;
-    if (at.next != NULL)
-        at.next->waiters.previous = at.previous;
-    else
-        turns->last = at.previous;
+    batch__list_remove(turns, batch, offsetof(struct batch__batch, waiters));
 }
 
 static inline void batch__turn_end(struct batch__core *core)
