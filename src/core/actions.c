@@ -97,7 +97,8 @@ static inline int closes(const struct batch__core *core, struct batch__batch *ba
         return BATCH_CLOSED_BY_SIZE;
     if (batch__is_joining(batch))
         return -1;
-    return batch__unit_closes(batch, reason_to_close(core, batch));
+    int reason = reason_to_close(core, batch);
+    return batch->unit == NULL ? reason : batch__unit_closes(batch, reason);
 }
 
 static enum step step_open(struct batch__core *core, struct batch__batch *batch)

@@ -110,17 +110,6 @@ bool batch__core_is_idle(const struct batch__core *core);
 /* How many keys may be in a unit now, and what has become of units. */
 struct batch__core_units batch__core_units(const struct batch__core *core);
 
-/* Prefetch what a submit of this hash will touch. For a group of operations, first the slots of
- * all, then the batches of all: the waits for memory overlap. */
-static inline void batch__core_prefetch_slot(const struct batch__core *core, uint32_t hash)
-{
-    batch__table_prefetch_slot(&core->table, hash);
-}
-static inline void batch__core_prefetch_batch(const struct batch__core *core, uint32_t hash)
-{
-    batch__table_prefetch_batch(&core->table, hash);
-}
-
 /* Every relation that is stated in these headers, checked over the whole state; panics if one is
  * broken. Where BATCH_DEBUG_CHECKS is defined, events do it themselves: each of them while the
  * state is small, otherwise at intervals that keep the cost in proportion. */

@@ -56,7 +56,7 @@ static void event_end(struct batch__core *core)
 
 /* ---- Submit and cancel ---------------------------------------------------------------------- */
 
-static void join(struct batch__core *core, struct batch__batch *batch, batch_op *op)
+static inline void join(struct batch__core *core, struct batch__batch *batch, batch_op *op)
 {
     batch__check(batch->phase != BATCH__POOLED);
     batch__check(batch->phase != BATCH__CACHED);
@@ -94,7 +94,7 @@ static struct batch__batch *open_batch(struct batch__core *core, const batch_op 
 }
 
 /* Why so many operations are not taken, or BATCH_OK. */
-static int limit(const struct batch__core *core, uint64_t count)
+static inline int limit(const struct batch__core *core, uint64_t count)
 {
     uint64_t ops_max = core->config.ops_waiting_max;
     if (core->is_stopping)
@@ -119,7 +119,7 @@ static void accept(struct batch__core *core, batch_op *op)
 }
 
 /* The batch of its key, found or opened; NULL if there is no memory. */
-static struct batch__batch *find_batch(struct batch__core *core, const batch_op *op)
+static inline struct batch__batch *find_batch(struct batch__core *core, const batch_op *op)
 {
     struct batch__batch *batch =
         batch__table_find(&core->table, op->key, op->key_size, op->private_hash);
@@ -127,8 +127,8 @@ static struct batch__batch *find_batch(struct batch__core *core, const batch_op 
 }
 
 /* Why it finds no place there, or BATCH_OK. */
-static int refusal(const struct batch__core *core, const struct batch__batch *batch,
-                   const batch_op *op)
+static inline int refusal(const struct batch__core *core, const struct batch__batch *batch,
+                          const batch_op *op)
 {
     if (batch == NULL)
         return BATCH_NO_MEMORY;
@@ -140,7 +140,7 @@ static int refusal(const struct batch__core *core, const struct batch__batch *ba
     return is_late ? BATCH_BUSY : BATCH_OK;
 }
 
-static void enter(struct batch__core *core, struct batch__batch *batch, batch_op *op)
+static inline void enter(struct batch__core *core, struct batch__batch *batch, batch_op *op)
 {
     if (batch->phase == BATCH__CACHED) {
         batch__cache_take(core, batch);
@@ -283,7 +283,7 @@ void batch__core_loaded(struct batch__core *core, struct batch__batch *batch, in
     event_end(core);
 }
 
-static batch_op *run_ended(struct batch__core *core, uint64_t now_ns)
+static inline batch_op *run_ended(struct batch__core *core, uint64_t now_ns)
 {
     batch_op *op = core->running;
     batch__check(op != NULL);
@@ -296,8 +296,8 @@ static batch_op *run_ended(struct batch__core *core, uint64_t now_ns)
     return op;
 }
 
-static void ran(struct batch__core *core, struct batch__batch *batch, batch_op *op, bool changed,
-                uint64_t now_ns)
+static inline void ran(struct batch__core *core, struct batch__batch *batch, batch_op *op,
+                       bool changed, uint64_t now_ns)
 {
     batch__check(batch->phase == BATCH__OPEN);
     if (now_ns >= batch->closes_ns)

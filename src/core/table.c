@@ -24,21 +24,11 @@ void batch__table_destroy(struct batch__table *table)
     table->count = 0;
 }
 
-static uint64_t home_of(const struct batch__table *table, uint32_t hash)
-{
-    return hash & (table->size - 1);
-}
-
-static uint64_t after(const struct batch__table *table, uint64_t index)
-{
-    return (index + 1) & (table->size - 1);
-}
-
 static void put(struct batch__table *table, struct batch__batch *batch, uint32_t hash)
 {
-    uint64_t i = home_of(table, hash);
+    uint64_t i = batch__table_home(table, hash);
     while (table->slots[i].batch != NULL)
-        i = after(table, i);
+        i = batch__table_after(table, i);
     table->slots[i] = (struct batch__slot){batch, hash};
 }
 
@@ -80,7 +70,7 @@ struct batch__batch *batch__table_find(const struct batch__table *table, const v
     if (table->size == 0)
         return NULL;
     batch__check(table->count < table->size); /* there is an empty slot, so it ends */
-    for (uint64_t i = home_of(table, hash);; i = after(table, i)) {
+    for (uint64_t i = batch__table_home(table, hash);; i = batch__table_after(table, i)) {
         const struct batch__slot *slot = &table->slots[i];
         if (slot->batch == NULL)
             return NULL;
@@ -101,14 +91,15 @@ void batch__table_add(struct batch__table *table, struct batch__batch *batch)
 void batch__table_remove(struct batch__table *table, const struct batch__batch *batch)
 {
     batch__check(table->count > 0);
-    uint64_t hole = home_of(table, batch->hash);
+    uint64_t hole = batch__table_home(table, batch->hash);
     while (table->slots[hole].batch != batch) {
         batch__check(table->slots[hole].batch != NULL);
-        hole = after(table, hole);
+        hole = batch__table_after(table, hole);
     }
     /* Close the hole with the next entry that may stand there, until the run ends. */
-    for (uint64_t i = after(table, hole); table->slots[i].batch != NULL; i = after(table, i)) {
-        uint64_t home = home_of(table, table->slots[i].hash);
+    for (uint64_t i = batch__table_after(table, hole); table->slots[i].batch != NULL;
+         i = batch__table_after(table, i)) {
+        uint64_t home = batch__table_home(table, table->slots[i].hash);
         uint64_t from_home = (i - home) & (table->size - 1);
         uint64_t from_hole = (i - hole) & (table->size - 1);
         if (from_home >= from_hole) {
@@ -118,21 +109,4 @@ void batch__table_remove(struct batch__table *table, const struct batch__batch *
     }
     table->slots[hole] = (struct batch__slot){NULL, 0};
     table->count--;
-}
-
-void batch__table_prefetch_slot(const struct batch__table *table, uint32_t hash)
-{
-    if (table->size > 0)
-        __builtin_prefetch(&table->slots[home_of(table, hash)]);
-}
-
-void batch__table_prefetch_batch(const struct batch__table *table, uint32_t hash)
-{
-    if (table->size == 0)
-        return;
-    const struct batch__batch *batch = table->slots[home_of(table, hash)].batch;
-    if (batch == NULL)
-        return;
-    __builtin_prefetch(batch);
-    __builtin_prefetch((const char *)batch + 64);
 }

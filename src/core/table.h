@@ -29,6 +29,16 @@ void batch__table_destroy(struct batch__table *table);
 /* Make sure that one more batch can be added. False if there is no memory for it. */
 bool batch__table_reserve(struct batch__table *table);
 
+/* Where the slots of a hash begin; the slot behind one. */
+static inline uint64_t batch__table_home(const struct batch__table *table, uint32_t hash)
+{
+    return hash & (table->size - 1);
+}
+static inline uint64_t batch__table_after(const struct batch__table *table, uint64_t index)
+{
+    return (index + 1) & (table->size - 1);
+}
+
 struct batch__batch *batch__table_find(const struct batch__table *table, const void *key,
                                        size_t key_size, uint32_t hash);
 
@@ -38,7 +48,31 @@ void batch__table_remove(struct batch__table *table, const struct batch__batch *
 
 /* Bring the slot of a hash near, then the batch that is probably meant. For a group of keys, first
  * one for all, then the other: the waits for memory overlap. */
-void batch__table_prefetch_slot(const struct batch__table *table, uint32_t hash);
-void batch__table_prefetch_batch(const struct batch__table *table, uint32_t hash);
+static inline void batch__table_prefetch_slot(const struct batch__table *table, uint32_t hash)
+{
+    if (table->size > 0)
+        __builtin_prefetch(&table->slots[batch__table_home(table, hash)]);
+}
+
+static inline void batch__table_touch_slot(const struct batch__table *table, uint32_t hash)
+{
+    (void)*(struct batch__batch *const volatile *)&table->slots[batch__table_home(table, hash)]
+        .batch;
+}
+
+/* The first of its lines, and the one that is `offset` bytes behind. */
+static inline void batch__table_prefetch_batch(const struct batch__table *table, uint32_t hash,
+                                               size_t offset)
+{
+    if (table->size == 0)
+        return;
+    const struct batch__batch *batch = table->slots[batch__table_home(table, hash)].batch;
+    if (batch == NULL)
+        return;
+    __builtin_prefetch(batch);
+    __builtin_prefetch((const char *)batch + 64);
+    __builtin_prefetch((const char *)batch + 128);
+    __builtin_prefetch((const char *)batch + offset);
+}
 
 #endif

@@ -15,8 +15,6 @@ static uint64_t size_of(const struct batch__batch *first)
 int batch__unit_closes(struct batch__batch *batch, int reason)
 {
     struct batch__batch *first = batch->unit;
-    if (first == NULL)
-        return reason;
     if (reason >= 0 && !first->is_closing) {
         first->is_closing = true;
         first->close_reason = (unsigned)reason & 0xFU;

@@ -42,8 +42,8 @@ static inline void batch__joining_set(struct batch__batch *batch, uint64_t joini
     batch__joining_changed(batch, was_joining);
 }
 
-/* Must the unit close, or the batch if it is alone, now that this one has a reason to (-1: none)?
- * The reason that it closes for, or -1. */
+/* Of a batch in a unit: must that close, now that this one has a reason to (-1: none)? The reason
+ * that it closes for, or -1. */
 int batch__unit_closes(struct batch__batch *batch, int reason);
 
 /* If the transaction ran now, the keys it ties together would be too many: then the largest of

@@ -118,15 +118,6 @@ void batch__unblock(struct batch__core *core, struct batch__batch *batch)
     batch__turns_enter(core, batch);
 }
 
-bool batch__take_first(struct batch__batch *batch)
-{
-    batch__ops_pop(&batch->waiting);
-    bool has_begun = batch->replaying > 0;
-    batch->replaying -= has_begun;
-    batch__joining_set(batch, batch->joining - (batch->joining > 0));
-    return has_begun;
-}
-
 void batch__replay_left(struct batch__core *core, struct batch__batch *batch)
 {
     batch__check(batch->replaying == 0);

@@ -34,7 +34,14 @@ static inline void batch__window_join(struct batch__batch *batch)
 void batch__block(struct batch__core *core, struct batch__batch *batch);
 void batch__unblock(struct batch__core *core, struct batch__batch *batch);
 /* The first that waits runs, or leaves. True if it had run before. */
-bool batch__take_first(struct batch__batch *batch);
+static inline bool batch__take_first(struct batch__batch *batch)
+{
+    batch__ops_pop(&batch->waiting);
+    bool has_begun = batch->replaying > 0;
+    batch->replaying -= has_begun;
+    batch__joining_set(batch, batch->joining - (batch->joining > 0));
+    return has_begun;
+}
 /* All that were to be replayed have left: it is a batch like any other. */
 void batch__replay_left(struct batch__core *core, struct batch__batch *batch);
 /* The first operation that changed something has run. */

@@ -18,24 +18,10 @@ _Static_assert(BATCH_RESOURCE_ALIGNMENT == 64, "promised in batch.h");
 _Static_assert(sizeof(void *) != 8 || sizeof(batch_call) <= 320,
                "every key would take one more line of the cache");
 
-static size_t aligned(size_t size, size_t alignment)
-{
-    return (size + alignment - 1) / alignment * alignment;
-}
-
-size_t batch__call_head_size(void)
-{
-    return aligned(sizeof(batch_call), BATCH_RESOURCE_ALIGNMENT);
-}
-
 size_t batch__call_size(size_t resource_size)
 {
-    return aligned(batch__call_head_size() + resource_size, BATCH__OBJECT_ALIGNMENT);
-}
-
-void *batch__call_memory(batch_call *call)
-{
-    return (char *)call + batch__call_head_size();
+    size_t size = batch__call_head_size() + resource_size;
+    return (size + BATCH__OBJECT_ALIGNMENT - 1) / BATCH__OBJECT_ALIGNMENT * BATCH__OBJECT_ALIGNMENT;
 }
 
 void batch__calls_push(struct batch__calls *calls, batch_call *call)

@@ -58,9 +58,16 @@ size_t batch__calls_take(struct batch__calls *from, batch_call **calls, size_t c
 /* Bytes of a call with a resource behind it; a multiple of 64. The resource begins after the head,
  * at a multiple of 64 too. */
 size_t batch__call_size(size_t resource_size);
-size_t batch__call_head_size(void);
+static inline size_t batch__call_head_size(void)
+{
+    return (sizeof(batch_call) + BATCH_RESOURCE_ALIGNMENT - 1) / BATCH_RESOURCE_ALIGNMENT *
+           BATCH_RESOURCE_ALIGNMENT;
+}
 /* The memory behind the call, whether or not there is a resource in it. */
-void *batch__call_memory(batch_call *call);
+static inline void *batch__call_memory(batch_call *call)
+{
+    return (char *)call + batch__call_head_size();
+}
 
 /* Worker. A load: no version, no error; the resource zeroed, unless batch__call_clears_late. */
 void batch__call_begin(batch_call *call, struct batch__shard *shard);

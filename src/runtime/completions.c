@@ -1,6 +1,7 @@
 #include "completions.h"
 
 #include "../base/check.h"
+#include "../core/prefetch.h"
 #include "../loop/outcome.h"
 #include "result.h"
 #include "shard.h"
@@ -75,19 +76,22 @@ static void complete_leg(struct batch__shard *shard, batch_op *leg, bool is_in_b
         transaction->done(transaction, &last);
 }
 
+static void complete_other(struct batch__shard *shard, batch_op *op, bool is_in_batch)
+{
+    if (op->private_state == BATCH__OP_BOUND)
+        put_in_outbox(shard, op);
+    else
+        complete_leg(shard, op, is_in_batch);
+}
+
 /* With completions->result. From here on the operation is its owner's: it may be gone when `done`
  * returns. */
-static void complete(struct batch__shard *shard, batch_op *op, bool is_in_batch)
+static inline void complete(struct batch__shard *shard, batch_op *op, bool is_in_batch)
 {
-    if (op->private_state == BATCH__OP_BOUND) {
-        put_in_outbox(shard, op);
+    if (op->private_state != BATCH__OP_ACCEPTED) {
+        complete_other(shard, op, is_in_batch);
         return;
     }
-    if (batch__op_is_leg(op)) {
-        complete_leg(shard, op, is_in_batch);
-        return;
-    }
-    batch__check(op->private_state == BATCH__OP_ACCEPTED);
     batch_result *result = &shard->completions.result;
     result->changed = op->private_changed != 0;
     struct batch__waiter *waiter = op->private_waiter;
@@ -99,7 +103,7 @@ static void complete(struct batch__shard *shard, batch_op *op, bool is_in_batch)
 }
 
 /* Of a batch: how long it took is counted too, before its owner can ask. */
-static void complete_in_batch(struct batch__shard *shard, batch_op *op)
+static inline void complete_in_batch(struct batch__shard *shard, batch_op *op)
 {
     batch__counters_took(&shard->counters, op->private_accepted_ns, shard->completions.now_ns);
     complete(shard, op, true);
@@ -150,7 +154,7 @@ static void flush_chains(struct batch__shard *shard)
             struct batch__chain *chain = &completions->chains[i];
             batch_op *op = chain->op;
             chain->op = op->private_next;
-            __builtin_prefetch(chain->op);
+            batch__op_prefetch(chain->op);
             completions->result.batch_operations = chain->batch_operations;
             complete_in_batch(shard, op);
             if (chain->op == NULL)
@@ -178,7 +182,7 @@ void batch__completions_batch(struct batch__shard *shard, const batch_call *call
         batch__check(completions->chains_size < BATCH__CHAINS);
         completions->chains[completions->chains_size++] =
             (struct batch__chain){op, (uint32_t)count};
-        __builtin_prefetch(op);
+        batch__op_prefetch(op);
         if (completions->chains_size == BATCH__CHAINS)
             flush_chains(shard);
         return;

@@ -2,6 +2,7 @@
 
 #include "../base/atomics.h"
 #include "../base/check.h"
+#include "../core/prefetch.h"
 #include "allocator.h"
 #include "perform.h"
 #include "session.h"
@@ -125,11 +126,15 @@ static void take_group(struct batch__shard *shard, uint64_t now_ns)
     batch_op *group[GROUP_OPS];
     size_t count = 0;
     for (batch_op *op = shard->pending; op != NULL && count < GROUP_OPS; op = op->private_next) {
-        batch__core_prefetch_slot(&shard->core, op->private_hash);
+        batch__op_prefetch(op);
         group[count++] = op;
     }
     batch__check(count > 0);
     shard->pending = group[count - 1]->private_next;
+    for (size_t i = 0; i < count; i++) {
+        batch__core_prefetch_slot(&shard->core, group[i]->private_hash);
+        __builtin_prefetch(group[i]->key);
+    }
     for (size_t i = 0; i < count; i++)
         batch__core_prefetch_batch(&shard->core, group[i]->private_hash);
     uint64_t accepted = 0;
@@ -220,6 +225,8 @@ static bool take_finished(struct batch__shard *shard, uint64_t now_ns)
     if (chains[0] == NULL && chains[1] == NULL)
         return false;
     for (size_t i = 0; i < 2; i++) {
+        for (const batch_call *call = chains[i]; call != NULL; call = call->next)
+            batch__core_touch_slot(&shard->core, &call->batch);
         for (batch_call *call = chains[i], *next; call != NULL; call = next) {
             next = call->next;
             take_call(shard, call, now_ns);

@@ -33,7 +33,7 @@ def masked(source):
                   flags=re.S)
     code = re.sub(r'^[ \t]*#.*$', blank, code, flags=re.M)
     return re.sub(r'\b(?:batch__check|batch__panic|_Static_assert|__builtin_prefetch|'
-                  r'batch__table_prefetch_\w+)\(.*?\);', blank, code, flags=re.S)
+                  r'batch__\w+_(?:prefetch|touch)\w*)\(.*?\);', blank, code, flags=re.S)
 
 
 def functions(code):

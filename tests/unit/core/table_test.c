@@ -43,7 +43,7 @@ TABLE_TEST(an_empty_table_finds_nothing_and_has_no_memory)
 {
     assert_null(batch__table_find(&f->table, "a", 1, 7));
     batch__table_prefetch_slot(&f->table, 7);
-    batch__table_prefetch_batch(&f->table, 7);
+    batch__table_prefetch_batch(&f->table, 7, 0);
     assert_int_equal(f->memory.taken, 0);
 }
 
