@@ -345,8 +345,9 @@ typedef struct batch_options {
      * session takes it, or with `sessions = 0` the worker calls the store. The stores of this
      * project begin nothing after it. It is also how old what a batch has loaded may become: an
      * older batch takes no more operations, and if it changed nothing, it is loaded and replayed
-     * before it completes. Default 2 x window_ns, and at least a second. Must not be shorter than
-     * the window. */
+     * before it completes. And it is how long an operation that has no start_by_ns may have to wait
+     * behind others of its key: see ops_waiting_max. Default 2 x window_ns, and at least a second.
+     * Must not be shorter than the window. */
     uint64_t deadline_ns;
 
     /* Operations per batch; reaching it closes the batch. Default 65,536. */
@@ -354,7 +355,14 @@ typedef struct batch_options {
 
     /* Operations accepted and not yet completed; beyond it they fail with BATCH_BUSY. In all,
      * divided evenly among the shards (default 1,048,576), and on one key (default: half of a
-     * shard's). */
+     * shard's).
+     *
+     * Before that an operation fails with BATCH_BUSY, at once, if it could not begin in time: by
+     * its start_by_ns, or without one within deadline_ns. That is estimated from how many
+     * operations wait on its key, what operations of this key have taken, and how long the key has
+     * waited for its turns; with a start_by_ns also from how long saves and loads take, if its key
+     * is being saved. On a key where none waits and that is not being saved none is refused for
+     * that. */
     uint64_t ops_waiting_max;
     uint64_t key_ops_waiting_max;
 
@@ -368,12 +376,6 @@ typedef struct batch_options {
      * `deadline_ns` after the first conflict. Canceled operations drop out. Operations must be
      * replayable: see batch_run_fn. Default 0: a conflict fails the batch at once. */
     uint32_t replays_max;
-
-    /* Admission control: fail an operation with BATCH_BUSY at once, before it runs, if it could not
-     * begin by its start_by_ns: estimated from how many operations wait on its key and what
-     * operations take, and if the key is being saved, from how long saves and loads take. Without
-     * it such an operation fails with BATCH_EXPIRED at that time. */
-    bool refuse_early;
 
     /* Resources cached in memory between batches, divided evenly among the shards; the least
      * recently used are evicted first. The next batch of a cached key skips its load. As safe as a
@@ -402,7 +404,7 @@ typedef struct batch_options {
 #define BATCH_OPTIONS_INIT                                                                         \
     {                                                                                              \
         sizeof(batch_options), BATCH_SESSIONS_DEFAULT, 0, NULL, NULL, NULL, NULL, NULL, 0, NULL,   \
-            0, 0, 0, 0, 0, 0, 0, false, 0, {NULL, NULL, NULL}, NULL, NULL, 0                       \
+            0, 0, 0, 0, 0, 0, 0, 0, {NULL, NULL, NULL}, NULL, NULL, 0                              \
     }
 
 /* BATCH_OPTIONS_INIT as a function, for other languages. `size` is that of the struct as the caller

@@ -2,7 +2,10 @@
 
 #include "../base/check.h"
 
-enum { WEIGHT = 8 };
+enum {
+    WEIGHT = 8,
+    GROWTH = 4 /* a time counts as the average times this, and a little, at most */
+};
 
 void batch__mean_add(uint64_t *mean_ns, uint64_t time_ns)
 {
@@ -10,6 +13,12 @@ void batch__mean_add(uint64_t *mean_ns, uint64_t time_ns)
         *mean_ns = time_ns;
     else
         *mean_ns = *mean_ns - *mean_ns / WEIGHT + time_ns / WEIGHT;
+}
+
+static uint64_t product_or_max(uint64_t a, uint64_t b)
+{
+    uint64_t product;
+    return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
 }
 
 static uint64_t rest_of(uint64_t all_ns, uint64_t since_ns)
@@ -34,29 +43,48 @@ static uint64_t store_ns(const struct batch__core *core, const struct batch__bat
     return reload_ns + save_ns + load_ns;
 }
 
-/* How long the operations before it on this key take. One that took long refuses nobody. */
-static uint64_t backlog_ns(const struct batch__core *core, const struct batch__batch *batch)
+/* One that took far longer than those before counts for little; if the next ones do too, they count
+ * for more and more. */
+static void mean_add_limited(uint64_t *mean_ns, uint64_t time_ns, uint64_t first_max_ns)
 {
-    uint64_t mean_ns = core->op_mean_ns;
-    uint64_t op_ns = core->op_last_ns < mean_ns ? core->op_last_ns : mean_ns;
+    uint64_t most_ns = batch__sum_or_max(product_or_max(*mean_ns, GROWTH), first_max_ns);
+    batch__mean_add(mean_ns, time_ns < most_ns ? time_ns : most_ns);
+}
+
+void batch__op_took(const struct batch__core *core, struct batch__batch *batch, uint64_t time_ns)
+{
+    uint64_t mean_ns = batch->op_mean_ns;
+    mean_add_limited(&mean_ns, time_ns < UINT32_MAX ? time_ns : UINT32_MAX,
+                     core->config.op_first_max_ns);
+    batch->op_mean_ns = (uint32_t)mean_ns;
+}
+
+void batch__lap_ended(struct batch__core *core)
+{
+    batch__check(core->lap_batch != NULL);
+    uint64_t time_ns = core->now_ns - core->lap_began_ns;
+    mean_add_limited(&core->lap_mean_ns, time_ns, core->config.turn_ns);
+    core->lap_batch = NULL;
+}
+
+uint64_t batch__backlog_ns(const struct batch__core *core, const struct batch__batch *batch)
+{
     uint64_t count = batch->waiting.count;
-    uint64_t all_ns;
-    return __builtin_mul_overflow(op_ns, count, &all_ns) ? UINT64_MAX : all_ns;
+    uint64_t own_ns = product_or_max(batch->op_mean_ns, count);
+    if (own_ns < core->config.turn_ns)
+        return own_ns;
+    uint64_t others_ns = product_or_max(own_ns / core->config.turn_ns, core->lap_mean_ns);
+    return batch__sum_or_max(own_ns, others_ns);
 }
 
-void batch__op_took(struct batch__core *core, uint64_t time_ns)
+bool batch__is_too_late(const struct batch__core *core, const struct batch__batch *batch,
+                        const batch_op *op)
 {
-    batch__mean_add(&core->op_mean_ns, time_ns);
-    core->op_last_ns = time_ns;
-}
-
-bool batch__would_expire(const struct batch__core *core, const struct batch__batch *batch,
-                         const batch_op *op)
-{
+    uint64_t wait_ns = batch__backlog_ns(core, batch);
     if (op->start_by_ns == 0)
-        return false;
+        return wait_ns > core->config.deadline_ns;
     batch__check(op->start_by_ns >= core->now_ns); /* else it has expired */
-    uint64_t wait_ns = core->save_mean_ns > 0 ? store_ns(core, batch) : 0;
-    wait_ns = batch__sum_or_max(wait_ns, backlog_ns(core, batch));
+    if (core->save_mean_ns > 0)
+        wait_ns = batch__sum_or_max(wait_ns, store_ns(core, batch));
     return wait_ns > op->start_by_ns - core->now_ns;
 }

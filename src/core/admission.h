@@ -1,15 +1,20 @@
-/* admission.h: admission control, with config.refuses_early: an operation that would expire before
- * it can run is refused at once.
+/* admission.h: admission control: an operation that could not begin in time is refused at once.
  *
- * An operation waits for those before it on its key: as many as wait, times what an operation
- * takes, by the last one measured or a moving average, whichever is less. If its key is being
- * saved, it also waits for the rest of that save, and for a load, estimated from those before. In
- * the averages, which are the shard's, each new time has a weight of one eighth.
+ * It waits for those before it on its key: as many as wait, times what an operation of this key
+ * takes. For each turn that they need, its key also waits for those of the other keys, as long as a
+ * key has waited from one turn to the next. Both are moving averages of what is measured where a
+ * clock is read: a new time has a weight of one eighth, and counts as at most four times the
+ * average and config.op_first_max_ns (of a wait for a turn: and a turn). So a single operation that
+ * takes long, however long, adds less than half to the estimate; and when all take a thousand times
+ * as long, two dozen of them are enough to notice.
  *
- * Only operations behind others, or behind a save, can be refused, so the next operation and the
+ * In time is by its start_by_ns; or if it has none, within config.deadline_ns. For one that has,
+ * the store counts too: if its key is being saved, the rest of that save, and a load, estimated
+ * from the shard's moving averages of those before.
+ *
+ * Only operations behind others, or behind a save, can be refused. So the next operation and the
  * next save are always measured, and the averages follow; an operation on an idle key is never
- * refused. The turns of other keys are not counted: what is refused could not begin in time even if
- * its key ran alone.
+ * refused. What waits in the inbox is not counted: it is not known yet whose it is.
  */
 #ifndef BATCH_CORE_ADMISSION_H
 #define BATCH_CORE_ADMISSION_H
@@ -18,10 +23,14 @@
 
 /* Add a time to a moving average. */
 void batch__mean_add(uint64_t *mean_ns, uint64_t time_ns);
-/* An operation took so long. */
-void batch__op_took(struct batch__core *core, uint64_t time_ns);
-/* Would `op`, which has not expired yet, expire while it waits behind `batch`? */
-bool batch__would_expire(const struct batch__core *core, const struct batch__batch *batch,
-                         const batch_op *op);
+/* An operation of `batch` took so long. */
+void batch__op_took(const struct batch__core *core, struct batch__batch *batch, uint64_t time_ns);
+/* The key whose wait for its next turn is measured has it now. */
+void batch__lap_ended(struct batch__core *core);
+/* How long an operation that comes now waits behind others of its key. */
+uint64_t batch__backlog_ns(const struct batch__core *core, const struct batch__batch *batch);
+/* Would `op`, which has not expired yet, wait too long behind `batch`? */
+bool batch__is_too_late(const struct batch__core *core, const struct batch__batch *batch,
+                        const batch_op *op);
 
 #endif

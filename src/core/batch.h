@@ -51,12 +51,14 @@ struct batch__batch {
     char key_inline[BATCH__KEY_INLINE];
     struct batch__ops waiting; /* in the order they came */
     struct batch__ops ran;     /* of the current batch, in the order they ran */
-    uint64_t replaying; /* how many of `waiting`, from its head, ran before; the others have not */
-    uint64_t joining;   /* how many of `waiting`, from its head, join this batch at any time */
-    uint64_t changed;   /* of `ran`, those that returned BATCH_CHANGED */
-    uint64_t closes_ns; /* of the batch that takes new operations, this one or the next: from then
+    uint64_t replaying;  /* how many of `waiting`, from its head, ran before; the others have not */
+    uint64_t joining;    /* how many of `waiting`, from its head, join this batch at any time */
+    uint32_t changed;    /* of `ran`, those that returned BATCH_CHANGED */
+    uint32_t op_mean_ns; /* what an operation takes, of those after which a clock was read: a moving
+                            average; 0 before the first */
+    uint64_t closes_ns;  /* of the batch that takes new operations, this one or the next: from then
                            on expire ends its window; UINT64_MAX: none */
-    uint64_t loaded_ns; /* when its load ended, which is how old it is; 0: it is cached */
+    uint64_t loaded_ns;  /* when its load ended, which is how old it is; 0: it is cached */
     struct batch__batch *todo_next;
     struct batch__link waiters; /* in core->turns, or in core->waiting */
     uint64_t start_by_min_ns;   /* none of `waiting`, if any, has an earlier start_by_ns */

@@ -102,8 +102,9 @@ uint64_t batch__core_now_ns(const struct batch__core *core);
 bool batch__core_has_due(const struct batch__core *core);
 /* There are operations to RUN. */
 bool batch__core_has_turns(const struct batch__core *core);
-/* Another operation would be refused: ops_waiting_max is reached. */
-bool batch__core_is_full(const struct batch__core *core);
+/* How long one waits behind others of the key (one key) with this hash; UINT64_MAX: it is full. */
+uint64_t batch__core_backlog_ns(const struct batch__core *core, uint32_t hash);
+bool batch__core_is_full(const struct batch__core *core); /* ops_waiting_max is reached */
 /* No key has work, no resource is cached, and no operation is left. */
 bool batch__core_is_idle(const struct batch__core *core);
 

@@ -111,6 +111,11 @@ static uint64_t outstanding(const struct batch__batch *batch)
     return batch->waiting.count + ran;
 }
 
+static bool is_full(const struct batch__core *core, const struct batch__batch *batch)
+{
+    return outstanding(batch) >= core->config.key_ops_waiting_max;
+}
+
 static void accept(struct batch__core *core, batch_op *op)
 {
     op->private_accepted_ns = core->now_ns;
@@ -134,10 +139,9 @@ static inline int refusal(const struct batch__core *core, const struct batch__ba
         return BATCH_NO_MEMORY;
     if (batch->phase == BATCH__CACHED)
         return BATCH_OK;
-    if (outstanding(batch) >= core->config.key_ops_waiting_max)
+    if (is_full(core, batch))
         return BATCH_BUSY;
-    bool is_late = core->config.refuses_early && batch__would_expire(core, batch, op);
-    return is_late ? BATCH_BUSY : BATCH_OK;
+    return batch__is_too_late(core, batch, op) ? BATCH_BUSY : BATCH_OK;
 }
 
 static inline void enter(struct batch__core *core, struct batch__batch *batch, batch_op *op)
@@ -289,7 +293,7 @@ static inline batch_op *run_ended(struct batch__core *core, uint64_t now_ns)
     batch__check(op != NULL);
     core->running = NULL;
     if (now_ns > core->now_ns) {
-        batch__op_took(core, now_ns - core->now_ns);
+        batch__op_took(core, core->turns.first, now_ns - core->now_ns);
         core->now_ns = now_ns;
     }
     batch__turns_ran(core);
@@ -507,6 +511,14 @@ bool batch__core_has_due(const struct batch__core *core)
 bool batch__core_has_turns(const struct batch__core *core)
 {
     return core->turns.first != NULL;
+}
+
+uint64_t batch__core_backlog_ns(const struct batch__core *core, uint32_t hash)
+{
+    const struct batch__batch *batch = batch__table_find_hash(&core->table, hash);
+    if (batch == NULL)
+        return 0;
+    return is_full(core, batch) ? UINT64_MAX : batch__backlog_ns(core, batch);
 }
 
 bool batch__core_is_full(const struct batch__core *core)

@@ -15,7 +15,8 @@ static inline uint64_t batch__sum_or_max(uint64_t a, uint64_t b)
 
 struct batch__core_config {
     uint64_t window_ns;   /* or BATCH_WINDOW_NONE */
-    uint64_t deadline_ns; /* how long after its first conflict a batch may be replayed */
+    uint64_t deadline_ns; /* how long after its first conflict a batch may be replayed, and how long
+                             an operation that has no start_by_ns may wait behind others */
     uint64_t age_max_ns;  /* of what was loaded; UINT64_MAX: no limit */
     uint64_t ops_max;     /* operations of one batch, at least 1 */
     uint64_t ops_waiting_max;
@@ -24,10 +25,10 @@ struct batch__core_config {
     uint64_t late_max_ns;  /* how late a window may end, so that what has come joins */
     uint64_t turn_ops_max; /* a turn of a key ends after so many operations, at least 1 … */
     uint64_t turn_ns;      /* … or when they have taken so long (turns.h) */
-    uint64_t cache_max;    /* resources cached between batches */
+    uint64_t op_first_max_ns; /* what the first time of an operation counts as at most */
+    uint64_t cache_max;       /* resources cached between batches */
     uint32_t replays_max;
     uint32_t unit_max;  /* keys in a unit, at least 1; a single transaction may have more */
-    bool refuses_early; /* admission control (admission.h) */
     size_t object_size; /* of a batch with what the runtime puts behind it; a multiple of 64 */
     size_t head_size;   /* so much of an object is zero when it is new; 0: all */
     batch_allocator allocator;
@@ -70,6 +71,11 @@ struct batch__core {
     uint64_t turn_began_ns; /* when the first of them began */
     bool is_turn_over;
 
+    /* How long a key waits for its next turn: a moving average, and the one that is measured. */
+    uint64_t lap_mean_ns;
+    uint64_t lap_began_ns;
+    const struct batch__batch *lap_batch; /* NULL: none */
+
     /* Waiting operations are swept for canceled and expired ones: not before sweep_after_ns, so
      * that sweeping takes a small part of the time however many wait. */
     bool is_sweep_wanted;
@@ -79,8 +85,6 @@ struct batch__core {
     /* Moving averages of load and save times; 0 before the first. */
     uint64_t load_mean_ns;
     uint64_t save_mean_ns;
-    uint64_t op_mean_ns; /* of operations after which a clock was read */
-    uint64_t op_last_ns;
 
     /* Units: how large one may become now, and what became of those that were saved. */
     uint64_t unit_max;

@@ -81,6 +81,17 @@ struct batch__batch *batch__table_find(const struct batch__table *table, const v
     }
 }
 
+struct batch__batch *batch__table_find_hash(const struct batch__table *table, uint32_t hash)
+{
+    if (table->size == 0)
+        return NULL;
+    batch__check(table->count < table->size);
+    uint64_t i = batch__table_home(table, hash);
+    while (table->slots[i].batch != NULL && table->slots[i].hash != hash)
+        i = batch__table_after(table, i);
+    return table->slots[i].batch;
+}
+
 void batch__table_add(struct batch__table *table, struct batch__batch *batch)
 {
     batch__check(table->count < table->size);

@@ -42,6 +42,9 @@ static inline uint64_t batch__table_after(const struct batch__table *table, uint
 struct batch__batch *batch__table_find(const struct batch__table *table, const void *key,
                                        size_t key_size, uint32_t hash);
 
+/* One of those with this hash. */
+struct batch__batch *batch__table_find_hash(const struct batch__table *table, uint32_t hash);
+
 /* Add a batch whose key is not there; after batch__table_reserve. */
 void batch__table_add(struct batch__table *table, struct batch__batch *batch);
 void batch__table_remove(struct batch__table *table, const struct batch__batch *batch);

@@ -15,6 +15,7 @@
 #define BATCH_CORE_TURNS_H
 
 #include "../base/check.h"
+#include "admission.h"
 #include "lists.h"
 #include "state.h"
 
@@ -50,8 +51,11 @@ void batch__turns_rotate(struct batch__core *core);
 static inline void batch__turns_run(struct batch__core *core)
 {
     batch__check(!core->is_turn_over);
-    if (core->turn_ops == 0)
-        core->turn_began_ns = core->now_ns;
+    if (core->turn_ops > 0)
+        return;
+    core->turn_began_ns = core->now_ns;
+    if (core->lap_batch == core->turns.first)
+        batch__lap_ended(core);
 }
 
 /* It has run, until core->now_ns if a clock was read. */

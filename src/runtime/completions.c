@@ -203,6 +203,8 @@ void batch__completions_refused(struct batch__shard *shard, batch_op *first)
             batch__result_set(result, status, "%s", batch_status_text(status));
         batch__counters_completed(&shard->counters, status, 1);
         batch__counters_left(&shard->counters, op->private_accepted_ns);
+        if (status == BATCH_BUSY)
+            batch__doors_shut(&shard->doors, &shard->core, op->private_hash);
         complete(shard, op, false);
     }
 }

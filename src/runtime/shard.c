@@ -15,6 +15,7 @@ enum {
     ITERATION_OPS_MAX = 2048, /* then what the store has finished is taken */
     SORTED_OPS_MAX = 16384,   /* the same, of operations that are not run at once */
     LATE_NS_MAX = 500000000,  /* windows end so much late, or as much as they are long */
+    OP_FIRST_NS_MAX = 1000,   /* of a key: most take less, whatever delays the first one */
     EXPIRE_MAX = 1024,        /* windows ended at a time by a worker that saves by itself */
     GATHER_MAX = 1024,        /* iterations for which such a worker lets turns gather: 0.1 s */
     OUTAGE_DEADLINES = 4,     /* without a success: then the store is at fault, not a key */
@@ -51,10 +52,10 @@ struct batch__shard *batch__shard_new(struct batch__shared *shared)
         .late_max_ns = options->window_ns < LATE_NS_MAX ? options->window_ns : LATE_NS_MAX,
         .turn_ops_max = BATCH__QUANTUM_OPS,
         .turn_ns = BATCH__QUANTUM_NS,
+        .op_first_max_ns = OP_FIRST_NS_MAX,
         .cache_max = share(options->resource_cache_max, options->shards),
         .replays_max = options->replays_max,
         .unit_max = options->group_max < UINT16_MAX ? options->group_max : UINT16_MAX,
-        .refuses_early = options->refuse_early,
         .object_size = batch__call_size(options->resource_size),
         .head_size = batch__call_head_size(),
         .allocator = options->allocator,
@@ -337,6 +338,8 @@ static void publish_limit(struct batch__shard *shard)
     bool is_full = batch__core_is_full(&shard->core);
     if (is_full != (batch__load_relaxed(&shard->xis_full) != 0))
         batch__store_relaxed(&shard->xis_full, is_full);
+    if (shard->doors.shut > 0)
+        batch__doors_update(&shard->doors, &shard->core);
 }
 
 /* True if there was anything to do. */

@@ -16,6 +16,7 @@
 #include "../platform/platform.h"
 #include "call.h"
 #include "completions.h"
+#include "doors.h"
 #include "inbox.h"
 #include "io_queue.h"
 #include "pace.h"
@@ -32,6 +33,7 @@ struct batch__shard {
 
     /* Read by submitters, seldom written: the limit is reached. */
     uint32_t xis_full;
+    struct batch__doors doors;
     struct batch__shared *shared;
     struct batch__thread thread;
     char apart_too[BATCH__CACHE_LINE];

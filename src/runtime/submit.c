@@ -72,6 +72,9 @@ static int submit(const struct batch__shared *shared, batch_op *op, enum batch__
     struct batch__shard *shard = shared->shards[shard_index_of(shared, hash)];
     if (batch__load_relaxed(&shard->xis_full) != 0)
         return BATCH_BUSY;
+    uint64_t door = batch__door_of(&shard->doors, hash);
+    if (door != 0 && batch__doors_refuse(door, op, shared->options.deadline_ns))
+        return BATCH_BUSY;
     accept(op, hash, state, receiver);
     if (batch__inbox_push_ops_mp(&shard->inbox, op, op))
         return BATCH_OK;

@@ -92,6 +92,19 @@ static void make_legs(const struct batch__shared *shared, batch_transaction *tra
     }
 }
 
+/* Would one of its legs wait too long? */
+static bool is_door_shut(const struct batch__shared *shared, const struct batch__shard *shard,
+                         const batch_transaction *transaction)
+{
+    for (size_t i = 0; i < transaction->parts_size; i++) {
+        const batch_op *leg = &transaction->parts[i].private_leg;
+        uint64_t door = batch__door_of(&shard->doors, leg->private_hash);
+        if (door != 0 && batch__doors_refuse(door, leg, shared->options.deadline_ns))
+            return true;
+    }
+    return false;
+}
+
 /* The first leg stands for all in the inbox. `state` and `receiver`: as of batch__submit. */
 static int submit(const struct batch__shared *shared, batch_transaction *transaction,
                   enum batch__op_state state, void *receiver, const char **ret_fault)
@@ -107,7 +120,7 @@ static int submit(const struct batch__shared *shared, batch_transaction *transac
         return BATCH_INVALID;
     }
     struct batch__shard *shard = shared->shards[0];
-    if (batch__load_relaxed(&shard->xis_full) != 0)
+    if (batch__load_relaxed(&shard->xis_full) != 0 || is_door_shut(shared, shard, transaction))
         return BATCH_BUSY;
     transaction->private_waiter = receiver;
     transaction->private_legs = (uint32_t)transaction->parts_size;

@@ -38,6 +38,15 @@ inject(pool
 inject(admission
     [[    uint64_t count = batch->waiting.count;]]
     [[    uint64_t count = BUG(backlog_not_counted) ? 0 : batch->waiting.count;]])
+inject(admission
+    [[core->lap_mean_ns);
+    return batch__sum_or_max]]
+    [[BUG(others_not_counted) ? 0 : core->lap_mean_ns);
+    return batch__sum_or_max]])
+inject(admission
+    [[    batch__mean_add(mean_ns, time_ns < most_ns ? time_ns : most_ns);]]
+    [[    batch__mean_add(mean_ns,
+                    time_ns < most_ns || BUG(long_operation_counted) ? time_ns : most_ns);]])
 inject(events
     [[    batch__ops_push(&batch->ran, op);]]
     [[    if (BUG(refused_after_run) && op->start_by_ns != 0 && core->now_ns > op->start_by_ns)

@@ -74,6 +74,8 @@
     X(waiting_not_joining, "core: operations that waited for the load find the window closed")     \
     X(loaded_for_nobody, "core: a batch is loaded though all its operations have left")            \
     X(backlog_not_counted, "core: what waits on a key does not count for who comes")               \
+    X(others_not_counted, "core: nor do the turns of other keys")                                  \
+    X(long_operation_counted, "core: an operation that takes long counts for what it takes")       \
     X(refused_after_run, "core: an operation that ran longer than it may wait is refused")         \
     X(refused_at_rest, "core: a key at rest is refused by how long saves take")                    \
     X(save_time_forgotten, "core: the mean of saves is not updated")                               \

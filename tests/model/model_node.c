@@ -119,10 +119,11 @@ static void run(struct model *model, struct model_node *node, const struct batch
     run_op(model, node, action->batch, op);
     node->elapsed_ns += op->takes_ns;
     node->runs_left -= node->runs_left != UINT32_MAX;
+    uint32_t turn_key = key_number(action->batch);
     uint64_t before_ns = node->core.now_ns;
     batch__core_ran(&node->core, op->is_changed ? BATCH_CHANGED : BATCH_UNCHANGED,
                     op->takes_ns == 0 ? 0 : model_node_now(model, node));
-    oracle_ran(node, before_ns);
+    oracle_ran(node, turn_key, before_ns);
 }
 
 static void run_transaction(struct model *model, struct model_node *node,
@@ -138,9 +139,10 @@ static void run_transaction(struct model *model, struct model_node *node,
     }
     node->elapsed_ns += op->takes_ns;
     node->runs_left -= node->runs_left != UINT32_MAX;
+    uint32_t turn_key = key_number(action->batch);
     uint64_t before_ns = node->core.now_ns;
     batch__core_ran_transaction(&node->core, op->takes_ns == 0 ? 0 : model_node_now(model, node));
-    oracle_ran(node, before_ns);
+    oracle_ran(node, turn_key, before_ns);
 }
 
 /* What is its owner's again may be anything. */

@@ -22,7 +22,8 @@ static uint32_t to_replay(const struct model *model, const struct oracle_key *ke
 /* May it have stopped waiting, though it is completed later? */
 bool oracle_has_left(const struct model_op *op)
 {
-    return may_leave(op) || op->op.start_by_ns != 0 || op->may_be_full || op->may_lack_memory;
+    return may_leave(op) || op->op.start_by_ns != 0 || op->may_be_full || op->may_expire ||
+           op->may_lack_memory;
 }
 
 const struct model_op *oracle_load_failed(const struct model *model, const struct oracle_key *key)
@@ -75,28 +76,42 @@ static uint64_t wait_ns(const struct model *model, const struct model_node *node
     return 0;
 }
 
-/* How long those take that wait on this key. */
-static uint64_t backlog_ns(const struct model *model, const struct model_node *node,
-                           const struct oracle_key *key)
+/* How long so many take that wait on this key, with the turns of other keys. */
+static uint64_t backlog_ns(const struct model_node *node, const struct oracle_key *key,
+                           uint64_t count)
 {
-    const struct oracle_node *oracle = &node->oracle;
-    uint64_t op_ns =
-        oracle->op_last_ns < oracle->op_mean_ns ? oracle->op_last_ns : oracle->op_mean_ns;
-    return op_ns * (count_of(key->waiting) + to_replay(model, key));
+    uint64_t own_ns = key->op_mean_ns * count;
+    return own_ns + own_ns / node->core.config.turn_ns * node->core.lap_mean_ns;
 }
 
-/* Is it refused because it would only expire? While actions are to be taken that depends on them,
- * and it may be. */
-static bool would_expire(const struct model *model, const struct model_node *node,
-                         const struct oracle_key *key, struct model_op *op, uint64_t now_ns)
+/* As its node has it: whatever is known of it ends with it. */
+static const struct batch__batch *batch_of(const struct model_node *node, const struct model_op *op)
 {
-    bool may_be = node->core.config.refuses_early && op->op.start_by_ns != 0 &&
-                  (key->stage != STAGE_IDLE || key->waiting != 0 || to_replay(model, key) > 0);
-    bool is_saved_by = node->oracle.save_mean_ns != 0;
-    uint64_t must_wait_ns = is_saved_by ? wait_ns(model, node, key, now_ns) : 0;
-    op->may_expire = may_be && !node->oracle.is_clean;
-    return may_be && node->oracle.is_clean &&
-           must_wait_ns + backlog_ns(model, node, key) > op->op.start_by_ns - now_ns;
+    const batch_op *core_op = core_op_of(op);
+    return batch__table_find(&node->core.table, core_op->key, core_op->key_size,
+                             core_op->private_hash);
+}
+
+/* Is it refused because it could not begin in time? While actions are to be taken that depends on
+ * them, and it may be; but not if its key is open. */
+static bool would_expire(const struct model *model, const struct model_node *node,
+                         struct oracle_key *key, struct model_op *op, uint64_t now_ns)
+{
+    const struct batch__batch *batch = batch_of(node, op);
+    uint64_t start_by_ns = op->op.start_by_ns;
+    uint64_t time_ns = start_by_ns != 0 ? start_by_ns - now_ns : node->core.config.deadline_ns;
+    if (batch == NULL)
+        key->op_mean_ns = 0;
+    bool may_be = key->stage != STAGE_IDLE || key->waiting != 0 || to_replay(model, key) > 0;
+    if (batch == NULL || !may_be)
+        return false;
+    if (batch->phase == BATCH__OPEN && batch->replaying == 0)
+        return backlog_ns(node, key, batch->waiting.count) > time_ns;
+    bool waits_for_store = start_by_ns != 0 && node->oracle.save_mean_ns != 0;
+    uint64_t store_ns = waits_for_store ? wait_ns(model, node, key, now_ns) : 0;
+    uint64_t count = count_of(key->waiting) + to_replay(model, key);
+    op->may_expire = !node->oracle.is_clean;
+    return node->oracle.is_clean && store_ns + backlog_ns(node, key, count) > time_ns;
 }
 
 static int refusal_of(const struct model_node *node, const struct model_op *op, uint32_t count,
@@ -114,7 +129,7 @@ static int refusal_of(const struct model_node *node, const struct model_op *op, 
 }
 
 static int refusal_of_key(const struct model *model, struct model_node *node,
-                          const struct oracle_key *key, struct model_op *op, uint64_t now_ns)
+                          struct oracle_key *key, struct model_op *op, uint64_t now_ns)
 {
     const struct batch__core_config *config = &node->core.config;
     uint32_t ran = key->stage < STAGE_COMPLETED ? key->ran_size : 0;
@@ -397,14 +412,20 @@ void oracle_look_at_turn(struct model_node *node)
         node->oracle.is_turn_left = true;
 }
 
-void oracle_ran(struct model_node *node, uint64_t before_ns)
+/* A moving average to which a time counts as four times that, and a little, at most. */
+static void mean_add_limited(uint64_t *mean_ns, uint64_t time_ns, uint64_t little_ns)
+{
+    uint64_t most_ns = 4 * *mean_ns + little_ns;
+    oracle_mean_add(mean_ns, time_ns < most_ns ? time_ns : most_ns);
+}
+
+void oracle_ran(struct model_node *node, uint32_t turn_key, uint64_t before_ns)
 {
     const struct batch__core_config *config = &node->core.config;
     struct oracle_node *oracle = &node->oracle;
-    if (node->core.now_ns > before_ns) {
-        oracle->op_last_ns = node->core.now_ns - before_ns;
-        oracle_mean_add(&oracle->op_mean_ns, oracle->op_last_ns);
-    }
+    if (node->core.now_ns > before_ns)
+        mean_add_limited(&oracle->keys[turn_key].op_mean_ns, node->core.now_ns - before_ns,
+                         config->op_first_max_ns);
     oracle->turn_ops++;
     oracle->is_turn_over = oracle->turn_ops >= config->turn_ops_max ||
                            node->core.now_ns - oracle->turn_began_ns >= config->turn_ns;

@@ -77,6 +77,7 @@ struct oracle_key {
     uint64_t begun_ns;     /* … but not later than this */
     bool is_window_over;
     bool is_window_unsure; /* it may have ended, or not */
+    uint64_t op_mean_ns;   /* what an operation takes */
     uint8_t had_turn;      /* the set of keys that had a turn since this one waits for its own */
     uint64_t opened;       /* in this iteration of its node */
     uint32_t flushes;      /* of its node, when it was opened */
@@ -88,17 +89,16 @@ struct oracle_key {
 };
 
 struct oracle_node {
-    bool is_clean; /* all actions have been taken since the last event */
-    uint64_t load_mean_ns, save_mean_ns, op_mean_ns; /* each new time counts for an eighth */
-    uint64_t op_last_ns;
-    uint32_t flushes;    /* times that the store was free to take a batch */
-    uint64_t free_calls; /* so many more, since it was clean */
-    uint64_t unit_max;   /* how many keys may be tied together now */
-    uint64_t impatient;  /* the set of those that may be canceled or have a start_by_ns */
-    uint64_t pending;    /* the set of those accepted and not completed */
-    uint64_t taken;      /* the set of those the core has, of these */
-    uint64_t to_refuse;  /* the set of those that must be completed without having run */
-    uint8_t turn_key;    /* whose turn it is … */
+    bool is_clean;                       /* all actions have been taken since the last event */
+    uint64_t load_mean_ns, save_mean_ns; /* each new time counts for an eighth */
+    uint32_t flushes;                    /* times that the store was free to take a batch */
+    uint64_t free_calls;                 /* so many more, since it was clean */
+    uint64_t unit_max;                   /* how many keys may be tied together now */
+    uint64_t impatient; /* the set of those that may be canceled or have a start_by_ns */
+    uint64_t pending;   /* the set of those accepted and not completed */
+    uint64_t taken;     /* the set of those the core has, of these */
+    uint64_t to_refuse; /* the set of those that must be completed without having run */
+    uint8_t turn_key;   /* whose turn it is … */
     const struct batch__batch *turn_batch; /* … as the core has it */
     bool is_turn_over;
     bool is_turn_left; /* it has no more to run */
@@ -131,7 +131,8 @@ void oracle_loaded(struct model *model, struct model_node *node, uint32_t key, i
                    uint64_t finished_ns, uint64_t now_ns);
 void oracle_run(struct model *model, struct model_node *node, struct batch__batch *batch,
                 struct model_op *op);
-void oracle_ran(struct model_node *node, uint64_t before_ns); /* the core's time when it began */
+/* When the core's time was `before_ns` it began, in the turn of that key. */
+void oracle_ran(struct model_node *node, uint32_t turn_key, uint64_t before_ns);
 /* Has the key whose turn it is left the queue? */
 void oracle_look_at_turn(struct model_node *node);
 /* Before each of its legs does. */

@@ -34,6 +34,7 @@ static void configure_calm(struct model_config *config, struct draw *draw, struc
         .expire_max = draw_below(draw, 3),
         .turn_ops_max = 1024,
         .turn_ns = 100 * MODEL_US,
+        .op_first_max_ns = MODEL_US,
         .unit_max = 1000,
         .cache_max = draw_percent(draw, 50) ? 1 + draw_below(draw, 3) : 0,
         .object_size = (sizeof(struct model_batch) + 63) / 64 * 64,
@@ -69,7 +70,7 @@ void schedule_configure(struct model_config *config, struct schedule_weights *we
     core->ops_waiting_max = up_to(draw, 20, 12);
     core->key_ops_waiting_max = up_to(draw, 20, 5);
     core->replays_max = draw_percent(draw, 60) ? draw_below(draw, 4) : 0;
-    core->refuses_early = draw_percent(draw, 30);
+    core->op_first_max_ns = draw_percent(draw, 50) ? MODEL_S : MODEL_US;
     core->age_max_ns = draw_percent(draw, 60) ? multiple(draw, 5, 60 * MODEL_US) : UINT64_MAX;
     config->is_shuffled = draw_percent(draw, 50);
     config->fault_percent = multiple(draw, 4, 10);

@@ -74,7 +74,7 @@ static bool simplify_world(struct shrinking *s)
     TRY(s, core->expire_max, 0);
     TRY(s, core->cache_max, 0);
     TRY(s, core->replays_max, 0);
-    TRY(s, core->refuses_early, false);
+    TRY(s, core->op_first_max_ns, MODEL_US);
     TRY(s, core->window_ns, 100 * MODEL_US);
     TRY(s, core->deadline_ns, 400 * MODEL_US);
     TRY(s, core->age_max_ns, UINT64_MAX);

@@ -165,5 +165,5 @@ void transcribe_config(const struct model_config *config)
         fprintf(stderr, ", cache_max %lu", (unsigned long)core->cache_max);
     if (core->replays_max != 0)
         fprintf(stderr, ", replays_max %u", core->replays_max);
-    fprintf(stderr, "%s\n", core->refuses_early ? ", refuses early" : "");
+    fprintf(stderr, "%s\n", core->op_first_max_ns > MODEL_US ? ", times count at once" : "");
 }

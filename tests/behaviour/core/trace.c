@@ -564,11 +564,11 @@ struct trace *trace_new(const struct trace_options *options)
         .cache_max = o->cache_max,
         .replays_max = o->replays_max,
         .unit_max = o->unit_max == 0 ? 1000 : o->unit_max,
-        .refuses_early = o->refuses_early,
         .expire_max = o->expire_max,
         .late_max_ns = o->late_ms * TRACE_MS,
         .turn_ops_max = limit_of(o->turn_ops),
         .turn_ns = o->turn_ms == 0 ? UINT64_MAX : o->turn_ms * TRACE_MS,
+        .op_first_max_ns = 1000,
         .object_size = (sizeof(struct batch__batch) + 63) / 64 * 64,
         .allocator = allocator_functions(&t->memory),
     };

@@ -46,9 +46,8 @@ struct trace_options {
     uint64_t cache_max; /* this and the next two: default none */
     uint32_t replays_max;
     uint32_t unit_max; /* default 1000 */
-    bool refuses_early;
-    uint64_t load_ms; /* default: until trace_loaded */
-    uint64_t save_ms; /* default: until trace_saved */
+    uint64_t load_ms;  /* default: until trace_loaded */
+    uint64_t save_ms;  /* default: until trace_saved */
     bool show_records;
 };
 

@@ -197,7 +197,7 @@ TEST(nothing_is_cached_where_nobody_checks_versions)
     harness_destroy(&harness);
 }
 
-/* ---- Early refusal --------------------------------------------------------------------------- */
+/* ---- What cannot begin in time --------------------------------------------------------------- */
 
 /* A save that takes 200 ms at least. Then, while the next one is held, an operation that has to
  * begin within 100 ms. How it ends. */
@@ -224,16 +224,11 @@ static int asked_for_too_much(struct harness *harness)
     return status;
 }
 
-HARNESS_TEST_WITH(what_cannot_begin_in_time_is_busy_at_once, HARNESS_STORE, .refuse_early = true)
+HARNESS_TEST(what_cannot_begin_in_time_is_busy_at_once, HARNESS_STORE)
 {
     /* If this machine stands still for 100 ms it expires after all; not so every time. */
     int status = BATCH_EXPIRED;
     for (int i = 0; i < 100 && status == BATCH_EXPIRED; i++)
         status = asked_for_too_much(harness);
     assert_int_equal(status, BATCH_BUSY);
-}
-
-HARNESS_TEST(by_default_the_library_waits_until_it_expires, HARNESS_STORE)
-{
-    assert_int_equal(asked_for_too_much(harness), BATCH_EXPIRED);
 }

@@ -18,7 +18,6 @@ struct first_options {
     uint32_t ops_max;
     uint64_t ops_waiting_max, key_ops_waiting_max;
     uint32_t group_max, replays_max;
-    bool refuse_early;
     uint64_t resource_cache_max;
     batch_allocator allocator;
 };

@@ -70,6 +70,38 @@ HARNESS_TEST_WITH(what_waits_for_its_turn_is_saved_with_what_has_had_one, HARNES
     assert_int_equal(stats.save_group.max, KEYS);
 }
 
+/* ---- At the door ----------------------------------------------------------------------------- */
+
+/* What cannot begin in time is refused by the worker first, and then by batch_submit itself, but
+ * on that key alone; and when its backlog has run, nobody is refused any more. */
+HARNESS_TEST_WITH(a_key_in_overload_refuses_at_the_door, HARNESS_STORE, .window_ns = 10 * MS,
+                  .key_ops_waiting_max = 2)
+{
+    struct job first, second, third, refused, cold, last;
+    gate_close(&harness->save_gate);
+    job_send(&first, harness, "hot", 1);
+    gate_await(&harness->save_gate, 1);
+    job_send(&second, harness, "hot", 1);
+    job_init(&refused, harness, "hot", 1);
+    job_submit(&refused); /* one more than may wait */
+    assert_int_equal(job_wait(&refused), BATCH_BUSY);
+    job_init(&third, harness, "hot", 1);
+    assert_int_equal(batch_submit(harness->processor, &third.op), BATCH_BUSY);
+    job_init(&cold, harness, "cold", 1);
+    job_submit(&cold);
+    gate_open(&harness->save_gate);
+    assert_int_equal(job_wait(&first), BATCH_OK);
+    assert_int_equal(job_wait(&second), BATCH_OK);
+    assert_int_equal(job_wait(&cold), BATCH_OK);
+    int status;
+    do { /* the worker opens it at the end of its iteration */
+        job_init(&last, harness, "hot", 1);
+        status = batch_submit(harness->processor, &last.op);
+    } while (status == BATCH_BUSY);
+    assert_int_equal(status, BATCH_OK);
+    assert_int_equal(job_wait(&last), BATCH_OK);
+}
+
 /* ---- Very many that take hardly any time ---------------------------------------------------- */
 
 enum { MANY = 200000 };

@@ -201,7 +201,6 @@ void storm_choose_options(struct storm *storm)
         options.replays_max = (uint32_t)(1 + random_below(random, 3));
     if (random_below(random, 3) == 0)
         options.resource_cache_max = 1 + random_below(random, KEYS);
-    options.refuse_early = random_below(random, 2) == 0;
     storm->may_run_again = options.replays_max > 0 || options.resource_cache_max > 0;
     storm->options = options;
     storm->must_resubmit = random_below(random, 2) == 0;

@@ -42,9 +42,23 @@ static struct batch__batch *find(struct fixture *f, const struct batch__batch *b
 TABLE_TEST(an_empty_table_finds_nothing_and_has_no_memory)
 {
     assert_null(batch__table_find(&f->table, "a", 1, 7));
+    assert_null(batch__table_find_hash(&f->table, 7));
     batch__table_prefetch_slot(&f->table, 7);
     batch__table_prefetch_batch(&f->table, 7, 0);
     assert_int_equal(f->memory.taken, 0);
+}
+
+TABLE_TEST(one_of_a_hash_is_found_by_it)
+{
+    struct batch__batch batches[2];
+    make(&batches[0], "a", 7);
+    make(&batches[1], "b", 7 + 64); /* the same slot */
+    add(f, &batches[0]);
+    add(f, &batches[1]);
+    assert_ptr_equal(batch__table_find_hash(&f->table, 7), &batches[0]);
+    assert_ptr_equal(batch__table_find_hash(&f->table, 7 + 64), &batches[1]);
+    assert_null(batch__table_find_hash(&f->table, 7 + 128));
+    assert_null(batch__table_find_hash(&f->table, 9));
 }
 
 TABLE_TEST(keys_with_one_hash_are_told_apart)
