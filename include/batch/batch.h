@@ -343,11 +343,13 @@ typedef struct batch_options {
 
     /* The time limit of one load or save, counted from when it is handed over to the store: a
      * session takes it, or with `sessions = 0` the worker calls the store. The stores of this
-     * project begin nothing after it. It is also how old what a batch has loaded may become: an
-     * older batch takes no more operations, and if it changed nothing, it is loaded and replayed
-     * before it completes. And it is how long an operation that has no start_by_ns may have to wait
-     * behind others of its key: see ops_waiting_max. Default 2 x window_ns, and at least a second.
-     * Must not be shorter than the window. */
+     * project begin nothing after it. While the process is stopped, or a callback takes long, it
+     * stands still, but for a quarter of it: so neither makes an operation fail. It is also how
+     * old, in real time, what a batch has loaded may become: an older batch takes no more
+     * operations, and if it changed nothing, it is loaded and replayed before it completes. And it
+     * is how long an operation that has no start_by_ns may have to wait behind others of its key:
+     * see ops_waiting_max. Default 2 x window_ns, and at least a second. Must not be shorter than
+     * the window. */
     uint64_t deadline_ns;
 
     /* Operations per batch; reaching it closes the batch. Default 65,536. */

@@ -32,6 +32,8 @@ extern "C" {
 BATCH_API const void *batch_call_key(const batch_call *call, size_t *ret_key_size);
 
 /* The deadline of a call: `deadline_ns` of the options after it was handed over to the store.
+ * It moves if the process is stopped meanwhile, or a callback takes long: so it is a bound for one
+ * wait, and batch_call_is_canceled() decides whether it has passed.
  * Returns a time on the clock of batch_now_ns().
  * Threads: the one that owns the call. Does not block. */
 BATCH_API uint64_t batch_call_deadline_ns(const batch_call *call);

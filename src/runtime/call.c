@@ -50,6 +50,11 @@ void batch__calls_append(struct batch__calls *calls, struct batch__calls *more)
     *more = (struct batch__calls){NULL, NULL, 0};
 }
 
+static uint64_t store_time_ns(const batch_call *call, uint64_t now_ns)
+{
+    return batch__store_clock_at(&call->shard->store_clock, now_ns);
+}
+
 size_t batch__calls_take(struct batch__calls *from, batch_call **calls, size_t calls_max,
                          uint64_t now_ns)
 {
@@ -74,7 +79,7 @@ size_t batch__calls_take(struct batch__calls *from, batch_call **calls, size_t c
     for (size_t i = 0; i < count; i++) {
         calls[i]->group_index = (uint16_t)i;
         calls[i]->group_size = (uint32_t)count;
-        calls[i]->taken_ns = now_ns;
+        calls[i]->taken_ns = store_time_ns(calls[i], now_ns);
     }
     return count;
 }
@@ -132,15 +137,27 @@ const void *batch_call_key(const batch_call *call, size_t *ret_key_size)
     return call->batch.key;
 }
 
-uint64_t batch_call_deadline_ns(const batch_call *call)
+/* On the shard's store_clock. */
+static uint64_t time_limit_ns(const batch_call *call)
 {
     return batch__sum_or_max(call->taken_ns, options_of(call)->deadline_ns);
 }
 
+uint64_t batch_call_deadline_ns(const batch_call *call)
+{
+    return batch__sum_or_max(time_limit_ns(call),
+                             batch__store_clock_lost_ns(&call->shard->store_clock));
+}
+
 bool batch_call_is_canceled(const batch_call *call)
 {
-    return batch__load_relaxed(&call->shard->shared->xis_aborting) != 0 ||
-           batch__clock_now_ns() > batch_call_deadline_ns(call);
+    struct batch__shard *shard = call->shard;
+    if (batch__load_relaxed(&shard->shared->xis_aborting) != 0)
+        return true;
+    uint64_t now_ns = batch__clock_now_ns();
+    if (batch__thread_is_current(&shard->thread))
+        batch__store_clock_beat(&shard->store_clock, now_ns); /* it is the store that takes long */
+    return store_time_ns(call, now_ns) > time_limit_ns(call);
 }
 
 uint64_t batch_call_version(const batch_call *call)

@@ -33,7 +33,8 @@ struct batch_call {
                               queued: how many of it there are from here */
     uint16_t group_index;
     uint32_t group_size;
-    uint64_t taken_ns;    /* when it was handed over to the store: its time runs from then on */
+    uint64_t taken_ns;    /* when it was handed over to the store, on the shard's store_clock: its
+                             time runs from then on */
     uint64_t finished_ns; /* when it was finished; 0: on the worker, see shard->called_ns */
     batch_call *next;     /* in a group, or in the inbox */
 };

@@ -61,6 +61,7 @@ struct batch__shard *batch__shard_new(struct batch__shared *shared)
         .allocator = options->allocator,
         .pages = batch__pages_of(options),
     };
+    batch__store_clock_init(&shard->store_clock, options->deadline_ns, batch__clock_now_ns());
     batch__core_init(&shard->core, &config);
     if (!batch__inbox_init(&shard->inbox)) {
         batch__core_destroy(&shard->core);
@@ -346,6 +347,7 @@ static void publish_limit(struct batch__shard *shard)
 static bool iterate(struct batch__shard *shard)
 {
     uint64_t now_ns = batch__clock_now_ns();
+    batch__store_clock_beat(&shard->store_clock, now_ns);
     batch__pace_iterate(&shard->pace);
     /* Signals first: an operation that comes with its cancel is then seen to be canceled. */
     uint32_t signals = batch__inbox_take_signals_sc(&shard->inbox);
@@ -393,9 +395,19 @@ enum batch__left batch__shard_work(struct batch__shard *shard, uint32_t iteratio
     return is_finished(shard) ? BATCH__FINISHED : BATCH__MORE;
 }
 
-void batch__shard_rest(struct batch__shard *shard, uint64_t until_ns)
+/* Until when the worker sleeps. While keys have work, their calls may be at the store. */
+static uint64_t wake_ns(const struct batch__shard *shard)
 {
     uint64_t due_ns = batch__core_deadline_ns(&shard->core);
+    if (batch__core_open(&shard->core) == 0)
+        return due_ns;
+    uint64_t beat_ns = batch__store_clock_due_ns(&shard->store_clock);
+    return due_ns < beat_ns ? due_ns : beat_ns;
+}
+
+void batch__shard_rest(struct batch__shard *shard, uint64_t until_ns)
+{
+    uint64_t due_ns = wake_ns(shard);
     if (due_ns < until_ns)
         until_ns = due_ns;
     if (shard->has_traffic)

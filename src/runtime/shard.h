@@ -20,6 +20,7 @@
 #include "inbox.h"
 #include "io_queue.h"
 #include "pace.h"
+#include "store_clock.h"
 
 struct batch__session;
 struct batch__shared;
@@ -37,6 +38,10 @@ struct batch__shard {
     struct batch__shared *shared;
     struct batch__thread thread;
     char apart_too[BATCH__CACHE_LINE];
+
+    /* Read by sessions, and written in every iteration. */
+    struct batch__store_clock store_clock;
+    char apart_three[BATCH__CACHE_LINE];
 
     /* The worker's. */
     struct batch__core core;

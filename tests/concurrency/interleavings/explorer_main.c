@@ -28,5 +28,6 @@ int main(int argc, char **argv)
     add(whole_scenarios, whole_scenarios_size);
     add(loop_scenarios, loop_scenarios_size);
     add(transaction_scenarios, transaction_scenarios_size);
+    add(clock_scenarios, clock_scenarios_size);
     return explorer_main(argc, argv, all, all_size);
 }

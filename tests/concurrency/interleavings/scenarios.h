@@ -10,6 +10,8 @@ extern const struct explorer_scenario stop_scenarios[];
 extern const size_t stop_scenarios_size;
 extern const struct explorer_scenario whole_scenarios[];
 extern const size_t whole_scenarios_size;
+extern const struct explorer_scenario clock_scenarios[];
+extern const size_t clock_scenarios_size;
 extern const struct explorer_scenario loop_scenarios[];
 extern const size_t loop_scenarios_size;
 extern const struct explorer_scenario transaction_scenarios[];

@@ -2,12 +2,14 @@
  * takes only when there is something for a session, so it never waits. */
 #include "random.h"
 #include "runtime/io_queue.h"
+#include "runtime/shard.h"
 #include "test.h"
 
 enum { CALLS_MAX = 64, GROUP_MAX = 32, SESSIONS_MAX = 8 };
 
 struct bench {
     struct batch__io_queue queue;
+    struct batch__shard shard; /* of the calls, which look at its clock */
     struct batch_call calls[CALLS_MAX];
     size_t calls_size;
     enum batch__io_kind at[SESSIONS_MAX]; /* what each session is at */
@@ -21,6 +23,7 @@ static struct bench *bench_with(uint32_t sessions, uint32_t saves_max)
     struct bench *bench = calloc(1, sizeof *bench);
     assert_non_null(bench);
     assert_true(batch__io_queue_init(&bench->queue, sessions, saves_max));
+    batch__store_clock_init(&bench->shard.store_clock, 1000000000, batch__clock_now_ns());
     for (size_t i = 0; i < SESSIONS_MAX; i++)
         bench->at[i] = BATCH__IO_NONE;
     return bench;
@@ -46,6 +49,7 @@ static void push(struct bench *bench, enum batch__stage stage, size_t count, uin
         assert_true(bench->calls_size < CALLS_MAX);
         struct batch_call *call = &bench->calls[bench->calls_size++];
         call->stage = (uint8_t)stage;
+        call->shard = &bench->shard;
         call->batch.group_max[stage] = group_max;
         batch__calls_push(&calls[batch__io_kind_of(call)], call);
     }
@@ -61,6 +65,7 @@ static void push_unit(struct bench *bench, uint16_t size)
         assert_true(bench->calls_size < CALLS_MAX);
         struct batch_call *call = &bench->calls[bench->calls_size++];
         call->stage = BATCH__STAGE_SAVE;
+        call->shard = &bench->shard;
         call->unit = (uint16_t)(size - i);
         batch__calls_push(&calls[BATCH__IO_SAVE], call);
     }
