@@ -199,13 +199,15 @@ bool batch__postgres_group_finish(struct batch__postgres_group *group)
 static struct batch__postgres_limit limit_of(struct batch__postgres_item *const *items,
                                              size_t items_size, bool is_longest)
 {
-    struct batch__postgres_limit limit = {is_longest ? 0 : UINT64_MAX, NULL};
+    struct batch__postgres_limit limit = {UINT64_MAX, NULL}; /* the deadline may still move */
+    uint64_t limit_ns = 0;
     for (size_t i = 0; i < items_size; i++) {
         if (items[i]->is_resolved)
             continue;
-        uint64_t deadline_ns = items[i]->deadline_ns;
-        if (limit.call == NULL || (deadline_ns > limit.until_ns) == is_longest)
-            limit = (struct batch__postgres_limit){deadline_ns, items[i]->call};
+        if (limit.call != NULL && (items[i]->deadline_ns > limit_ns) != is_longest)
+            continue;
+        limit.call = items[i]->call;
+        limit_ns = items[i]->deadline_ns;
     }
     batch__check(limit.call != NULL);
     return limit;

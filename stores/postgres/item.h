@@ -21,7 +21,7 @@
 
 struct batch__postgres_item {
     batch_call *call;
-    uint64_t deadline_ns; /* of the call */
+    uint64_t deadline_ns; /* of the call, at first: it may move, as those of all others */
     const char *key;
     size_t key_size;
     char *key_own; /* what `key` points to if it is not the call's, or NULL */

@@ -88,6 +88,12 @@ struct receiving {
     bool is_lost;
 };
 
+/* What has come is taken before a limit counts: we may be the ones who are late. */
+static bool has_come(PGconn *conn)
+{
+    return PQconsumeInput(conn) == 0 /* the error is the next result */ || PQisBusy(conn) == 0;
+}
+
 /* Wait until libpq has a result, or knows that none will come. False: neither, by the end of the
  * grace. */
 static bool wait_for_result(struct receiving *receiving, const struct batch__postgres_limit *limit)
@@ -95,11 +101,14 @@ static bool wait_for_result(struct receiving *receiving, const struct batch__pos
     struct batch__postgres_connection *connection = receiving->connection;
     struct batch__postgres_cancel *cancel = &receiving->cancel;
     while (PQisBusy(connection->conn) != 0) {
-        if (!cancel->is_begun && batch__postgres_is_over(limit))
+        if (!cancel->is_begun && batch__postgres_is_over(limit)) {
+            if (has_come(connection->conn))
+                return true;
             batch__postgres_cancel_begin(cancel, &connection->key, connection->conn);
+        }
         struct batch__postgres_limit grace = {cancel->until_ns, NULL};
         if (cancel->is_begun && batch__postgres_is_over(&grace))
-            return false;
+            return has_come(connection->conn);
         struct pollfd fds[2] = {{.fd = PQsocket(connection->conn), .events = POLLIN},
                                 batch__postgres_cancel_fd(cancel)};
         batch__postgres_poll(fds, 2, cancel->is_begun ? &grace : limit);

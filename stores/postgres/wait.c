@@ -22,6 +22,9 @@ static uint64_t slice_ns(const struct batch__postgres_limit *limit)
     if (now_ns > limit->until_ns)
         return 0;
     uint64_t left_ns = limit->until_ns - now_ns;
+    uint64_t deadline_ns = limit->call != NULL ? batch_call_deadline_ns(limit->call) : UINT64_MAX;
+    if (deadline_ns >= now_ns && deadline_ns - now_ns < left_ns) /* else it is about to move */
+        left_ns = deadline_ns - now_ns;
     return left_ns < SLICE_NS ? left_ns + 1 : SLICE_NS; /* over means after it */
 }
 

@@ -15,8 +15,8 @@
 
 #define BATCH__POSTGRES_MS UINT64_C(1000000) /* in nanoseconds */
 
-/* How long something may take: until then, and no longer than until `call` is canceled, if there
- * is one. */
+/* How long something may take: until then (UINT64_MAX: for ever), and no longer than until `call`
+ * is canceled, if there is one. */
 struct batch__postgres_limit {
     uint64_t until_ns;
     const batch_call *call;

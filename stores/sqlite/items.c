@@ -76,13 +76,17 @@ void batch__sqlite_items_free(struct batch__sqlite_items *items)
 const batch_call *batch__sqlite_items_latest(const struct batch__sqlite_items *items)
 {
     const batch_call *latest = NULL;
+    uint64_t latest_ns = 0;
     batch__check(items->size <= items->capacity);
     for (size_t i = 0; i < items->size; i += items->list[i].unit_size) {
         const struct batch__sqlite_item *item = &items->list[i];
         if (item->is_resolved)
             continue;
-        if (latest == NULL || batch_call_deadline_ns(item->call) > batch_call_deadline_ns(latest))
-            latest = item->call;
+        uint64_t deadline_ns = batch_call_deadline_ns(item->call);
+        if (deadline_ns < latest_ns)
+            continue;
+        latest = item->call;
+        latest_ns = deadline_ns;
     }
     return latest;
 }

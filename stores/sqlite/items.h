@@ -37,7 +37,8 @@ bool batch__sqlite_items_set(struct batch__sqlite_items *items, batch_call *cons
                              size_t calls_size, bool has_units);
 void batch__sqlite_items_free(struct batch__sqlite_items *items);
 
-/* The call with the latest deadline among those that are not resolved; NULL: there are none. */
+/* The call with the latest deadline among those that are not resolved, the last one if it is that
+ * of several; NULL: there are none. */
 const batch_call *batch__sqlite_items_latest(const struct batch__sqlite_items *items);
 
 #endif

@@ -66,9 +66,9 @@ static void note_wait(struct batch__sqlite_session *session, uint64_t now_ns)
 static bool wait_ns(struct batch__sqlite_session *session, long time_ns)
 {
     uint64_t now_ns = batch_now_ns();
-    if (now_ns >= session->busy_until_ns)
-        return false;
-    if (session->busy_call != NULL && batch_call_is_canceled(session->busy_call))
+    bool is_over = session->busy_call != NULL ? batch_call_is_canceled(session->busy_call)
+                                              : now_ns >= session->busy_until_ns;
+    if (is_over)
         return false;
     note_wait(session, now_ns);
     nanosleep(&(struct timespec){0, time_ns}, NULL);

@@ -44,10 +44,11 @@ void batch__sqlite_writer_queue_destroy(struct batch__sqlite_writer_queue *queue
 /* Wait for a change: until the deadline of the call, or a little. With the lock held. */
 static void wait_for_change(struct batch__sqlite_writer_queue *queue, const batch_call *call)
 {
-    uint64_t until_ns = batch_now_ns() + POLL_NS;
+    uint64_t now_ns = batch_now_ns();
+    uint64_t until_ns = now_ns + POLL_NS;
     uint64_t deadline_ns = batch_call_deadline_ns(call);
-    if (deadline_ns < until_ns)
-        until_ns = deadline_ns + 1; /* canceled means after it */
+    if (deadline_ns >= now_ns && deadline_ns < until_ns) /* else it is about to move */
+        until_ns = deadline_ns + 1;                      /* canceled means after it */
     struct timespec until = {(time_t)(until_ns / 1000000000u), (long)(until_ns % 1000000000u)};
     pthread_cond_timedwait(&queue->changed, &queue->lock, &until);
 }
