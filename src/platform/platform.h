@@ -62,8 +62,20 @@ struct batch__event {
 bool batch__event_init(struct batch__event *event);
 void batch__event_destroy(struct batch__event *event);
 void batch__event_set(const struct batch__event *event);
-void batch__event_clear(const struct batch__event *event);
+uint64_t batch__event_clear(const struct batch__event *event); /* how often it had been set */
 void batch__event_wait(const struct batch__event *event, uint64_t until_ns);
+
+/* A file descriptor that is readable while `event` is set, or once a time has come; UINT64_MAX
+ * never comes. */
+struct batch__alarm {
+    int fd;
+    int timer_fd;
+    struct batch__event event;
+};
+
+bool batch__alarm_init(struct batch__alarm *alarm);
+void batch__alarm_destroy(struct batch__alarm *alarm);
+void batch__alarm_at(const struct batch__alarm *alarm, uint64_t due_ns);
 
 /* Around work that must not be left half done on a thread that is not ours: pthread_cancel takes
  * effect later. _disable returns what _restore needs. */
@@ -91,9 +103,16 @@ bool batch__thread_is_current(const struct batch__thread *thread);
 bool batch__thread_is_ours(void);
 const void *batch__thread_owner(void);
 
-/* For a while, the calling thread works for `owner`, whoever has started it. Returns the owner
- * before, to be set afterwards. */
-const void *batch__thread_set_owner(const void *owner);
+/* Who the calling thread is. For a while it may be another, which is not started: returns who it
+ * was, to be that again. */
+struct batch__role {
+    const struct batch__thread *thread;
+    const void *owner;
+};
+struct batch__role batch__thread_act_as(struct batch__role role);
+
+/* An address that no other thread has, whatever its role. */
+const void *batch__thread_self(void);
 
 /* Let another thread run; and, in a loop that waits for another processor, spare it. */
 void batch__thread_yield(void);

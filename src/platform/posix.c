@@ -12,9 +12,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -24,6 +26,12 @@ static uint64_t clock_read_ns(clockid_t clock)
     int failed = clock_gettime(clock, &time);
     batch__check(failed == 0); /* the clock exists */
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+static struct timespec time_of(uint64_t ns)
+{
+    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000u),
+                             .tv_nsec = (long)(ns % 1000000000u)};
 }
 
 uint64_t batch__clock_now_ns(void)
@@ -151,8 +159,7 @@ static void wait_until(struct batch__lock *lock, uint64_t until_ns)
         pthread_cond_wait(&lock->changed, &lock->mutex);
         return;
     }
-    struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000u),
-                             .tv_nsec = (long)(until_ns % 1000000000u)};
+    struct timespec until = time_of(until_ns);
     pthread_cond_timedwait(&lock->changed, &lock->mutex, &until);
 }
 
@@ -185,6 +192,12 @@ void batch__lock_wait_cancelable(struct batch__lock *lock, uint64_t until_ns,
     pthread_cleanup_pop(0);
 }
 
+static void close_fd(int fd)
+{
+    int error = fd >= 0 ? close(fd) : 0;
+    batch__check(error == 0 || errno == EINTR); /* it is closed in either case */
+}
+
 bool batch__event_init(struct batch__event *event)
 {
     event->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -193,8 +206,7 @@ bool batch__event_init(struct batch__event *event)
 
 void batch__event_destroy(struct batch__event *event)
 {
-    int error = close(event->fd);
-    batch__check(error == 0 || errno == EINTR); /* it is closed in either case */
+    close_fd(event->fd);
     event->fd = -1;
 }
 
@@ -210,14 +222,15 @@ void batch__event_set(const struct batch__event *event)
 }
 
 /* EAGAIN: it is not set. */
-void batch__event_clear(const struct batch__event *event)
+uint64_t batch__event_clear(const struct batch__event *event)
 {
-    uint64_t times;
+    uint64_t times = 0;
     ssize_t got;
     do
         got = read(event->fd, &times, sizeof times);
     while (got < 0 && errno == EINTR);
     batch__check(got == (ssize_t)sizeof times || errno == EAGAIN);
+    return times;
 }
 
 void batch__event_wait(const struct batch__event *event, uint64_t until_ns)
@@ -225,13 +238,48 @@ void batch__event_wait(const struct batch__event *event, uint64_t until_ns)
     struct pollfd waiting = {event->fd, POLLIN, 0};
     struct timespec left = {0, 0};
     uint64_t now_ns = until_ns != UINT64_MAX ? batch__clock_now_ns() : 0;
-    if (until_ns > now_ns) {
-        left.tv_sec = (time_t)((until_ns - now_ns) / 1000000000u);
-        left.tv_nsec = (long)((until_ns - now_ns) % 1000000000u);
-    }
+    if (until_ns > now_ns)
+        left = time_of(until_ns - now_ns);
     int before = batch__cancel_disable();
     ppoll(&waiting, 1, until_ns != UINT64_MAX ? &left : NULL, NULL);
     batch__cancel_restore(before);
+}
+
+static bool watch(int fd, int watched)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    return epoll_ctl(fd, EPOLL_CTL_ADD, watched, &event) == 0;
+}
+
+bool batch__alarm_init(struct batch__alarm *alarm)
+{
+    alarm->fd = epoll_create1(EPOLL_CLOEXEC);
+    alarm->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    bool has_event = batch__event_init(&alarm->event);
+    if (has_event && alarm->fd >= 0 && alarm->timer_fd >= 0 && watch(alarm->fd, alarm->event.fd) &&
+        watch(alarm->fd, alarm->timer_fd))
+        return true;
+    batch__alarm_destroy(alarm);
+    return false;
+}
+
+void batch__alarm_destroy(struct batch__alarm *alarm)
+{
+    close_fd(alarm->fd);
+    close_fd(alarm->timer_fd);
+    close_fd(alarm->event.fd);
+    alarm->fd = alarm->timer_fd = alarm->event.fd = -1;
+}
+
+/* All zero is never, and so would 0 ns be. What is far off comes too early: in some 68 years. */
+void batch__alarm_at(const struct batch__alarm *alarm, uint64_t due_ns)
+{
+    const uint64_t far_ns = (uint64_t)INT32_MAX * 1000000000u; /* where time_t has 32 bits */
+    struct itimerspec at = {{0, 0}, {0, 0}};
+    if (due_ns != UINT64_MAX)
+        at.it_value = time_of(due_ns > far_ns ? far_ns : due_ns + (due_ns == 0));
+    int error = timerfd_settime(alarm->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
+    batch__check(error == 0);
 }
 
 int batch__cancel_disable(void)
@@ -304,11 +352,17 @@ const void *batch__thread_owner(void)
     return current_owner;
 }
 
-const void *batch__thread_set_owner(const void *owner)
+struct batch__role batch__thread_act_as(struct batch__role role)
 {
-    const void *before = current_owner;
-    current_owner = owner;
+    struct batch__role before = {current, current_owner};
+    current = role.thread;
+    current_owner = role.owner;
     return before;
+}
+
+const void *batch__thread_self(void)
+{
+    return &current;
 }
 
 bool batch__thread_is_ours(void)

@@ -25,12 +25,13 @@ static _Alignas(ARENA_ALIGNMENT) char arena[ARENA_SIZE];
 static size_t arena_used;
 static uint64_t time_ns;
 static const struct batch__thread *started[EXPLORER_THREADS]; /* NULL: not by the library */
+static const void *owners[EXPLORER_THREADS];
 
 /* Events, by their number in place of a file descriptor. */
 struct model_event {
     struct clock clock;
     bool is_open;
-    bool is_set;
+    uint64_t times; /* it has been set */
 };
 
 static struct model_event events[EVENTS];
@@ -40,6 +41,7 @@ void platform_reset(void)
     memset(events, 0, sizeof events);
     arena_used = 0;
     memset(started, 0, sizeof started);
+    memset(owners, 0, sizeof owners);
     time_ns = 1000000000;
 }
 
@@ -273,23 +275,25 @@ void batch__event_set(const struct batch__event *event)
 {
     engine_pause((struct step){.kind = STEP_WAKE, .place = event});
     struct model_event *model = event_of(event);
-    model->is_set = true;
+    model->times++;
     memory_release(&model->clock);
 }
 
-void batch__event_clear(const struct batch__event *event)
+uint64_t batch__event_clear(const struct batch__event *event)
 {
     engine_pause((struct step){.kind = STEP_TAKE, .place = event});
     struct model_event *model = event_of(event);
-    if (model->is_set)
+    uint64_t times = model->times;
+    if (times > 0)
         memory_acquire(&model->clock);
-    model->is_set = false;
+    model->times = 0;
+    return times;
 }
 
 static int ready_when_set(uint32_t thread, const volatile void *place)
 {
     const volatile struct batch__event *event = place;
-    if (events[event->fd].is_set)
+    if (events[event->fd].times > 0)
         return READY;
     return until[thread] != UINT64_MAX ? READY_IN_TIME : NOT_READY;
 }
@@ -299,8 +303,26 @@ void batch__event_wait(const struct batch__event *event, uint64_t until_ns)
     until[engine_thread()] = until_ns;
     engine_pause((struct step){.kind = STEP_RETURN, .place = event, .readiness = ready_when_set});
     const struct model_event *model = event_of(event);
-    if (!model->is_set && time_ns < until_ns)
+    if (model->times == 0 && time_ns < until_ns)
         time_ns = until_ns;
+}
+
+/* Time does not pass here while somebody waits for a descriptor: no scenario needs the timer. */
+bool batch__alarm_init(struct batch__alarm *alarm)
+{
+    return batch__event_init(&alarm->event);
+}
+
+void batch__alarm_destroy(struct batch__alarm *alarm)
+{
+    batch__event_destroy(&alarm->event);
+}
+
+void batch__alarm_at(const struct batch__alarm *alarm, uint64_t due_ns)
+{
+    (void)alarm;
+    if (due_ns != UINT64_MAX)
+        explorer_fail("too large: no timer");
 }
 
 int batch__cancel_disable(void)
@@ -325,6 +347,7 @@ bool batch__thread_start(struct batch__thread *thread, const char *name, const v
     thread->arg = arg;
     uint32_t child = engine_spawn(body, arg);
     started[child] = thread;
+    owners[child] = owner;
     thread->id = (pthread_t)child;
     return true;
 }
@@ -342,17 +365,21 @@ bool batch__thread_is_current(const struct batch__thread *thread)
 
 const void *batch__thread_owner(void)
 {
-    const struct batch__thread *thread = started[engine_thread()];
-    if (thread == NULL)
-        return NULL;
-    memory_plain(&thread->owner, sizeof thread->owner, false);
-    return thread->owner;
+    return owners[engine_thread()];
 }
 
-const void *batch__thread_set_owner(const void *owner)
+struct batch__role batch__thread_act_as(struct batch__role role)
 {
-    (void)owner; /* no scenario asks who works for whom in a callback */
-    return NULL;
+    uint32_t self = engine_thread();
+    struct batch__role before = {started[self], owners[self]};
+    started[self] = role.thread;
+    owners[self] = role.owner;
+    return before;
+}
+
+const void *batch__thread_self(void)
+{
+    return &until[engine_thread()];
 }
 
 bool batch__thread_is_ours(void)

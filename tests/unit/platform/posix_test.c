@@ -4,6 +4,7 @@
 #include "test.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/types.h>
 
 static int interruptions, random_bytes_max, is_random_refused;
@@ -162,4 +163,64 @@ TEST(a_thread_knows_itself_and_its_owner)
         assert_false(batch__thread_is_current(&selves[i].thread));
     }
     assert_null(batch__thread_owner());
+}
+
+TEST(a_thread_may_be_another_for_a_while)
+{
+    struct batch__thread thread;
+    const char owner = 'o';
+    const void *self = batch__thread_self();
+    struct batch__role before = batch__thread_act_as((struct batch__role){&thread, &owner});
+    assert_true(batch__thread_is_current(&thread));
+    assert_true(batch__thread_is_ours());
+    assert_ptr_equal(batch__thread_owner(), &owner);
+    assert_ptr_equal(batch__thread_self(), self);
+    struct batch__role acted = batch__thread_act_as(before);
+    assert_ptr_equal(acted.thread, &thread);
+    assert_ptr_equal(acted.owner, &owner);
+    assert_false(batch__thread_is_ours());
+    assert_null(batch__thread_owner());
+}
+
+static bool is_readable(int fd)
+{
+    struct pollfd polled = {fd, POLLIN, 0};
+    return poll(&polled, 1, 0) == 1;
+}
+
+TEST(an_event_says_how_often_it_was_set)
+{
+    struct batch__event event;
+    assert_true(batch__event_init(&event));
+    assert_int_equal(batch__event_clear(&event), 0);
+    batch__event_set(&event);
+    batch__event_set(&event);
+    assert_true(is_readable(event.fd));
+    assert_int_equal(batch__event_clear(&event), 2);
+    assert_false(is_readable(event.fd));
+    batch__event_destroy(&event);
+}
+
+TEST(an_alarm_is_an_event_and_a_time)
+{
+    struct batch__alarm alarm;
+    struct pollfd polled = {.events = POLLIN};
+    assert_true(batch__alarm_init(&alarm));
+    polled.fd = alarm.fd;
+    assert_false(is_readable(alarm.fd));
+    batch__event_set(&alarm.event);
+    assert_true(is_readable(alarm.fd));
+    batch__event_clear(&alarm.event);
+    assert_false(is_readable(alarm.fd));
+    uint64_t due_ns = batch__clock_now_ns() + 1000000;
+    batch__alarm_at(&alarm, due_ns);
+    assert_int_equal(poll(&polled, 1, -1), 1);
+    assert_true(batch__clock_now_ns() >= due_ns);
+    batch__alarm_at(&alarm, UINT64_MAX); /* takes it back */
+    assert_false(is_readable(alarm.fd));
+    batch__alarm_at(&alarm, UINT64_MAX - 1); /* is long after all times of the clock */
+    assert_false(is_readable(alarm.fd));
+    batch__alarm_at(&alarm, 0); /* has passed */
+    assert_int_equal(poll(&polled, 1, -1), 1);
+    batch__alarm_destroy(&alarm);
 }
