@@ -15,7 +15,8 @@
  *   - A session thread, one per session, calls load and save of the store, and decode and encode of
  *     the codec. With `sessions = 0` the worker does that too.
  *
- * In a program with an event loop, batch_done_fn can be called there instead: completions.h.
+ * In a program with an event loop, batch_done_fn can be called there instead: completions.h. And
+ * the worker can be a thread of the program's own: driven.h.
  *
  * A callback may call every function that does not block: submit, cancel, stats, subscribe, and so
  * on. It must not wait for a processor, neither its own nor another, since processors could then
@@ -401,12 +402,15 @@ typedef struct batch_options {
     /* A batch that takes longer, from its beginning to its last completion, is such an event: it
      * should be more than the window. 0: none is. */
     uint64_t slow_batch_ns;
+
+    /* No worker thread: the caller is it, in batch_processor_drive (driven.h). With one shard. */
+    bool driven;
 } batch_options;
 
 #define BATCH_OPTIONS_INIT                                                                         \
     {                                                                                              \
         sizeof(batch_options), BATCH_SESSIONS_DEFAULT, 0, NULL, NULL, NULL, NULL, NULL, 0, NULL,   \
-            0, 0, 0, 0, 0, 0, 0, 0, {NULL, NULL, NULL}, NULL, NULL, 0                              \
+            0, 0, 0, 0, 0, 0, 0, 0, {NULL, NULL, NULL}, NULL, NULL, 0, false                       \
     }
 
 /* BATCH_OPTIONS_INIT as a function, for other languages. `size` is that of the struct as the caller

@@ -75,7 +75,7 @@ typedef struct batch_subscription_options {
      * until there is room, also while stopping. Then some thread must keep reading, or unsubscribe;
      * a thread that waits for one such subscription must not leave another one full. A subscription
      * that is read in callbacks (of any processor) drops records even so: the worker might wait for
-     * itself. */
+     * itself. Not with options.driven. */
     bool block;
 
     /* To be called in an event loop (completions.h) when there is something to read: both or none;

@@ -10,6 +10,7 @@ bool batch__inbox_init(struct batch__inbox *inbox)
     inbox->xcalls = NULL;
     inbox->xsignals = 0;
     inbox->xrest = BATCH__AWAKE;
+    inbox->event = NULL;
     inbox->is_woken = false;
     return batch__lock_init(&inbox->lock);
 }
@@ -30,8 +31,13 @@ static void wake_if(struct batch__inbox *inbox, enum batch__rest least)
     /* seq_cst: after our push, so that either we see the worker rest or it sees what we pushed */
     if (batch__load_seq_cst(&inbox->xrest) < (uint32_t)least)
         return;
-    if (batch__exchange_seq_cst(&inbox->xrest, BATCH__AWAKE) == BATCH__AWAKE)
+    uint32_t rest = batch__exchange_seq_cst(&inbox->xrest, BATCH__AWAKE);
+    if (rest == BATCH__AWAKE)
         return; /* another thread wakes it */
+    if (rest == BATCH__AWAY) {
+        batch__event_set(inbox->event);
+        return;
+    }
     batch__lock_take(&inbox->lock);
     inbox->is_woken = true;
     batch__lock_wake_one(&inbox->lock);
@@ -120,6 +126,11 @@ static bool may_rest(const struct batch__inbox *inbox, enum batch__rest rest)
            batch__load_seq_cst(&inbox->xsignals) == 0;
 }
 
+bool batch__inbox_is_empty_sc(const struct batch__inbox *inbox)
+{
+    return may_rest(inbox, BATCH__ASLEEP);
+}
+
 void batch__inbox_rest_sc(struct batch__inbox *inbox, enum batch__rest rest, uint64_t until_ns)
 {
     batch__check(rest != BATCH__AWAKE);
@@ -135,4 +146,17 @@ void batch__inbox_rest_sc(struct batch__inbox *inbox, enum batch__rest rest, uin
     inbox->is_woken = false;
     batch__lock_give(&inbox->lock);
     batch__store_relaxed(&inbox->xrest, BATCH__AWAKE);
+}
+
+void batch__inbox_leave_sc(struct batch__inbox *inbox)
+{
+    batch__check(inbox->event != NULL);
+    batch__store_seq_cst(&inbox->xrest, BATCH__AWAY);
+    if (!may_rest(inbox, BATCH__AWAY))
+        wake_if(inbox, BATCH__AWAY);
+}
+
+bool batch__inbox_return_sc(struct batch__inbox *inbox)
+{
+    return batch__exchange_seq_cst(&inbox->xrest, BATCH__AWAKE) == BATCH__AWAKE;
 }

@@ -13,6 +13,9 @@
  * A nap is a short sleep that operations do not end: they are left to gather, and their submitters
  * pay for no wake-up. Calls and signals end it.
  *
+ * A worker that is driven by its caller does not always sleep here: it goes away, and is told by an
+ * event that something has come. Each time it goes, the event is set at most once.
+ *
  * Closing puts a mark in place of the operations: from then on a push of operations fails, and
  * what came before it is taken. That one exchange decides, for every operation, whether it came
  * before the stop.
@@ -30,7 +33,7 @@ enum batch__signal {
     BATCH__SIGNAL_STORE_IDLE = 4 /* a session waits for work (natural batching) */
 };
 
-enum batch__rest { BATCH__AWAKE, BATCH__NAPPING, BATCH__ASLEEP };
+enum batch__rest { BATCH__AWAKE, BATCH__NAPPING, BATCH__ASLEEP, BATCH__AWAY };
 
 struct batch__inbox {
     batch_op *xops; /* newest first; or the inbox's own address: closed */
@@ -38,6 +41,7 @@ struct batch__inbox {
     uint32_t xsignals;
     uint32_t xrest; /* enum batch__rest */
 
+    const struct batch__event *event; /* fixed; of a worker that goes away */
     struct batch__lock lock;
     bool is_woken; /* under lock */
 };
@@ -56,9 +60,16 @@ batch_op *batch__inbox_take_ops_sc(struct batch__inbox *inbox, bool close);
 batch_call *batch__inbox_take_calls_sc(struct batch__inbox *inbox);
 uint32_t batch__inbox_take_signals_sc(struct batch__inbox *inbox);
 bool batch__inbox_has_ops_sc(const struct batch__inbox *inbox);
+bool batch__inbox_is_empty_sc(const struct batch__inbox *inbox); /* of signals too */
 
 /* The worker only. Rest until something is pushed or signaled, but for operations during a nap; or
  * until `until_ns`; or for less. */
 void batch__inbox_rest_sc(struct batch__inbox *inbox, enum batch__rest rest, uint64_t until_ns);
+
+/* The worker only. It goes away: from now on the event is set when something is pushed or signaled,
+ * and also if something is there already. Then it comes back. True: the event has been set, or is
+ * about to be. */
+void batch__inbox_leave_sc(struct batch__inbox *inbox);
+bool batch__inbox_return_sc(struct batch__inbox *inbox);
 
 #endif

@@ -88,6 +88,8 @@ static const char *what_is_wrong(const batch_options *options)
         return "deadline_ns is shorter than window_ns: what is loaded would get older than that";
     if (options->group_max > GROUP_MAX)
         return "group_max exceeds 65,536";
+    if (options->driven && options->shards > 1)
+        return "driven needs one shard: one thread drives it";
     if (options->allocator.allocate == NULL || options->allocator.release == NULL)
         return "allocator needs both functions or neither";
     return what_is_wrong_with_functions(options);

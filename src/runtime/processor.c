@@ -5,6 +5,7 @@
 #include "../base/check.h"
 #include "../loop/loop.h"
 #include "allocator.h"
+#include "drive.h"
 #include "options.h"
 #include "result.h"
 #include "shard.h"
@@ -49,6 +50,7 @@ static int make_shards(struct batch__shared *shared, batch_result *reterr)
         shared->shards[i] = batch__shard_new(shared);
         if (shared->shards[i] == NULL)
             return batch__result_set(reterr, BATCH_NO_MEMORY, "no memory for a shard");
+        shared->shards[i]->inbox.event = &shared->driver.alarm.event;
     }
     return BATCH_OK;
 }
@@ -85,6 +87,7 @@ static int start_threads(batch_processor *processor, batch_result *reterr)
 {
     struct batch__shared *shared = &processor->shared;
     const batch_options *options = &shared->options;
+    uint32_t workers = options->driven ? 0 : options->shards;
     uint32_t sessions = 0;
     uint32_t shards = 0;
     while (sessions < options->sessions &&
@@ -92,11 +95,11 @@ static int start_threads(batch_processor *processor, batch_result *reterr)
                                batch__session_main, &processor->sessions[sessions]))
         sessions++;
     if (sessions == options->sessions) {
-        while (shards < options->shards &&
+        while (shards < workers &&
                batch__thread_start(&shared->shards[shards]->thread, "batch-worker", shared,
                                    batch__shard_main, shared->shards[shards]))
             shards++;
-        if (shards == options->shards)
+        if (shards == workers)
             return BATCH_OK;
     }
     signal_stop(shared);
@@ -107,7 +110,7 @@ static int start_threads(batch_processor *processor, batch_result *reterr)
         batch__thread_join(&processor->sessions[i].thread);
     return batch__result_set(reterr, BATCH_SYSTEM,
                              "could not start a thread: %u sessions and %u shards need one each",
-                             options->sessions, options->shards);
+                             options->sessions, workers);
 }
 
 /* Those that were opened and are not closed yet. May take the store some time. */
@@ -144,6 +147,7 @@ static void unmake(batch_processor *processor)
     }
     batch__release(&options, shared->shards);
     batch__hub_destroy(&shared->hub);
+    batch__driver_destroy(shared);
     batch__io_queue_destroy(&shared->io_queue);
     batch__lifecycle_destroy(&shared->lifecycle);
     if (options.store != NULL)
@@ -151,10 +155,10 @@ static void unmake(batch_processor *processor)
     batch__release(&options, processor);
 }
 
+/* What waits would wait for the calling thread itself, or might. */
 static bool is_ours(void *arg)
 {
-    (void)arg;
-    return batch__thread_is_ours();
+    return batch__thread_is_ours() || batch__is_driver(arg);
 }
 
 /* The parts that unmake expects to be there. */
@@ -182,15 +186,18 @@ static int make_base(batch_processor **ret_processor, const struct batch__asked 
                                           batch__processor_close_all, processor);
     bool has_queue = has_lock && batch__io_queue_init(&shared->io_queue, options->sessions,
                                                       asked->store.saves_max);
+    bool has_driver = has_queue && batch__driver_init(shared);
     int status = BATCH_SYSTEM;
-    if (has_queue)
-        status = batch__hub_init(&shared->hub, &options->allocator, is_ours, NULL);
+    if (has_driver)
+        status = batch__hub_init(&shared->hub, &options->allocator, is_ours, shared);
     if (status == BATCH_OK) {
         if (options->store != NULL)
             batch__store_use(options->store);
         *ret_processor = processor;
         return BATCH_OK;
     }
+    if (has_driver)
+        batch__driver_destroy(shared);
     if (has_queue)
         batch__io_queue_destroy(&shared->io_queue);
     if (has_lock)
@@ -255,7 +262,7 @@ static void join_all(batch_processor *processor)
 {
     struct batch__shared *shared = &processor->shared;
     batch__check(shared->lifecycle.state == BATCH__JOINING);
-    for (uint32_t i = 0; i < shared->options.shards; i++)
+    for (uint32_t i = 0; !shared->options.driven && i < shared->options.shards; i++)
         batch__thread_join(&shared->shards[i]->thread);
     for (uint32_t i = 0; i < shared->options.sessions; i++)
         batch__thread_join(&processor->sessions[i].thread);
@@ -275,6 +282,14 @@ static uint64_t until_of(uint64_t timeout_ns)
     return timeout_ns <= UINT64_MAX - now_ns ? now_ns + timeout_ns : UINT64_MAX;
 }
 
+/* Where nobody else would. */
+static void drive_to_end(struct batch__shared *shared, uint64_t until_ns)
+{
+    while (batch__is_driver(shared) && batch__drive(shared, until_ns) >= 0 &&
+           batch__clock_now_ns() < until_ns)
+        continue;
+}
+
 static int64_t stop(batch_processor *processor, uint64_t timeout_ns)
 {
     struct batch__shared *shared = &processor->shared;
@@ -283,6 +298,9 @@ static int64_t stop(batch_processor *processor, uint64_t timeout_ns)
     batch__lock_take(&lifecycle->lock);
     if (lifecycle->state == BATCH__RUNNING)
         begin_stopping(shared);
+    batch__lock_give(&lifecycle->lock);
+    drive_to_end(shared, until_ns);
+    batch__lock_take(&lifecycle->lock);
     while (lifecycle->state != BATCH__STOPPED) {
         if (batch__lifecycle_begin_join(lifecycle)) {
             batch__lock_give(&lifecycle->lock);
@@ -358,7 +376,8 @@ int batch_processor_free(batch_processor *processor)
     if (batch__shared_is_own_thread(&processor->shared))
         return BATCH_DEADLOCK;
     batch__lock_take(&lifecycle->lock);
-    bool is_over = lifecycle->state == BATCH__STOPPED && !lifecycle->is_event_out;
+    bool is_over = lifecycle->state == BATCH__STOPPED && !lifecycle->is_event_out &&
+                   !batch__is_driving(&processor->shared);
     batch__lock_give(&lifecycle->lock);
     if (!is_over)
         return BATCH_BUSY;

@@ -1,6 +1,7 @@
 /* run.c: batch_run: a submit, and a caller that waits until it is complete. */
 #include "../base/atomics.h"
 #include "../base/check.h"
+#include "drive.h"
 #include "processor.h"
 #include "result.h"
 #include "submit.h"
@@ -35,7 +36,7 @@ int batch_run(batch_processor *processor, batch_op *op, batch_result *result)
         return counted(processor, refused(result, BATCH_NO_MEMORY, NULL));
     int status = batch__submit(processor, op, BATCH__OP_ACCEPTED, &waiter);
     if (status == BATCH_OK)
-        status = batch__waiter_wait(&waiter);
+        status = batch__drive_for(&processor->shared, &waiter);
     else
         refused(result, status, status == BATCH_INVALID ? batch__op_fault(op) : NULL);
     batch__waiter_destroy(&waiter);

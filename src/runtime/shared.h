@@ -11,6 +11,7 @@
 
 #include "../metrics/counters.h"
 #include "../metrics/subscription.h"
+#include "drive.h"
 #include "io_queue.h"
 #include "lifecycle.h"
 
@@ -43,6 +44,7 @@ struct batch__shared {
     struct batch__hub hub;
     struct batch__group_counters group_counters;
     struct batch__lifecycle lifecycle;
+    struct batch__driver driver;
 
     char apart[64]; /* what is read for every operation stays in the caches of all processors */
     struct batch__refusals refusals;

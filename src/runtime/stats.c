@@ -84,6 +84,8 @@ int batch_metrics_subscribe(batch_processor *processor, const batch_subscription
     int status = batch_struct_read(&known, options, SUBSCRIPTION_OPTIONS_FIRST, "options", NULL);
     if (status != BATCH_OK)
         return status;
+    if (known.block && processor->shared.options.driven)
+        return BATCH_INVALID; /* the thread that drives would wait for itself */
     return batch__hub_subscribe(&processor->shared.hub, &known, ret_subscription);
 }
 

@@ -2,6 +2,7 @@
 #include "../base/atomics.h"
 #include "../base/check.h"
 #include "../loop/loop.h"
+#include "drive.h"
 #include "options.h"
 #include "processor.h"
 #include "result.h"
@@ -202,7 +203,7 @@ int batch_transaction_run(batch_processor *processor, batch_transaction *transac
     const char *fault = NULL;
     int status = submit(&processor->shared, transaction, BATCH__OP_ACCEPTED, &waiter, &fault);
     if (status == BATCH_OK)
-        status = batch__waiter_wait(&waiter);
+        status = batch__drive_for(&processor->shared, &waiter);
     else
         refused(processor, result, status, fault);
     batch__waiter_destroy(&waiter);

@@ -25,6 +25,14 @@ void batch__waiter_complete(struct batch__waiter *waiter, const batch_result *re
     batch__lock_give(&waiter->lock);
 }
 
+bool batch__waiter_is_complete(struct batch__waiter *waiter)
+{
+    batch__lock_take(&waiter->lock);
+    bool is_complete = waiter->is_complete;
+    batch__lock_give(&waiter->lock);
+    return is_complete;
+}
+
 int batch__waiter_wait(struct batch__waiter *waiter)
 {
     batch__lock_take(&waiter->lock);

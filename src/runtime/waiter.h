@@ -24,6 +24,8 @@ void batch__waiter_destroy(struct batch__waiter *waiter);
 /* The worker, once: the waiter may be gone when this returns. */
 void batch__waiter_complete(struct batch__waiter *waiter, const batch_result *result);
 
+/* The caller. */
+bool batch__waiter_is_complete(struct batch__waiter *waiter);
 /* The caller. The status. */
 int batch__waiter_wait(struct batch__waiter *waiter);
 

@@ -29,5 +29,6 @@ int main(int argc, char **argv)
     add(loop_scenarios, loop_scenarios_size);
     add(transaction_scenarios, transaction_scenarios_size);
     add(clock_scenarios, clock_scenarios_size);
+    add(drive_scenarios, drive_scenarios_size);
     return explorer_main(argc, argv, all, all_size);
 }

@@ -16,5 +16,7 @@ extern const struct explorer_scenario loop_scenarios[];
 extern const size_t loop_scenarios_size;
 extern const struct explorer_scenario transaction_scenarios[];
 extern const size_t transaction_scenarios_size;
+extern const struct explorer_scenario drive_scenarios[];
+extern const size_t drive_scenarios_size;
 
 #endif

@@ -6,6 +6,9 @@
  * Then everything must still be completed, exactly once, and all memory come back. A cell that
  * hangs is named by an alarm.
  *
+ * All of it is done twice: with workers, and with processors that are driven by the thread that
+ * makes the cell. What is documented is the same.
+ *
  * Sessions are opened by the thread that starts a processor, when it is not there yet: from that
  * callback only another processor can be called. They are closed when it has stopped, on its last
  * thread.
@@ -187,8 +190,10 @@ static batch_options options_of(struct cell *cell)
 {
     batch_options options = BATCH_OPTIONS_INIT;
     options.sessions = cell->sessions;
-    options.shards =
-        is_of_transaction(cell->callback) || matrix_is_of_transactions(cell->function) ? 1 : 2;
+    bool has_one_shard = cell->is_driven || is_of_transaction(cell->callback) ||
+                         matrix_is_of_transactions(cell->function);
+    options.shards = has_one_shard ? 1 : 2;
+    options.driven = cell->is_driven;
     options.resource_size = sizeof(int64_t);
     options.window_ns = BATCH_WINDOW_NONE;
     options.deadline_ns = BATCH_FOREVER;
@@ -227,6 +232,7 @@ static void cell_make(struct cell *cell)
     options.resource_size = sizeof(int64_t);
     options.window_ns = BATCH_WINDOW_NONE;
     options.deadline_ns = BATCH_FOREVER;
+    options.driven = cell->is_driven;
     must(batch_processor_start(&cell->other, &options, NULL) == BATCH_OK, "no other processor");
     must(batch_completions_open(&cell->completions, NULL) == BATCH_OK, "no completions");
     cell->model = (batch_op)BATCH_OP_INIT;
@@ -241,19 +247,30 @@ static void cell_make(struct cell *cell)
     cell->seen = NOT_CALLED;
 }
 
-/* Dispatch what comes; without that, wait. */
+/* Both, if they are there; a little of waiting, if there is nothing. */
+static void drive(struct cell *cell)
+{
+    if (cell->processor != NULL)
+        must(batch_processor_drive(cell->processor, 100000) != BATCH_INVALID, "drive");
+    must(batch_processor_drive(cell->other, 100000) != BATCH_INVALID, "drive the other");
+}
+
+/* Dispatch what comes, and drive; without that, wait. */
 static void await_answers(struct cell *cell)
 {
     bool dispatches = cell->function == SUBMIT_TO || cell->function == SUBMIT_MANY_TO ||
                       cell->function == TRANSACTION_SUBMIT_TO;
     pthread_mutex_lock(&cell->lock);
     while (cell->completed < cell->accepted) {
-        if (!dispatches) {
+        if (!dispatches && !cell->is_driven) {
             pthread_cond_wait(&cell->changed, &cell->lock);
             continue;
         }
         pthread_mutex_unlock(&cell->lock);
-        must(batch_completions_dispatch(cell->completions, 0, 1000000) >= 0, "dispatch");
+        if (cell->is_driven)
+            drive(cell);
+        must(batch_completions_dispatch(cell->completions, 0, cell->is_driven ? 0 : 1000000) >= 0,
+             "dispatch");
         pthread_mutex_lock(&cell->lock);
     }
     pthread_mutex_unlock(&cell->lock);
@@ -264,7 +281,11 @@ static void await_stopped(struct cell *cell)
     pthread_mutex_lock(&cell->lock);
     while (cell->is_stop_awaited) {
         pthread_mutex_unlock(&cell->lock);
-        must(batch_completions_dispatch(cell->completions, 0, BATCH_FOREVER) >= 0, "dispatch");
+        if (cell->is_driven)
+            drive(cell);
+        must(batch_completions_dispatch(cell->completions, 0,
+                                        cell->is_driven ? 0 : BATCH_FOREVER) >= 0,
+             "dispatch");
         pthread_mutex_lock(&cell->lock);
     }
     pthread_mutex_unlock(&cell->lock);
@@ -291,9 +312,12 @@ static int64_t cell_fill(struct cell *cell)
     must(batch_processor_stop(cell->processor, BATCH_FOREVER) == 0, "stop");
     await_stopped(cell);
     must(batch_processor_free(cell->processor) == BATCH_OK, "free");
+    cell->processor = NULL;
     await_answers(cell); /* of what the closing of a session has submitted */
     must(batch_completions_close(cell->completions) == BATCH_OK, "close completions");
     batch_metrics_unsubscribe(cell->subscription);
+    if (cell->is_driven)
+        drive(cell); /* a callback may have been the last who did */
     must(batch_processor_stop(cell->other, BATCH_FOREVER) == 0, "stop the other");
     must(batch_processor_free(cell->other) == BATCH_OK, "free the other");
     must(batch_store_close(cell->inner) == BATCH_OK, "close");
@@ -312,7 +336,7 @@ static bool is_possible(enum callback callback, enum function function, enum tar
     bool has_processor = callback != SESSION_OPEN;
     if (!has_processor && target != OTHER_PROCESSOR)
         return false;
-    if (!has_processor && (function == NEXT_FOREVER || function == DISPATCH))
+    if (!has_processor && (function == NEXT_FOREVER || function == DISPATCH || function == DRIVE))
         return false; /* waits, as it should */
     bool is_of_functions = callback == LOAD || callback == SAVE || callback == RELEASE;
     if (is_of_functions && target != OTHER_PROCESSOR && matrix_is_of_transactions(function))
@@ -347,6 +371,13 @@ static bool is_documented(const struct cell *cell, int64_t seen)
         return seen == (is_stopped ? BATCH_ENDED : BATCH_DEADLOCK);
     case DISPATCH:
         return seen == BATCH_DEADLOCK;
+    case DRIVE_0:
+    case DRIVE:
+        if (!cell->is_driven)
+            return seen == BATCH_INVALID;
+        return seen == (is_other && cell->function == DRIVE_0 ? BATCH_OK : BATCH_DEADLOCK);
+    case DRIVEN_FD:
+        return seen == (cell->is_driven ? BATCH_OK : BATCH_INVALID);
     case SUBMIT:
     case SUBMIT_MANY:
     case SUBMIT_TO:
@@ -367,9 +398,10 @@ struct table {
     bool is_wrong[CALLBACKS_SIZE][FUNCTIONS_SIZE];
 };
 
-static void table_print(const struct table *table, uint32_t sessions, enum target target)
+static void table_print(const struct table *table, uint32_t sessions, const char *driven,
+                        enum target target)
 {
-    printf("%u sessions, %s; ! is wrong\n%14s", sessions, target_names[target], "");
+    printf("%u sessions%s, %s; ! is wrong\n%14s", sessions, driven, target_names[target], "");
     for (int callback = 0; callback < CALLBACKS_SIZE; callback++)
         printf(" %13s", callback_names[callback]);
     printf("\n");
@@ -389,8 +421,8 @@ static void table_print(const struct table *table, uint32_t sessions, enum targe
     printf("\n");
 }
 
-static void table_report(const struct table *table, uint32_t sessions, enum target target,
-                         bool is_shown)
+static void table_report(const struct table *table, uint32_t sessions, bool is_driven,
+                         enum target target, bool is_shown)
 {
     unsigned wrong = 0, cells = 0;
     for (int callback = 0; callback < CALLBACKS_SIZE; callback++) {
@@ -399,13 +431,16 @@ static void table_report(const struct table *table, uint32_t sessions, enum targ
             wrong += table->is_wrong[callback][function];
         }
     }
-    printf("%u sessions, %s: %u cells, %u wrong\n", sessions, target_names[target], cells, wrong);
+    const char *driven = is_driven ? ", driven" : "";
+    printf("%u sessions%s, %s: %u cells, %u wrong\n", sessions, driven, target_names[target], cells,
+           wrong);
     if (is_shown || wrong > 0)
-        table_print(table, sessions, target);
+        table_print(table, sessions, driven, target);
 }
 
 /* The number of wrong cells. */
-static unsigned fill_table(struct table *table, uint32_t sessions, enum target target)
+static unsigned fill_table(struct table *table, uint32_t sessions, bool is_driven,
+                           enum target target)
 {
     unsigned wrong = 0;
     memset(table, 0, sizeof *table);
@@ -419,6 +454,7 @@ static unsigned fill_table(struct table *table, uint32_t sessions, enum target t
             cell->function = (enum function)function;
             cell->target = target;
             cell->sessions = sessions;
+            cell->is_driven = is_driven;
             current = cell;
             alarm(HANG_SECONDS);
             int64_t seen = cell_fill(cell);
@@ -463,6 +499,9 @@ static const char *const full_names[] = {
     [TRANSACTION_SUBMIT_TO] = "batch_transaction_submit_to",
     [TRANSACTION_RUN] = "batch_transaction_run",
     [TRANSACTION_CANCEL] = "batch_transaction_cancel",
+    [DRIVE_0] = "batch_processor_drive(…, 0)",
+    [DRIVE] = "batch_processor_drive(…, timeout)",
+    [DRIVEN_FD] = "batch_processor_fd",
     [NOW] = "batch_now_ns",
     [STATUS] = "batch_status_name",
 };
@@ -495,6 +534,7 @@ static void column_print(const struct table *table, int function, enum callback 
     printf(" |");
 }
 
+/* Those of driven processors; they differ from the others in DRIVE alone. */
 static void rows_print(const struct table *own, const struct table *other)
 {
     for (int function = 0; function < FUNCTIONS_SIZE; function++) {
@@ -507,21 +547,30 @@ static void rows_print(const struct table *own, const struct table *other)
     }
 }
 
-int main(int argc, char **argv)
+static unsigned fill_tables(uint32_t sessions, bool is_driven, bool is_shown, bool is_for_document)
 {
     static struct table tables[TARGETS_SIZE];
-    bool is_shown = argc > 1 && strcmp(argv[1], "--show") == 0;
-    bool is_for_document = argc > 1 && strcmp(argv[1], "--document") == 0;
     unsigned wrong = 0;
-    signal(SIGALRM, on_alarm);
-    for (uint32_t sessions = is_for_document ? 1 : 0; sessions < 2; sessions++) {
-        for (int target = 0; target < TARGETS_SIZE; target++) {
-            wrong += fill_table(&tables[target], sessions, (enum target)target);
-            if (!is_for_document)
-                table_report(&tables[target], sessions, (enum target)target, is_shown);
-        }
+    for (int target = 0; target < TARGETS_SIZE; target++) {
+        wrong += fill_table(&tables[target], sessions, is_driven, (enum target)target);
+        if (!is_for_document)
+            table_report(&tables[target], sessions, is_driven, (enum target)target, is_shown);
     }
     if (is_for_document)
         rows_print(&tables[SAME_KEY], &tables[OTHER_PROCESSOR]);
+    return wrong;
+}
+
+int main(int argc, char **argv)
+{
+    bool is_shown = argc > 1 && strcmp(argv[1], "--show") == 0;
+    unsigned wrong = 0;
+    signal(SIGALRM, on_alarm);
+    if (argc > 1 && strcmp(argv[1], "--document") == 0)
+        return fill_tables(1, true, false, true) > 0;
+    for (uint32_t sessions = 0; sessions < 2; sessions++) {
+        wrong += fill_tables(sessions, false, is_shown, false);
+        wrong += fill_tables(sessions, true, is_shown, false);
+    }
     return wrong > 0;
 }

@@ -3,6 +3,7 @@
 #define BATCH_TEST_STRESS_MATRIX_H
 
 #include <batch/completions.h>
+#include <batch/driven.h>
 #include <batch/metrics.h>
 #include <batch/store.h>
 
@@ -56,6 +57,9 @@
     X(TRANSACTION_SUBMIT_TO, "t_submit_to")                                                        \
     X(TRANSACTION_RUN, "t_run")                                                                    \
     X(TRANSACTION_CANCEL, "t_cancel")                                                              \
+    X(DRIVE_0, "drive(0)")                                                                         \
+    X(DRIVE, "drive(forever)")                                                                     \
+    X(DRIVEN_FD, "fd")                                                                             \
     X(NOW, "now")                                                                                  \
     X(STATUS, "status")
 
@@ -84,6 +88,7 @@ struct cell {
     enum function function;
     enum target target;
     uint32_t sessions;
+    bool is_driven; /* both processors, by the one who makes the cell */
 
     batch_processor *processor;
     batch_processor *other; /* its store is other_store */

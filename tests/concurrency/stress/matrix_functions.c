@@ -176,6 +176,16 @@ static int64_t call_for_metrics(enum function function, batch_processor *process
     return length > 0 ? BATCH_OK : BATCH_INVALID;
 }
 
+/* The one who makes the cell may be at it: then it is busy, not for long. */
+static int64_t drive(batch_processor *processor)
+{
+    int64_t due_ns;
+    do
+        due_ns = batch_processor_drive(processor, 0);
+    while (due_ns == BATCH_BUSY);
+    return due_ns >= 0 ? BATCH_OK : due_ns;
+}
+
 int64_t matrix_call_function(struct cell *cell)
 {
     batch_processor *processor = cell->target == OTHER_PROCESSOR ? cell->other : cell->processor;
@@ -198,6 +208,12 @@ int64_t matrix_call_function(struct cell *cell)
     case DISPATCH:
     case OPEN_CLOSE:
         return call_on_completions(cell, processor);
+    case DRIVE_0:
+        return drive(processor);
+    case DRIVE:
+        return batch_processor_drive(processor, BATCH_FOREVER);
+    case DRIVEN_FD:
+        return batch_processor_fd(processor) >= 0 ? BATCH_OK : BATCH_INVALID;
     case STOP_0:
         return batch_processor_stop(processor, 0);
     case STOP_FOREVER:
