@@ -1,5 +1,6 @@
 /* engine_fault_test.c: every fault in turn in libbatch itself: with load and save functions, with
  * the memory store, and with a store and a codec that fail in every way that they may. */
+#include "pass.h"
 #include "scenario.h"
 #include "store_wrapper.h"
 
@@ -331,6 +332,7 @@ int main(int argc, char **argv)
          .keys = 70,
          .sessions = 2,
          .shards = 1},
+        {.name = "driven", .backend = &memory.backend, .keys = 9, .shards = 1, .is_driven = true},
         {.name = "a store that fails, with a codec",
          .backend = &around.backend,
          .keys = 9,
@@ -356,6 +358,6 @@ int main(int argc, char **argv)
     sweep_behind();
     memory_clear(&memory.backend);
     memory_clear(&around.backend);
-    scenario_report(argv[0]);
+    pass_report(argv[0]);
     return 0;
 }

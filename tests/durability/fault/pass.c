@@ -73,3 +73,19 @@ uint64_t pass_count(void)
 {
     return running.count;
 }
+
+void pass_report(const char *program)
+{
+    static const char *const names[FAULTS_KINDS] = {"memory", "threads", "locks", "random",
+                                                    "polls",  "sockets", "files", "callbacks",
+                                                    "waits",  "wishes"};
+    struct faults_totals totals = faults_totals();
+    printf("%lu passes, %lu calls that can fail, %lu faults:", (unsigned long)running.count,
+           (unsigned long)totals.calls, (unsigned long)totals.injected);
+    for (int kind = 0; kind < FAULTS_KINDS; kind++)
+        printf(" %s %lu", names[kind], (unsigned long)totals.kinds[kind]);
+    printf("\n");
+    const char *places = getenv("FAULT_PLACES");
+    if (places != NULL)
+        faults_write_places(places, program);
+}

@@ -15,6 +15,10 @@ void pass_watch(void);
 void pass_begin(const char *name, const struct faults_plan *plan);
 uint64_t pass_count(void); /* so far */
 
+/* A sum of all, in a line; and the places of faults, if the environment names a file for them
+ * (FAULT_PLACES). */
+void pass_report(const char *program);
+
 /* Say what is wrong, and in which pass, and end the program. */
 void wrong(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 

@@ -3,6 +3,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "pass.h"
 #include "scenario.h"
 
 #include <batch/postgres.h>
@@ -229,6 +230,6 @@ int main(int argc, char **argv)
     scenario_sweep(cases, sizeof cases / sizeof cases[0]);
     PQfinish(table.locker);
     postgres_server_destroy(&table.server);
-    scenario_report(argv[0]);
+    pass_report(argv[0]);
     return 0;
 }

@@ -9,7 +9,6 @@
 
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -197,6 +196,7 @@ static bool start(struct scenario *scenario)
     batch_result error = {0};
     options.sessions = tried->sessions;
     options.shards = tried->shards;
+    options.driven = tried->is_driven;
     options.resource_size = sizeof(int64_t);
     options.resource_cache_max = tried->cache_max;
     options.replays_max = 1;
@@ -299,8 +299,25 @@ static void submit_round(struct scenario *scenario)
     batch_cancel(scenario->processor, &scenario->jobs[first + count - 1].op);
 }
 
+/* Calls may fail meanwhile. */
+static void drive_all(struct scenario *scenario)
+{
+    pthread_mutex_lock(&scenario->lock);
+    while (scenario->left > 0) {
+        pthread_mutex_unlock(&scenario->lock);
+        MUST(batch_processor_drive(scenario->processor, 1000000) >= 0, "drive");
+        batch_completions_dispatch(scenario->loop, 0, 0); /* if there is one */
+        pthread_mutex_lock(&scenario->lock);
+    }
+    pthread_mutex_unlock(&scenario->lock);
+}
+
 static void wait_for_all(struct scenario *scenario)
 {
+    if (scenario->tried->is_driven) {
+        drive_all(scenario);
+        return;
+    }
     faults_exempt_begin();
     pthread_mutex_lock(&scenario->lock);
     while (scenario->left > 0 && scenario->loop == NULL)
@@ -580,20 +597,4 @@ void scenario_sweep(const struct fault_case *cases, size_t cases_size)
 {
     for (size_t i = 0; i < cases_size; i++)
         sweep(&cases[i]);
-}
-
-void scenario_report(const char *program)
-{
-    static const char *const names[FAULTS_KINDS] = {"memory", "threads", "locks", "random",
-                                                    "polls",  "sockets", "files", "callbacks",
-                                                    "waits",  "wishes"};
-    struct faults_totals totals = faults_totals();
-    printf("%lu passes, %lu calls that can fail, %lu faults:", (unsigned long)pass_count(),
-           (unsigned long)totals.calls, (unsigned long)totals.injected);
-    for (int kind = 0; kind < FAULTS_KINDS; kind++)
-        printf(" %s %lu", names[kind], (unsigned long)totals.kinds[kind]);
-    printf("\n");
-    const char *places = getenv("FAULT_PLACES");
-    if (places != NULL)
-        faults_write_places(places, program);
 }

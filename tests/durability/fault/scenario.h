@@ -10,6 +10,7 @@
 #define BATCH_TEST_FAULT_SCENARIO_H
 
 #include <batch/completions.h>
+#include <batch/driven.h>
 #include <batch/metrics.h>
 #include <batch/store.h>
 
@@ -54,6 +55,7 @@ struct fault_case {
     uint64_t cache_max;
     uint64_t window_ns;                       /* 0: none */
     bool has_transactions;                    /* with one shard */
+    bool is_driven;                           /* by the thread that waits */
     bool has_codec;                           /* which fails, too */
     size_t resource_size;                     /* without one; 0: just the number */
     uint64_t deadline_ns;                     /* 0: none that is ever reached */
@@ -65,9 +67,5 @@ struct fault_case {
 /* Run the scenario of each case over and over, in each mode with each fault in turn, until
  * nothing is left to fail. What is not as it must be is said, and ends the program with exit 1. */
 void scenario_sweep(const struct fault_case *cases, size_t cases_size);
-
-/* A sum of all, in a line; and the places of faults, if the environment names a file for them
- * (FAULT_PLACES). */
-void scenario_report(const char *program);
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef _POSIX_C_SOURCE
 #define _POSIX_C_SOURCE 200809L
 #endif
+#include "pass.h"
 #include "scenario.h"
 #include "temporary_folder.h"
 
@@ -241,6 +242,6 @@ int main(int argc, char **argv)
     scenario_sweep(cases, sizeof cases / sizeof cases[0]);
     file_clear(&file.backend);
     temporary_folder_remove(file.folder);
-    scenario_report(argv[0]);
+    pass_report(argv[0]);
     return 0;
 }

@@ -20,6 +20,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -110,6 +111,9 @@ WRAPPED(int, pthread_setname_np, (pthread_t thread, const char *name))
 WRAPPED(int, madvise, (void *memory, size_t size, int advice))
 WRAPPED(ssize_t, getrandom, (void *bytes, size_t size, unsigned flags))
 WRAPPED(int, eventfd, (unsigned count, int flags))
+WRAPPED(int, epoll_create1, (int flags))
+WRAPPED(int, epoll_ctl, (int fd, int operation, int watched, struct epoll_event *event))
+WRAPPED(int, timerfd_create, (int clock, int flags))
 
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                           void *(*body)(void *), void *arg)
@@ -161,6 +165,23 @@ ssize_t __wrap_getrandom(void *bytes, size_t size, unsigned flags)
 int __wrap_eventfd(unsigned count, int flags)
 {
     return fails(FAULTS_THREAD, EMFILE, false, CALLER) ? -1 : __real_eventfd(count, flags);
+}
+
+int __wrap_epoll_create1(int flags)
+{
+    return fails(FAULTS_THREAD, EMFILE, false, CALLER) ? -1 : __real_epoll_create1(flags);
+}
+
+int __wrap_epoll_ctl(int fd, int operation, int watched, struct epoll_event *event)
+{
+    return fails(FAULTS_THREAD, ENOSPC, false, CALLER)
+               ? -1
+               : __real_epoll_ctl(fd, operation, watched, event);
+}
+
+int __wrap_timerfd_create(int clock, int flags)
+{
+    return fails(FAULTS_THREAD, EMFILE, false, CALLER) ? -1 : __real_timerfd_create(clock, flags);
 }
 
 /* ---- Waits: they may end without cause, or at a signal --------------------------------------- */
