@@ -1,18 +1,22 @@
 /* loop.c: a server with a single event loop: what it costs to get completions on its thread.
  *
  * The loop waits with epoll and has a number of requests in flight: as soon as one is complete it
- * submits the next one, as a server does for clients that wait. Two modes:
+ * submits the next one, as a server does for clients that wait. Three modes:
  *
  *   completions  batch_submit_to, and batch_completions_dispatch when its file descriptor is
  *                readable
  *   list         batch_submit, with a `done` that puts the request on a list under a lock and wakes
  *                the loop through an eventfd if the list was empty: what programs did themselves
  *
+ *   driven       batch_submit, and batch_processor_drive when the processor's file descriptor is
+ *                readable: there is no worker
+ *
  * Prints one line of JSON: operations a second, latencies from submit to completion on the loop,
  * the time of all processors for one operation, and operations for each time that the loop was
  * woken. Exits 1 if an operation failed, or a completion did not come on the loop's thread.
  */
 #include <batch/completions.h>
+#include <batch/driven.h>
 #include <batch/store.h>
 
 #include "common/arguments.h"
@@ -30,8 +34,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+enum mode { COMPLETIONS, LIST, DRIVEN, MODES };
+static const char *const mode_names[MODES] = {"completions", "list", "driven"};
+
 struct settings {
-    bool has_list;
+    enum mode mode;
     uint64_t keys, outstanding, time_ns;
 };
 
@@ -46,8 +53,8 @@ struct request {
 struct bench {
     struct settings settings;
     batch_processor *processor;
-    batch_completions *completions; /* NULL: the list is used */
-    int wake;                       /* of the list: an eventfd */
+    batch_completions *completions; /* NULL in other modes */
+    int wake;                       /* the descriptor to wait for; of the list: an eventfd */
     pthread_mutex_t lock;
     struct request *newest; /* under lock */
     pthread_t thread;       /* the loop's */
@@ -146,12 +153,18 @@ static void start(struct bench *bench)
     options.sessions = 0; /* nothing waits: what is measured is the way to the loop and back */
     options.resource_size = sizeof(int64_t);
     options.window_ns = BATCH_WINDOW_NONE;
+    options.driven = bench->settings.mode == DRIVEN;
     if (batch_processor_start(&bench->processor, &options, &error) != BATCH_OK)
         die("%s", error.message);
-    if (!bench->settings.has_list && batch_completions_open(&bench->completions, NULL) != BATCH_OK)
+    if (bench->settings.mode == COMPLETIONS &&
+        batch_completions_open(&bench->completions, NULL) != BATCH_OK)
         die("no completions");
-    bench->wake = bench->settings.has_list ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)
-                                           : batch_completions_fd(bench->completions);
+    if (bench->settings.mode == LIST)
+        bench->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    else if (bench->settings.mode == COMPLETIONS)
+        bench->wake = batch_completions_fd(bench->completions);
+    else
+        bench->wake = batch_processor_fd(bench->processor);
     bench->thread = pthread_self();
     pthread_mutex_init(&bench->lock, NULL);
 }
@@ -170,7 +183,7 @@ static void submit_first(struct bench *bench)
         request->op.key = &request->key;
         request->op.key_size = sizeof request->key;
         request->op.run = increment;
-        request->op.done = bench->settings.has_list ? done_on_worker : done_on_loop;
+        request->op.done = bench->settings.mode == LIST ? done_on_worker : done_on_loop;
         submit(request);
     }
 }
@@ -186,10 +199,12 @@ static void run_loop(struct bench *bench, uint64_t end_ns)
             continue;
         bench->wakes++;
         bench->is_over = bench->is_over || batch_now_ns() >= end_ns;
-        if (bench->settings.has_list)
+        if (bench->settings.mode == LIST)
             complete_list(bench);
-        else
+        else if (bench->settings.mode == COMPLETIONS)
             batch_completions_dispatch(bench->completions, 0, 0);
+        else
+            batch_processor_drive(bench->processor, 0);
     }
     close(loop);
 }
@@ -200,7 +215,7 @@ static void finish(struct bench *bench)
         batch_processor_free(bench->processor) != BATCH_OK ||
         batch_completions_close(bench->completions) != BATCH_OK)
         die("could not stop");
-    if (bench->settings.has_list)
+    if (bench->settings.mode == LIST)
         close(bench->wake);
     free(bench->requests);
 }
@@ -210,18 +225,21 @@ static void finish(struct bench *bench)
 static const char help[] =
     "loop: a server with a single event loop, and operations that complete on its thread\n"
     "\n"
-    "usage: loop --mode completions|list [--keys K] [--outstanding N] [--seconds S]\n"
-    "  --mode           batch/completions.h, or a list with a lock and an eventfd\n"
+    "usage: loop --mode completions|list|driven [--keys K] [--outstanding N] [--seconds S]\n"
+    "  --mode           batch/completions.h; a list with a lock and an eventfd; batch/driven.h\n"
     "  --keys K         that the requests are spread over (1000)\n"
     "  --outstanding N  requests in flight (1000)\n"
     "  --seconds S      how long (2)\n"
     "  --help           this text\n";
 
-static bool read_mode(const char *value)
+static enum mode read_mode(const char *value)
 {
-    if (strcmp(value, "list") != 0 && strcmp(value, "completions") != 0)
-        argument_is_wrong("--mode", value, "write completions or list");
-    return strcmp(value, "list") == 0;
+    int mode = 0;
+    while (mode < MODES && strcmp(value, mode_names[mode]) != 0)
+        mode++;
+    if (mode == MODES)
+        argument_is_wrong("--mode", value, "write completions, list or driven");
+    return (enum mode)mode;
 }
 
 static struct settings settings_of(int argc, char **argv)
@@ -237,7 +255,7 @@ static struct settings settings_of(int argc, char **argv)
     bool has_mode = false;
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (option == 'm') {
-            settings.has_list = read_mode(optarg);
+            settings.mode = read_mode(optarg);
             has_mode = true;
         } else if (option == 'k') {
             settings.keys = argument_number("--keys", optarg, 1, 1000000);
@@ -282,9 +300,8 @@ int main(int argc, char **argv)
         "{\"mode\":\"%s\",\"keys\":%" PRIu64 ",\"outstanding\":%" PRIu64
         ",\"operations_per_s\":%.0f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"cpu_ns_per_operation\":%.0f,"
         "\"operations_per_wake\":%.1f}\n",
-        bench.settings.has_list ? "list" : "completions", bench.settings.keys,
-        bench.settings.outstanding, completed / time_ns * 1e9,
-        (double)tally_quantile_ns(&bench.tally, 0.5) / 1e3,
+        mode_names[bench.settings.mode], bench.settings.keys, bench.settings.outstanding,
+        completed / time_ns * 1e9, (double)tally_quantile_ns(&bench.tally, 0.5) / 1e3,
         (double)tally_quantile_ns(&bench.tally, 0.99) / 1e3, used_ns / completed,
         completed / (double)bench.wakes);
     return 0;

@@ -20,6 +20,7 @@ struct counter {
 static batch_verdict click(void *resource, void *arg)
 {
     struct client *client = arg;
+    assert(!client->clicks->is_driven || pthread_equal(client->clicks->thread, pthread_self()));
     client->count = ++((struct counter *)resource)->clicks;
     return BATCH_CHANGED;
 }
@@ -45,7 +46,7 @@ static void respond(struct client *client, int status)
 
 static void next_line(struct client *client);
 
-/* In batch_completions_dispatch, and so on the loop's thread. */
+/* In batch_completions_dispatch or batch_processor_drive, and so on the loop's thread. */
 static void done(batch_op *op, const batch_result *result)
 {
     struct client *client = (struct client *)op;
@@ -61,6 +62,13 @@ static void done(batch_op *op, const batch_result *result)
 
 /* ---- Clients --------------------------------------------------------------------------------- */
 
+static int submit(struct client *client)
+{
+    if (client->clicks->is_driven)
+        return batch_submit(client->clicks->processor, &client->op);
+    return batch_submit_to(client->clicks->processor, &client->op, client->clicks->completions);
+}
+
 static void next_line(struct client *client)
 {
     size_t size;
@@ -71,8 +79,7 @@ static void next_line(struct client *client)
         client->op.run = click;
         client->op.done = done;
         client->op.arg = client;
-        int status =
-            batch_submit_to(client->clicks->processor, &client->op, client->clicks->completions);
+        int status = submit(client);
         client->is_busy = status == BATCH_OK;
         if (!client->is_busy)
             respond(client, status);
@@ -104,7 +111,7 @@ static void die(const char *what)
     exit(1);
 }
 
-void clicks_open(struct clicks *clicks, const char *database, sigset_t *ret_signal)
+static void start(struct clicks *clicks, const char *database, sigset_t *ret_signal)
 {
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(ret_signal);
@@ -112,15 +119,28 @@ void clicks_open(struct clicks *clicks, const char *database, sigset_t *ret_sign
     sigprocmask(SIG_BLOCK, ret_signal, NULL);
 
     batch_result error;
-    *clicks = (struct clicks){.thread = pthread_self()};
+    clicks->thread = pthread_self();
     if (batch_sqlite_open(&clicks->store, database, NULL, &error) != BATCH_OK)
         die(error.message);
     batch_options options = BATCH_OPTIONS_INIT;
     options.store = clicks->store;
     options.resource_size = sizeof(struct counter);
     options.window_ns = BATCH_WINDOW_NONE;
+    options.driven = clicks->is_driven;
     if (batch_processor_start(&clicks->processor, &options, &error) != BATCH_OK)
         die(error.message);
+}
+
+void clicks_open(struct clicks *clicks, const char *database, sigset_t *ret_signal)
+{
+    *clicks = (struct clicks){.is_driven = false};
+    start(clicks, database, ret_signal);
+}
+
+void clicks_open_driven(struct clicks *clicks, const char *database, sigset_t *ret_signal)
+{
+    *clicks = (struct clicks){.is_driven = true};
+    start(clicks, database, ret_signal);
 }
 
 int clicks_close(struct clicks *clicks)

@@ -3,7 +3,8 @@
  *
  * A client sends a line, the name of a counter; the response is the name and the number of clicks
  * so far, once that is stored. All of it runs on the thread of the loop, with one exception:
- * click(), which libbatch runs on its own thread, alone on the counter. There is no lock. */
+ * click(), which libbatch runs on its own thread, alone on the counter; in driven.c on that of the
+ * loop too. There is no lock. */
 #ifndef CLICKS_H
 #define CLICKS_H
 
@@ -15,8 +16,9 @@
 struct clicks {
     batch_store *store;
     batch_processor *processor;
-    batch_completions *completions; /* set by the loop, before a client comes */
+    batch_completions *completions; /* set by the loop, before a client comes; not in driven.c */
     pthread_t thread;               /* the loop's: only to check that no other comes by */
+    bool is_driven;
 };
 
 enum { CLICKS_LINE_MAX = 128 };
@@ -36,6 +38,8 @@ struct client {
 
 /* Open the database and start libbatch, or end the program. SIGTERM, in *ret_signal, is blocked. */
 void clicks_open(struct clicks *clicks, const char *database, sigset_t *ret_signal);
+/* The same, with a processor that the loop drives. */
+void clicks_open_driven(struct clicks *clicks, const char *database, sigset_t *ret_signal);
 /* After libbatch has stopped: free everything. The status of the program. */
 int clicks_close(struct clicks *clicks);
 
