@@ -12,7 +12,7 @@ import tempfile
 
 from cffi import FFI
 
-HEADERS = ["batch", "store", "metrics", "completions", "sqlite", "postgres"]
+HEADERS = ["batch", "store", "metrics", "completions", "driven", "sqlite", "postgres"]
 PACKAGES = ["batch", "batch-sqlite", "batch-postgres"]
 
 # Called by libbatch, written in libbatch/__init__.py.

@@ -20,6 +20,10 @@ all, and may run more than once (replays_max): only the last run counts.
 
 A transaction is a function that gets the resources of several keys; they are stored all or not at all.
 
+With Processor(store, driven=True) there is no worker: operations run on the thread that calls
+drive(), or on the one of the asyncio loop that waits for them in run_async. There they may use
+whatever else that thread uses.
+
 Whatever fails raises libbatch.Error. All of the C interface, which batch.h and its neighbours describe,
 is in `ffi` and `lib`.
 """
@@ -177,6 +181,23 @@ class _State:
         self.numbers = itertools.count(1)
         self.requests = set()  # submitted and not done
         self.handle = ffi.new_handle(self)
+        self.loop = None  # that drives the processor: a weak reference
+        self.fd = -1
+
+    def join_loop(self, loop, pointer):
+        """Let this loop drive."""
+        if self.loop is not None and self.loop() is loop:
+            return
+        self.leave_loop()
+        self.fd = lib.batch_processor_fd(pointer)
+        self.loop = weakref.ref(loop)
+        loop.add_reader(self.fd, lib.batch_processor_drive, pointer, 0)
+
+    def leave_loop(self):
+        loop = self.loop and self.loop()
+        if loop is not None and not loop.is_closed():
+            loop.remove_reader(self.fd)
+        self.loop = None
 
 
 class _Request:
@@ -391,10 +412,14 @@ class _Queue:
 
 def _end(pointer, state):
     """Complete everything and free the processor; `state` lives until then."""
+    status = lib.batch_processor_stop(pointer, 0)
+    while status >= 0 and lib.batch_processor_drive(pointer, lib.batch_forever()) >= 0:
+        pass  # it is driven, by nobody else any more
     if lib.batch_processor_stop(pointer, lib.batch_forever()) == lib.BATCH_DEADLOCK:
         # Collected in a callback.
         threading.Thread(target=_end, args=(pointer, state), name="libbatch-end").start()
         return
+    state.leave_loop()
     lib.batch_processor_free(pointer)
 
 
@@ -403,7 +428,8 @@ class Processor:
 
     `window` is in seconds; None: as soon as the store is free (BATCH_WINDOW_NONE). `deadline`, for
     one load or save, is longer than in C: the codec waits for the interpreter's lock, for each key.
-    `options` are the other members of batch_options, in batch.h. All methods may be called from any
+    `options` are the other members of batch_options, in batch.h: driven=True, and with a store that
+    does not block, sessions=0. All methods may be called from any
     thread; run, read, stop and close wait, so not in an operation.
     """
 
@@ -428,6 +454,7 @@ class Processor:
         _check(lib.batch_processor_start(started, given, result), result)
         self.pointer = started[0]
         self._state = state
+        self._is_driven = given.driven
         self._finalizer = weakref.finalize(self, _end, self.pointer, state)  # at exit, too
 
     def run(self, key, function, *, start_by_ns=0):
@@ -458,6 +485,22 @@ class Processor:
     async def transact_async(self, keys, function, *, start_by_ns=0):
         """transact() for asyncio, likewise."""
         return await self._await(_Transaction, keys, function, start_by_ns)
+
+    def drive(self, wait=0):
+        """With driven=True: run what is due, here; if nothing is, wait for it, at most `wait` seconds
+        (None: for ever). Returns the seconds until the next call; None: until something comes."""
+        wait_ns = lib.batch_forever() if wait is None else round(wait * 1e9)
+        due_ns = lib.batch_processor_drive(self._open(), wait_ns)
+        if due_ns < 0:
+            raise Error(due_ns)
+        return None if due_ns == 2**63 - 1 else due_ns / 1e9
+
+    def fileno(self):
+        """With driven=True: readable, for select and its like, when drive() has something to do."""
+        fd = lib.batch_processor_fd(self._open())
+        if fd < 0:
+            raise Error(fd)
+        return fd
 
     def stop(self, timeout=None):
         """As batch_processor_stop: complete everything; after `timeout` seconds, return what is left."""
@@ -524,7 +567,9 @@ class Processor:
             future.set_result(value) if exception is None else future.set_exception(exception)
 
         request = kind(self._state, keys, function, start_by_ns, done)
-        self._submit(request, _Queue.of(loop))
+        if self._is_driven:
+            self._state.join_loop(loop, self._open())
+        self._submit(request, None if self._is_driven else _Queue.of(loop))
         try:
             return await future
         except asyncio.CancelledError:

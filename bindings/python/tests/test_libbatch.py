@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import os
+import select
 import subprocess
 import sys
 import textwrap
@@ -506,3 +508,111 @@ def test_asyncio_loop_that_ends_first(store):
     with Processor(store, window=None) as again:
         assert asyncio.run(again.run_async("a", clicks)) in (0, 1)  # and what was left is tidied up
     assert not requests and not libbatch._Queue.left
+
+
+# ---- Driven: operations on the thread that drives --------------------------------------------------
+
+
+def threads_seen(seen):
+    def operation(counter):
+        seen.add(threading.get_ident())
+        return click(counter)
+    return operation
+
+
+@pytest.fixture
+def driven(store):
+    with Processor(store, driven=True, sessions=0, window=None) as started:
+        yield started
+
+
+def test_operations_run_where_they_are_driven(store):
+    threads, seen = len(os.listdir("/proc/self/task")), set()
+    with Processor(store, driven=True, sessions=0, window=None) as driven:
+        future = driven.submit("a", threads_seen(seen))
+        assert not seen and not future.done()
+        assert driven.drive() is None
+        assert future.result(0) == 1
+        assert driven.run("a", threads_seen(seen)) == 2  # drives
+        assert seen == {threading.get_ident()}
+        assert len(os.listdir("/proc/self/task")) <= threads
+
+
+def test_a_driven_processor_is_waited_for_like_a_file(store):
+    with Processor(store, driven=True, window=None) as processor:  # with sessions
+        future = processor.submit("a", click)
+        while not future.done():
+            select.select([processor], [], [])
+            processor.drive()
+        assert future.result() == 1
+
+
+def test_a_driven_processor_says_when_a_window_ends(store):
+    with Processor(store, driven=True, sessions=0, window=3600) as processor:
+        future = processor.submit("a", click)
+        assert 0 < processor.drive() <= 3600
+        assert not future.done()
+    assert future.result(0) == 1
+
+
+def test_asyncio_drives(driven):
+    async def main():
+        seen, order = set(), []
+
+        def operation(counter):  # beside the rest of the program, with no lock
+            seen.add(threading.get_ident())
+            order.append(clicks(counter))
+            return click(counter)
+
+        assert await asyncio.gather(*(driven.run_async("a", operation) for _ in range(500))) == list(range(1, 501))
+        assert order == list(range(500))
+        with pytest.raises(ValueError):
+            await driven.run_async("a", refuse)
+        assert seen == {threading.get_ident()}
+
+    for _ in range(2):  # loops
+        asyncio.run(main())
+        driven.run("a", lambda counter: counter.clear())
+
+
+def test_an_operation_does_not_drive(driven):
+    def drive_again(counter):
+        with pytest.raises(Error) as caught:
+            driven.drive()
+        assert caught.value.status == lib.BATCH_DEADLOCK
+        with pytest.raises(Error) as caught:
+            driven.run("b", click)
+        assert caught.value.status == lib.BATCH_DEADLOCK
+        return click(counter)
+
+    assert driven.run("a", drive_again) == 1
+
+
+def test_a_driven_processor_that_is_dropped_completes_everything(store):
+    processor = Processor(store, driven=True, window=None)
+    future = processor.submit("a", click)
+    del processor
+    gc.collect()
+    assert future.result(0) == 1
+
+
+def test_a_driven_processor_that_another_thread_drops(store):
+    made = []
+
+    def make():
+        processor = Processor(store, driven=True, window=None)
+        made.extend([processor.submit("a", click), processor])
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    thread.join()
+    made.pop()
+    gc.collect()
+    assert made[0].result(0) == 1
+
+
+def test_only_a_driven_processor_is_driven(processor):
+    for call in (processor.drive, processor.fileno):
+        with pytest.raises(Error) as caught:
+            call()
+        assert caught.value.status == lib.BATCH_INVALID
