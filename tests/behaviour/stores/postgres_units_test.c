@@ -196,7 +196,8 @@ static void log_statements(struct postgres_server *server)
 {
     pg_sql(server, "alter role all set log_min_messages = 'log'");
     pg_sql(server, "alter role all set log_statement = 'all'");
-    pg_sql(server, "alter role all set log_parameter_max_length = 0");
+    pg_sql(server, "do $$ begin if current_setting('server_version_num')::int >= 130000 then "
+                   "alter role all set log_parameter_max_length = 0; end if; end $$");
 }
 
 UNITS_TEST(test_a_group_with_units_is_one_statement)
