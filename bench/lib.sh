@@ -22,8 +22,9 @@ median()
     sort -g | sed -n 2p
 }
 
-# postgres_start FOLDER: a PostgreSQL server with its default settings, with its data, log and socket in
-# FOLDER, which is created in a folder of its own. Sets postgres_pid, postgres_bin, and postgres_conninfo.
+# postgres_start FOLDER [VARIABLE=VALUE…]: a PostgreSQL server with its default settings, with its data, log and socket
+# in FOLDER, which is created in a folder of its own, and with these in its environment. Sets postgres_pid, postgres_bin,
+# and postgres_conninfo.
 postgres_start()
 {
     local user tries=0
@@ -42,7 +43,7 @@ postgres_start()
     fi
     (cd "$1" && LC_ALL=C.UTF-8 "${as[@]}" "$postgres_bin/initdb" -D data -U batch -A trust -E UTF8 \
         >log 2>&1) || { cat "$1/log" >&2; exit 2; }
-    "${as[@]}" "$postgres_bin/postgres" -D "$1/data" -c listen_addresses= \
+    "${as[@]}" env "${@:2}" "$postgres_bin/postgres" -D "$1/data" -c listen_addresses= \
         -c unix_socket_directories="$1" >>"$1/log" 2>&1 &
     postgres_pid=$!
     # shellcheck disable=SC2034 # for the script
