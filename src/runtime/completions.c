@@ -154,7 +154,8 @@ static void flush_chains(struct batch__shard *shard)
             struct batch__chain *chain = &completions->chains[i];
             batch_op *op = chain->op;
             chain->op = op->private_next;
-            batch__op_prefetch(chain->op);
+            if (chain->op != NULL)
+                batch__op_prefetch(chain->op);
             completions->result.batch_operations = chain->batch_operations;
             complete_in_batch(shard, op);
             if (chain->op == NULL)
