@@ -243,11 +243,15 @@ bool faults_callback_fails(void)
 
 /* ---- The clock ------------------------------------------------------------------------------- */
 
+bool faults_may_jump(void)
+{
+    return atomic_load(&faults.is_armed) && faults.plan.mode == FAULTS_FROM_THEN_ON;
+}
+
 bool faults_nap(void)
 {
     enum { NAP_NS = 1000000000 };
-    if (exempt > 0 || !atomic_load(&faults.is_armed) || !atomic_load(&faults.is_hit) ||
-        faults.plan.mode != FAULTS_FROM_THEN_ON)
+    if (exempt > 0 || !faults_may_jump() || !atomic_load(&faults.is_hit))
         return false;
     atomic_fetch_add(&faults.jumped_ns, NAP_NS);
     return true;

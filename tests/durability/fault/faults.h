@@ -80,6 +80,8 @@ bool faults_callback_fails(void);
  * it did. Arming sets the clock back. */
 bool faults_nap(void);
 uint64_t faults_jumped_ns(void);
+/* Whoever waits for a time has to look again: it may come sooner. */
+bool faults_may_jump(void);
 
 /* Sockets take little at a time, and every other time nothing: from now on, or no longer. */
 void faults_slow_down(bool is_slow);

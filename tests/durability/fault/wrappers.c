@@ -196,6 +196,8 @@ static struct timespec moved(const struct timespec *time, int64_t by_ns)
 {
     enum { SECOND_NS = 1000000000 };
     int64_t ns = (int64_t)time->tv_sec * SECOND_NS + time->tv_nsec + by_ns;
+    if (ns < 0)
+        ns = 0; /* it has passed, and would be no time */
     return (struct timespec){.tv_sec = (time_t)(ns / SECOND_NS), .tv_nsec = (long)(ns % SECOND_NS)};
 }
 
@@ -211,13 +213,29 @@ int __wrap_pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex)
     return faults_interrupts(CALLER) ? 0 : __real_pthread_cond_wait(condition, mutex);
 }
 
+static bool is_before(const struct timespec *time, const struct timespec *other)
+{
+    return time->tv_sec != other->tv_sec ? time->tv_sec < other->tv_sec
+                                         : time->tv_nsec < other->tv_nsec;
+}
+
+/* The clock of the library may jump while this waits, so that its time comes sooner. */
 int __wrap_pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *mutex,
                                   const struct timespec *until)
 {
+    enum { LOOK_NS = 1000000 };
     if (faults_interrupts(CALLER))
         return 0;
-    struct timespec real_until = moved(until, -(int64_t)faults_jumped_ns());
-    return __real_pthread_cond_timedwait(condition, mutex, &real_until);
+    for (;;) {
+        struct timespec now;
+        __real_clock_gettime(CLOCK_MONOTONIC, &now); /* as those of batch__lock */
+        struct timespec real_until = moved(until, -(int64_t)faults_jumped_ns());
+        struct timespec look = moved(&now, LOOK_NS);
+        bool is_last = !faults_may_jump() || !is_before(&look, &real_until);
+        int error = __real_pthread_cond_timedwait(condition, mutex, is_last ? &real_until : &look);
+        if (is_last || error != ETIMEDOUT)
+            return error;
+    }
 }
 
 int __wrap_nanosleep(const struct timespec *time, struct timespec *ret_left)
