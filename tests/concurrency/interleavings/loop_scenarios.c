@@ -382,15 +382,9 @@ static void submit_transaction_1(void)
     submit_transaction(1);
 }
 
-static void dispatch_transaction(void)
-{
-    while (transactions_completed[0] == 0)
-        explorer_check(batch_completions_dispatch(loops[0], 0, BATCH_FOREVER) >= 0);
-}
-
 static void end_transactions(void)
 {
-    explorer_check(has_stopped || batch_processor_stop(processor, BATCH_FOREVER) == 0);
+    explorer_check(has_stopped);
     explorer_check(batch_processor_free(processor) == BATCH_OK);
     explorer_check(batch_completions_close(loops[0]) == BATCH_OK);
     for (int i = 0; i < 2; i++)
@@ -427,11 +421,6 @@ const struct explorer_scenario loop_scenarios[] = {
      .end = end_whole,
      .runs = 2000,
      .whims = 1},
-    {.name = "submit-transaction-to",
-     .begin = begin_transactions,
-     .threads = {submit_transaction_0, dispatch_transaction},
-     .end = end_transactions,
-     .runs = 500},
     {.name = "loop-transactions",
      .begin = begin_transactions,
      .threads = {submit_transaction_0, submit_transaction_1, stop_and_dispatch},

@@ -246,6 +246,69 @@ static void end_submit_to(void)
     explorer_check(batch_completions_close(loop) == BATCH_OK);
 }
 
+/* ---- Submit a transaction to a loop ---------------------------------------------------------- */
+
+enum { PARTS = 2 };
+
+static batch_transaction transaction;
+static batch_part parts[PARTS];
+
+static void run_transaction(void *const *resources, batch_transaction *its)
+{
+    (void)resources;
+    (void)its;
+}
+
+static void transaction_done_on_loop(batch_transaction *its, const batch_result *result)
+{
+    explorer_check(its == &transaction && result->status == BATCH_CANCELED);
+    dispatched++;
+}
+
+/* Completes both legs, without a core: as if the transaction had been canceled. */
+static void refusing_worker(void *arg)
+{
+    struct batch__shard *shard = arg;
+    batch_op *leg;
+    while ((leg = batch__inbox_take_ops_sc(&shard->inbox, false)) == NULL)
+        batch__inbox_rest_sc(&shard->inbox, BATCH__ASLEEP, UINT64_MAX);
+    explorer_check(leg == &parts[0].private_leg && transaction.private_waiter == loop);
+    batch__counters_accepted(&shard->counters, PARTS, 1);
+    transaction.private_status = BATCH_CANCELED;
+    for (int i = 0; i < PARTS; i++) {
+        parts[i].private_leg.private_accepted_ns = 1;
+        parts[i].private_leg.private_status = BATCH_CANCELED;
+        parts[i].private_leg.private_next = i + 1 < PARTS ? &parts[i + 1].private_leg : NULL;
+    }
+    batch__completions_refused(shard, leg);
+    batch__completions_flush(shard);
+    batch__lifecycle_worker_ended(&shared->lifecycle, &shared->io_queue);
+}
+
+static void begin_submit_transaction_to(void)
+{
+    make(1);
+    shared->saves_units = true;
+    transaction = (batch_transaction)BATCH_TRANSACTION_INIT;
+    transaction.parts = parts;
+    transaction.parts_size = PARTS;
+    transaction.run = run_transaction;
+    transaction.done = transaction_done_on_loop;
+    for (size_t i = 0; i < PARTS; i++) {
+        parts[i] = (batch_part)BATCH_PART_INIT;
+        parts[i].key = &"ab"[i];
+        parts[i].key_size = 1;
+    }
+    dispatched = 0;
+    explorer_check(batch_completions_open(&loop, NULL) == BATCH_OK);
+    start(1, refusing_worker);
+}
+
+static void submit_transaction_to_loop(void)
+{
+    explorer_check(batch_transaction_submit_to(processor, &transaction, loop) == BATCH_OK);
+}
+
 /* ---- Cancel --------------------------------------------------------------------------------- */
 
 static uint32_t cancels; /* that the worker waits for */
@@ -469,6 +532,10 @@ const struct explorer_scenario stop_scenarios[] = {
     {.name = "submit-to",
      .begin = begin_submit_to,
      .threads = {submit_to_loop, dispatch_it},
+     .end = end_submit_to},
+    {.name = "submit-transaction-to",
+     .begin = begin_submit_transaction_to,
+     .threads = {submit_transaction_to_loop, dispatch_it},
      .end = end_submit_to},
     {.name = "stop-submit-many",
      .begin = begin_submit_many,
