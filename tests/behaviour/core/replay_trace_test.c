@@ -443,3 +443,21 @@ TRACE_TEST_FROM(what_runs_again_still_counts_against_the_limits,
     trace_submit(t, "a", "DE");
     assert_int_equal(t->completed_as[-BATCH_BUSY], 1);
 }
+
+TRACE_TEST_WITH(a_replay_closes_for_the_reason_that_it_had, .replays_max = 1, .deadline_ms = 1000)
+{
+    trace_submit(t, "a", "AB");
+    trace_loaded(t, "a", BATCH_OK);
+    trace_stop(t);
+    trace_saved(t, "a", BATCH_CONFLICT);
+    trace_loaded(t, "a", BATCH_OK);
+    trace_expect(t, "[  0] a: load\n"
+                    "[  0] a: run A\n"
+                    "[  0] a: run B\n"
+                    "[  0] a: save, closed by stop\n"
+                    "[  0] a: release\n"
+                    "[  0] a: load\n"
+                    "[  0] a: run A\n"
+                    "[  0] a: run B\n"
+                    "[  0] a: save, closed by stop\n");
+}

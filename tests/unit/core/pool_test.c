@@ -85,6 +85,21 @@ POOL_TEST(objects_do_not_overlap_and_are_used_again)
     assert_true(taken < COUNT / 10);
 }
 
+TEST(without_a_head_all_of_an_object_is_cleared)
+{
+    struct allocator memory = {0};
+    batch_allocator allocator = allocator_functions(&memory);
+    struct batch__pool pool;
+    enum { SIZE = 4096 };
+    batch__pool_init(&pool, &allocator, &no_pages, SIZE, 0);
+    struct batch__batch *batch = batch__pool_take(&pool, "a", 1, 1);
+    const unsigned char *bytes = (const unsigned char *)batch;
+    for (size_t at = sizeof *batch; at < SIZE; at++)
+        assert_int_equal(bytes[at], 0);
+    batch__pool_give(&pool, batch);
+    batch__pool_destroy(&pool);
+}
+
 /* ---- Large objects -------------------------------------------------------------------------- */
 
 enum { HEAD_BYTES = (sizeof(struct batch__batch) + 63) / 64 * 64 };
