@@ -44,6 +44,8 @@ extern "C" {
  * BATCH_DEADLOCK  called from a callback of this processor; or would wait, in one of another
  * BATCH_INVALID   `processor` is NULL, or not driven
  *
+ * The time limits of calls that sessions have taken (deadline_ns) run on meanwhile, in real time.
+ *
  * Threads: any but callbacks of this processor; one at a time. Blocks for at most `wait_ns`, and
  * for as long as what it calls. */
 BATCH_API int64_t batch_processor_drive(batch_processor *processor, uint64_t wait_ns);

@@ -61,7 +61,10 @@ struct batch__shard *batch__shard_new(struct batch__shared *shared)
         .allocator = options->allocator,
         .pages = batch__pages_of(options),
     };
-    batch__store_clock_init(&shard->store_clock, options->deadline_ns, batch__clock_now_ns());
+    /* Of a driven processor it never stands still: a loop that has nothing to drive is no fault. */
+    batch__store_clock_init(&shard->store_clock,
+                            options->driven ? UINT64_MAX : options->deadline_ns,
+                            batch__clock_now_ns());
     batch__core_init(&shard->core, &config);
     if (!batch__inbox_init(&shard->inbox)) {
         batch__core_destroy(&shard->core);

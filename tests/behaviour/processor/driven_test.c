@@ -80,6 +80,22 @@ HARNESS_TEST_WITH(sessions_work_while_the_loop_does_other_things, HARNESS_FUNCTI
     assert_int_equal(harness_stored(harness, "k"), 1);
 }
 
+HARNESS_TEST_WITH(a_call_is_late_although_nothing_is_to_be_driven, HARNESS_FUNCTIONS,
+                  .driven = true, .sessions = 2, .deadline_ns = 40 * MS)
+{
+    struct job job;
+    gate_close(&harness->load_gate);
+    job_send(&job, harness, "k", 1);
+    driven_drive(harness);
+    gate_await(&harness->load_gate, 1);
+    uint64_t until_ns = batch_now_ns() + 80 * MS;
+    while (batch_now_ns() < until_ns)
+        ;
+    gate_open(&harness->load_gate);
+    driven_wait(harness, &job);
+    assert_true(harness->was_canceled);
+}
+
 HARNESS_TEST_WITH(without_a_store_too, HARNESS_BARE, .driven = true, .sessions = 0)
 {
     struct job jobs[3];
