@@ -101,14 +101,15 @@ static bool wait_for_result(struct receiving *receiving, const struct batch__pos
     struct batch__postgres_connection *connection = receiving->connection;
     struct batch__postgres_cancel *cancel = &receiving->cancel;
     while (PQisBusy(connection->conn) != 0) {
-        if (!cancel->is_begun && batch__postgres_is_over(limit)) {
+        struct batch__postgres_limit grace = {cancel->until_ns, NULL};
+        if (batch__postgres_is_over(cancel->is_begun ? &grace : limit)) {
             if (has_come(connection->conn))
                 return true;
+            if (cancel->is_begun)
+                return false;
             batch__postgres_cancel_begin(cancel, &connection->key, connection->conn);
+            continue;
         }
-        struct batch__postgres_limit grace = {cancel->until_ns, NULL};
-        if (cancel->is_begun && batch__postgres_is_over(&grace))
-            return has_come(connection->conn);
         struct pollfd fds[2] = {{.fd = PQsocket(connection->conn), .events = POLLIN},
                                 batch__postgres_cancel_fd(cancel)};
         batch__postgres_poll(fds, 2, cancel->is_begun ? &grace : limit);
