@@ -34,7 +34,7 @@ struct client {
 
 static batch_processor *processor;
 static struct client *all;
-static int xstopping;
+static int is_stopping;
 
 /* A session's. */
 static uint64_t stored, saves;
@@ -78,7 +78,7 @@ static void *live(void *arg)
     struct client *client = arg;
     uint64_t random = client->number;
     batch_op op = {.key = "hot", .key_size = 3, .run = increment};
-    while (!__atomic_load_n(&xstopping, __ATOMIC_RELAXED)) {
+    while (!__atomic_load_n(&is_stopping, __ATOMIC_RELAXED)) {
         batch_result result;
         uint64_t begin_ns = batch_now_ns();
         tally_completed(&client->tally, batch_run(processor, &op, &result));
@@ -97,15 +97,28 @@ static void read_all(struct tally *sum)
         tally_sum(sum, &all[i].tally);
 }
 
+static const char help[] =
+    "hot: one key that always has work: how often it is saved, and how long its clients wait\n"
+    "\n"
+    "usage: hot [--clients N] [--window-ms W] [--load-ms L] [--save-ms S] [--think-ms T]\n"
+    "           [--seconds S]\n"
+    "  --clients N    each waits for its operation, thinks, and submits the next one (200)\n"
+    "  --window-ms W  window of a batch (10)\n"
+    "  --load-ms L    how long a load takes (0)\n"
+    "  --save-ms S    how long a save takes (4)\n"
+    "  --think-ms T   how long a client thinks, on average (0)\n"
+    "  --seconds S    duration of the measurement (3)\n"
+    "  --help         this text\n"
+    "\n"
+    "Prints one line of JSON. Exits 1 if an operation failed or is missing from what was saved.\n";
+
 static void read_options(int argc, char **argv)
 {
-    static const struct option known[] = {{"clients", required_argument, NULL, 'c'},
-                                          {"window-ms", required_argument, NULL, 'w'},
-                                          {"load-ms", required_argument, NULL, 'l'},
-                                          {"save-ms", required_argument, NULL, 's'},
-                                          {"think-ms", required_argument, NULL, 'i'},
-                                          {"seconds", required_argument, NULL, 't'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option known[] = {
+        {"clients", required_argument, NULL, 'c'},  {"window-ms", required_argument, NULL, 'w'},
+        {"load-ms", required_argument, NULL, 'l'},  {"save-ms", required_argument, NULL, 's'},
+        {"think-ms", required_argument, NULL, 'i'}, {"seconds", required_argument, NULL, 't'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (option) {
         case 'c':
@@ -126,9 +139,12 @@ static void read_options(int argc, char **argv)
         case 't':
             time_ns = argument_seconds("--seconds", optarg, 0.01);
             break;
+        case 'h':
+            fputs(help, stdout);
+            exit(0);
         default:
-            die("hot [--clients N] [--window-ms W] [--load-ms L] [--save-ms S] [--think-ms T] "
-                "[--seconds S]");
+            fputs(help, stderr);
+            exit(1);
         }
     }
 }
@@ -153,7 +169,7 @@ static void start(void)
 
 static void stop(void)
 {
-    __atomic_store_n(&xstopping, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&is_stopping, 1, __ATOMIC_RELAXED);
     for (uint64_t i = 0; i < clients; i++)
         pthread_join(all[i].thread, NULL);
     batch_processor_stop(processor, BATCH_FOREVER);

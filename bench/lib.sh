@@ -1,6 +1,14 @@
 # shellcheck shell=bash
 # lib.sh: what the scripts of this folder share; to be sourced.
 
+# With --help, a script prints the comment that it begins with.
+case ${1:-} in
+-h | --help)
+    sed -n '2,/^[^#]/s/^#$\|^# //p' "$0"
+    exit
+    ;;
+esac
+
 # need PROGRAM…: or exit.
 need()
 {

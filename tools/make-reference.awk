@@ -66,7 +66,7 @@ function put_code(text, lines, count, i, line, at, in_comment) {
 }
 
 function begin_page(name, prototype) {
-    summary = tolower(substr(comment, 1, 1)) substr(comment, 2)
+    summary = comment ~ /^[A-Z][A-Z_]/ ? comment : tolower(substr(comment, 1, 1)) substr(comment, 2)
     gsub(/\n/, " ", summary)
     gsub(/^[a-z]+\.h: |[.?]( .*|$)/, "", summary)
     out = ".TH " name " 3 \"\" \"libbatch " version "\"\n.nh\n.ad l\n.SH NAME\n" name " \\- "

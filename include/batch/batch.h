@@ -116,12 +116,12 @@ BATCH_API const char *batch_status_name(int status);
  * Threads: any. Does not block. */
 BATCH_API const char *batch_status_text(int status);
 
-/* May the change of an operation with this status be in the store?
+/* Whether the change of an operation with this status may be in the store.
  * Returns true for BATCH_OK and BATCH_UNKNOWN.
  * Threads: any. Does not block. */
 BATCH_API bool batch_may_be_applied(int status);
 
-/* Is it safe and useful to submit the same operation again?
+/* Whether it is safe and useful to submit the same operation again.
  * Returns true for a status that means not applied and that a retry may change: BATCH_BUSY,
  * BATCH_CONFLICT, BATCH_LOAD_FAILED, BATCH_SAVE_FAILED, BATCH_NO_MEMORY. False for BATCH_UNKNOWN:
  * check first what is stored.

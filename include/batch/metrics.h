@@ -154,7 +154,7 @@ typedef enum batch_event_kind {
 BATCH_API const char *batch_event_name(int kind);
 
 /* BATCH_EVENT_COUNT of the library that is running, for other languages.
- * Returns it.
+ * Returns 4, or more in later versions.
  * Threads: any. Does not block. */
 BATCH_API int batch_event_count(void);
 
@@ -261,7 +261,7 @@ typedef enum batch_histogram_kind {
 #define BATCH_HISTOGRAM_KIND_COUNT 9
 
 /* BATCH_HISTOGRAM_KIND_COUNT of the library that is running, for other languages.
- * Returns it.
+ * Returns 9, or more in later versions.
  * Threads: any. Does not block. */
 BATCH_API int batch_histogram_kind_count(void);
 

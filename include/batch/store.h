@@ -38,8 +38,8 @@ BATCH_API const void *batch_call_key(const batch_call *call, size_t *ret_key_siz
  * Threads: the one that owns the call. Does not block. */
 BATCH_API uint64_t batch_call_deadline_ns(const batch_call *call);
 
-/* Should the work be abandoned? Nothing is abandoned for you: finish the call with its actual
- * outcome.
+/* Whether the work should be abandoned. Nothing is abandoned for you: finish the call with its
+ * actual outcome.
  * Returns true once the deadline has passed, or the timeout of batch_processor_stop().
  * Threads: the one that owns the call. Does not block. */
 BATCH_API bool batch_call_is_canceled(const batch_call *call);
@@ -67,7 +67,7 @@ BATCH_API size_t batch_call_group_index(const batch_call *call);
  * Threads: the one that owns the call. Does not block. */
 BATCH_API uint32_t batch_call_unit(const batch_call *call);
 
-/* For save: was the resource only read? Only calls of a unit are checks.
+/* For save: whether the resource was only read. Only calls of a unit are checks.
  * Returns true if nothing is to be written: compare the version (0: nothing is stored), with the
  * guarantee that no one changes or inserts what is stored until the unit is. Neither encode the
  * resource nor set a version. A unit may consist of checks alone: then all their versions must be
