@@ -29,7 +29,7 @@ enum {
     ROUNDS = 3,           /* of so many, of each process */
     WINDOW_NS = 20000000, /* of the slow one */
     BETWEEN = 8,          /* transfers of the other one before each save of the slow one */
-    REPLAYS_MAX = 200,    /* ten times what units that get smaller need */
+    REPLAYS_MAX = 200,    /* units that get smaller finished with 20, not with 10 */
     PAUSE_NS = 1000000    /* between two looks */
 };
 
