@@ -6,9 +6,7 @@ include(CMakePackageConfigHelpers)
 
 # Set what the sources of a library are compiled with. `target` is an object or static library.
 function(batch_compile_for_library target)
-    set_target_properties(${target} PROPERTIES
-        C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF
-        C_VISIBILITY_PRESET hidden POSITION_INDEPENDENT_CODE ON)
+    set_target_properties(${target} PROPERTIES C_VISIBILITY_PRESET hidden POSITION_INDEPENDENT_CODE ON)
     target_include_directories(${target} PRIVATE "${batch_SOURCE_DIR}/include")
     target_link_libraries(${target} PRIVATE batch_warnings batch_hardening)
     if(BATCH_DEBUG_CHECKS)

@@ -9,8 +9,6 @@ batch_find_module(cmocka batch_cmocka)
 function(batch_add_test name)
     cmake_parse_arguments(test "INTERNAL" "TIMEOUT" "SOURCES;LIBRARIES;LABELS" ${ARGN})
     add_executable(${name} ${test_SOURCES})
-    set_target_properties(${name} PROPERTIES
-        C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF)
     target_link_libraries(${name} PRIVATE batch_warnings PkgConfig::${batch_cmocka} Threads::Threads)
     set(suffix)
     if(test_INTERNAL)

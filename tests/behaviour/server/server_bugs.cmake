@@ -17,8 +17,6 @@ function(server_mutant name source text instead program test)
     target_compile_definitions(${mutant} PRIVATE _GNU_SOURCE)
     target_link_libraries(${mutant} PRIVATE
         train-http batch::sqlite ${postgres_library} PkgConfig::MICROHTTPD batch_warnings)
-    set_target_properties(${mutant} PROPERTIES
-        C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF)
     add_test(NAME server-seeded-bug-${name} COMMAND ${program})
     set_tests_properties(server-seeded-bug-${name} PROPERTIES TIMEOUT 120 LABELS release-only
         ENVIRONMENT "TEST_ONLY=${test};TRAIN_SERVER_MUTANT=$<TARGET_FILE:${mutant}>;PATIENCE_S=${patience_s}"
