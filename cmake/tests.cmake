@@ -1,11 +1,35 @@
+# How this project makes its tests.
+batch_find_module(cmocka batch_cmocka)
+
+# What one build is enough for, as most seeded bugs, is not compiled for sanitizers.
+set(BATCH_SANITIZED OFF)
+if(CMAKE_C_FLAGS MATCHES "-fsanitize")
+    set(BATCH_SANITIZED ON)
+endif()
+
+# batch_add_support(<name> [OBJECT] SOURCES <file>... [LIBRARIES <target>...])
+#
+# What several tests stand on, compiled once: a static library; or objects, if it calls libbatch,
+# which is linked after them.
+function(batch_add_support name)
+    cmake_parse_arguments(support "OBJECT" "" "SOURCES;LIBRARIES" ${ARGN})
+    set(type STATIC)
+    if(support_OBJECT)
+        set(type OBJECT)
+    endif()
+    add_library(${name} ${type} ${support_SOURCES})
+    target_include_directories(${name} PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}")
+    target_compile_definitions(${name} PRIVATE _GNU_SOURCE)
+    target_link_libraries(${name}
+        PRIVATE batch_warnings PUBLIC Threads::Threads ${support_LIBRARIES})
+endfunction()
+
 # batch_add_test(<name> SOURCES <file>... [LIBRARIES <target>...] [INTERNAL] [TIMEOUT <seconds>]
 #                [LABELS <label>...])
 #
 # A cmocka program that CTest runs, linked with tests/support and libbatch. INTERNAL links the static libraries, in
 # which internal symbols can be reached, and adds src/ to the include path. Labels that ./check
 # knows: release-only (not under sanitizers), asan-only, tsan-only (only under that one).
-batch_find_module(cmocka batch_cmocka)
-
 function(batch_add_test name)
     cmake_parse_arguments(test "INTERNAL" "TIMEOUT" "SOURCES;LIBRARIES;LABELS" ${ARGN})
     add_executable(${name} ${test_SOURCES})

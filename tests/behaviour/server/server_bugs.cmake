@@ -12,8 +12,7 @@ function(server_mutant name source text instead program test)
         set(patience_s 20)
     endif()
     # As an object, so that the one in the library is not taken.
-    add_executable(${mutant} "${batch_SOURCE_DIR}/${example}/http/main.c"
-        "${batch_SOURCE_DIR}/${example}/booking/office.c" "${copy}")
+    add_executable(${mutant} $<TARGET_OBJECTS:train-server> "${copy}")
     target_compile_definitions(${mutant} PRIVATE _GNU_SOURCE)
     target_link_libraries(${mutant} PRIVATE
         train-http batch::sqlite ${postgres_library} PkgConfig::MICROHTTPD batch_warnings)

@@ -1,7 +1,5 @@
 # Injected bugs of the SQLite store, each in a copy of the one file that it is in: which rule of the store
 # is broken, and which test shows it.
-set(sqlite_sources sqlite_fixture.c driver.c)
-set(sqlite_libraries test-vfs unit-store batch-sqlite PkgConfig::${sqlite})
 set(sqlite_modules PkgConfig::${sqlite})
 
 # Are the files still those that the next process will open?
