@@ -1,5 +1,6 @@
 #include "pool.h"
 
+#include "../base/align.h"
 #include "../base/check.h"
 
 #include <string.h>
@@ -13,10 +14,10 @@ struct batch__slab {
     struct batch__slab *next;
 };
 
-static uintptr_t aligned(uintptr_t address)
+/* Where an object can begin, from there on. */
+static void *aligned(void *memory)
 {
-    return (address + BATCH__OBJECT_ALIGNMENT - 1) / BATCH__OBJECT_ALIGNMENT *
-           BATCH__OBJECT_ALIGNMENT;
+    return (void *)batch__round_up((uintptr_t)memory, BATCH__OBJECT_ALIGNMENT);
 }
 
 static bool is_large(const struct batch__pool *pool)
@@ -40,7 +41,7 @@ static void *large_new(const struct batch__pool *pool)
     void *memory = pool->allocator.allocate(size, pool->allocator.arg);
     if (memory == NULL)
         return NULL;
-    void **object = (void **)aligned((uintptr_t)memory + sizeof(void *));
+    void **object = aligned((char *)memory + sizeof(void *));
     object[-1] = memory;
     memset(object, 0, pool->head_size);
     return object;
@@ -131,7 +132,7 @@ static bool grow(struct batch__pool *pool)
         pool->slab_bytes *= 2;
     slab->next = pool->slabs;
     pool->slabs = slab;
-    char *objects = (char *)aligned((uintptr_t)(slab + 1));
+    char *objects = aligned(slab + 1);
     for (size_t i = count; i-- > 0;)
         chain(pool, (struct batch__batch *)(void *)(objects + i * pool->object_size));
     return true;

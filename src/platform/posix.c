@@ -4,6 +4,7 @@
 #endif
 #include "platform.h"
 
+#include "../base/align.h"
 #include "../base/check.h"
 
 #include <errno.h>
@@ -74,10 +75,10 @@ void *batch__memory_allocate(size_t size)
 {
 #ifdef MADV_HUGEPAGE
     if (size > HUGE_PAGE_BYTES / 2 && size <= SIZE_MAX - HUGE_PAGE_BYTES) {
-        size_t pages = (size + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES;
-        void *memory = aligned_alloc(HUGE_PAGE_BYTES, pages * HUGE_PAGE_BYTES);
+        size_t pages_size = batch__round_up(size, HUGE_PAGE_BYTES);
+        void *memory = aligned_alloc(HUGE_PAGE_BYTES, pages_size);
         if (memory != NULL)
-            madvise(memory, pages * HUGE_PAGE_BYTES, MADV_HUGEPAGE); /* a wish */
+            madvise(memory, pages_size, MADV_HUGEPAGE); /* a wish */
         return memory;
     }
 #endif

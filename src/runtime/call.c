@@ -20,8 +20,7 @@ _Static_assert(sizeof(void *) != 8 || sizeof(batch_call) <= 320,
 
 size_t batch__call_size(size_t resource_size)
 {
-    size_t size = batch__call_head_size() + resource_size;
-    return (size + BATCH__OBJECT_ALIGNMENT - 1) / BATCH__OBJECT_ALIGNMENT * BATCH__OBJECT_ALIGNMENT;
+    return batch__round_up(batch__call_head_size() + resource_size, BATCH__OBJECT_ALIGNMENT);
 }
 
 void batch__calls_push(struct batch__calls *calls, batch_call *call)

@@ -9,6 +9,7 @@
 
 #include <batch/store.h>
 
+#include "../base/align.h"
 #include "../core/batch.h"
 
 struct batch__shard;
@@ -61,8 +62,7 @@ size_t batch__calls_take(struct batch__calls *from, batch_call **calls, size_t c
 size_t batch__call_size(size_t resource_size);
 static inline size_t batch__call_head_size(void)
 {
-    return (sizeof(batch_call) + BATCH_RESOURCE_ALIGNMENT - 1) / BATCH_RESOURCE_ALIGNMENT *
-           BATCH_RESOURCE_ALIGNMENT;
+    return batch__round_up(sizeof(batch_call), BATCH_RESOURCE_ALIGNMENT);
 }
 /* The memory behind the call, whether or not there is a resource in it. */
 static inline void *batch__call_memory(batch_call *call)

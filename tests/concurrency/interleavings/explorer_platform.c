@@ -2,6 +2,7 @@
  * memory; and what a failed check of the library is there: a failure of the execution. */
 #include "explorer_engine.h"
 
+#include "base/align.h"
 #include "base/check.h"
 #include "platform/platform.h"
 
@@ -47,7 +48,7 @@ void platform_reset(void)
 
 void *explorer_allocate(size_t size)
 {
-    size_t aligned = (size + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
+    size_t aligned = batch__round_up(size, ARENA_ALIGNMENT);
     if (size > ARENA_SIZE || arena_used + sizeof(struct piece) + aligned > ARENA_SIZE)
         explorer_fail("too large: out of memory");
     struct piece *piece = (struct piece *)(void *)(arena + arena_used);
