@@ -302,17 +302,20 @@ typedef struct batch_options {
     size_t size; /* sizeof(batch_options), set by BATCH_OPTIONS_INIT */
 
     /* Session threads, each with a store session (a connection) of its own; also the limit on
-     * concurrent calls to the store. Saves take precedence over loads. With two or more, one is
-     * never in a load and one never in a save, so that neither waits for the other, whatever hangs;
-     * with three or more, keys that exceeded their deadline are retried by one session at a time
-     * (of four or more: a quarter of them for loads, a quarter for saves), so that they delay no
-     * other key. Load and save functions are called in as many sessions as have something to do: K
-     * keys whose calls take t need about K x t / sessions. 0: the worker calls the store itself;
-     * for stores that never block. BATCH_OPTIONS_INIT sets BATCH_SESSIONS_DEFAULT. Default 3; with
-     * load or save functions, which mostly wait, it is 64. At most 1,024. */
+     * concurrent calls to the store. Default 3; with load or save functions, which mostly wait, it
+     * is 64. At most 1,024. BATCH_OPTIONS_INIT sets BATCH_SESSIONS_DEFAULT. 0: the worker calls the
+     * store itself; for stores that never block.
+     *
+     * Saves take precedence over loads. With two or more sessions, one is never in a load and one
+     * never in a save, so that neither waits for the other, whatever hangs. With three or more,
+     * keys that have exceeded a deadline are retried by one session at a time (of four or more: by
+     * a quarter of them for loads, and a quarter for saves), so that they delay no other key.
+     *
+     * Load and save functions are called in as many sessions as have something to do: K keys whose
+     * calls take t need about K x t / sessions. */
     uint32_t sessions;
 
-    /* Workers, each with its own share of the keys. Default 1, which runs over ten million short
+    /* Workers, each with its own share of the keys. Default 1, which runs millions of short
      * operations a second; more help only if the operations themselves take long. At most 256. */
     uint32_t shards;
 
@@ -344,13 +347,16 @@ typedef struct batch_options {
 
     /* The time limit of one load or save, counted from when it is handed over to the store: a
      * session takes it, or with `sessions = 0` the worker calls the store. The stores of this
-     * project begin nothing after it. While the process is stopped, or a callback takes long, it
-     * stands still, but for a quarter of it: so neither makes an operation fail. It is also how
-     * old, in real time, what a batch has loaded may become: an older batch takes no more
-     * operations, and if it changed nothing, it is loaded and replayed before it completes. And it
-     * is how long an operation that has no start_by_ns may have to wait behind others of its key:
-     * see ops_waiting_max. Default 2 x window_ns, and at least a second. Must not be shorter than
-     * the window. */
+     * project begin nothing after it. Default 2 x window_ns, and at least a second. Must not be
+     * shorter than the window.
+     *
+     * While the process is stopped, or a callback takes long, the time limit stands still (either
+     * costs it a quarter at most): so neither makes an operation fail.
+     *
+     * It is also how old, in real time, what a batch has loaded may become: an older batch accepts
+     * no more operations, and if it changed nothing, it is loaded and replayed before it completes.
+     * And it is how long an operation that has no start_by_ns may have to wait behind others of its
+     * key: see ops_waiting_max. */
     uint64_t deadline_ns;
 
     /* Operations per batch; reaching it closes the batch. Default 65,536. */
@@ -364,8 +370,8 @@ typedef struct batch_options {
      * its start_by_ns, or without one within deadline_ns. That is estimated from how many
      * operations wait on its key, what operations of this key have taken, and how long the key has
      * waited for its turns; with a start_by_ns also from how long saves and loads take, if its key
-     * is being saved. On a key where none waits and that is not being saved none is refused for
-     * that. */
+     * is being saved. No operation is refused for that on a key where none waits and that is not
+     * being saved. */
     uint64_t ops_waiting_max;
     uint64_t key_ops_waiting_max;
 
@@ -393,17 +399,17 @@ typedef struct batch_options {
     /* All three members or none. Default malloc and free. */
     batch_allocator allocator;
 
-    /* To be called with events that an operator should know of: batch_event_kind in metrics.h says
-     * which. On a worker or a session thread; it must not block for long. At most once a second for
-     * each kind: those in between are counted. NULL: they are counted only. */
+    /* Called with events that an operator should know of, batch_event_kind in metrics.h, on a
+     * worker or a session thread; must not block for long. At most once a second for each kind:
+     * those in between are counted. NULL: they are counted only. */
     batch_log_fn log;
     void *log_arg;
 
-    /* A batch that takes longer, from its beginning to its last completion, is such an event: it
-     * should be more than the window. 0: none is. */
+    /* A batch that takes longer than this, from its beginning to its last completion, is such an
+     * event: set it above the window. 0: none is. */
     uint64_t slow_batch_ns;
 
-    /* No worker thread: the caller is it, in batch_processor_drive (driven.h). With one shard. */
+    /* No worker thread: the caller is the worker, in batch_processor_drive. One shard. driven.h */
     bool driven;
 } batch_options;
 
@@ -521,7 +527,7 @@ BATCH_API int batch_submit_many(batch_processor *processor, batch_op *const *ops
  * Does not wait: `done` reports the outcome, which is BATCH_CANCELED if the operation had not
  * begun, and otherwise what it would have been without the request. The request takes effect when
  * the worker gets to it: if an operation of another key runs for a second, not before that. After a
- * scan of n waiting operations there is none for n microseconds (ten thousand: one in 10 ms).
+ * scan of n waiting operations there is no other for n microseconds (10,000 operations: 10 ms).
  *
  * Has no effect on an operation that has completed, as long as its memory is valid: make sure that
  * your own `done` does not free it at the same time. If the operation has been submitted again, the

@@ -3,7 +3,7 @@
  *     batch::processor<counter> counters(batch::open(batch_sqlite_open, "counters.db"));
  *     auto clicks = counters.run("front-page", [](counter &c) { return ++c.clicks; });
  *
- * Beside what batch.h says:
+ * In addition to what batch.h says:
  *   - An operation is anything that can be called with a T &. What it returns is returned once it
  *     is durable, what it throws is rethrown instead. It has changed the resource if it returns,
  *     unless it returns a batch_verdict, or takes one as its second argument and sets it; and has

@@ -30,8 +30,9 @@ typedef struct batch_completions_options {
     /* Called when there is something to dispatch and there was not before: make the loop call
      * batch_completions_dispatch. NULL (default): there is a file descriptor instead. It may be
      * called from any thread, the loop's own included, also when there turns out to be nothing;
-     * must not block, and must not call the library, which may hold a lock. uv_async_send,
-     * event_active, g_main_context_wakeup and a write to a pipe that does not block are such. */
+     * must not block, and must not call the library, which may hold a lock. Suitable are
+     * uv_async_send, event_active (after evthread_use_pthreads), g_main_context_wakeup, and a write
+     * to a pipe that does not block. */
     void (*wake)(void *arg);
     void *arg; /* for wake */
 
@@ -139,7 +140,7 @@ typedef void (*batch_stopped_fn)(batch_processor *processor, void *arg);
 /* Stop a processor as batch_processor_stop does, without waiting: `stopped` is called when
  * everything has ended. Until then batch_processor_free returns BATCH_BUSY.
  *
- * To give up what takes too long, have a timer call batch_processor_stop with a timeout of 1.
+ * To abandon what takes too long, have a timer call batch_processor_stop with a timeout of 1.
  *
  * Returns
  * BATCH_OK       `stopped` will be called exactly once; soon, if the processor had already stopped

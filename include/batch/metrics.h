@@ -78,10 +78,10 @@ typedef struct batch_subscription_options {
      * itself. Not with options.driven. */
     bool block;
 
-    /* To be called in an event loop (completions.h) when there is something to read: both or none;
-     * not with `block`, since the loop might wait for the worker in its turn. The queue of the loop
-     * cannot be closed before the subscription has ended, by batch_metrics_unsubscribe, and a call
-     * that was on its way has been dispatched. */
+    /* `ready` is called in an event loop (completions.h) when there is something to read: both or
+     * none; not with `block`, since the loop itself might wait for the worker. The queue of the
+     * loop can be closed only after batch_metrics_unsubscribe, and once a call of `ready` that was
+     * on its way has been dispatched. */
     batch_completions *completions;
     batch_ready_fn ready;
     void *ready_arg;
@@ -217,8 +217,8 @@ typedef struct batch_stats {
     uint64_t events[BATCH_EVENT_COUNT]; /* by enum batch_event_kind */
 
     /* Units: keys that transactions tied together, two or more, to be stored together. */
-    uint64_t units_conflicted;    /* given to the store, and met a conflict */
-    uint64_t units_dissolved;     /* given up, to be replayed in smaller ones */
+    uint64_t units_conflicted;    /* handed to the store, and met a conflict */
+    uint64_t units_dissolved;     /* taken apart, to be replayed in smaller ones */
     uint64_t unit_keys_max;       /* how large one may become now; halved when one is dissolved,
                                      doubled when one is stored; of several shards, the largest */
     batch_distribution unit_keys; /* keys per unit that was stored */
@@ -313,8 +313,8 @@ typedef struct batch_hot_key {
     double share;                          /* of all operations: 0 to 1, an estimate */
 } batch_hot_key;
 
-/* Get the keys that have had the most operations of late, the hottest first. One operation in about
- * 64 is looked at, and what is older than about a minute, or 250,000 operations, counts half.
+/* Get the keys with the most operations recently, the hottest first. An estimate: one operation in
+ * about 64 is looked at, and what is older than about a minute, or 250,000 operations, counts half.
  * Returns how many keys were filled in, at most `keys_max`; 0 if an argument is NULL.
  * Threads: any, all callbacks included. Does not block, nor delay the workers. */
 BATCH_API size_t batch_processor_hot_keys(batch_processor *processor, batch_hot_key *ret_keys,

@@ -45,9 +45,9 @@
  * for their values, a good one may fail with them: its message says that it was not tried.
  *
  * What is stored is what was sent, byte for byte: if a trigger, or the length of a column, would
- * change a key, a version or a state, the save fails, and nothing of it is stored. It is not found
- * out what an AFTER trigger makes of the row, nor whether a database in another encoding than UTF-8
- * has two codes for a character, and gives back the other one.
+ * change a key, a version or a state, the save fails, and nothing of it is stored. Not detected:
+ * what an AFTER trigger makes of the row; and a database in another encoding than UTF-8 that has
+ * two codes for a character, and returns the other one.
  *
  * Transactions. Keys that transactions have tied together are stored by one statement, or not at
  * all. What a transaction only read is locked until the commit as if it were written, so that
@@ -55,7 +55,7 @@
  * four round trips instead of one, at READ COMMITTED, and takes advisory locks (of 64 bits, made of
  * the keys) that other processors heed. A program that does not use libbatch takes part in this
  * order if it locks the rows that it reads. When a row is rejected, the rows of its transaction are
- * tried without each other, and rolled back, so that the message can name the key.
+ * tried separately, and rolled back, so that the message can name the key.
  *
  * Requirements of a row. The version may be any number but the smallest bigint; a writer adds 1 and
  * lets it wrap around. A new row begins at a random version (of 52 bits in a bigint, 30 in an

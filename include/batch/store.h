@@ -102,7 +102,7 @@ BATCH_API void batch_call_set_error(batch_call *call, int store_code, const char
  * Threads: the one that owns the call. Does not block, unless options.log does. */
 BATCH_API void batch_call_log(const batch_call *call, int kind, const char *text);
 
-/* Set the reason why a call is about to fail to that of another call of its unit, with the key of
+/* Give a call that is about to fail the reason that another call of its unit has, with the key of
  * that one.
  * Threads: the one that owns both calls. Does not block. */
 BATCH_API void batch_call_set_error_of(batch_call *call, const batch_call *culprit);

@@ -104,8 +104,8 @@ BATCH_API int batch_transaction_init(batch_transaction *ret_transaction);
  * BATCH_INVALID    no run function, no parts or more than BATCH_PARTS_MAX, a key that is not valid
  *                  or given twice, a transaction in use; or a processor that runs none:
  *                  result->message says which
- * others           BATCH_UNKNOWN: all or none of it may have been applied. Not applied, no part of
- *                  it: as for batch_run
+ * BATCH_UNKNOWN    all of it may have been applied, or nothing
+ * others           no part of it is applied: as for batch_run
  *
  * Threads: any but callbacks. Blocks until the transaction has ended. */
 BATCH_API int batch_transaction_run(batch_processor *processor, batch_transaction *transaction,

@@ -6,8 +6,9 @@
  *         return true;
  *     });
  *
- * Beside what transaction.h and batch.hpp say: a resource has changed if the function has called
- * `change` for it, and returns. If it throws, nothing has: so throw before you change anything. */
+ * In addition to what transaction.h and batch.hpp say: a resource has changed if the function has
+ * called `change` for it, and returns. If it throws, nothing has: so throw before you change
+ * anything. */
 #ifndef BATCH_TRANSACTION_HPP
 #define BATCH_TRANSACTION_HPP
 
