@@ -178,6 +178,49 @@ HARNESS_TEST_WITH(drive_waits_for_other_threads, HARNESS_BARE, .driven = true, .
     thread_join(thread);
 }
 
+/* What completes in the last of several turns, with nothing new, was waited past: for whatever came
+ * next. Turns are counted out to several rounds of drive, as it depends on which of these it is. */
+enum { TURNS = 50 };
+
+static void take_a_turn(struct job *job)
+{
+    (void)job;
+    uint64_t until_ns = batch_now_ns() + 3 * MS / 20;
+    while (batch_now_ns() < until_ns)
+        ;
+}
+
+static struct job *send_behind(struct harness *harness, struct job jobs[TURNS + 1], int before)
+{
+    for (int i = 0; i <= before; i++) {
+        job_init(&jobs[i], harness, "k", 0);
+        jobs[i].on_run = take_a_turn;
+        if (i < before)
+            job_submit(&jobs[i]);
+    }
+    return &jobs[before];
+}
+
+HARNESS_TEST_WITH(drive_that_waits_returns_when_the_last_turn_has_completed_something,
+                  HARNESS_STORE, .driven = true, .sessions = 0)
+{
+    static struct job jobs[TURNS + 1];
+    for (int before = 0; before <= TURNS; before++) {
+        struct job *last = send_behind(harness, jobs, before);
+        job_submit(last);
+        while (!job_is_complete(last))
+            assert_true(batch_processor_drive(harness->processor, BATCH_FOREVER) >= 0);
+    }
+}
+
+HARNESS_TEST_WITH(batch_run_returns_however_many_turns_it_has_waited_for, HARNESS_STORE,
+                  .driven = true, .sessions = 0, .window_ns = 1)
+{
+    static struct job jobs[TURNS + 1];
+    for (int before = 0; before <= TURNS; before++)
+        assert_int_equal(job_run(send_behind(harness, jobs, before)), BATCH_OK);
+}
+
 /* The batch resubmits itself, for ever: the rest of the loop gets its turn all the same. */
 static void resubmit(struct job *job, const batch_result *result)
 {
