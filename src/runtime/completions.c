@@ -1,5 +1,6 @@
 #include "completions.h"
 
+#include "../base/atomics.h"
 #include "../base/check.h"
 #include "../core/prefetch.h"
 #include "../loop/outcome.h"
@@ -171,12 +172,21 @@ void batch__completions_flush(struct batch__shard *shard)
     batch__outbox_flush(&shard->completions.outbox);
 }
 
+/* What is about to be completed has left room: its owner may submit the next one at once. */
+static void publish_room(struct batch__shard *shard)
+{
+    if (batch__load_relaxed(&shard->xis_full) != 0 && !batch__core_is_full(&shard->core))
+        batch__store_relaxed(&shard->xis_full, 0);
+}
+
 void batch__completions_batch(struct batch__shard *shard, const batch_call *call, batch_op *op,
                               uint64_t count)
 {
     struct batch__completions *completions = &shard->completions;
     int status = call->batch.status;
     batch__check(op != NULL && count > 0);
+    publish_room(shard);
+    batch__doors_update_one(&shard->doors, &shard->core, call->batch.hash);
     batch__counters_completed(&shard->counters, status, count);
     /* Without loads, two batches of one key may end between two flushes: keep their order. */
     if (status == BATCH_OK && shard->shared->has_load) {
@@ -196,6 +206,7 @@ void batch__completions_refused(struct batch__shard *shard, batch_op *first)
 {
     batch_result *result = &shard->completions.result;
     result->status = BATCH_OK; /* none of these */
+    publish_room(shard);
     for (batch_op *op = first, *next; op != NULL; op = next) {
         next = op->private_next;
         int status = op->private_status;
@@ -206,6 +217,8 @@ void batch__completions_refused(struct batch__shard *shard, batch_op *first)
         batch__counters_left(&shard->counters, op->private_accepted_ns);
         if (status == BATCH_BUSY)
             batch__doors_shut(&shard->doors, &shard->core, op->private_hash);
+        else
+            batch__doors_update_one(&shard->doors, &shard->core, op->private_hash);
         complete(shard, op, false);
     }
 }

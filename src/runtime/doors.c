@@ -28,18 +28,30 @@ void batch__doors_shut(struct batch__doors *doors, const struct batch__core *cor
     batch__store_relaxed(xdoor, (uint64_t)hash << 32 | wait_us);
 }
 
+/* One that is shut. */
+static void update(struct batch__doors *doors, const struct batch__core *core, uint32_t hash)
+{
+    uint32_t i = hash % BATCH__DOORS;
+    uint32_t wait_us = wait_us_of(core, hash);
+    bool is_shut = wait_us > doors->open_us[i];
+    doors->shut -= !is_shut;
+    batch__store_relaxed(&doors->xdoors[i], is_shut ? (uint64_t)hash << 32 | wait_us : 0);
+}
+
 void batch__doors_update(struct batch__doors *doors, const struct batch__core *core)
 {
     for (uint32_t i = 0; doors->shut > 0 && i < BATCH__DOORS; i++) {
         uint64_t door = batch__load_relaxed(&doors->xdoors[i]);
-        if (door == 0)
-            continue;
-        uint32_t hash = (uint32_t)(door >> 32);
-        uint32_t wait_us = wait_us_of(core, hash);
-        bool is_shut = wait_us > doors->open_us[i];
-        doors->shut -= !is_shut;
-        batch__store_relaxed(&doors->xdoors[i], is_shut ? (uint64_t)hash << 32 | wait_us : 0);
+        if (door != 0)
+            update(doors, core, (uint32_t)(door >> 32));
     }
+}
+
+void batch__doors_update_one(struct batch__doors *doors, const struct batch__core *core,
+                             uint32_t hash)
+{
+    if (doors->shut > 0 && batch__door_of(doors, hash) != 0)
+        update(doors, core, hash);
 }
 
 bool batch__doors_refuse(uint64_t door, const batch_op *op, uint64_t deadline_ns)

@@ -3,8 +3,9 @@
  *
  * When the worker has refused an operation, it shuts the door of its key: it publishes how long an
  * operation would wait behind those of that key, and keeps that up to date, at the end of each
- * iteration, until it has fallen to a half. Submitters refuse what would wait longer than fifteen
- * sixteenths of its time, so that the worker has few to refuse while the door is shut.
+ * iteration and before it completes any of them, until it has fallen to a half. Submitters refuse
+ * what would wait longer than fifteen sixteenths of its time, so that the worker has few to refuse
+ * while the door is shut.
  *
  * There are a few doors, by hash: of two keys with the same one, the last to be refused has it, and
  * the worker itself refuses operations on the other. A key is known by its 32 bits of keyed hash:
@@ -31,8 +32,10 @@ struct batch__doors {
 
 /* The worker. An operation on a key with this hash was refused. */
 void batch__doors_shut(struct batch__doors *doors, const struct batch__core *core, uint32_t hash);
-/* The worker. What is published is what is true now. */
+/* The worker. What is published is what is true now; for all keys, or for those with this hash. */
 void batch__doors_update(struct batch__doors *doors, const struct batch__core *core);
+void batch__doors_update_one(struct batch__doors *doors, const struct batch__core *core,
+                             uint32_t hash);
 
 /* Any thread. Would `op`, which has no start_by_ns or one that has not passed, wait too long? */
 bool batch__doors_refuse(uint64_t door, const batch_op *op, uint64_t deadline_ns);
