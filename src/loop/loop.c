@@ -40,12 +40,16 @@ bool batch__loop_is_used(const batch_completions *loop)
 
 /* ---- Those who push ------------------------------------------------------------------------- */
 
+/* The function may be a point of cancellation, and nobody else calls it; and a lock may be held. */
 static void wake(const batch_completions *loop)
 {
-    if (loop->wake != NULL)
-        loop->wake(loop->arg);
-    else
+    if (loop->wake == NULL) {
         batch__event_set(&loop->event);
+        return;
+    }
+    int before = batch__cancel_disable();
+    loop->wake(loop->arg);
+    batch__cancel_restore(before);
 }
 
 void batch__loop_push_mp(batch_completions *loop, batch_op *first)

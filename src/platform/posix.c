@@ -211,15 +211,18 @@ void batch__event_destroy(struct batch__event *event)
     event->fd = -1;
 }
 
-/* EAGAIN: it is set already, as often as can be counted. */
+/* EAGAIN: it is set already, as often as can be counted. A write is a point of cancellation, and
+ * nobody else sets the event. */
 void batch__event_set(const struct batch__event *event)
 {
     const uint64_t one = 1;
     ssize_t written;
+    int before = batch__cancel_disable();
     do
         written = write(event->fd, &one, sizeof one);
     while (written < 0 && errno == EINTR);
     batch__check(written == (ssize_t)sizeof one || errno == EAGAIN);
+    batch__cancel_restore(before);
 }
 
 /* EAGAIN: it is not set. */

@@ -6,6 +6,9 @@
 #endif
 #include "harness.h"
 
+#include <batch/completions.h>
+#include <batch/driven.h>
+
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -388,6 +391,55 @@ HARNESS_TEST(no_other_function_ends_a_canceled_thread, HARNESS_BARE)
     job_init(&canceled.job, harness, "k", 1);
     assert_ptr_equal(end_of(thread_start(canceled_main, &canceled)), PTHREAD_CANCELED);
     assert_true(canceled.has_returned);
+}
+
+/* Whoever submits to a driven processor sets its event, and nobody else does; the same for an event
+ * loop, whose function to be woken may be a point of cancellation itself. */
+static void wake_at_length(void *arg)
+{
+    pthread_testcancel();
+    ++*(int *)arg;
+}
+
+static void note_stopped(batch_processor *processor, void *arg)
+{
+    (void)processor;
+    ++*(int *)arg;
+}
+
+static void call_what_wakes(struct canceled *canceled)
+{
+    batch_processor *processor = canceled->harness->processor;
+    int woken = 0, stopped = 0;
+    MUST(batch_processor_fd(processor) >= 0);
+    while (batch_processor_drive(processor, 0) == 0)
+        continue;
+    MUST(batch_submit(processor, &canceled->job.op) == BATCH_OK);
+    while (batch_processor_drive(processor, 0) == 0)
+        continue;
+    MUST(batch_cancel(processor, &canceled->job.op) == BATCH_OK);
+    batch_completions_options options = BATCH_COMPLETIONS_OPTIONS_INIT;
+    options.wake = wake_at_length;
+    options.arg = &woken;
+    batch_completions *completions;
+    MUST(batch_completions_open(&completions, &options) == BATCH_OK);
+    MUST(batch_processor_stop(processor, BATCH_FOREVER) == 0);
+    MUST(batch_processor_stop_to(processor, completions, note_stopped, &stopped) == BATCH_OK);
+    MUST(woken == 1);
+    MUST(batch_completions_dispatch(completions, 0, 0) == 1);
+    MUST(stopped == 1);
+    MUST(batch_completions_close(completions) == BATCH_OK);
+}
+
+HARNESS_TEST_WITH(canceled_thread_wakes_whoever_waits_for_what_it_submits, HARNESS_BARE,
+                  .driven = true, .sessions = 0)
+{
+    struct canceled canceled = {.call = call_what_wakes, .harness = harness};
+    job_init(&canceled.job, harness, "k", 1);
+    assert_ptr_equal(end_of(thread_start(canceled_main, &canceled)), PTHREAD_CANCELED);
+    assert_true(canceled.has_returned);
+    assert_int_equal(canceled.job.completions, 1);
+    harness_end(harness);
 }
 
 /* ---- fork ------------------------------------------------------------------------------------ */
