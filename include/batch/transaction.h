@@ -101,9 +101,9 @@ BATCH_API int batch_transaction_init(batch_transaction *ret_transaction);
  * Returns result->status, as batch_run does, for the transaction as a whole:
  * BATCH_OK         durable, and serializable among all who compare versions: at one moment, all
  *                  that it read was stored as it was read, and all that it changed is stored since
- * BATCH_INVALID    no run function, no parts or more than BATCH_PARTS_MAX, a key that is not valid
- *                  or given twice, a transaction in use; or a processor that runs none:
- *                  result->message says which
+ * BATCH_INVALID    no run function, no parts or more than BATCH_PARTS_MAX or ops_waiting_max, a key
+ *                  that is not valid or given twice, a transaction in use; or a processor that runs
+ *                  none: result->message says which
  * BATCH_UNKNOWN    all of it may have been applied, or nothing
  * others           no part of it is applied: as for batch_run
  *

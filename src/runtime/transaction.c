@@ -58,7 +58,11 @@ static const char *fault_of(const struct batch__shared *shared,
         return "the transaction is in use: it has been submitted and is not complete (or is not "
                "initialized)";
     const char *fault = fault_of_parts(transaction);
-    return fault != NULL ? fault : fault_of_processor(shared);
+    if (fault == NULL)
+        fault = fault_of_processor(shared);
+    if (fault == NULL && transaction->parts_size > shared->options.ops_waiting_max)
+        fault = "the transaction has more parts than ops_waiting_max: no wait would help";
+    return fault;
 }
 
 static bool is_same_key(const batch_op *a, const batch_op *b)

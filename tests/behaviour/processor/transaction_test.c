@@ -477,6 +477,9 @@ TEST(a_processor_that_cannot_run_transactions_says_why)
     options = bank_options(store);
     options.group_max = 63;
     must_run_none(&options, "group_max of 64");
+    options = bank_options(store);
+    options.ops_waiting_max = 1; /* busy for ever */
+    must_run_none(&options, "more parts than ops_waiting_max");
     struct store_wrapper wrapper;
     store_wrapper_init(&wrapper, "plain", store);
     options = bank_options(&wrapper.store);
