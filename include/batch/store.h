@@ -103,7 +103,7 @@ BATCH_API void batch_call_set_error(batch_call *call, int store_code, const char
 BATCH_API void batch_call_log(const batch_call *call, int kind, const char *text);
 
 /* Give a call that is about to fail the reason that another call of its unit has, with the key of
- * that one.
+ * that one. Has no effect if they are the same.
  * Threads: the one that owns both calls. Does not block. */
 BATCH_API void batch_call_set_error_of(batch_call *call, const batch_call *culprit);
 

@@ -364,10 +364,15 @@ static void refuse_b(batch_store *store, void *session, batch_call *const *calls
 {
     (void)store;
     (void)session;
-    for (size_t i = 0; i < calls_size; i++) {
-        batch_call_set_error(calls[i], 42, "b is refused");
+    size_t key_size;
+    batch_call *culprit = calls[0];
+    for (size_t i = 0; i < calls_size; i++)
+        culprit = *(const char *)batch_call_key(calls[i], &key_size) == 'b' ? calls[i] : culprit;
+    batch_call_set_error(culprit, 42, "b is refused");
+    for (size_t i = 0; i < calls_size; i++)
+        batch_call_set_error_of(calls[i], culprit); /* for itself without effect */
+    for (size_t i = 0; i < calls_size; i++)
         batch_call_finish(calls[i], BATCH_SAVE_FAILED);
-    }
 }
 
 static void fail_load_of_b(batch_store *store, void *session, batch_call *const *calls,
