@@ -77,8 +77,8 @@ uint64_t batch__backlog_ns(const struct batch__core *core, const struct batch__b
     return batch__sum_or_max(own_ns, others_ns);
 }
 
-bool batch__is_too_late(const struct batch__core *core, const struct batch__batch *batch,
-                        const batch_op *op)
+bool batch__waits_too_long(const struct batch__core *core, const struct batch__batch *batch,
+                           const batch_op *op)
 {
     uint64_t wait_ns = batch__backlog_ns(core, batch);
     if (op->start_by_ns == 0)

@@ -29,8 +29,18 @@ void batch__op_took(const struct batch__core *core, struct batch__batch *batch, 
 void batch__lap_ended(struct batch__core *core);
 /* How long an operation that comes now waits behind others of its key. */
 uint64_t batch__backlog_ns(const struct batch__core *core, const struct batch__batch *batch);
-/* Would `op`, which has not expired yet, wait too long behind `batch`? */
-bool batch__is_too_late(const struct batch__core *core, const struct batch__batch *batch,
-                        const batch_op *op);
+/* Would `op`, which has not expired yet, wait too long behind others, or behind the save of its
+ * key? */
+bool batch__waits_too_long(const struct batch__core *core, const struct batch__batch *batch,
+                           const batch_op *op);
+
+/* The same. Inline: most operations wait behind nobody. */
+static inline bool batch__is_too_late(const struct batch__core *core,
+                                      const struct batch__batch *batch, const batch_op *op)
+{
+    if (batch->waiting.count == 0 && op->start_by_ns == 0)
+        return false;
+    return batch__waits_too_long(core, batch, op);
+}
 
 #endif

@@ -75,10 +75,13 @@ size_t batch__calls_take(struct batch__calls *from, batch_call **calls, size_t c
     }
     from->count -= count;
     batch__check((from->first == NULL) == (from->count == 0));
+    uint64_t taken_ns = 0;
     for (size_t i = 0; i < count; i++) {
+        if (i == 0 || calls[i]->shard != calls[i - 1]->shard)
+            taken_ns = store_time_ns(calls[i], now_ns);
         calls[i]->group_index = (uint16_t)i;
         calls[i]->group_size = (uint32_t)count;
-        calls[i]->taken_ns = store_time_ns(calls[i], now_ns);
+        calls[i]->taken_ns = taken_ns;
     }
     return count;
 }
@@ -294,17 +297,30 @@ static int stage_status(enum batch__stage stage, int status)
     return BATCH_UNKNOWN;
 }
 
-void batch_call_finish(batch_call *call, int status)
+static void begin_finish(batch_call *call, uint8_t was_in_flight, int status)
 {
-    if (batch__exchange_acq_rel(&call->xis_in_flight, 0) == 0)
+    if (was_in_flight == 0)
         batch__panic(__FILE__, __LINE__, "batch_call_finish: once for each load and save");
     call->status = (int8_t)stage_status((enum batch__stage)call->stage, status);
+}
+
+/* On the worker: nobody else looks at the call before the worker does. */
+static void finish_here(struct batch__shard *shard, batch_call *call, int status)
+{
+    begin_finish(call, batch__load_relaxed(&call->xis_in_flight), status);
+    batch__store_relaxed(&call->xis_in_flight, 0);
+    call->finished_ns = 0;
+    batch__calls_push(&shard->finished, call);
+}
+
+void batch_call_finish(batch_call *call, int status)
+{
     struct batch__shard *shard = call->shard;
     if (batch__thread_is_current(&shard->thread)) {
-        call->finished_ns = 0;
-        batch__calls_push(&shard->finished, call);
+        finish_here(shard, call, status);
         return;
     }
+    begin_finish(call, batch__exchange_acq_rel(&call->xis_in_flight, 0), status);
     call->finished_ns = batch__clock_now_ns();
     /* From the push on, the worker may complete and end. The count keeps the shard until we have
      * left; seq_cst, so that it is seen by whoever sees the call. */

@@ -3,7 +3,7 @@
 #include "../platform/platform.h"
 
 enum {
-    GAP_SHARE = 4,               /* of a time limit */
+    GAP_SHARE = 16,              /* of a time limit */
     GAP_MIN_NS = 5 * 1000 * 1000 /* what the scheduler may take */
 };
 

@@ -6,7 +6,7 @@
  *
  * The worker beats in every iteration, and while keys have work it rests no longer than until
  * batch__store_clock_due_ns. From one beat to the next the clock runs on for gap_max_ns at most: a
- * quarter of a time limit, and more than what the scheduler takes now and then. So
+ * sixteenth of a time limit, and more than what the scheduler takes now and then. So
  *
  *     at(later) - at(earlier) <= later - earlier, and it never runs backwards
  *
