@@ -1,4 +1,4 @@
-# How this project makes a library: every source is compiled once, with hidden symbols and position
+# How this project makes a library: the sources are compiled with hidden symbols and position
 # independent; from the objects come a shared and a static library, the version map, the pkg-config
 # and CMake files, and the install rules.
 include(GNUInstallDirs)
@@ -14,16 +14,34 @@ function(batch_compile_for_library target)
     endif()
 endfunction()
 
+# Compile the sources once more, as `target`, for a shared library that is optimized as a whole. In
+# ret_has_it: is that possible, and a build that is optimized at all?
+function(batch_compile_as_a_whole target ret_has_it)
+    set(${ret_has_it} NO PARENT_SCOPE)
+    if(NOT CMAKE_BUILD_TYPE MATCHES "^(Release|RelWithDebInfo)$")
+        return()
+    endif()
+    include(CheckIPOSupported)
+    check_ipo_supported(RESULT has_it OUTPUT why_not LANGUAGES C)
+    if(has_it)
+        add_library(${target} OBJECT ${ARGN})
+        batch_compile_for_library(${target})
+        set_target_properties(${target} PROPERTIES INTERPROCEDURAL_OPTIMIZATION ON)
+        set(${ret_has_it} YES PARENT_SCOPE)
+    endif()
+endfunction()
+
 # batch_make_library(<name>
 #     OBJECTS <object or static libraries, compiled by batch_compile_for_library>...
 #     EXPORT_NAME <name behind batch::>   SYMBOLS <pattern of the exported names>
 #     DESCRIPTION <one line>              HEADERS <names in include/batch>...
 #     PKG <pkg-config module>...          [BASE <library of this project that it depends on>]
-#     [CXX_HEADERS <names in include/batch: they export nothing>...])
+#     [CXX_HEADERS <names in include/batch: they export nothing>...]
+#     [WHOLE <object library from batch_compile_as_a_whole, instead of OBJECTS for the shared one>])
 #
 # Makes the targets <name> (shared) and <name>-static.
 function(batch_make_library library)
-    cmake_parse_arguments(library "" "EXPORT_NAME;SYMBOLS;DESCRIPTION;BASE"
+    cmake_parse_arguments(library "" "EXPORT_NAME;SYMBOLS;DESCRIPTION;BASE;WHOLE"
         "OBJECTS;HEADERS;CXX_HEADERS;PKG" ${ARGN})
     batch_find_module("${library_PKG}" library_PKG_NAME)
     string(REPLACE ";" " " library_PKG "${library_PKG}")
@@ -32,8 +50,13 @@ function(batch_make_library library)
     foreach(target IN LISTS library_OBJECTS)
         list(APPEND objects "$<TARGET_OBJECTS:${target}>")
     endforeach()
-    add_library(${library} SHARED ${objects})
     add_library(${library}-static STATIC ${objects})
+    if(library_WHOLE)
+        add_library(${library} SHARED "$<TARGET_OBJECTS:${library_WHOLE}>")
+        set_target_properties(${library} PROPERTIES INTERPROCEDURAL_OPTIMIZATION ON)
+    else()
+        add_library(${library} SHARED ${objects})
+    endif()
     add_library(batch::${library_EXPORT_NAME} ALIAS ${library})
     add_library(batch::${library_EXPORT_NAME}-static ALIAS ${library}-static)
 

@@ -80,6 +80,7 @@ uint64_t batch__backlog_ns(const struct batch__core *core, const struct batch__b
 bool batch__waits_too_long(const struct batch__core *core, const struct batch__batch *batch,
                            const batch_op *op)
 {
+    batch__check(batch->waiting.count > 0 || op->start_by_ns != 0);
     uint64_t wait_ns = batch__backlog_ns(core, batch);
     if (op->start_by_ns == 0)
         return wait_ns > core->config.deadline_ns;
