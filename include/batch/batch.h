@@ -377,7 +377,8 @@ typedef struct batch_options {
 
     /* Calls passed to the store in one group, and keys stored together after transactions, for
      * which it must be at least BATCH_PARTS_MAX. Default 4,096, at most 65,536. If the store needs
-     * long for each, as for large resources, fewer: as many as take a quarter of deadline_ns. */
+     * long for each, since resources are large or it has much to do, fewer: as many as take a
+     * quarter of deadline_ns, but not fewer than 512 or 1 MiB. */
     uint32_t group_max;
 
     /* How often a batch whose save met a conflict is loaded again and its operations replayed, in

@@ -12,7 +12,8 @@ enum {
     FUNCTIONS_NS = 50 * 1000,  /* that load and save functions may take in a group */
     FORGET = 8,                /* per group the estimated time of a call falls by a FORGETth */
     GROUP_SHARE = 4,           /* a group of a store may take a GROUP_SHAREth of its time limit */
-    GROUP_BYTES = 1024 * 1024, /* that go together in any case */
+    SMALL_BYTES = 1024 * 1024, /* that go together in any case … */
+    SMALL_CALLS = 512,         /* … but no more calls than that */
     ENCODED_BYTES = 4096,
     NS_PER_BYTE = 50 /* that a store takes, before it is measured: 20 MB/s */
 };
@@ -97,9 +98,15 @@ static size_t functions_at_a_time(const struct batch__session *session)
     return calls > 1 ? (size_t)calls : 1;
 }
 
-/* A store handles a group as one, so it gets all that are ready; but of large resources only as
- * many as take a part of their time limit, going by the slower stage. The time of a small group,
- * most of which is that of a commit, says little: GROUP_BYTES go together in any case. */
+/* The time of a group of fewer calls is mostly that of a commit, and says little. */
+static uint64_t small_group(const batch_options *options)
+{
+    uint64_t calls = SMALL_BYTES / (stored_bytes(options) + 1);
+    return calls < SMALL_CALLS ? calls : SMALL_CALLS;
+}
+
+/* A store handles a group as one, so it gets all that are ready, but only as many as take a part of
+ * their time limit, going by the slower stage: resources may be large, or the machine busy. */
 static size_t store_at_a_time(const struct batch__session *session)
 {
     const batch_options *options = &session->shared->options;
@@ -107,7 +114,7 @@ static size_t store_at_a_time(const struct batch__session *session)
     for (int stage = 0; stage < BATCH__STAGES; stage++)
         call_ns = session->call_ns[stage] > call_ns ? session->call_ns[stage] : call_ns;
     uint64_t in_time = options->deadline_ns / GROUP_SHARE / call_ns;
-    uint64_t small = GROUP_BYTES / (stored_bytes(options) + 1);
+    uint64_t small = small_group(options);
     uint64_t calls = in_time > small ? in_time : small;
     return calls > 1 ? (size_t)calls : 1;
 }
@@ -123,10 +130,13 @@ static size_t calls_at_a_time(const struct batch__session *session)
 static void perform(struct batch__session *session, size_t count)
 {
     enum batch__stage stage = (enum batch__stage)session->calls[0]->stage;
-    bool is_store = session->shared->options.store != NULL;
+    const batch_options *options = &session->shared->options;
+    bool is_store = options->store != NULL;
     uint64_t *recent_ns = &session->call_ns[is_store ? stage : 0];
     uint64_t begin_ns = batch__clock_now_ns();
     batch__session_perform(session, stage, count);
+    if (is_store && count < small_group(options))
+        return;
     uint64_t call_ns = (batch__clock_now_ns() - begin_ns) / count;
     *recent_ns -= *recent_ns / (is_store ? 2 : FORGET);
     if (call_ns > *recent_ns)

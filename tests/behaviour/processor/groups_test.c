@@ -194,6 +194,31 @@ TEST(group_max_is_respected)
     }
 }
 
+/* The resources are small, but the store has much to do: half of a time limit for one group. */
+HARNESS_TEST_WITH(calls_that_take_long_go_in_smaller_groups_from_then_on, HARNESS_STORE,
+                  .sessions = 1, .deadline_ns = 200 * MS)
+{
+    enum { SMALL = 512 };
+    struct job first;
+    struct job *crowd = gather(harness, &first);
+    gate_close(&harness->load_gate);
+    gate_open(&harness->save_gate);
+    gate_await(&harness->load_gate, 1);
+    uint64_t until_ns = batch_now_ns() + 100 * MS;
+    while (batch_now_ns() < until_ns)
+        continue;
+    gate_open(&harness->load_gate);
+    await_all(crowd);
+    assert_int_equal(harness->load_groups, 2);
+    assert_int_equal(harness->group_largest, KEYS);
+    crowd = gather(harness, &first);
+    gate_open(&harness->save_gate);
+    await_all(crowd);
+    assert_int_equal(harness->load_groups, 2 + 1 + 2);
+    assert_in_range(KEYS, SMALL + 1, 2 * SMALL);
+    harness_end(harness);
+}
+
 enum { SESSIONS = 3 };
 
 HARNESS_TEST_WITH(sessions_are_the_limit_on_calls_at_a_time, HARNESS_STORE, .sessions = SESSIONS,
