@@ -387,7 +387,9 @@ static enum batch__postgres_statement choose_statement(const struct batch__postg
         return skips_locked ? BATCH__POSTGRES_SAVE_UNITS_SKIP_LOCKED : BATCH__POSTGRES_SAVE_UNITS;
     if (skips_locked)
         return BATCH__POSTGRES_SAVE_SKIP_LOCKED;
-    bool is_one = group->part_size == 1 && group->part[0]->version != 0;
+    /* The server rejects rules that would store it elsewhere only where it may insert. */
+    bool is_one = group->part_size == 1 && group->part[0]->version != 0 &&
+                  !group->connection->table.shape.has_rules;
     return is_one ? BATCH__POSTGRES_SAVE_ONE : BATCH__POSTGRES_SAVE;
 }
 

@@ -21,7 +21,14 @@ struct batch__postgres_spec {
     batch_postgres_durability durability;
 };
 
-enum { BATCH__POSTGRES_STAMP_SIZE = 33 };
+/* What shows that the table is what it was when it was checked (sql.h), as texts in SQL. */
+struct batch__postgres_stamp {
+    char table[33];   /* the last change of its row of the catalog; a digest if it is partitioned */
+    char file[16];    /* that it is stored in; empty if it is partitioned */
+    char index[16];   /* one that makes the key unique */
+    char columns[32]; /* the numbers of the three, */
+    char changes[48]; /* and the last change of each */
+};
 
 /* What a table turned out to be. */
 struct batch__postgres_shape {
@@ -32,7 +39,8 @@ struct batch__postgres_shape {
     bool is_utf8;                   /* texts must be valid UTF-8 */
     bool may_alter;                 /* what is written: it has triggers, or limits of length */
     bool is_partitioned;
-    char stamp[BATCH__POSTGRES_STAMP_SIZE]; /* another one after every change (sql.h) */
+    bool has_rules;                     /* or had: it is not known when it gets more of them */
+    struct batch__postgres_stamp stamp; /* another one after every change */
 };
 
 int batch__postgres_options_check(const batch_postgres_options *options, batch_result *reterr);

@@ -14,8 +14,9 @@
 /* Changes whenever a table is changed, or a partition of it. `c` is its row of pg_class. */
 #define STAMP "c.xmin::pg_catalog.text"
 #define STAMP_ALL_BEGIN                                                                            \
-    "(SELECT pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat(c.oid, ':', c.xmin), ',' "     \
-    "ORDER BY c.oid)) FROM pg_catalog.pg_partition_tree("
+    "(SELECT pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat(c.oid, ':', c.xmin, ':', "     \
+    "pg_catalog.pg_relation_filenode(c.oid)), ',' ORDER BY c.oid)) "                               \
+    "FROM pg_catalog.pg_partition_tree("
 #define STAMP_ALL_END                                                                              \
     ") AS p "                                                                                      \
     "JOIN pg_catalog.pg_class AS c ON c.oid " IS_ONE_OF "(ARRAY[p.relid::pg_catalog.oid]))"
@@ -33,7 +34,8 @@ const char *const batch__postgres_check_sql =
     "pg_catalog.format_type(k.atttypid, k.atttypmod), "
     "pg_catalog.format_type(v.atttypid, v.atttypmod), "
     "pg_catalog.format_type(s.atttypid, s.atttypmod), "
-    "EXISTS (SELECT FROM pg_catalog.pg_index AS i WHERE i.indrelid " EQUALS " c.oid "
+    "(SELECT pg_catalog.min(i.indexrelid) FROM pg_catalog.pg_index AS i "
+    "WHERE i.indrelid " EQUALS " c.oid "
     "AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL "
     "AND i.indexprs IS NULL AND i.indnkeyatts " EQUALS " 1 AND i.indkey[0] " EQUALS " k.attnum), "
     "EXISTS (SELECT FROM pg_catalog.pg_constraint AS o WHERE o.conrelid " EQUALS " c.oid "
@@ -49,7 +51,10 @@ const char *const batch__postgres_check_sql =
     "pg_catalog.current_setting('batch.fence', true), "
     "k.atttypmod OPERATOR(pg_catalog.>=) 0 OR s.atttypmod OPERATOR(pg_catalog.>=) 0 "
     "OR c.relhastriggers OR EXISTS (SELECT FROM pg_catalog.pg_partition_tree(c.oid) AS p "
-    "JOIN pg_catalog.pg_class AS x ON x.oid " EQUALS " p.relid WHERE x.relhastriggers) "
+    "JOIN pg_catalog.pg_class AS x ON x.oid " EQUALS " p.relid WHERE x.relhastriggers), "
+    "pg_catalog.pg_relation_filenode(c.oid), "
+    "pg_catalog.concat('{', k.attnum, ',', v.attnum, ',', s.attnum, '}'), "
+    "pg_catalog.concat('{', k.xmin, ',', v.xmin, ',', s.xmin, '}'), c.relhasrules "
     "FROM pg_catalog.pg_class AS c "
     "JOIN pg_catalog.pg_namespace AS n ON n.oid " EQUALS " c.relnamespace " JOIN_COLUMNS
     "WHERE c.relname " EQUALS " $2::pg_catalog.name "
@@ -91,6 +96,22 @@ const char *batch__postgres_statement_name(enum batch__postgres_statement statem
     "CASE WHEN pg_catalog.current_setting('batch.fence', true) " EQUALS " '@f' THEN "              \
     "CASE WHEN @x THEN true ELSE " RAISE(BATCH__POSTGRES_RAISE_CHANGED) " END ELSE " RAISE(        \
         BATCH__POSTGRES_RAISE_POOLING) " END"
+
+/* What @x stands for: with the columns' own rows of the catalog only where their types could alter
+ * what is stored, or take two keys for one. The files are asked for as they are now, not as the
+ * snapshot has them: in one that is older than a rewrite, the table is empty. */
+static const char is_as_checked[] =
+    "EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid " EQUALS " @r::pg_catalog.regclass "
+    "AND c.xmin " EQUALS " '@n'::pg_catalog.xid AND pg_catalog.pg_relation_filenode(c.oid) " EQUALS
+    " '@o'::pg_catalog.oid AND pg_catalog.pg_relation_filenode('@d'::pg_catalog.oid) IS NOT NULL)";
+static const char is_as_checked_all[] =
+    STAMP_ALL_BEGIN "@r::pg_catalog.regclass" STAMP_ALL_END " " EQUALS " '@n' "
+                    "AND EXISTS (SELECT FROM pg_catalog.pg_index AS i WHERE i.indexrelid " EQUALS
+                    " '@d'::pg_catalog.oid)";
+static const char has_columns_as_checked[] =
+    " AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid " EQUALS
+    " @r::pg_catalog.regclass AND a.attnum " IS_ONE_OF "('@a'::pg_catalog.int2[]) "
+    "AND a.xmin OPERATOR(pg_catalog.<>) ALL ('@g'::pg_catalog.xid[]))";
 
 /* Not so, but it makes a condition wait until all is written. */
 #define NEVER "pg_catalog.num_nulls(r.updated, r.inserted) OPERATOR(pg_catalog.<) 0 "
@@ -334,7 +355,7 @@ static char *quoted(PGconn *conn, const char *name)
     return name != NULL ? PQescapeIdentifier(conn, name, strlen(name)) : NULL;
 }
 
-enum { PARTS = 5 };
+enum { PARTS = 3 };
 
 static size_t append(const char *const parts[PARTS], char *to)
 {
@@ -349,24 +370,22 @@ static size_t append(const char *const parts[PARTS], char *to)
     return size;
 }
 
-/* Is the stamp of the table what it was? */
-static void stamp_parts(const struct names *names, const char *parts[PARTS])
+static size_t expand(const struct names *names, const char *sql, char *to);
+
+/* Is the table what it was? */
+static size_t fill_stamp(const struct names *names, char *to)
 {
-    bool is_partitioned = names->shape->is_partitioned;
-    parts[0] = is_partitioned ? STAMP_ALL_BEGIN
-                              : "EXISTS (SELECT FROM pg_catalog.pg_class AS c "
-                                "WHERE c.oid " EQUALS " ";
-    parts[1] = names->relation;
-    parts[2] = is_partitioned ? "::pg_catalog.regclass" STAMP_ALL_END " " EQUALS " '"
-                              : "::pg_catalog.regclass AND c.xmin " EQUALS " '";
-    parts[3] = names->shape->stamp;
-    parts[4] = is_partitioned ? "'" : "'::pg_catalog.xid)";
+    const struct batch__postgres_shape *shape = names->shape;
+    size_t size = expand(names, shape->is_partitioned ? is_as_checked_all : is_as_checked, to);
+    if (shape->key_type != BATCH_POSTGRES_BYTEA || shape->state_type != BATCH_POSTGRES_BYTEA)
+        size += expand(names, has_columns_as_checked, to != NULL ? to + size : NULL);
+    return size;
 }
 
 /* Append what a letter behind @ stands for, or just count it. */
 static size_t fill(const struct names *names, char letter, char *to)
 {
-    const char *parts[PARTS] = {"", "", "", "", ""};
+    const char *parts[PARTS] = {"", "", ""};
     switch (letter) {
     case 't':
         parts[0] = names->schema != NULL ? names->schema : "";
@@ -406,9 +425,26 @@ static size_t fill(const struct names *names, char letter, char *to)
     case 'f':
         parts[0] = names->fence;
         break;
-    case 'x':
-        stamp_parts(names, parts);
+    case 'r':
+        parts[0] = names->relation;
         break;
+    case 'n':
+        parts[0] = names->shape->stamp.table;
+        break;
+    case 'o':
+        parts[0] = names->shape->stamp.file;
+        break;
+    case 'd':
+        parts[0] = names->shape->stamp.index;
+        break;
+    case 'a':
+        parts[0] = names->shape->stamp.columns;
+        break;
+    case 'g':
+        parts[0] = names->shape->stamp.changes;
+        break;
+    case 'x':
+        return fill_stamp(names, to);
     default:
         batch__check(letter == 'S');
         parts[0] = names->types[2];
@@ -495,6 +531,6 @@ char *batch__postgres_statement_sql(PGconn *conn, const struct batch__postgres_s
 {
     batch__check((size_t)statement < BATCH__POSTGRES_STATEMENTS);
     batch__check(shape->version_size > 0);
-    batch__check(shape->stamp[0] != '\0');
+    batch__check(shape->stamp.table[0] != '\0');
     return sql_for(conn, spec, statements_sql[statement][shape->may_alter], shape, fence->token);
 }

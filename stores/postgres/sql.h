@@ -35,8 +35,9 @@
  *
  * Guards. A statement begins with two questions: is this still the session that has our settings
  * (settings.h), and is the table still what it was when it was checked? The row of the catalog that
- * stands for a table is written anew with every change of it; so its xmin, the stamp, shows this. A
- * save ends with a third one: whatever triggers have done by then, will the commit be durable? And
+ * stands for a table is written anew with most changes of it, so its xmin shows them; columns, the
+ * file and the index of the key are compared for the others. All of it is the table's stamp. A save
+ * ends with a third one: whatever triggers have done by then, will the commit be durable? And
  * where triggers or the lengths of columns may alter what is written: is it what was sent? If not,
  * the statement fails, by asking for a setting that is not there: its name is the reason.
  */

@@ -25,7 +25,7 @@ enum {
     CHECK_PERSISTENCE,
     CHECK_OIDS,      /* of key, version, state */
     CHECK_TYPES = 6, /* their names */
-    CHECK_UNIQUE = 9,
+    CHECK_INDEX = 9, /* that makes the key unique */
     CHECK_LONG_KEYS = 10,
     CHECK_LOOSE_COLLATION = 11,
     CHECK_NOT_NULL = 12,
@@ -33,7 +33,11 @@ enum {
     CHECK_CHILDREN = 14,        /* tables inherit from it */
     CHECK_STAMP = 15,
     CHECK_FENCE = 16,
-    CHECK_MAY_ALTER = 17
+    CHECK_MAY_ALTER = 17,
+    CHECK_FILE = 18,
+    CHECK_COLUMNS = 19, /* their numbers */
+    CHECK_CHANGES = 20, /* of the columns: when each was last changed */
+    CHECK_RULES = 21
 };
 
 /* ---- Sending -------------------------------------------------------------------------------- */
@@ -273,7 +277,7 @@ static bool check_kind(const struct batch__postgres_spec *spec, const PGresult *
 static bool check_key(const struct batch__postgres_spec *spec, const PGresult *result,
                       struct batch__postgres_error *reterr)
 {
-    if (!is_true(result, CHECK_UNIQUE) || !is_true(result, CHECK_NOT_NULL))
+    if (PQgetisnull(result, 0, CHECK_INDEX) || !is_true(result, CHECK_NOT_NULL))
         return refuse(spec,
                       "the key column must be the primary key, or NOT NULL with a unique index of "
                       "its own (not partial, not deferrable)",
@@ -284,6 +288,28 @@ static bool check_key(const struct batch__postgres_spec *spec, const PGresult *r
                       "deterministic one, like \"C\"",
                       reterr);
     return true;
+}
+
+static void take_text(const PGresult *result, int column, char *ret_text, size_t text_size)
+{
+    snprintf(ret_text, text_size, "%s", PQgetvalue(result, 0, column));
+}
+
+static void take_stamp(const PGresult *result, struct batch__postgres_stamp *ret_stamp)
+{
+    take_text(result, CHECK_STAMP, ret_stamp->table, sizeof ret_stamp->table);
+    take_text(result, CHECK_FILE, ret_stamp->file, sizeof ret_stamp->file);
+    take_text(result, CHECK_INDEX, ret_stamp->index, sizeof ret_stamp->index);
+    take_text(result, CHECK_COLUMNS, ret_stamp->columns, sizeof ret_stamp->columns);
+    take_text(result, CHECK_CHANGES, ret_stamp->changes, sizeof ret_stamp->changes);
+}
+
+static bool is_same_stamp(const struct batch__postgres_stamp *one,
+                          const struct batch__postgres_stamp *other)
+{
+    return strcmp(one->table, other->table) == 0 && strcmp(one->file, other->file) == 0 &&
+           strcmp(one->index, other->index) == 0 && strcmp(one->columns, other->columns) == 0 &&
+           strcmp(one->changes, other->changes) == 0;
 }
 
 static bool end_check(struct batch__postgres_table *table, const PGresult *result,
@@ -307,9 +333,11 @@ static bool end_check(struct batch__postgres_table *table, const PGresult *resul
         shape->key_type == BATCH_POSTGRES_BYTEA && is_true(result, CHECK_LONG_KEYS);
     shape->may_alter = is_true(result, CHECK_MAY_ALTER);
     shape->is_partitioned = PQgetvalue(result, 0, CHECK_KIND)[0] == 'p';
-    const char *stamp = PQgetvalue(result, 0, CHECK_STAMP);
-    table->is_unchanged = table->is_again && strcmp(shape->stamp, stamp) == 0;
-    snprintf(shape->stamp, sizeof shape->stamp, "%.*s", BATCH__POSTGRES_STAMP_SIZE - 1, stamp);
+    shape->has_rules = is_true(result, CHECK_RULES);
+    struct batch__postgres_stamp stamp;
+    take_stamp(result, &stamp);
+    table->is_unchanged = table->is_again && is_same_stamp(&shape->stamp, &stamp);
+    shape->stamp = stamp;
     table->step = BATCH__POSTGRES_PREPARE;
     /* Sessions opened later look in the schema in which the table was found first. */
     return batch__postgres_spec_set_schema(spec, PQgetvalue(result, 0, CHECK_SCHEMA)) ||

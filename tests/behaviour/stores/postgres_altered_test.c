@@ -4,6 +4,8 @@
 #include "postgres_case.h"
 #include "test.h"
 
+#include <pthread.h>
+
 enum { KEYS_MAX = 8, STATE_SIZE = 64 };
 
 /* One write of a group, and what is to come of it. */
@@ -285,6 +287,158 @@ TEST_WITH(test_what_a_trigger_alters_is_refused_beside_a_locked_row, pg_set_up, 
     pg_expect(server, "alter 1, good 2, locked 1, new 2",
               "select string_agg(key || ' ' || state, ', ' order by key) from rows");
     end(&altered);
+}
+
+/* ---- A table that is altered between two saves ---------------------------------------------- */
+
+static void rename_columns(void *server)
+{
+    pg_sql(server, "alter table rows rename state to was; alter table rows rename next to state; "
+                   "alter table rows alter was drop not null");
+}
+
+/* A column takes the place of another one, as when a type is changed without a pause. The row of
+ * the catalog that stands for the table stays as it was; and it happens between the load and the
+ * save, so that it is the save that must notice. */
+static void check_renamed(struct postgres_server *server, const char *partition, const char *key)
+{
+    struct altered altered;
+    struct text_request request;
+    pg_sql(server,
+           "create table rows (key text primary key, version bigint not null, "
+           "state text not null, next varchar(3) not null default '') %s; %s",
+           partition != NULL ? "partition by hash (key)" : "", partition != NULL ? partition : "");
+    begin(&altered, server, NULL, NULL);
+    const struct write before[] = {{"old", "one   ", BATCH_OK}, {"other", "one   ", BATCH_OK}};
+    WRITE_ALL(&altered, before);
+    text_request_init(&request, key, strlen(key), "two   ", strlen("two   "));
+    request.request.meddle = rename_columns;
+    request.request.meddle_arg = server;
+    if (request_run(altered.processor, &request.request) != BATCH_SAVE_FAILED)
+        fail_msg("%s: %s", key, request.request.result.message);
+    free(request.seen);
+    const struct write after[] = {{"new", "two   ", BATCH_SAVE_FAILED},
+                                  {"old", "two   ", BATCH_SAVE_FAILED},
+                                  {"other", "2  ", BATCH_OK}};
+    WRITE_ALL(&altered, after);
+    pg_expect(server, "old:, other:2  ",
+              "select string_agg(concat(key, ':', state), ', ' order by key) from rows");
+    end(&altered);
+    pg_sql(server, "drop table rows");
+}
+
+TEST_WITH(test_a_column_in_the_place_of_another_one_cuts_off_no_blanks, pg_set_up, NULL)
+{
+    static const char partition[] =
+        "create table part partition of rows for values with (modulus 1, remainder 0)";
+    check_renamed(*state, NULL, "old");
+    check_renamed(*state, NULL, "new");
+    check_renamed(*state, partition, "old");
+}
+
+/* Each makes the table unsuitable, without a trace in its own row of the catalog; then it is as
+ * before. */
+static void check_unsuitable(struct postgres_server *server, const char *change, const char *undo)
+{
+    struct altered altered;
+    begin(&altered, server, NULL, TEXT_COLUMNS);
+    const struct write before[] = {{"a", "one", BATCH_OK}};
+    WRITE_ALL(&altered, before);
+    WRITE_ALL(&altered, before);
+    pg_sql(server, "%s", change);
+    const struct write alone[] = {{"a", "two", BATCH_LOAD_FAILED}};
+    WRITE_ALL(&altered, alone);
+    const struct write other[] = {{"A", "two", BATCH_LOAD_FAILED}};
+    WRITE_ALL(&altered, other);
+    pg_expect(server, "a one", "select string_agg(key || ' ' || state, ', ') from rows");
+    pg_sql(server, "%s", undo);
+    const struct write after[] = {{"a", "three", BATCH_OK}, {"A", "four", BATCH_OK}};
+    WRITE_ALL(&altered, after);
+    end(&altered);
+    pg_sql(server, "drop table rows");
+}
+
+TEST_WITH(test_a_collation_that_makes_keys_equal_is_noticed, pg_set_up, NULL)
+{
+    pg_sql(*state, "create collation loose (provider = icu, locale = 'und-u-ks-level2', "
+                   "deterministic = false)");
+    check_unsuitable(*state, "alter table rows alter key type text collate loose",
+                     "alter table rows alter key type text");
+}
+
+TEST_WITH(test_keys_that_are_no_longer_unique_are_noticed, pg_set_up, NULL)
+{
+    check_unsuitable(*state, "alter table rows drop constraint rows_pkey",
+                     "alter table rows add primary key (key)");
+}
+
+/* A table that has a rule does not show that it gets another one. */
+TEST_WITH(test_a_rule_that_stores_rows_elsewhere_is_noticed, pg_set_up, NULL)
+{
+    struct altered altered;
+    pg_sql(*state, "create table rows (%s)", TEXT_COLUMNS);
+    pg_sql(*state, "create rule first as on delete to rows do also notify deleted");
+    begin(&altered, *state, NULL, NULL);
+    const struct write before[] = {{"a", "one", BATCH_OK}};
+    WRITE_ALL(&altered, before);
+    pg_sql(*state, "create table elsewhere as select * from rows");
+    pg_sql(*state, "create rule second as on update to rows do instead update elsewhere "
+                   "set version = new.version, state = new.state where key = old.key returning *");
+    const struct write after[] = {{"a", "two", BATCH_SAVE_FAILED}};
+    WRITE_ALL(&altered, after);
+    pg_expect(*state, "one", "select state from elsewhere");
+    pg_sql(*state, "drop rule second on rows");
+    const struct write again[] = {{"a", "three", BATCH_OK}};
+    WRITE_ALL(&altered, again);
+    expect(&altered, "a", "three");
+    end(&altered);
+}
+
+static void *get_key(void *altered)
+{
+    size_t size;
+    return text_get(((struct altered *)altered)->processor, "key", strlen("key"), &size);
+}
+
+/* A load waits for a change that writes the table anew, and is then given the snapshot of before,
+ * in which the new table is empty. It does not wait for long at a time: so there are rounds. */
+static void check_rewritten(struct postgres_server *server, const char *isolation)
+{
+    enum { ROUNDS = 10 };
+    struct altered altered;
+    char conninfo[2 * POSTGRES_CONNINFO_SIZE];
+    pg_sql(server, "create table rows (%s, more int)", TEXT_COLUMNS);
+    snprintf(conninfo, sizeof conninfo, "%s options='-c default_transaction_isolation=%s'",
+             server->conninfo, isolation);
+    begin(&altered, server, conninfo, NULL);
+    const struct write writes[] = {{"key", "there", BATCH_OK}};
+    WRITE_ALL(&altered, writes);
+    PGconn *other = postgres_server_connect(server);
+    for (int round = 0; round < ROUNDS; round++) {
+        pthread_t thread;
+        PQclear(PQexec(other, "begin"));
+        PQclear(PQexec(other, round % 2 == 0 ? "alter table rows alter more type bigint"
+                                             : "alter table rows alter more type int"));
+        assert_int_equal(pthread_create(&thread, NULL, get_key, &altered), 0);
+        pg_wait(server, "the load waits for the table",
+                "select count(*) from pg_stat_activity where wait_event_type = 'Lock' "
+                "and application_name = 'libbatch'");
+        PQclear(PQexec(other, "commit"));
+        void *found;
+        pthread_join(thread, &found);
+        if (found == NULL)
+            fail_msg("nothing was found in round %d", round);
+        free(found);
+    }
+    PQfinish(other);
+    end(&altered);
+    pg_sql(server, "drop table rows");
+}
+
+TEST_WITH(test_a_load_that_waited_for_a_change_does_not_find_an_empty_table, pg_set_up, NULL)
+{
+    check_rewritten(*state, "serializable");
+    check_rewritten(*state, "repeatable\\\\ read");
 }
 
 TEST_GROUP(pg_server_set_up, pg_server_tear_down)

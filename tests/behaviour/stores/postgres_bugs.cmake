@@ -28,6 +28,19 @@ store_mutant(postgres stamp-not-compared settings sql.c
     "\"CASE WHEN @x THEN true" "\"CASE WHEN @x OR true THEN true"
     test_a_table_or_partition_that_becomes_unlogged_is_refused)
 
+store_mutant(postgres columns-not-compared altered sql.c
+    "AND a.xmin OPERATOR(pg_catalog.<>) ALL" "AND false AND a.xmin OPERATOR(pg_catalog.<>) ALL"
+    test_a_column_in_the_place_of_another_one_cuts_off_no_blanks)
+store_mutant(postgres file-not-compared altered sql.c
+    "\" '@o'::pg_catalog.oid AND" "\" '@o'::pg_catalog.oid IS NOT NULL AND"
+    test_a_load_that_waited_for_a_change_does_not_find_an_empty_table)
+store_mutant(postgres index-not-looked-for altered sql.c
+    "pg_catalog.pg_relation_filenode('@d'::pg_catalog.oid) IS NOT NULL" "'@d' IS NOT NULL"
+    test_keys_that_are_no_longer_unique_are_noticed)
+store_mutant(postgres rules-not-noticed altered save.c
+    "!group->connection->table.shape.has_rules" "true"
+    test_a_rule_that_stores_rows_elsewhere_is_noticed)
+
 # What is stored is what was sent.
 store_mutant(postgres state-not-compared altered sql.c
     "AND t.@s@Z \" EQUALS \" \" i \\
@@ -84,7 +97,8 @@ store_mutant(postgres whole-not-counted units sql.c
     "THEN false WHEN ((SELECT pg_catalog.count(*) FROM u)" "THEN false WHEN true OR ((SELECT pg_catalog.count(*) FROM u)"
     test_a_key_that_was_changed_is_a_conflict_of_its_unit_alone)
 store_mutant(postgres check-saved-whole units save.c
-    "if (group->part[i]->is_check)" "if (false)" test_a_group_with_units_is_one_statement)
+    "if (group->part[i]->is_check)" "if (group->part[i]->is_check && group->part[i]->version == 0)"
+    test_one_that_makes_what_the_other_one_did_not_find)
 store_mutant(postgres check-not-compared units sql.c
     "(ARRAY[i.key]) AND t.@v \" EQUALS \" i.old \"                  \\
     \"WHERE \" time" "(ARRAY[i.key]) AND (i.new IS NULL OR t.@v \" EQUALS \" i.old) \"                  \\
