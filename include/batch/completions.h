@@ -78,7 +78,7 @@ BATCH_API int batch_completions_fd(const batch_completions *completions);
  * At most `max` of them (0: no limit): of those that are complete when it is called. If some are
  * left, or come meanwhile, the loop is woken again: so it never needs to be called twice in a row.
  * When there are none, waits for one for at most `wait_ns` (0: do not wait; BATCH_FOREVER); a
- * signal handler that runs meanwhile ends the wait. A loop of its own needs no wait.
+ * signal handler that runs meanwhile ends the wait. In an event loop pass 0.
  *
  * `done` may call every function but batch_completions_close, and whatever blocks if your loop may;
  * dispatch itself too, which continues with the next ones.

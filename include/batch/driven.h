@@ -33,8 +33,8 @@ extern "C" {
  *
  * Returns when nothing is due; or at the latest after a fixed number of rounds, of some thousand
  * short operations at most, so that the rest of a loop gets its turn. When nothing is due at first,
- * waits for something for at most `wait_ns` (0: do not wait; BATCH_FOREVER), and does that. A loop
- * of its own needs no wait.
+ * waits for something for at most `wait_ns` (0: do not wait; BATCH_FOREVER), and does that. In an
+ * event loop pass 0.
  *
  * Returns the nanoseconds until it must be called again: 0: at once; INT64_MAX: not before
  * something comes (a submit, a cancel, a stop, a session that is done). Negative:
