@@ -53,6 +53,10 @@ function put_code(text, lines, count, i, line, at, in_comment) {
     put(".RS 4")
     for (i = 1; i <= count; i++) {
         line = lines[i]
+        if (in_comment && sub(/^ *\*$/, "", line)) {
+            put(".PP")
+            continue
+        }
         at = in_comment ? 1 : index(line "/*", "/*")
         text = substr(line, 1, at - 1)
         sub(/ *\\?$/, "", text)
