@@ -53,9 +53,9 @@
  * all. What a transaction only read is locked until the commit as if it were written, so that
  * nobody changes it. A row that was read and is not there cannot be locked: then the save takes
  * four round trips instead of one, at READ COMMITTED, and takes advisory locks (of 64 bits, made of
- * the keys) that other processors heed. A program that does not use libbatch takes part in this
- * order if it locks the rows that it reads. When a row is rejected, the rows of its transaction are
- * tried separately, and rolled back, so that the message can name the key.
+ * the keys; 257 at most) that other processors heed. A program that does not use libbatch takes
+ * part in this order if it locks the rows that it reads. When a row is rejected, the rows of its
+ * transaction are tried separately, and rolled back, so that the message can name the key.
  *
  * Requirements of a row. The version may be any number but the smallest bigint; a writer adds 1 and
  * lets it wrap around. A new row begins at a random version (of 52 bits in a bigint, 30 in an

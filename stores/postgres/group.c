@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 enum {
-    LOCKING_MAX = 64, /* units: the server has no room for any number of locks */
     CULPRITS_MAX = 64 /* then nobody is named: it takes some round trips for each */
 };
 
@@ -221,15 +220,27 @@ static size_t count_pending(const struct batch__postgres_group *group)
     return pending;
 }
 
-/* Does one more unit fit into the part? */
-static bool has_room(const struct batch__postgres_group *group,
-                     const struct batch__postgres_item *lead, size_t bytes)
+/* What a unit takes of the room in a part. */
+struct room {
+    size_t bytes;
+    size_t locks; /* of what is not there, if one of it is checked */
+};
+
+static void take_room(struct room *room, const struct batch__postgres_item *lead)
 {
-    if (group->part_units == 0)
-        return true;
-    bool is_locking = group->part[0]->lead->has_absent_check;
-    return bytes <= BATCH__POSTGRES_BYTES_MAX && lead->has_absent_check == is_locking &&
-           (!is_locking || group->part_units < LOCKING_MAX);
+    room->bytes +=
+        lead->unit_size == 1 ? batch__postgres_size_of(lead) : batch__postgres_unit_bytes(lead);
+    for (uint32_t i = 0; lead->has_absent_check && i < lead->unit_size; i++)
+        room->locks += lead[i].version == 0;
+}
+
+/* Does one more unit fit into the part? `room` is what is taken with it. */
+static bool has_room(const struct batch__postgres_group *group,
+                     const struct batch__postgres_item *lead, const struct room *room)
+{
+    return group->part_units == 0 ||
+           (room->bytes <= BATCH__POSTGRES_BYTES_MAX && room->locks <= BATCH__POSTGRES_LOCKS_MAX &&
+            lead->has_absent_check == group->part[0]->lead->has_absent_check);
 }
 
 /* Put a unit into the part; those of several items are put in order later. */
@@ -260,7 +271,7 @@ static void choose_part(struct batch__postgres_group *group)
 {
     size_t pending = count_pending(group);
     struct batch__postgres_part part = {0};
-    size_t bytes = 0;
+    struct room room = {0, 0};
     if (pending > 0)
         part = batch__postgres_blame_next(&group->blame, pending);
     batch__check(part.first < pending || part.first == 0);
@@ -274,9 +285,8 @@ static void choose_part(struct batch__postgres_group *group)
             part.first--;
             continue;
         }
-        bytes +=
-            lead->unit_size == 1 ? batch__postgres_size_of(lead) : batch__postgres_unit_bytes(lead);
-        if (!has_room(group, lead, bytes))
+        take_room(&room, lead);
+        if (!has_room(group, lead, &room))
             break;
         add_unit(group, lead);
     }

@@ -281,8 +281,15 @@ static const char has_columns_as_checked[] =
 
 #define NO_LESS_TIME "true "
 
+/* A lock for all that is not there: shared by those that lock it key by key. ("libbatch") */
+#define LOCK_ALL "7811887385886974824"
+
 #define LOCK_UNITS                                                                                 \
-    "SELECT (SELECT pg_catalog.count(*) FROM (SELECT pg_catalog.pg_advisory_xact_lock(i.id) "      \
+    "SELECT (SELECT pg_catalog.count(*) FROM (SELECT CASE "                                        \
+    "WHEN pg_catalog.cardinality($2::pg_catalog.int8[]) " EQUALS " 0 "                             \
+    "THEN pg_catalog.pg_advisory_xact_lock(" LOCK_ALL ") "                                         \
+    "ELSE pg_catalog.pg_advisory_xact_lock_shared(" LOCK_ALL ") END OFFSET 0) AS i), "             \
+    "(SELECT pg_catalog.count(*) FROM (SELECT pg_catalog.pg_advisory_xact_lock(i.id) "             \
     "FROM (SELECT i.id FROM pg_catalog.unnest($2::pg_catalog.int8[]) AS i(id) "                    \
     "ORDER BY i.id OFFSET 0) AS i OFFSET 0) AS i), "                                               \
     "(SELECT pg_catalog.count(*) FROM (SELECT FROM pg_catalog.unnest($1::@K[]) AS i(key) "         \

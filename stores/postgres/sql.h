@@ -21,7 +21,8 @@
  * instead of those that are not there, numbers made of their keys (advisory locks); the second,
  * which sees all that was committed by then, is the same as for other units. Two such transactions
  * never each miss what the other one inserts; and whoever inserts without that lock, and commits,
- * comes after.
+ * comes after. The server has no room for any number of locks: where there would be too many, one
+ * stands for all, which the others share.
  *
  * Plans. The server knows neither how long the arrays are nor how large the table will be when it
  * caches a plan. Looking each key up in the index is right for all of them; whole scans, hash and

@@ -460,7 +460,7 @@ void batch__postgres_run_trial(struct batch__postgres_connection *connection,
 
 /* The locks must be there before what is not there is looked for: so the snapshot of the second
  * statement must not be that of the first, whatever the user's default is. */
-#define BEGIN_READ_COMMITTED "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+#define BEGIN_READ_COMMITTED "BEGIN ISOLATION LEVEL READ COMMITTED"
 static const char begin_sql[] = BEGIN_READ_COMMITTED;
 static const char begin_hurried_sql[] = BEGIN_READ_COMMITTED "; SET LOCAL lock_timeout = '10ms'";
 

@@ -231,8 +231,10 @@ bool batch__postgres_params_of_locks(struct batch__postgres_buffer *buffer,
     if (to == NULL)
         return false;
     to = put_keys(to, shape->key_type, items, old, ret_params);
-    char *end = put_head(to, OID_INT8, items_size - old);
-    for (size_t i = old; i < items_size; i++)
+    size_t absent = items_size - old;
+    size_t locks = absent <= BATCH__POSTGRES_LOCKS_MAX ? absent : 0;
+    char *end = put_head(to, OID_INT8, locks);
+    for (size_t i = old; i < old + locks; i++)
         end = put_number(end, batch__postgres_item_lock(items[i]));
     add_param(ret_params, to, end);
     batch__check((size_t)(end - buffer->bytes) <= buffer->capacity);

@@ -12,7 +12,8 @@
 
 enum {
     BATCH__POSTGRES_PARAMS_MAX = 11,
-    BATCH__POSTGRES_PARAMS_OLD = 4, /* of rows: the first ones, of rows that are there */
+    BATCH__POSTGRES_PARAMS_OLD = 4,  /* of rows: the first ones, of rows that are there */
+    BATCH__POSTGRES_LOCKS_MAX = 256, /* the server has no room for any number of them */
     BATCH__POSTGRES_BYTES_MAX = 32 * 1024 * 1024 /* of keys and states in one statement */
 };
 
@@ -34,8 +35,9 @@ size_t batch__postgres_size_of(const struct batch__postgres_item *item);
 
 /* Parameters in `buffer`: of keys for LOAD and RECHECK; of rows for the two statements that save
  * them; of units for those that save units, with each item's unit as it stands in `all`; and for
- * those that lock: the keys of rows that are there, and the locks of the others. Items of a save
- * are sorted: those whose rows are there first. False: no memory. */
+ * those that lock: the keys of rows that are there, and the locks of the others (none at all, where
+ * they are too many: that stands for every lock). Items of a save are sorted: those whose rows are
+ * there first. False: no memory. */
 bool batch__postgres_params_of_keys(struct batch__postgres_buffer *buffer,
                                     const struct batch__postgres_shape *shape,
                                     struct batch__postgres_item *const *items, size_t items_size,

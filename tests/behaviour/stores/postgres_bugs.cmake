@@ -116,6 +116,18 @@ store_mutant(postgres looked-before-locked units statement.c
     "(void *)locks == (void *)limit"
     test_one_that_makes_what_the_other_one_did_not_find)
 store_mutant(postgres snapshot-of-the-lock units statement.c
-    "#define BEGIN_READ_COMMITTED \"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE\""
+    "#define BEGIN_READ_COMMITTED \"BEGIN ISOLATION LEVEL READ COMMITTED\""
     "#define BEGIN_READ_COMMITTED \"BEGIN\""
     test_one_that_makes_what_the_other_one_did_not_find)
+store_mutant(postgres all-locks-shared absence sql.c
+    "\"THEN pg_catalog.pg_advisory_xact_lock(\" LOCK_ALL" "\"THEN pg_catalog.pg_advisory_xact_lock_shared(\" LOCK_ALL"
+    test_a_large_unit_and_a_small_one_that_make_what_the_other_one_did_not_find)
+store_mutant(postgres any-number-of-locks absence group.c
+    "room->locks <= BATCH__POSTGRES_LOCKS_MAX" "room->locks <= SIZE_MAX"
+    test_transactions_that_check_what_is_not_there_leave_locks_for_others)
+store_mutant(postgres every-lock-taken absence values.c
+    "absent <= BATCH__POSTGRES_LOCKS_MAX ? absent : 0" "absent"
+    test_transactions_that_check_what_is_not_there_leave_locks_for_others)
+store_mutant(postgres read-only-overruled absence statement.c
+    "\"BEGIN ISOLATION LEVEL READ COMMITTED\"" "\"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE\""
+    test_a_check_of_what_is_not_there_does_not_write_where_writes_are_switched_off)
