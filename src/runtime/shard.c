@@ -17,7 +17,7 @@ enum {
     LATE_NS_MAX = 500000000,  /* windows end so much late, or as much as they are long */
     OP_FIRST_NS_MAX = 1000,   /* of a key: most take less, whatever delays the first one */
     EXPIRE_MAX = 1024,        /* windows ended at a time by a worker that saves by itself */
-    GATHER_MAX = 1024,        /* iterations for which such a worker lets turns gather: 0.1 s */
+    GATHER_NS = 100000000,    /* for which such a worker lets turns gather */
     OUTAGE_DEADLINES = 4,     /* without a success: then the store is at fault, not a key */
     NAPS_PER_WINDOW = 200,    /* a nap lasts this fraction of the window … */
     NAP_NS_MAX = 500000,      /* … and no longer than this */
@@ -277,11 +277,14 @@ static enum batch__io_idle store_idle(const struct batch__shard *shard)
 
 /* A worker that saves by itself runs nothing meanwhile, so nothing gathers while it does: first the
  * operations that wait for their turn. Others save at once what there is, and gather then. */
-static bool is_gathering(struct batch__shard *shard)
+static bool is_gathering(struct batch__shard *shard, uint64_t now_ns)
 {
-    bool is_gathering = shard->session != NULL && batch__core_has_turns(&shard->core) &&
-                        shard->gathered < GATHER_MAX;
-    shard->gathered = is_gathering ? shard->gathered + 1 : 0;
+    bool may_gather = shard->session != NULL && batch__core_has_turns(&shard->core);
+    if (may_gather && shard->gather_by_ns == 0)
+        shard->gather_by_ns = now_ns + GATHER_NS;
+    bool is_gathering = may_gather && now_ns < shard->gather_by_ns;
+    if (!is_gathering)
+        shard->gather_by_ns = 0;
     return is_gathering;
 }
 
@@ -289,7 +292,7 @@ static bool is_gathering(struct batch__shard *shard)
  * Those that changed nothing need no save, so one pass over the open batches may not be enough. */
 static void flush(struct batch__shard *shard, uint64_t now_ns)
 {
-    if (shard->has_window || is_gathering(shard))
+    if (shard->has_window || is_gathering(shard, now_ns))
         return;
     uint64_t group_max = shard->shared->options.group_max;
     const struct batch__calls *saves = &shard->calls[BATCH__IO_SAVE];

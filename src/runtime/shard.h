@@ -57,7 +57,7 @@ struct batch__shard {
     bool is_closed;         /* the inbox is */
     bool has_traffic;       /* operations have come since the latest rest */
     uint64_t iteration_ops; /* operations that the latest iteration took in */
-    uint32_t gathered;      /* iterations since a flush would have been possible */
+    uint64_t gather_by_ns;  /* then it saves what has run, whoever waits for a turn; 0: at once */
     struct batch__pace pace;
     struct batch__completions completions;
     struct batch__counters counters;

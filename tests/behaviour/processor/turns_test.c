@@ -70,6 +70,41 @@ HARNESS_TEST_WITH(what_waits_for_its_turn_is_saved_with_what_has_had_one, HARNES
     assert_int_equal(stats.save_group.max, KEYS);
 }
 
+/* It gathers for a tenth of a second, however long its operations take. */
+static uint64_t ran_hot, ran_hot_then;
+
+static void take_a_millisecond(struct job *job)
+{
+    (void)job;
+    ran_hot++;
+    uint64_t until_ns = batch_now_ns() + MS;
+    while (batch_now_ns() < until_ns)
+        ;
+}
+
+static void note_ran_hot(struct job *job, const batch_result *result)
+{
+    (void)job;
+    MUST(result->status == BATCH_OK);
+    ran_hot_then = ran_hot;
+}
+
+HARNESS_TEST_WITH(what_has_had_its_turn_does_not_wait_for_many_turns_of_others, HARNESS_STORE,
+                  .sessions = 0)
+{
+    enum { TURNS = 300 };
+    static struct job jobs[TURNS + 1];
+    ran_hot = 0;
+    for (int i = 0; i <= TURNS; i++) {
+        job_init(&jobs[i], harness, i > 0 ? "hot" : "cold", 1);
+        jobs[i].on_run = i > 0 ? take_a_millisecond : NULL;
+    }
+    jobs[0].on_done = note_ran_hot;
+    jobs_submit_many(jobs, TURNS + 1);
+    jobs_wait(jobs, TURNS + 1);
+    assert_true(ran_hot_then < TURNS / 2);
+}
+
 /* ---- At the door ----------------------------------------------------------------------------- */
 
 /* What cannot begin in time is refused by the worker first, and then by batch_submit itself, but
