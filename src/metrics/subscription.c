@@ -371,12 +371,14 @@ void batch_metrics_unsubscribe(batch_subscription *subscription)
     if (subscription == NULL)
         return;
     struct batch__hub_shared *shared = subscription->shared;
+    int before = batch__cancel_disable(); /* the allocator is the user's */
     batch__lock_take(&shared->lock);
     take_out(shared, subscription);
     bool is_out = subscription->is_out;
     batch__lock_give(&shared->lock);
     if (!is_out) /* else its event frees it */
         subscription_free(subscription);
+    batch__cancel_restore(before);
 }
 
 /* ---- Read ----------------------------------------------------------------------------------- */
@@ -452,7 +454,9 @@ int batch_metrics_next(batch_subscription *subscription, uint64_t timeout_ns,
     struct batch__hub_shared *shared = subscription->shared;
     struct key_copy *given = subscription->given_long;
     subscription->given_long = NULL;
+    int before = batch__cancel_disable(); /* the allocator is the user's */
     key_copy_leave(shared, given);
+    batch__cancel_restore(before);
 
     batch__lock_take(&shared->lock);
     note_reader(shared, subscription);

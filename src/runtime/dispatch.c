@@ -14,6 +14,22 @@
 /* The size of the struct in the first release. */
 #define OPTIONS_FIRST sizeof(batch_completions_options)
 
+static int open_queue(batch_completions **ret_completions, const batch_completions_options *options)
+{
+    bool has_own = options->allocator.allocate != NULL;
+    batch_allocator allocator = has_own ? options->allocator : batch__default_allocator();
+    batch_completions *loop = allocator.allocate(sizeof *loop, allocator.arg);
+    if (loop == NULL)
+        return BATCH_NO_MEMORY;
+    *loop = (batch_completions){.allocator = allocator, .wake = options->wake, .arg = options->arg};
+    if (!batch__loop_init(loop)) {
+        allocator.release(loop, allocator.arg);
+        return BATCH_SYSTEM;
+    }
+    *ret_completions = loop;
+    return BATCH_OK;
+}
+
 int batch_completions_open(batch_completions **ret_completions,
                            const batch_completions_options *options)
 {
@@ -23,20 +39,12 @@ int batch_completions_open(batch_completions **ret_completions,
     int status = batch_struct_read(&known, options, OPTIONS_FIRST, "options", NULL);
     if (status != BATCH_OK)
         return status;
-    bool has_own = known.allocator.allocate != NULL;
-    if (has_own != (known.allocator.release != NULL))
+    if ((known.allocator.allocate != NULL) != (known.allocator.release != NULL))
         return BATCH_INVALID;
-    batch_allocator allocator = has_own ? known.allocator : batch__default_allocator();
-    batch_completions *loop = allocator.allocate(sizeof *loop, allocator.arg);
-    if (loop == NULL)
-        return BATCH_NO_MEMORY;
-    *loop = (batch_completions){.allocator = allocator, .wake = known.wake, .arg = known.arg};
-    if (!batch__loop_init(loop)) {
-        allocator.release(loop, allocator.arg);
-        return BATCH_SYSTEM;
-    }
-    *ret_completions = loop;
-    return BATCH_OK;
+    int before = batch__cancel_disable(); /* the allocator is the user's */
+    status = open_queue(ret_completions, &known);
+    batch__cancel_restore(before);
+    return status;
 }
 
 int batch_completions_fd(const batch_completions *completions)

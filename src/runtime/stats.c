@@ -31,8 +31,11 @@ int batch_processor_stats(batch_processor *processor, batch_stats *stats)
     const struct batch__counters *counters[BATCH__SHARDS_MAX];
     uint32_t shards = counters_of(shared, counters);
     batch_store_stats store = {.size = sizeof store};
-    if (shared->store_stats != NULL)
+    if (shared->store_stats != NULL) {
+        int before = batch__cancel_disable();
         shared->store_stats(shared->store, &store);
+        batch__cancel_restore(before);
+    }
     struct batch__shared_counts counts = {
         .metrics_dropped = batch__hub_dropped(&shared->hub),
         .loads_queued = batch__load_relaxed(&shared->io_queue.xloads),
@@ -85,8 +88,11 @@ int batch_metrics_subscribe(batch_processor *processor, const batch_subscription
     if (status != BATCH_OK)
         return status;
     if (known.block && processor->shared.options.driven)
-        return BATCH_INVALID; /* the thread that drives would wait for itself */
-    return batch__hub_subscribe(&processor->shared.hub, &known, ret_subscription);
+        return BATCH_INVALID;             /* the thread that drives would wait for itself */
+    int before = batch__cancel_disable(); /* the allocator is the user's, and a loop may be woken */
+    status = batch__hub_subscribe(&processor->shared.hub, &known, ret_subscription);
+    batch__cancel_restore(before);
+    return status;
 }
 
 uint64_t batch_now_ns(void)

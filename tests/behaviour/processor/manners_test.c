@@ -352,6 +352,59 @@ static void release_at_length(void *resource, void *arg)
     pthread_testcancel();
 }
 
+static void stats_at_length(batch_store *store, batch_store_stats *ret_stats)
+{
+    (void)store;
+    (void)ret_stats;
+    pthread_testcancel();
+}
+
+static void *allocate_at_length(size_t size, void *arg)
+{
+    (void)arg;
+    pthread_testcancel();
+    return malloc(size);
+}
+
+static void free_at_length(void *memory, void *arg)
+{
+    (void)arg;
+    pthread_testcancel();
+    free(memory);
+}
+
+static const batch_allocator at_length = {allocate_at_length, free_at_length, NULL};
+
+/* With a key that is allocated. */
+static void call_all_of_metrics(batch_processor *processor, batch_op *op)
+{
+    static const char key[100];
+    op->key = key;
+    op->key_size = sizeof key;
+    batch_subscription *subscription;
+    batch_metric metric;
+    MUST(batch_metrics_subscribe(processor, NULL, &subscription) == BATCH_OK);
+    MUST(batch_run(processor, op, NULL) == BATCH_OK);
+    while (batch_metrics_next(subscription, 0, &metric) == BATCH_TIMED_OUT)
+        continue;
+    MUST(batch_metrics_next(subscription, 0, &metric) == BATCH_TIMED_OUT);
+    batch_metrics_unsubscribe(subscription);
+    batch_stats stats = BATCH_STATS_INIT;
+    MUST(batch_processor_stats(processor, &stats) == BATCH_OK);
+    char text[100];
+    MUST(batch_metrics_text(&processor, NULL, 1, BATCH_TEXT_PROMETHEUS, text, sizeof text) > 0);
+}
+
+static void call_all_of_completions(void)
+{
+    batch_completions_options options = BATCH_COMPLETIONS_OPTIONS_INIT;
+    options.allocator = at_length;
+    batch_completions *completions;
+    MUST(batch_completions_open(&completions, &options) == BATCH_OK);
+    MUST(batch_completions_dispatch(completions, 0, 0) == 0);
+    MUST(batch_completions_close(completions) == BATCH_OK);
+}
+
 static void call_all_of_a_life(struct canceled *canceled)
 {
     batch_store *memory;
@@ -361,6 +414,7 @@ static void call_all_of_a_life(struct canceled *canceled)
     wrapper.store.session_open = session_open_at_length;
     wrapper.store.session_close = session_close_at_length;
     wrapper.store.close = close_at_length;
+    wrapper.store.stats = stats_at_length;
     batch_codec codec = {.size = sizeof codec,
                          .decode = harness_decode,
                          .encode = harness_encode,
@@ -371,14 +425,12 @@ static void call_all_of_a_life(struct canceled *canceled)
     options.resource_size = sizeof(int64_t);
     options.resource_cache_max = 10;
     options.window_ns = BATCH_WINDOW_NONE;
+    options.allocator = at_length;
     batch_processor *processor;
     MUST(batch_processor_start(&processor, &options, NULL) == BATCH_OK);
     MUST(batch_run(processor, &canceled->job.op, NULL) == BATCH_OK);
-    batch_subscription *subscription;
-    MUST(batch_metrics_subscribe(processor, NULL, &subscription) == BATCH_OK);
-    batch_metrics_unsubscribe(subscription);
-    batch_stats stats = BATCH_STATS_INIT;
-    MUST(batch_processor_stats(processor, &stats) == BATCH_OK);
+    call_all_of_metrics(processor, &canceled->job.op);
+    call_all_of_completions();
     MUST(batch_processor_stop(processor, BATCH_FOREVER) == 0);
     MUST(batch_processor_free(processor) == BATCH_OK);
     MUST(batch_store_close(&wrapper.store) == BATCH_OK);
