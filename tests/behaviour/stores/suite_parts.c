@@ -1,6 +1,8 @@
 #include "suite_parts.h"
 #include "test.h"
 
+#include <time.h>
+
 int store_suite_set_up(void **state)
 {
     struct store_fixture *fixture = *state;
@@ -30,4 +32,11 @@ int64_t stored_number(struct store_fixture *fixture, const char *key)
     size_t size = 0;
     bool is_there = fixture->read(fixture, key, strlen(key), &number, sizeof number, &size, NULL);
     return is_there && size == sizeof number ? number : -1;
+}
+
+void store_suite_await_deadline(const batch_call *call)
+{
+    const struct timespec pause = {0, 1000000};
+    while (!batch_call_is_canceled(call))
+        nanosleep(&pause, NULL);
 }

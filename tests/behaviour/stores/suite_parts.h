@@ -17,6 +17,10 @@ int store_suite_tear_down(void **state);
 uint64_t stored_version(struct store_fixture *fixture, const char *key);
 int64_t stored_number(struct store_fixture *fixture, const char *key);
 
+/* As a process does that is suspended just before its store is called. However long that takes: on
+ * a busy machine the time limit may stand still. */
+void store_suite_await_deadline(const batch_call *call);
+
 int store_suite_states(struct store_fixture *fixture);
 int store_suite_conflicts(struct store_fixture *fixture);
 int store_suite_groups(struct store_fixture *fixture);
