@@ -227,6 +227,7 @@ static void become_ready(struct batch__postgres_connection *connection)
     batch__check(connection->stage == BATCH__POSTGRES_SETTING_UP);
     connection->stage = BATCH__POSTGRES_READY;
     connection->is_prepared[BATCH__POSTGRES_SAVE] = connection->table.is_save_prepared;
+    connection->encoding = PQclientEncoding(connection->conn);
     connection->is_warned = false;
     connection->is_suspect = false;
     connection->error = (struct batch__postgres_error){.code = 0};

@@ -56,6 +56,7 @@ struct batch__postgres_connection {
     bool is_warned;                    /* of a commit that no standby has confirmed; reset before
                                           each statement */
     bool is_suspect;                   /* the table is to be checked again, before it is used */
+    int encoding;                      /* of texts, as libpq numbers it, when it was made ready */
     uint64_t trusted_until_ns;         /* it was found unchanged, so errors have other reasons */
     bool is_prepared[BATCH__POSTGRES_STATEMENTS];
     struct batch__postgres_error error;      /* why it is not READY, if that is known */

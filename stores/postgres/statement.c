@@ -177,6 +177,16 @@ static bool is_without_standbys(struct receiving *receiving)
     return is_without;
 }
 
+/* A trigger has changed the encoding for the session: texts in the result are not what was stored,
+ * and the next ones would not be what is sent. The server has reported it. */
+static bool is_recoded(const struct batch__postgres_connection *connection)
+{
+    const struct batch__postgres_shape *shape = &connection->table.shape;
+    bool has_texts =
+        shape->key_type != BATCH_POSTGRES_BYTEA || shape->state_type != BATCH_POSTGRES_BYTEA;
+    return has_texts && PQclientEncoding(connection->conn) != connection->encoding;
+}
+
 static enum batch__postgres_outcome outcome_of(const struct receiving *receiving)
 {
     const struct batch__postgres_connection *connection = receiving->connection;
@@ -188,9 +198,9 @@ static enum batch__postgres_outcome outcome_of(const struct receiving *receiving
         return BATCH__POSTGRES_IN_DOUBT;
     if (receiving->has_error)
         return BATCH__POSTGRES_ROLLED_BACK;
-    bool is_warned = receiving->is_save && connection->is_warned;
-    return receiving->is_complete && !is_warned ? BATCH__POSTGRES_COMMITTED
-                                                : BATCH__POSTGRES_IN_DOUBT;
+    bool is_doubtful = receiving->is_save && (connection->is_warned || is_recoded(connection));
+    return receiving->is_complete && !is_doubtful ? BATCH__POSTGRES_COMMITTED
+                                                  : BATCH__POSTGRES_IN_DOUBT;
 }
 
 /* A save that was reported as done, while it was being canceled. */
@@ -232,6 +242,9 @@ static void receive_all(struct receiving *receiving, const struct batch__postgre
     if (reply->outcome == BATCH__POSTGRES_IN_DOUBT && reply->error.text[0] == '\0') {
         if (is_unconfirmed)
             snprintf(reply->error.text, sizeof reply->error.text, "%s", unconfirmed);
+        else if (!receiving->is_lost && is_recoded(connection))
+            snprintf(reply->error.text, sizeof reply->error.text,
+                     "a trigger has changed client_encoding, so the result cannot be read");
         else
             describe_connection(connection, &reply->error);
     }

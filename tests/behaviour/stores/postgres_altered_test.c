@@ -289,6 +289,36 @@ TEST_WITH(test_what_a_trigger_alters_is_refused_beside_a_locked_row, pg_set_up, 
     end(&altered);
 }
 
+/* The trigger's change of the session outlives the save that has fired it. */
+static void check_recoded(struct postgres_server *server, const char *type, int status)
+{
+    struct altered altered;
+    char columns[128];
+    snprintf(columns, sizeof columns,
+             "key %s primary key, version bigint not null, state %s not null", type, type);
+    begin(&altered, server, NULL, columns);
+    pg_sql(server, "create function meet() returns trigger language plpgsql as $$ "
+                   "begin if new.key = 'odd' then set client_encoding = 'LATIN1'; end if; "
+                   "return null; end $$");
+    pg_sql(server, "create trigger meets after insert or update on rows for each row "
+                   "execute function meet()");
+    const struct write odd[] = {{"odd", "1", status}};
+    WRITE_ALL(&altered, odd);
+    const struct write writes[] = {{"\xc3\xbc", "\xc3\xbc", BATCH_OK}};
+    WRITE_ALL(&altered, writes);
+    expect(&altered, "\xc3\xbc", "\xc3\xbc");
+    pg_expect(server, "1",
+              "select count(*) from rows where octet_length(key) = 2 and octet_length(state) = 2");
+    end(&altered);
+    pg_sql(server, "drop table rows; drop function meet");
+}
+
+TEST_WITH(test_a_trigger_that_changes_the_encoding_changes_no_key, pg_set_up, NULL)
+{
+    check_recoded(*state, "text", BATCH_UNKNOWN);
+    check_recoded(*state, "bytea", BATCH_OK);
+}
+
 /* ---- A table that is altered between two saves ---------------------------------------------- */
 
 static void rename_columns(void *server)

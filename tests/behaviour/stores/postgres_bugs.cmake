@@ -28,6 +28,9 @@ store_mutant(postgres stamp-not-compared settings sql.c
     "\"CASE WHEN @x THEN true" "\"CASE WHEN @x OR true THEN true"
     test_a_table_or_partition_that_becomes_unlogged_is_refused)
 
+store_mutant(postgres encoding-not-compared altered statement.c
+    "return has_texts && PQclient" "return false && has_texts && PQclient"
+    test_a_trigger_that_changes_the_encoding_changes_no_key)
 store_mutant(postgres columns-not-compared altered sql.c
     "AND a.xmin OPERATOR(pg_catalog.<>) ALL" "AND false AND a.xmin OPERATOR(pg_catalog.<>) ALL"
     test_a_column_in_the_place_of_another_one_cuts_off_no_blanks)
