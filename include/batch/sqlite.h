@@ -22,8 +22,10 @@
  * a program other than SQLite (such as cp), loads and saves fail, with BATCH_UNKNOWN if that is
  * detected only after a commit. Stop all processors before you restore a backup. Not detected are:
  * a restore by SQLite itself, which is a transaction like any other, although versions may then
- * repeat; a foreign write within a few milliseconds of a checkpoint; and use from several machines,
- * which do not see each other's changes on a network file system: keep the file on a local one.
+ * repeat; a foreign write within a few milliseconds of a checkpoint; a program that uses the file
+ * with synchronous=OFF, whose checkpoints may lose to a power cut what others have committed; and
+ * use from several machines, which do not see each other's changes on a network file system: keep
+ * the file on a local one.
  *
  * Link with batch-sqlite (pkg-config batch-sqlite, CMake batch::sqlite).
  */
