@@ -1,5 +1,6 @@
 /* cycles.c SECONDS CYCLES [SEED]: processors that hardly live: started, given a few operations by
- * two threads, stopped at once, freed; as many of them as fit into the time.
+ * two threads, stopped at once, freed; as many of them as fit into the time. Four crews do so side
+ * by side, as most of a cycle is waiting for another thread.
  *
  * What was accepted must be completed when stop returns, what comes later refused, and no memory be
  * left. Seeded bug: CYCLES_BUG forgets to count a completion now and then.
@@ -17,7 +18,7 @@
 #include "counting_allocator.h"
 #include "random.h"
 
-enum { MINE = 4, ITS_OWN = 16, HANG_SECONDS = 60 };
+enum { CREWS = 4, MINE = 4, ITS_OWN = 16, HANG_SECONDS = 60 };
 
 struct request {
     batch_op op; /* first */
@@ -193,36 +194,59 @@ static void run_cycle(struct cycles *cycles)
     cycles->cycle++;
 }
 
-int main(int argc, char **argv)
+struct crew {
+    struct cycles cycles; /* first */
+    pthread_t thread;
+    uint64_t wanted, end_ns;
+};
+
+static void *crew_main(void *arg)
 {
-    double seconds = argc > 1 ? atof(argv[1]) : 10;
-    uint64_t wanted = argc > 2 ? strtoull(argv[2], NULL, 10) : 20000;
-    struct cycles *cycles = calloc(1, sizeof *cycles);
-    cycles->seed = argc > 3 ? strtoull(argv[3], NULL, 10) : batch_now_ns();
+    struct crew *crew = arg;
+    struct cycles *cycles = &crew->cycles;
+    pthread_t partner;
     cycles->random.state = cycles->seed;
-    printf("cycles: at most %g s and %llu cycles, seed %llu\n", seconds, (unsigned long long)wanted,
-           (unsigned long long)cycles->seed);
-    fflush(stdout);
-    signal(SIGALRM, on_alarm);
     MUST(cycles, batch_memory_open(&cycles->store) == BATCH_OK);
     MUST(cycles, pthread_mutex_init(&cycles->lock, NULL) == 0);
     MUST(cycles, pthread_cond_init(&cycles->changed, NULL) == 0);
-    pthread_t partner;
     MUST(cycles, pthread_create(&partner, NULL, partner_main, cycles) == 0);
-
-    uint64_t end_ns = batch_now_ns() + (uint64_t)(seconds * 1e9);
-    while (cycles->cycle < wanted && batch_now_ns() < end_ns) {
-        alarm(HANG_SECONDS);
+    while (cycles->cycle < crew->wanted && batch_now_ns() < crew->end_ns) {
+        alarm(HANG_SECONDS); /* who hangs is alone in the end, and sets it no more */
         run_cycle(cycles);
     }
     set_partner(cycles, false, true);
     pthread_join(partner, NULL);
-    printf("%llu cycles, %llu operations accepted and completed, %llu refused or not submitted\n",
-           (unsigned long long)cycles->cycle, (unsigned long long)cycles->accepted,
-           (unsigned long long)cycles->refused);
     MUST(cycles, batch_store_close(cycles->store) == BATCH_OK);
     pthread_cond_destroy(&cycles->changed);
     pthread_mutex_destroy(&cycles->lock);
-    free(cycles);
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    static struct crew crews[CREWS];
+    double seconds = argc > 1 ? atof(argv[1]) : 10;
+    uint64_t wanted = argc > 2 ? strtoull(argv[2], NULL, 10) : 20000;
+    uint64_t seed = argc > 3 ? strtoull(argv[3], NULL, 10) : batch_now_ns();
+    uint64_t end_ns = batch_now_ns() + (uint64_t)(seconds * 1e9);
+    printf("cycles: at most %g s and %llu cycles, seed %llu\n", seconds, (unsigned long long)wanted,
+           (unsigned long long)seed);
+    fflush(stdout);
+    signal(SIGALRM, on_alarm);
+    for (size_t i = 0; i < CREWS; i++) {
+        crews[i].cycles.seed = seed + i;
+        crews[i].wanted = wanted / CREWS;
+        crews[i].end_ns = end_ns;
+        MUST(&crews[i].cycles, pthread_create(&crews[i].thread, NULL, crew_main, &crews[i]) == 0);
+    }
+    uint64_t count = 0, accepted = 0, refused = 0;
+    for (size_t i = 0; i < CREWS; i++) {
+        pthread_join(crews[i].thread, NULL);
+        count += crews[i].cycles.cycle;
+        accepted += crews[i].cycles.accepted;
+        refused += crews[i].cycles.refused;
+    }
+    printf("%llu cycles, %llu operations accepted and completed, %llu refused or not submitted\n",
+           (unsigned long long)count, (unsigned long long)accepted, (unsigned long long)refused);
     return 0;
 }
