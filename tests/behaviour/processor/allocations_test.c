@@ -54,6 +54,9 @@ int __wrap_posix_memalign(void **ret_memory, size_t alignment, size_t size)
 /* ---- A load that goes round ------------------------------------------------------------------ */
 
 enum { OPS = 1000, KEYS = 100 };
+#ifndef MANY_TURNS
+#define MANY_TURNS 1000 /* a million operations */
+#endif
 
 struct wheel {
     batch_processor *processor;
@@ -152,12 +155,12 @@ static void count_allocations(enum harness_kind kind, bool is_driven, uint32_t s
 
 TEST(no_allocation_for_each_operation)
 {
-    count_allocations(HARNESS_STORE, false, 0, 1, BATCH_WINDOW_NONE, 1000); /* a million */
+    count_allocations(HARNESS_STORE, false, 0, 1, BATCH_WINDOW_NONE, MANY_TURNS);
     count_allocations(HARNESS_STORE, false, 2, 2, BATCH_WINDOW_NONE, 100);
     count_allocations(HARNESS_FUNCTIONS, false, 1, 1, BATCH_WINDOW_NONE, 50);
     count_allocations(HARNESS_BARE, false, 1, 1, BATCH_WINDOW_NONE, 100);
     count_allocations(HARNESS_STORE, false, 2, 1, 1 * MS, 50);
-    count_allocations(HARNESS_STORE, true, 0, 1, BATCH_WINDOW_NONE, 1000);
+    count_allocations(HARNESS_STORE, true, 0, 1, BATCH_WINDOW_NONE, MANY_TURNS);
     count_allocations(HARNESS_STORE, true, 2, 1, BATCH_WINDOW_NONE, 100);
 }
 

@@ -266,7 +266,9 @@ static void count_completion(batch_op *op, const batch_result *result)
     *completed += result->status == BATCH_OK;
 }
 
-enum { MANY_KEYS = 20000 };
+#ifndef MANY_KEYS
+#define MANY_KEYS 20000
+#endif
 
 /* What was only read is not saved: the last batches end where the worker closes them, and nothing
  * comes back from the store after that. */
