@@ -120,28 +120,30 @@ static void fill_output(const struct server *server)
     close(output);
 }
 
-/* The pause lets it try to print; without it less is tried, and nothing else is expected. */
-static void stop_with_a_full_pipe(const char *program, const char *const *options)
+/* The pause lets them try to print; without it less is tried, and nothing else is expected. */
+TEST(a_full_standard_output_holds_up_nothing)
 {
     struct folder folder;
-    struct server server;
+    struct server servers[2];
     struct response response;
     const struct timespec pause = {2, 0};
     storage_folder(&folder);
-    server_start(&server, program, &folder, options);
-    fill_output(&server);
+    server_start(&servers[0], TRAIN_SERVER, &folder, batched);
+    server_start(&servers[1], DIRECT_SERVER, &folder, direct);
+    for (int i = 0; i < 2; i++)
+        fill_output(&servers[i]);
     nanosleep(&pause, NULL);
-    assert_int_equal(ask(&server, "/book?train=t&person=p&seat=0", &response), 200);
-    kill(server.pid, SIGTERM);
-    assert_int_equal(process_end(server.pid), 0); /* nobody reads its output */
-    close(server.output);
+    for (int i = 0; i < 2; i++) {
+        const char *target =
+            i == 0 ? "/book?train=t&person=p&seat=0" : "/book?train=u&person=p&seat=0";
+        assert_int_equal(ask(&servers[i], target, &response), 200);
+        kill(servers[i].pid, SIGTERM);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(process_end(servers[i].pid), 0); /* nobody reads its output */
+        close(servers[i].output);
+    }
     folder_remove(&folder);
-}
-
-TEST(a_full_standard_output_holds_up_nothing)
-{
-    stop_with_a_full_pipe(TRAIN_SERVER, batched);
-    stop_with_a_full_pipe(DIRECT_SERVER, direct);
 }
 
 /* A balancer must be able to find out before anything is refused. */
