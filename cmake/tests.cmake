@@ -1,6 +1,11 @@
 # How this project makes its tests.
 batch_find_module(cmocka batch_cmocka)
 
+# Tests that take long have a COST, in seconds, about: CTest starts with the dearest, so that ./check
+# does not wait for one test at its end. Those that take two processors need two free places at once,
+# which there are at the beginning and where another of them ends: theirs is 1000 more. Beside them
+# runs power-cuts, with 2000 more.
+
 # What one build is enough for, as most seeded bugs, is not compiled for sanitizers.
 set(BATCH_SANITIZED OFF)
 if(CMAKE_C_FLAGS MATCHES "-fsanitize")

@@ -74,6 +74,12 @@ uint64_t pass_count(void)
     return running.count;
 }
 
+int pass_first_mode(void)
+{
+    const char *mode = getenv("FAULT_FIRST_MODE");
+    return mode != NULL ? atoi(mode) : FAULTS_ONCE;
+}
+
 void pass_report(const char *program)
 {
     static const char *const names[FAULTS_KINDS] = {"memory", "threads", "locks", "random",

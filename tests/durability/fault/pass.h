@@ -15,6 +15,10 @@ void pass_watch(void);
 void pass_begin(const char *name, const struct faults_plan *plan);
 uint64_t pass_count(void); /* so far */
 
+/* The first mode of failures: that of FAULT_FIRST_MODE in the environment, for a seeded bug that
+ * shows there; or FAULTS_ONCE. */
+int pass_first_mode(void);
+
 /* A sum of all, in a line; and the places of faults, if the environment names a file for them
  * (FAULT_PLACES). */
 void pass_report(const char *program);

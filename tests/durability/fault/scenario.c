@@ -577,7 +577,7 @@ static void sweep(const struct fault_case *tried)
     run_scenario(tried, &none, NULL); /* what libraries allocate once */
     struct footprint before = footprint_now();
     MUST(run_scenario(tried, &none, &before), "a fault where there is none");
-    for (int mode = 0; mode < FAULTS_MODES; mode++) {
+    for (int mode = pass_first_mode(); mode < FAULTS_MODES; mode++) {
         struct faults_plan plan = {.mode = (enum faults_mode)mode};
         plan.number = tried->by_path ? 0 : 1;
         uint64_t first = pass_count();
