@@ -162,6 +162,16 @@ static inline void trace_skip(struct trace *t)
     t->text[0] = '\0';
 }
 
+/* A trace for TRACE_TEST_FROM, with transaction T on a and b: nobody has been loaded, nor run. */
+static inline struct trace *trace_transacting(const struct trace_options *options)
+{
+    struct trace *t = trace_new(options);
+    trace_transact(t, 'T', "a b");
+    trace_expect(t, "[  0] a: load\n"
+                    "[  0] b: load\n");
+    return t;
+}
+
 struct batch__batch *trace_batch(struct trace *t, const char *key); /* or NULL */
 const char *trace_status_name(int status);
 uint32_t trace_hash(const void *key, size_t key_size);

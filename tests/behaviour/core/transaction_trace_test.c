@@ -1,20 +1,10 @@
 /* Transactions: when one runs, what it ties together, and what becomes of all of it. */
 #include "trace.h"
 
-/* T on a and b: both are loaded at 0 ms, nobody has run. */
-static struct trace *loading(const struct trace_options *options)
-{
-    struct trace *t = trace_new(options);
-    trace_transact(t, 'T', "a b");
-    trace_expect(t, "[  0] a: load\n"
-                    "[  0] b: load\n");
-    return t;
-}
-
 /* ---- When it runs --------------------------------------------------------------------------- */
 
 TRACE_TEST_FROM(it_runs_when_all_its_keys_are_loaded_and_completes_when_all_are_saved,
-                loading(NULL))
+                trace_transacting(NULL))
 {
     trace_at(t, 5);
     trace_loaded(t, "a", BATCH_OK);
@@ -34,7 +24,7 @@ TRACE_TEST_FROM(it_runs_when_all_its_keys_are_loaded_and_completes_when_all_are_
                     "[110] b: release\n");
 }
 
-TRACE_TEST_FROM(what_comes_later_does_not_overtake_it, loading(NULL))
+TRACE_TEST_FROM(what_comes_later_does_not_overtake_it, trace_transacting(NULL))
 {
     trace_submit(t, "a", "A");
     trace_submit(t, "b", "B");
@@ -203,35 +193,31 @@ TRACE_TEST_WITH(a_unit_that_would_be_too_large_closes_first, .unit_max = 3)
                     "[ 10] run U on b c\n");
 }
 
-TRACE_TEST_WITH(one_transaction_alone_may_have_more_keys, .unit_max = 1)
+TRACE_TEST_FROM(one_transaction_alone_may_have_more_keys,
+                trace_transacting(&(struct trace_options){.unit_max = 1}))
 {
-    trace_transact(t, 'T', "a b");
     trace_loaded(t, "a b", BATCH_OK);
     trace_transact(t, 'U', "b a");
-    trace_expect(t, "[  0] a: load\n"
-                    "[  0] b: load\n"
-                    "[  0] run T on a b\n"
+    trace_expect(t, "[  0] run T on a b\n"
                     "[  0] run U on b a\n");
 }
 
-TRACE_TEST_WITH(a_full_batch_closes_its_unit, .ops_max = 2)
+TRACE_TEST_FROM(a_full_batch_closes_its_unit,
+                trace_transacting(&(struct trace_options){.ops_max = 2}))
 {
-    trace_transact(t, 'T', "a b");
     trace_loaded(t, "a b", BATCH_OK);
     trace_hold(t);
     trace_submit(t, "a", "A");
     trace_transact(t, 'U', "a b");
     trace_go(t);
-    trace_expect(t, "[  0] a: load\n"
-                    "[  0] b: load\n"
-                    "[  0] run T on a b\n"
+    trace_expect(t, "[  0] run T on a b\n"
                     "[  0] a: run A\n"
                     "[  0] a b: save, closed by size\n");
 }
 
 /* ---- Leaving -------------------------------------------------------------------------------- */
 
-TRACE_TEST_FROM(it_is_canceled_on_all_its_keys_at_once, loading(NULL))
+TRACE_TEST_FROM(it_is_canceled_on_all_its_keys_at_once, trace_transacting(NULL))
 {
     trace_submit(t, "a", "A");
     trace_cancel_transaction(t, 'T');
@@ -243,7 +229,7 @@ TRACE_TEST_FROM(it_is_canceled_on_all_its_keys_at_once, loading(NULL))
                     "[  0] a: run A\n");
 }
 
-TRACE_TEST_FROM(it_is_canceled_while_an_open_key_waits_for_another, loading(NULL))
+TRACE_TEST_FROM(it_is_canceled_while_an_open_key_waits_for_another, trace_transacting(NULL))
 {
     trace_submit(t, "a", "A");
     trace_loaded(t, "a", BATCH_OK);
@@ -258,7 +244,7 @@ TRACE_TEST_FROM(it_is_canceled_while_an_open_key_waits_for_another, loading(NULL
     trace_expect(t, "[100] a: save, closed by window\n");
 }
 
-TRACE_TEST_FROM(nobody_is_left_on_a_key_that_is_open, loading(NULL))
+TRACE_TEST_FROM(nobody_is_left_on_a_key_that_is_open, trace_transacting(NULL))
 {
     trace_loaded(t, "a", BATCH_OK);
     trace_cancel_transaction(t, 'T');
@@ -374,7 +360,7 @@ TRACE_TEST_WITH(a_transaction_larger_than_the_limit_is_busy, .ops_waiting_max = 
                     "[  0] complete T BUSY\n");
 }
 
-TRACE_TEST_FROM(stop_waits_until_it_has_run, loading(NULL))
+TRACE_TEST_FROM(stop_waits_until_it_has_run, trace_transacting(NULL))
 {
     trace_loaded(t, "a", BATCH_OK);
     trace_stop(t);
@@ -393,7 +379,7 @@ TRACE_TEST_FROM(stop_waits_until_it_has_run, loading(NULL))
                     "[  0] complete U STOPPED\n");
 }
 
-TRACE_TEST_FROM(a_load_that_fails_wakes_the_keys_that_waited_for_it, loading(NULL))
+TRACE_TEST_FROM(a_load_that_fails_wakes_the_keys_that_waited_for_it, trace_transacting(NULL))
 {
     trace_loaded(t, "a", BATCH_OK);
     trace_loaded(t, "b", BATCH_LOAD_FAILED);
@@ -403,7 +389,7 @@ TRACE_TEST_FROM(a_load_that_fails_wakes_the_keys_that_waited_for_it, loading(NUL
                     "[  0] complete T LOAD_FAILED\n");
 }
 
-TRACE_TEST_FROM(it_can_be_submitted_again_after_it_failed, loading(NULL))
+TRACE_TEST_FROM(it_can_be_submitted_again_after_it_failed, trace_transacting(NULL))
 {
     trace_cancel_transaction(t, 'T');
     trace_transaction(t, 'T')->transaction.private_canceled = 0;
