@@ -252,19 +252,13 @@ static const char help[] =
     "  --no-save      the operations change nothing\n"
     "  --help         this text\n";
 
-static const char *read_mode(const char *value)
-{
-    if (strcmp(value, "functions") != 0 && strcmp(value, "late") != 0 &&
-        strcmp(value, "threads") != 0)
-        argument_is_wrong("--mode", value, "write functions, late or threads");
-    return value;
-}
+static const char *const modes[] = {"functions", "late", "threads", NULL};
 
 static void read_option(struct settings *settings, int option, const char *value)
 {
     switch (option) {
     case 'm':
-        settings->mode = read_mode(value);
+        settings->mode = modes[argument_choice("--mode", value, modes)];
         break;
     case 'k':
         settings->keys = argument_number("--keys", value, 1, 1000000);
@@ -281,12 +275,8 @@ static void read_option(struct settings *settings, int option, const char *value
     case 'n':
         settings->saves = false;
         break;
-    case 'h':
-        fputs(help, stdout);
-        exit(0);
-    default: /* getopt has reported what is wrong */
-        fputs("try: functions --help\n", stderr);
-        exit(2);
+    default:
+        argument_help(option, help);
     }
 }
 

@@ -139,12 +139,8 @@ static void read_options(int argc, char **argv)
         case 't':
             time_ns = argument_seconds("--seconds", optarg, 0.01);
             break;
-        case 'h':
-            fputs(help, stdout);
-            exit(0);
         default:
-            fputs(help, stderr);
-            exit(1);
+            argument_help(option, help);
         }
     }
 }

@@ -34,8 +34,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum mode { COMPLETIONS, LIST, DRIVEN, MODES };
-static const char *const mode_names[MODES] = {"completions", "list", "driven"};
+enum mode { COMPLETIONS, LIST, DRIVEN };
+static const char *const mode_names[] = {"completions", "list", "driven", NULL};
 
 struct settings {
     enum mode mode;
@@ -232,16 +232,6 @@ static const char help[] =
     "  --seconds S      how long (2)\n"
     "  --help           this text\n";
 
-static enum mode read_mode(const char *value)
-{
-    int mode = 0;
-    while (mode < MODES && strcmp(value, mode_names[mode]) != 0)
-        mode++;
-    if (mode == MODES)
-        argument_is_wrong("--mode", value, "write completions, list or driven");
-    return (enum mode)mode;
-}
-
 static struct settings settings_of(int argc, char **argv)
 {
     static const struct option options[] = {{"mode", required_argument, NULL, 'm'},
@@ -255,7 +245,7 @@ static struct settings settings_of(int argc, char **argv)
     bool has_mode = false;
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (option == 'm') {
-            settings.mode = read_mode(optarg);
+            settings.mode = (enum mode)argument_choice("--mode", optarg, mode_names);
             has_mode = true;
         } else if (option == 'k') {
             settings.keys = argument_number("--keys", optarg, 1, 1000000);
@@ -264,8 +254,7 @@ static struct settings settings_of(int argc, char **argv)
         } else if (option == 's') {
             settings.time_ns = argument_seconds("--seconds", optarg, 0.01);
         } else {
-            fputs(help, option == 'h' ? stdout : stderr);
-            exit(option == 'h' ? 0 : 2);
+            argument_help(option, help);
         }
     }
     if (!has_mode || optind < argc) {

@@ -495,12 +495,8 @@ static void read_option(struct settings *settings, int option, const char *value
     case 'j':
         settings->is_json = true;
         break;
-    case 'h':
-        fputs(help, stdout);
-        exit(0);
-    default: /* getopt has reported what is wrong */
-        fputs("try: overload --help\n", stderr);
-        exit(2);
+    default:
+        argument_help(option, help);
     }
 }
 

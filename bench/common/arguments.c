@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/say.h"
 
@@ -13,6 +14,29 @@ void argument_is_wrong(const char *option, const char *value, const char *what)
     say("%s %s: %s", option, value, what);
     fprintf(stderr, "try: %s --help\n", program_invocation_short_name);
     exit(2);
+}
+
+void argument_help(int option, const char *help)
+{
+    if (option == 'h') {
+        fputs(help, stdout);
+        exit(0);
+    }
+    fprintf(stderr, "try: %s --help\n", program_invocation_short_name);
+    exit(2);
+}
+
+int argument_choice(const char *option, const char *value, const char *const *words)
+{
+    char what[160] = "write";
+    for (int i = 0; words[i] != NULL; i++) {
+        if (strcmp(value, words[i]) == 0)
+            return i;
+        size_t size = strlen(what);
+        const char *between = i == 0 ? " " : words[i + 1] == NULL ? " or " : ", ";
+        snprintf(what + size, sizeof what - size, "%s%s", between, words[i]);
+    }
+    argument_is_wrong(option, value, what);
 }
 
 uint64_t argument_number(const char *option, const char *value, uint64_t min, uint64_t max)
@@ -27,6 +51,11 @@ uint64_t argument_number(const char *option, const char *value, uint64_t min, ui
         argument_is_wrong(option, value, range);
     }
     return number;
+}
+
+uint32_t argument_u32(const char *option, const char *value, uint32_t min, uint32_t max)
+{
+    return (uint32_t)argument_number(option, value, min, max);
 }
 
 double argument_decimal(const char *option, const char *value, double min, double max)

@@ -191,20 +191,16 @@ static void read_option(struct settings *settings, int option, const char *value
         settings->window_ms = argument_number("--window-ms", value, 0, 60000);
         break;
     case 'p':
-        settings->producers = (uint32_t)argument_number("--producers", value, 1, 1024);
+        settings->producers = argument_u32("--producers", value, 1, 1024);
         break;
     case 's':
-        settings->sessions = (uint32_t)argument_number("--sessions", value, 0, 1024);
+        settings->sessions = argument_u32("--sessions", value, 0, 1024);
         break;
-    case 'h':
-        settings->shards = (uint32_t)argument_number("--shards", value, 1, 256);
+    case 'r':
+        settings->shards = argument_u32("--shards", value, 1, 256);
         break;
-    case 'e':
-        fputs(help, stdout);
-        exit(0);
-    default: /* getopt has reported what is wrong */
-        fputs("try: engine --help\n", stderr);
-        exit(2);
+    default:
+        argument_help(option, help);
     }
 }
 
@@ -215,8 +211,8 @@ static struct settings settings_of(int argc, char **argv)
                                             {"window-ms", required_argument, NULL, 'w'},
                                             {"producers", required_argument, NULL, 'p'},
                                             {"sessions", required_argument, NULL, 's'},
-                                            {"shards", required_argument, NULL, 'h'},
-                                            {"help", no_argument, NULL, 'e'},
+                                            {"shards", required_argument, NULL, 'r'},
+                                            {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
     struct settings settings = {.window_ms = UINT64_MAX, .producers = 1, .shards = 1};
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)

@@ -85,15 +85,7 @@ static bool measure(const struct settings *settings, struct target *target)
 
 int main(int argc, char **argv)
 {
-    struct settings settings;
-    switch (options_read(&settings, argc, argv)) {
-    case OPTIONS_RUN:
-        break;
-    case OPTIONS_HELP:
-        return 0;
-    case OPTIONS_WRONG:
-        return 2;
-    }
+    struct settings settings = options_read(argc, argv);
     struct target *target = target_open(&settings);
     if (target == NULL)
         return 2;

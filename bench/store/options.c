@@ -8,9 +8,10 @@
 
 #include <getopt.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
-const char *const mode_names[] = {"none", "direct", "single", "grouped"};
+const char *const mode_names[] = {"none", "direct", "single", "grouped", NULL};
+static const char *const direct_by[] = {"lock", "version", NULL}; /* from BY_LOCK on */
 
 static const char help[] =
     "bench/store: operations per second on a store, with libbatch and without\n"
@@ -51,75 +52,50 @@ static const char help[] =
     "try:  store --store sqlite:/tmp/bench.db --mode direct\n"
     "      store --store sqlite:/tmp/bench.db --mode grouped\n";
 
-static enum mode read_mode(const char *value)
-{
-    for (int mode = MODE_DIRECT; mode <= MODE_GROUPED; mode++) {
-        if (strcmp(value, mode_names[mode]) == 0)
-            return (enum mode)mode;
-    }
-    argument_is_wrong("--mode", value, "write direct, single or grouped");
-}
-
-static enum direct_by read_direct_by(const char *value)
-{
-    if (strcmp(value, "lock") == 0)
-        return BY_LOCK;
-    if (strcmp(value, "version") == 0)
-        return BY_VERSION;
-    argument_is_wrong("--direct-by", value, "write lock or version");
-}
-
-static uint32_t read_number(const char *option, const char *value, uint32_t min, uint32_t max)
-{
-    return (uint32_t)argument_number(option, value, min, max);
-}
-
-static enum options_result read_option(struct settings *settings, int option, const char *value)
+static void read_option(struct settings *settings, int option, const char *value)
 {
     switch (option) {
     case 's':
         settings->store = value;
-        return OPTIONS_RUN;
+        break;
     case 'm':
-        settings->mode = read_mode(value);
-        return OPTIONS_RUN;
+        settings->mode =
+            (enum mode)(MODE_DIRECT + argument_choice("--mode", value, mode_names + MODE_DIRECT));
+        break;
     case 'd':
-        settings->direct_by = read_direct_by(value);
-        return OPTIONS_RUN;
+        settings->direct_by =
+            (enum direct_by)(BY_LOCK + argument_choice("--direct-by", value, direct_by));
+        break;
     case 'k':
-        settings->keys = read_number("--keys", value, 1, KEYS_MAX);
-        return OPTIONS_RUN;
+        settings->keys = argument_u32("--keys", value, 1, KEYS_MAX);
+        break;
     case 'o':
-        settings->outstanding = read_number("--outstanding", value, 1, 100000000);
-        return OPTIONS_RUN;
+        settings->outstanding = argument_u32("--outstanding", value, 1, 100000000);
+        break;
     case 't':
         settings->time_ns = argument_seconds("--seconds", value, 0.001);
-        return OPTIONS_RUN;
+        break;
     case 'u':
         settings->warm_up_ns = argument_seconds("--warm-up", value, 0);
-        return OPTIONS_RUN;
+        break;
     case 'b':
-        settings->size = read_number("--size", value, STATE_SIZE_MIN, STATE_SIZE_MAX);
-        return OPTIONS_RUN;
+        settings->size = argument_u32("--size", value, STATE_SIZE_MIN, STATE_SIZE_MAX);
+        break;
     case 'c':
-        settings->sessions = read_number("--sessions", value, 1, 1024);
-        return OPTIONS_RUN;
+        settings->sessions = argument_u32("--sessions", value, 1, 1024);
+        break;
     case 'w':
         settings->window_ns = argument_number("--window-ms", value, 1, 60000) * 1000000;
-        return OPTIONS_RUN;
+        break;
     case 'g':
-        settings->group_max = read_number("--group-max", value, 1, 65536);
-        return OPTIONS_RUN;
-    case 'h':
-        fputs(help, stdout);
-        return OPTIONS_HELP;
-    default: /* getopt has reported what is wrong */
-        fputs("try: store --help\n", stderr);
-        return OPTIONS_WRONG;
+        settings->group_max = argument_u32("--group-max", value, 1, 65536);
+        break;
+    default:
+        argument_help(option, help);
     }
 }
 
-enum options_result options_read(struct settings *settings, int argc, char **argv)
+struct settings options_read(int argc, char **argv)
 {
     static const struct option known[] = {{"store", required_argument, NULL, 's'},
                                           {"mode", required_argument, NULL, 'm'},
@@ -134,26 +110,22 @@ enum options_result options_read(struct settings *settings, int argc, char **arg
                                           {"group-max", required_argument, NULL, 'g'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
-    *settings = (struct settings){.keys = 10000,
-                                  .outstanding = 100000,
-                                  .size = 64,
-                                  .window_ns = BATCH_WINDOW_NONE,
-                                  .warm_up_ns = 1000000000,
-                                  .time_ns = 5000000000};
-    int option;
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
-        enum options_result result = read_option(settings, option, optarg);
-        if (result != OPTIONS_RUN)
-            return result;
-    }
+    struct settings settings = {.keys = 10000,
+                                .outstanding = 100000,
+                                .size = 64,
+                                .window_ns = BATCH_WINDOW_NONE,
+                                .warm_up_ns = 1000000000,
+                                .time_ns = 5000000000};
+    for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;)
+        read_option(&settings, option, optarg);
     if (optind < argc)
         argument_is_wrong("argument", argv[optind], "not understood");
-    if (settings->store == NULL || settings->mode == MODE_NONE) {
+    if (settings.store == NULL || settings.mode == MODE_NONE) {
         fputs("bench/store: give a store and a mode:\n"
               "  store --store sqlite:/tmp/bench.db --mode grouped\n"
               "try: store --help\n",
               stderr);
-        return OPTIONS_WRONG;
+        exit(2);
     }
-    return OPTIONS_RUN;
+    return settings;
 }

@@ -23,8 +23,7 @@ struct settings {
     uint64_t time_ns;
 };
 
-enum options_result { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_WRONG };
-/* What is wrong may also end the program, with 2. */
-enum options_result options_read(struct settings *settings, int argc, char **argv);
+/* Ends the program if that is all there is to do, or something is wrong. */
+struct settings options_read(int argc, char **argv);
 
 #endif

@@ -6,9 +6,13 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/arguments.h"
+
+/* By their enums, the first of which is 0 or 1. */
+static const char *const modes[] = {"direct", "batched", NULL};
+static const char *const workloads[] = {"tpcb", "pairs", NULL};
+static const char *const direct_by[] = {"lock", "version", NULL};
 
 static const char help[] =
     "tpcb: transactions on several keys, with libbatch and without\n"
@@ -48,38 +52,6 @@ static const char help[] =
     "is\n"
     "in all of its rows. If not, exits 1.\n";
 
-static enum mode read_mode(const char *value)
-{
-    if (strcmp(value, "direct") == 0)
-        return MODE_DIRECT;
-    if (strcmp(value, "batched") == 0)
-        return MODE_BATCHED;
-    argument_is_wrong("--mode", value, "write direct or batched");
-}
-
-static enum workload read_workload(const char *value)
-{
-    if (strcmp(value, "tpcb") == 0)
-        return WORKLOAD_TPCB;
-    if (strcmp(value, "pairs") == 0)
-        return WORKLOAD_PAIRS;
-    argument_is_wrong("--workload", value, "write tpcb or pairs");
-}
-
-static enum direct_by read_direct_by(const char *value)
-{
-    if (strcmp(value, "lock") == 0)
-        return BY_LOCK;
-    if (strcmp(value, "version") == 0)
-        return BY_VERSION;
-    argument_is_wrong("--direct-by", value, "write lock or version");
-}
-
-static uint32_t read_number(const char *option, const char *value, uint32_t min, uint32_t max)
-{
-    return (uint32_t)argument_number(option, value, min, max);
-}
-
 static void read_option(struct settings *settings, int option, const char *value)
 {
     switch (option) {
@@ -87,25 +59,26 @@ static void read_option(struct settings *settings, int option, const char *value
         settings->store = value;
         break;
     case 'm':
-        settings->mode = read_mode(value);
+        settings->mode = (enum mode)(MODE_DIRECT + argument_choice("--mode", value, modes));
         break;
     case 'd':
-        settings->direct_by = read_direct_by(value);
+        settings->direct_by =
+            (enum direct_by)(BY_LOCK + argument_choice("--direct-by", value, direct_by));
         break;
     case 'l':
-        settings->workload = read_workload(value);
+        settings->workload = (enum workload)argument_choice("--workload", value, workloads);
         break;
     case 'b':
-        settings->branches = read_number("--branches", value, 1, 90);
+        settings->branches = argument_u32("--branches", value, 1, 90);
         break;
     case 'a':
-        settings->accounts = read_number("--accounts", value, 1, 100000);
+        settings->accounts = argument_u32("--accounts", value, 1, 100000);
         break;
     case 'k':
-        settings->keys = read_number("--keys", value, 2, 9000000);
+        settings->keys = argument_u32("--keys", value, 2, 9000000);
         break;
     case 'o':
-        settings->outstanding = read_number("--outstanding", value, 1, 1000000);
+        settings->outstanding = argument_u32("--outstanding", value, 1, 1000000);
         break;
     case 't':
         settings->time_ns = argument_seconds("--seconds", value, 0.01);
@@ -114,20 +87,16 @@ static void read_option(struct settings *settings, int option, const char *value
         settings->warm_up_ns = argument_seconds("--warm-up", value, 0);
         break;
     case 'c':
-        settings->sessions = read_number("--sessions", value, 1, 1024);
+        settings->sessions = argument_u32("--sessions", value, 1, 1024);
         break;
     case 'w':
         settings->window_ns = argument_number("--window-ms", value, 1, 60000) * 1000000;
         break;
     case 'r':
-        settings->cache = read_number("--cache", value, 0, 100000000);
+        settings->cache = argument_u32("--cache", value, 0, 100000000);
         break;
-    case 'h':
-        fputs(help, stdout);
-        exit(0);
-    default: /* getopt has reported what is wrong */
-        fputs("try: tpcb --help\n", stderr);
-        exit(2);
+    default:
+        argument_help(option, help);
     }
 }
 
