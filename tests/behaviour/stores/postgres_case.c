@@ -105,6 +105,32 @@ void pg_configure(struct postgres_server *server, const char *name, const char *
     pg_wait(server, name, "select (current_setting('%s') = '%s')::int", name, value);
 }
 
+void pg_log_statements(struct postgres_server *server)
+{
+    pg_sql(server, "alter role all set log_min_messages = 'log'");
+    pg_sql(server, "alter role all set log_statement = 'all'");
+    pg_sql(server, "do $$ begin if current_setting('server_version_num')::int >= 130000 then "
+                   "alter role all set log_parameter_max_length = 0; end if; end $$");
+}
+
+size_t pg_count_logged(struct postgres_server *server, const char *text)
+{
+    static long seen;
+    char path[96], line[8192];
+    size_t number = 0;
+    snprintf(path, sizeof path, "%s/log", server->folder);
+    FILE *log = fopen(path, "r");
+    assert_non_null(log);
+    if (fseek(log, seen, SEEK_SET) == 0) {
+        while (fgets(line, sizeof line, log) != NULL)
+            number += text != NULL && strstr(line, text) != NULL;
+    }
+    if (text == NULL)
+        seen = ftell(log);
+    fclose(log);
+    return number;
+}
+
 /* ---- Stores --------------------------------------------------------------------------------- */
 
 batch_store *pg_store(struct postgres_server *server, const char *conninfo,

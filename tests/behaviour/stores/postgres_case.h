@@ -34,6 +34,11 @@ __attribute__((format(printf, 3, 4))) void pg_wait(struct postgres_server *serve
 /* Change a setting of the running server ("alter system"), and wait until new sessions have it. */
 void pg_configure(struct postgres_server *server, const char *name, const char *value);
 
+/* From now on new sessions log their statements; and in how many lines of the log this text is,
+ * since the last time that it was NULL. */
+void pg_log_statements(struct postgres_server *server);
+size_t pg_count_logged(struct postgres_server *server, const char *text);
+
 /* A store; must go well. `conninfo` NULL: the server's own. */
 batch_store *pg_store(struct postgres_server *server, const char *conninfo,
                       const batch_postgres_options *options);

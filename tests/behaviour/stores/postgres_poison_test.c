@@ -121,32 +121,11 @@ static int64_t connections(struct postgres_server *server)
                              "where backend_type = 'client backend' and pid <> pg_backend_pid()");
 }
 
-/* How many statements the store has sent since the last call. */
-static size_t count_statements(struct postgres_server *server)
-{
-    static long seen;
-    char path[96], line[4096];
-    size_t number = 0;
-    snprintf(path, sizeof path, "%s/log", server->folder);
-    FILE *log = fopen(path, "r");
-    assert_non_null(log);
-    if (fseek(log, seen, SEEK_SET) == 0) {
-        while (fgets(line, sizeof line, log) != NULL)
-            number += strstr(line, "execute batch_") != NULL;
-    }
-    seen = ftell(log);
-    fclose(log);
-    return number;
-}
-
 static int set_up(void **state)
 {
     pg_set_up(state);
     struct postgres_server *server = *state;
-    pg_sql(server, "alter role all set log_min_messages = 'log'");
-    pg_sql(server, "alter role all set log_statement = 'all'");
-    pg_sql(server, "alter role all set log_parameter_max_length = 0");
-    count_statements(server);
+    pg_log_statements(server);
     return 0;
 }
 
@@ -178,9 +157,9 @@ static void check_odd(struct poison *poison, const char *body, const char *sqlst
 {
     int64_t before = connections(poison->server);
     make_trigger(poison, body, false);
-    count_statements(poison->server);
+    pg_count_logged(poison->server, NULL);
     set_all(poison, KEYS, "one");
-    size_t statements = count_statements(poison->server);
+    size_t statements = pg_count_logged(poison->server, "execute batch_");
     assert_others_are_stored(poison, "one");
     assert_odd(poison, sqlstate, NULL);
     if (statements == 0 || statements > 1 + 2 * HALVINGS + MORE)
@@ -352,9 +331,9 @@ static void check_all_fail(struct poison *poison, const char *sqlstate, size_t m
 {
     static const size_t sizes[] = {100, KEYS};
     for (int i = 0; i < 2; i++) {
-        count_statements(poison->server);
+        pg_count_logged(poison->server, NULL);
         set_all(poison, sizes[i], "two");
-        size_t statements = count_statements(poison->server);
+        size_t statements = pg_count_logged(poison->server, "execute batch_");
         assert_all(poison, sizes[i], BATCH_SAVE_FAILED, sqlstate);
         if (statements == 0 || statements > most)
             fail_msg("%zu keys: %zu statements", sizes[i], statements);
@@ -423,9 +402,9 @@ TEST_WITH(test_values_that_are_all_rejected_take_as_many_statements_however_many
             snprintf(keys[j], sizeof keys[j], "many %zu", j);
             text_request_init(&requests[j], keys[j], strlen(keys[j]), "two", 3);
         }
-        count_statements(*state);
+        pg_count_logged(*state, NULL);
         pg_texts_run(poison->processor, requests, MANY);
-        size_t statements = count_statements(*state), tried = 0;
+        size_t statements = pg_count_logged(*state, "execute batch_"), tried = 0;
         for (size_t j = 0; j < MANY; j++) {
             const batch_result *result = &requests[j].request.result;
             char sqlstate[6];
@@ -492,9 +471,9 @@ TEST_WITH(test_a_row_that_cannot_be_read_fails_alone, set_up, NULL)
                                    "where relname = 'rows'");
     pg_sql(*state, "select heap_force_kill('%s'::regclass, array['(0,1)'::tid])", toast);
     free(toast);
-    count_statements(*state);
+    pg_count_logged(*state, NULL);
     set_all(poison, KEYS, "two");
-    size_t statements = count_statements(*state);
+    size_t statements = pg_count_logged(*state, "execute batch_");
     assert_others_are_stored(poison, "two");
     const batch_result *result = &poison->requests[ODD].request.result;
     assert_int_equal(result->status, BATCH_LOAD_FAILED);

@@ -173,36 +173,9 @@ static int set_up(void **state)
 
 /* ---- Statements ----------------------------------------------------------------------------- */
 
-/* How often this is in the server's log since the last call. */
-static size_t count_logged(struct postgres_server *server, const char *text)
-{
-    static long seen;
-    char path[96], line[8192];
-    size_t number = 0;
-    snprintf(path, sizeof path, "%s/log", server->folder);
-    FILE *log = fopen(path, "r");
-    assert_non_null(log);
-    if (fseek(log, seen, SEEK_SET) == 0) {
-        while (fgets(line, sizeof line, log) != NULL)
-            number += text != NULL && strstr(line, text) != NULL;
-    }
-    if (text == NULL)
-        seen = ftell(log);
-    fclose(log);
-    return number;
-}
-
-static void log_statements(struct postgres_server *server)
-{
-    pg_sql(server, "alter role all set log_min_messages = 'log'");
-    pg_sql(server, "alter role all set log_statement = 'all'");
-    pg_sql(server, "do $$ begin if current_setting('server_version_num')::int >= 130000 then "
-                   "alter role all set log_parameter_max_length = 0; end if; end $$");
-}
-
 UNITS_TEST(test_a_group_with_units_is_one_statement)
 {
-    log_statements(server);
+    pg_log_statements(server);
     struct client *client = client_new(server);
     for (int turn = 0; turn < 2; turn++) {
         client->size = 0;
@@ -212,32 +185,32 @@ UNITS_TEST(test_a_group_with_units_is_one_statement)
         plan(client, "B:1", "one");
         plan(client, "B:2", "one");
         plan(client, "B:3", "one");
-        count_logged(server, NULL);
+        pg_count_logged(server, NULL);
         run(client);
         assert_statuses(client, BATCH_OK);
-        assert_int_equal(count_logged(server, "execute batch_save_all"), 1);
-        assert_int_equal(count_logged(server, "execute batch_save"), 1);
-        assert_int_equal(count_logged(server, "statement: COMMIT"), 0);
+        assert_int_equal(pg_count_logged(server, "execute batch_save_all"), 1);
+        assert_int_equal(pg_count_logged(server, "execute batch_save"), 1);
+        assert_int_equal(pg_count_logged(server, "statement: COMMIT"), 0);
     }
     client->size = 0;
     plan(client, "alone", "two");
     plan(client, "other", "two");
-    count_logged(server, NULL);
+    pg_count_logged(server, NULL);
     run(client);
-    assert_int_equal(count_logged(server, "execute batch_save:"), 1);
+    assert_int_equal(pg_count_logged(server, "execute batch_save:"), 1);
     client->checked = "C:not there";
     client->size = 0;
     plan(client, "C:not there", "two");
     plan(client, "C:1", "two");
     plan(client, "D:1", "two");
     plan(client, "D:2", "two");
-    count_logged(server, NULL);
+    pg_count_logged(server, NULL);
     run(client);
     assert_statuses(client, BATCH_OK);
-    assert_int_equal(count_logged(server, "execute batch_save_units"), 1);
-    assert_int_equal(count_logged(server, "execute batch_save_all"), 1);
-    assert_int_equal(count_logged(server, "execute batch_lock_units"), 1);
-    assert_int_equal(count_logged(server, "statement: COMMIT"), 1);
+    assert_int_equal(pg_count_logged(server, "execute batch_save_units"), 1);
+    assert_int_equal(pg_count_logged(server, "execute batch_save_all"), 1);
+    assert_int_equal(pg_count_logged(server, "execute batch_lock_units"), 1);
+    assert_int_equal(pg_count_logged(server, "statement: COMMIT"), 1);
     client_end(client);
     pg_sql(server, "alter role all reset all");
 }
@@ -246,7 +219,7 @@ UNITS_TEST(test_a_group_with_units_is_one_statement)
 UNITS_TEST(test_a_unit_that_is_rejected_is_found_by_bisection)
 {
     enum { UNITS = 250, HALVINGS = 8, NAMING = 4 };
-    log_statements(server);
+    pg_log_statements(server);
     pg_sql(server, "alter table units add check (key <> 'GR:1' or state = 'good')");
     struct client *client = client_new(server);
     for (int turn = 0; turn < 2; turn++) {
@@ -256,9 +229,9 @@ UNITS_TEST(test_a_unit_that_is_rejected_is_found_by_bisection)
             snprintf(key, sizeof key, "%c%c:%d", 'A' + i / 2 / 26, 'A' + i / 2 % 26, i % 2);
             plan(client, key, turn == 0 ? "good" : "bad");
         }
-        count_logged(server, NULL);
+        pg_count_logged(server, NULL);
         run(client);
-        size_t statements = count_logged(server, "execute batch_save");
+        size_t statements = pg_count_logged(server, "execute batch_save");
         for (size_t i = 0; i < client->size; i++) {
             const batch_result *result = &client->requests[i].request.result;
             bool is_bad = turn == 1 && strncmp(client->keys[i], "GR:", 3) == 0;
@@ -326,7 +299,7 @@ static void change(void *server)
 
 UNITS_TEST(test_a_single_row_that_is_there_has_a_statement_of_its_own)
 {
-    log_statements(server);
+    pg_log_statements(server);
     struct client *client = client_new(server);
     static const char *const turns[][3] = {{"alone", "one", "execute batch_save:"},
                                            {"alone", "two", "execute batch_save_one:"},
@@ -334,11 +307,11 @@ UNITS_TEST(test_a_single_row_that_is_there_has_a_statement_of_its_own)
     for (size_t i = 0; i < sizeof turns / sizeof turns[0]; i++) {
         client->size = 0;
         plan(client, turns[i][0], turns[i][1]);
-        count_logged(server, NULL);
+        pg_count_logged(server, NULL);
         run(client);
         assert_statuses(client, BATCH_OK);
-        assert_int_equal(count_logged(server, turns[i][2]), 1);
-        assert_int_equal(count_logged(server, "execute batch_save"), 1);
+        assert_int_equal(pg_count_logged(server, turns[i][2]), 1);
+        assert_int_equal(pg_count_logged(server, "execute batch_save"), 1);
     }
     pg_expect(server, "two", "select state from units where key = 'alone'");
     client->size = 0;
