@@ -20,7 +20,7 @@
 #include "tools/seats.h"
 
 static const char help[] =
-    "train-audit: does the store hold what train-server answered?\n"
+    "train-audit: does the store hold what train-server confirmed?\n"
     "\n"
     "usage: train-audit [--all] [--table NAME] [--key-column NAME] [--state-column NAME]\n"
     "                   STORE FILE...\n"
