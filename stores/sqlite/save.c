@@ -26,8 +26,9 @@
  * which it is; such rows are tried again in a few rounds, as one row may need another.
  *
  * What others may or may not meet too (see row.c) is found by bisection: the next pass has half of
- * the keys up to the one that failed. A key that fails as the first one is refused; when another
- * one does so with nothing committed in between, so is everything: two passes more, however many
+ * the keys up to the one that failed. A key that fails as the first one is refused. When the next
+ * one does so too, one key is tried at a time, all over the group, as those side by side may be on
+ * one page: if ALONE_MAX fail with nothing committed in between, so does everything, however many
  * keys there are.
  *
  * If the transaction as a whole fails, nothing is stored: SAVE_FAILED for all. Only a failure of
@@ -48,6 +49,7 @@
 
 enum {
     VERSION_FIRST_BITS = 52,
+    ALONE_MAX = 16,
     ROUNDS_MAX = 8 /* over rows that wait for others, when constraints are deferred */
 };
 
@@ -55,8 +57,9 @@ struct group {
     struct batch__sqlite_session *session;
     struct batch__sqlite_item *first; /* unit by unit: the next is unit->unit_size further */
     struct batch__sqlite_item *end;
-    size_t pending;     /* units that are not resolved */
-    size_t limit;       /* of them, to be written in the next pass */
+    struct batch__sqlite_item *from; /* where the pass begins */
+    size_t pending;                  /* units that are not resolved */
+    size_t limit;                    /* of them, to be written in the next pass */
     unsigned alone;     /* passes in a row that failed at their only unit, or at their first */
     bool is_one_by_one; /* a savepoint around each unit */
     bool is_read_only;  /* there is nothing to be written: a snapshot will do */
@@ -176,18 +179,38 @@ static void group_prepare(struct group *group)
 
 /* ---- A pass --------------------------------------------------------------------------------- */
 
-/* The units of the pass come first among those that are pending, and before the returned end. */
+/* A number below `size`; one after the other, they are spread over all of it. */
+static size_t spread(unsigned number, size_t size)
+{
+    uint32_t turn = number * UINT32_C(0x9e3779b9); /* the golden ratio */
+    return (size_t)((uint64_t)turn * size >> 32);
+}
+
+/* The units of the pass are those that are pending from group->from on, and before the returned
+ * end. */
 static struct batch__sqlite_item *pass_begin(struct group *group)
 {
+    size_t skipped = 0;
     if (group->limit > group->pending)
         group->limit = group->pending;
+    if (group->alone > 1) { /* does another one fail, too? */
+        skipped = spread(group->alone, group->pending);
+        group->limit = group->pending > 0;
+    }
     struct batch__sqlite_item *end = group->first;
     size_t left = group->limit;
     struct batch__sqlite_item *unit = group->first;
+    group->from = group->first;
     for (; unit < group->end; unit += unit->unit_size) {
         unit->is_written = false;
         if (left == 0 || unit->is_resolved)
             continue;
+        if (skipped > 0) {
+            skipped--;
+            continue;
+        }
+        if (left == group->limit)
+            group->from = unit;
         left--;
         end = unit + unit->unit_size;
     }
@@ -206,7 +229,7 @@ static void pass_narrow(struct group *group, struct batch__sqlite_item *unit,
     }
     resolve_by(group, unit, culprit, BATCH_SAVE_FAILED, problem);
     group->limit = group->pending;
-    if (++group->alone > 1)
+    if (++group->alone == ALONE_MAX)
         resolve_all(group, false, BATCH_SAVE_FAILED, problem);
 }
 
@@ -233,7 +256,7 @@ static bool pass_write(struct group *group, const struct batch__sqlite_item *end
     struct batch__sqlite_problem problem;
     struct batch__sqlite_item *culprit;
     size_t written = 0;
-    for (struct batch__sqlite_item *unit = group->first; unit < end; unit += unit->unit_size) {
+    for (struct batch__sqlite_item *unit = group->from; unit < end; unit += unit->unit_size) {
         if (unit->is_resolved)
             continue;
         bool is_first = written == 0;
@@ -303,7 +326,7 @@ static bool round_write(struct group *group, struct round *round)
 {
     struct batch__sqlite_problem problem;
     struct batch__sqlite_item *culprit;
-    struct batch__sqlite_item *unit = group->first;
+    struct batch__sqlite_item *unit = group->from;
     round->waiting = 0;
     for (; unit < round->end; unit += unit->unit_size) {
         if (unit->is_resolved || unit->is_written)

@@ -49,10 +49,13 @@ store_mutant(sqlite conflict-not-undone trigger save.c
                 session->found.may_alter) {" "if (false) {"
     test_a_conflict_of_a_new_row_leaves_nothing_behind)
 store_mutant(sqlite first-row-speaks-for-all table save.c
-    "if (++group->alone > 1)" "if (++group->alone > 0)" test_an_error_of_one_row_is_told_from_that_of_all)
+    "if (++group->alone == ALONE_MAX)" "if (++group->alone > 0)" test_an_error_of_one_row_is_told_from_that_of_all)
 store_mutant(sqlite each-row-tried table save.c
-    "if (++group->alone > 1)" "if (++group->alone > 100000)"
+    "if (++group->alone == ALONE_MAX)" "if (++group->alone > 100000)"
     test_an_error_of_one_row_is_told_from_that_of_all)
+store_mutant(sqlite neighbours-speak-for-all table save.c
+    "skipped = spread(group->alone, group->pending);" "(void)spread;"
+    test_rows_side_by_side_that_fail_leave_the_others)
 store_mutant(sqlite not-halved table save.c
     "group->limit = (others + 1) / 2;" "group->limit = 1;" test_an_error_of_one_row_is_told_from_that_of_all)
 
