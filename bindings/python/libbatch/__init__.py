@@ -24,6 +24,9 @@ With Processor(store, driven=True) there is no worker: operations run on the thr
 drive(), or on the one of the asyncio loop that waits for them in run_async. There they may use
 whatever else that thread uses.
 
+After os.fork() the child leaves the stores and processors of its parent alone: there they raise an Error,
+and close() does nothing.
+
 Whatever fails raises libbatch.Error. All of the C interface, which batch.h and its neighbours describe,
 is in `ffi` and `lib`.
 """
@@ -32,6 +35,7 @@ import asyncio
 import concurrent.futures
 import itertools
 import json
+import os
 import threading
 import weakref
 
@@ -108,10 +112,12 @@ class Store:
 
     def __init__(self, pointer):
         self.pointer = pointer
+        self.pid = os.getpid()
 
     def close(self):
         if self.pointer is not None:
-            _check(lib.batch_store_close(self.pointer))
+            if self.pid == os.getpid():  # else its connections are those of the parent
+                _check(lib.batch_store_close(self.pointer))
             self.pointer = None
 
     def __enter__(self):
@@ -126,10 +132,17 @@ def _fill(struct, values):
     kept = []
     for name, value in values.items():
         if isinstance(value, str):
-            value = ffi.new("char[]", value.encode())
+            value = ffi.new("char[]", _c_string(value.encode(), name))
             kept.append(value)
         setattr(struct, name, value)
     return kept
+
+
+def _c_string(text, name):
+    """Bytes without a NUL, which would end the string in C."""
+    if b"\0" in text:
+        raise ValueError(f"{name}: has a NUL")
+    return text
 
 
 def _open(open_function, init, struct, path, options):
@@ -138,7 +151,7 @@ def _open(open_function, init, struct, path, options):
     given = ffi.new(struct + " *")
     _check(init(given, ffi.sizeof(struct)))
     kept = _fill(given, options)
-    _check(open_function(opened, str(path).encode(), given, result), result)
+    _check(open_function(opened, path, given, result), result)
     del kept
     return Store(opened[0])
 
@@ -151,13 +164,14 @@ def memory_store():
 
 def sqlite_store(path, **options):
     """`options` are the members of batch_sqlite_options, in sqlite.h."""
-    return _open(lib.batch_sqlite_open, lib.batch_sqlite_options_init, "batch_sqlite_options", path, options)
+    return _open(lib.batch_sqlite_open, lib.batch_sqlite_options_init, "batch_sqlite_options",
+                 _c_string(os.fsencode(path), "path"), options)
 
 
 def postgres_store(conninfo, **options):
     """`options` are the members of batch_postgres_options, in postgres.h."""
     return _open(lib.batch_postgres_open, lib.batch_postgres_options_init, "batch_postgres_options",
-                 conninfo, options)
+                 _c_string(conninfo.encode(), "conninfo"), options)
 
 
 # ---- Callbacks ---------------------------------------------------------------------------------
@@ -176,6 +190,7 @@ class _State:
 
     def __init__(self, store, codec):
         self.store = store
+        self.pid = os.getpid()  # a child has no worker
         self.codec = codec
         self.resources = {}
         self.numbers = itertools.count(1)
@@ -225,8 +240,8 @@ class _Request:
 
 
 def _set_key(struct, key):
-    """The bytes are returned, to be kept as long as the struct."""
-    kept = ffi.from_buffer(key.encode() if isinstance(key, str) else key)
+    """The bytes are returned, to be kept as long as the struct: a copy of what can change meanwhile."""
+    kept = ffi.from_buffer(key.encode() if isinstance(key, str) else bytes(memoryview(key)))
     struct.key = kept
     struct.key_size = len(kept)
     return kept
@@ -314,8 +329,8 @@ def libbatch_encode(call, memory, ret_bytes, ret_size, arg):
     try:
         state = ffi.from_handle(arg)
         resource = state.resources[_number_in(memory)[0]]
-        data = state.codec.encode(resource.value)
-        resource.encoded = ffi.new("char[]", bytes(data))  # with a NUL behind it: never no memory
+        data = bytes(memoryview(state.codec.encode(resource.value)))  # of a number it would be zeros
+        resource.encoded = ffi.new("char[]", data)  # with a NUL behind it: never no memory
         ret_bytes[0] = resource.encoded
         ret_size[0] = len(data)
         return lib.BATCH_OK
@@ -387,7 +402,7 @@ class _Queue:
         _check(lib.batch_completions_open(opened, ffi.NULL))
         self.pointer = opened[0]
         loop.add_reader(lib.batch_completions_fd(self.pointer), self.dispatch)
-        weakref.finalize(loop, _Queue.close, self.pointer)
+        weakref.finalize(loop, _Queue.close, self.pointer, os.getpid())
 
     def dispatch(self):
         lib.batch_completions_dispatch(self.pointer, 0, 0)
@@ -396,15 +411,17 @@ class _Queue:
     def of(cls, loop):
         if loop not in cls.of_loops:
             cls.of_loops[loop] = cls(loop)
-            for pointer in [cls.left.pop() for _ in range(len(cls.left))]:
-                cls.close(pointer)
+            for pointer, pid in [cls.left.pop() for _ in range(len(cls.left))]:
+                cls.close(pointer, pid)
         return cls.of_loops[loop]
 
     @classmethod
-    def close(cls, pointer):
+    def close(cls, pointer, pid):
+        if pid != os.getpid():
+            return
         lib.batch_completions_dispatch(pointer, 0, 0)
         if lib.batch_completions_close(pointer) == lib.BATCH_BUSY:
-            cls.left.append(pointer)
+            cls.left.append((pointer, pid))
 
 
 # ---- Processor ---------------------------------------------------------------------------------
@@ -412,6 +429,8 @@ class _Queue:
 
 def _end(pointer, state):
     """Complete everything and free the processor; `state` lives until then."""
+    if state.pid != os.getpid():
+        return
     status = lib.batch_processor_stop(pointer, 0)
     while status >= 0 and lib.batch_processor_drive(pointer, lib.batch_forever()) >= 0:
         pass  # it is driven, by nobody else any more
@@ -513,7 +532,8 @@ class Processor:
     def close(self):
         """Complete everything, and free the processor. May be called again."""
         if self._finalizer.alive:
-            self.stop()
+            if self._state.pid == os.getpid():
+                self.stop()
             self._finalizer()
 
     def stats(self):
@@ -532,6 +552,8 @@ class Processor:
     def _open(self):
         if not self._finalizer.alive:
             raise Error(lib.BATCH_STOPPED)
+        if self._state.pid != os.getpid():
+            raise Error(lib.BATCH_INVALID, "the processor belongs to the process that has forked this one")
         return self.pointer
 
     def _run(self, kind, keys, function, start_by_ns):
@@ -573,7 +595,8 @@ class Processor:
         try:
             return await future
         except asyncio.CancelledError:
-            request.cancel(self._open())
+            if self._finalizer.alive:  # else it is complete
+                request.cancel(self.pointer)
             raise
 
     def _submit(self, request, queue=None):

@@ -1,5 +1,6 @@
 """The Python package: operations, codecs and stores written in Python, threads and asyncio."""
 
+import array
 import asyncio
 import gc
 import os
@@ -206,6 +207,19 @@ def test_transactions_that_are_refused(store):
 # ---- Errors ------------------------------------------------------------------------------------
 
 
+def test_a_key_that_changes_meanwhile_is_the_one_that_was_given(store):
+    with pairs(store) as processor:
+        key, part = bytearray(b"ann"), bytearray(b"ann")
+        futures = [processor.submit(key, click), processor.submit_transaction([part], click)]
+        key[:] = part[:] = b"bob"
+        assert [each.result() for each in futures] == [1, 2]
+    with Processor(store, window=None) as processor:
+        assert processor.read("ann", clicks) == 2
+        assert processor.read("bob", clicks) == 0
+        with pytest.raises(TypeError):
+            processor.run(3, click)
+
+
 def test_errors_have_what_the_library_says(processor):
     with pytest.raises(Error, match="start_by_ns") as caught:
         processor.run("a", click, start_by_ns=1)
@@ -250,6 +264,26 @@ def test_what_cannot_be_opened_says_why(tmp_path, store):
         Processor(store, shards=100000)
     with pytest.raises(AttributeError):
         Processor(store, no_such_option=1)
+
+
+def test_a_path_is_that_of_the_file(tmp_path):
+    for name in (b"bytes.db", b"\xff.db"):
+        libbatch.sqlite_store(os.fsencode(tmp_path) + b"/" + name).close()
+    libbatch.sqlite_store(os.fsdecode(os.fsencode(tmp_path) + b"/\xfe.db")).close()
+    assert {b"bytes.db", b"\xff.db", b"\xfe.db"} <= set(os.listdir(os.fsencode(tmp_path)))
+    with pytest.raises(TypeError):
+        libbatch.sqlite_store(5)
+
+
+def test_a_nul_does_not_cut_off_a_path_or_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="path"):
+        libbatch.sqlite_store("one\0two")
+    with pytest.raises(ValueError, match="table"):
+        libbatch.sqlite_store("one", table="a\0b")
+    with pytest.raises(ValueError, match="conninfo"):
+        libbatch.postgres_store("host=/nowhere\0host=/elsewhere")
+    assert os.listdir() == []
 
 
 def test_options_of_a_store(tmp_path):
@@ -345,6 +379,37 @@ class Lines:
         return "\n".join(resource).encode()
 
 
+def test_a_child_leaves_what_its_parent_has_alone(tmp_path):
+    program = """
+        import asyncio, os, signal, sys, libbatch
+
+        def click(counter):
+            counter["clicks"] = counter.get("clicks", 0) + 1
+            return counter["clicks"]
+
+        def main(counters):
+            loop = asyncio.new_event_loop()
+            assert loop.run_until_complete(counters.run_async("k", click)) == 1
+            if (child := os.fork()) == 0:
+                signal.alarm(20)
+                try:
+                    counters.run("k", click)
+                except libbatch.Error as error:
+                    sys.exit(3 if error.name == "BATCH_INVALID" else 4)
+                sys.exit(5)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+            assert loop.run_until_complete(counters.run_async("k", click)) == 2
+            loop.close()
+
+        for driven in (False, True):
+            with libbatch.sqlite_store(f"{sys.argv[1]}/{driven}.db") as store:
+                with libbatch.Processor(store, window=None, driven=driven) as counters:
+                    main(counters)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program), tmp_path], timeout=60)
+    assert done.returncode == 0
+
+
 def test_codecs(store):
     with Processor(store, window=None, codec=Lines(), resource_cache_max=10) as processor:
         for _ in range(3):
@@ -362,6 +427,32 @@ def test_codecs(store):
         assert processor.run("c", lambda lines: lines[0]) == "c"
         resources = processor._state.resources
     assert resources == {}
+
+
+def test_what_a_codec_encodes_is_stored_whole(store):
+    class Numbers:
+        def decode(self, data, key):
+            return array.array("I", data or bytes(40))
+
+        def encode(self, numbers):
+            return memoryview(numbers)
+
+    class Number(Numbers):
+        def encode(self, numbers):
+            return 5
+
+    def count(numbers):
+        for i in range(10):
+            numbers[i] = i
+
+    with Processor(store, codec=Numbers(), window=None) as processor:
+        processor.run("k", count)
+    with Processor(store, codec=Numbers(), window=None) as processor:
+        assert list(processor.read("k", lambda numbers: numbers)) == list(range(10))
+    with Processor(store, codec=Number(), window=None) as processor:
+        with pytest.raises(Error) as failed:
+            processor.run("j", count)
+        assert failed.value.status == lib.BATCH_SAVE_FAILED
 
 
 def test_loads_and_saves_in_python():
@@ -490,6 +581,19 @@ def test_asyncio_cancel(store):
         return [other.result(0) for other in others]
 
     assert asyncio.run(main()) in ([1, 2], [2, 3])  # it may have begun before
+
+
+def test_asyncio_cancel_after_close(store):
+    async def main():
+        processor = Processor(store, window=None)
+        task = asyncio.create_task(processor.run_async("k", click))
+        await asyncio.sleep(0)
+        processor.close()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
 
 
 def test_asyncio_loop_that_ends_first(store):
