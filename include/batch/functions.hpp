@@ -31,8 +31,8 @@ template <class T> struct caller {
     static int load(batch_call *call, void *memory, void *arg) {
         auto *with = static_cast<const functions<T> *>(arg);
         return guarded(call, BATCH_LOAD_FAILED, [&] {
-            if (with->load) new (memory) T(with->load(key_of(call), call));
-            else new (memory) T();
+            if (with->load) ::new (memory) T(with->load(key_of(call), call));
+            else ::new (memory) T(); /* T may have a new of its own */
         });
     }
     static int save(batch_call *call, void *memory, void *arg) {

@@ -119,6 +119,22 @@ void test_what_they_throw_is_the_status()
           }).status() == BATCH_INVALID);
 }
 
+// Resources lie in the memory of the library, whatever `new` their type has for the heap.
+struct pooled {
+    int pages = 1;
+    void *operator new(std::size_t) = delete;
+};
+
+void test_a_type_may_have_a_new_of_its_own()
+{
+    batch::functions<pooled> functions = {};
+    batch::processor<pooled> none(functions, fast());
+    CHECK(none.run("a", [](pooled &p) { return p.pages++; }) == 1);
+    functions.load = [](std::string_view, batch_call *) { return pooled{7}; };
+    batch::processor<pooled> loaded(functions, fast());
+    CHECK(loaded.run("a", [](pooled &p) { return p.pages++; }) == 7);
+}
+
 } // namespace
 
 int main()
@@ -126,6 +142,7 @@ int main()
     test_resources_are_loaded_and_saved_by_functions();
     test_what_is_not_given_is_nothing();
     test_what_they_throw_is_the_status();
+    test_a_type_may_have_a_new_of_its_own();
     CHECK(shelf::alive == 0);
     std::puts("functions.hpp does what it says");
 }
