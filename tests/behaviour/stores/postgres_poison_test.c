@@ -32,6 +32,8 @@ static struct poison *poison_new(struct postgres_server *server, const char *col
     poison->server = server;
     poison->store = pg_store(server, NULL, &table);
     poison->processor = text_processor(poison->store, 0);
+    pg_wait(server, "the connection that opened the store is gone",
+            "select (count(*) = 1)::int from pg_stat_activity where application_name = 'libbatch'");
     for (int i = 0; i < KEYS; i++)
         snprintf(poison->keys[i], sizeof poison->keys[i], "key %03d", i);
     return poison;
