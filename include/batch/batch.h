@@ -363,8 +363,8 @@ typedef struct batch_options {
     uint32_t ops_max;
 
     /* Operations accepted and not yet completed; beyond it they fail with BATCH_BUSY. In all,
-     * divided evenly among the shards (default 1,048,576), and on one key (default: half of a
-     * shard's).
+     * divided evenly among the shards and rounded up (default 1,048,576), and on one key (default:
+     * half of a shard's).
      *
      * Before that an operation fails with BATCH_BUSY, at once, if it could not begin in time: by
      * its start_by_ns, or without one within deadline_ns. That is estimated from how many
@@ -387,12 +387,12 @@ typedef struct batch_options {
      * replayable: see batch_run_fn. Default 0: a conflict fails the batch at once. */
     uint32_t replays_max;
 
-    /* Resources cached in memory between batches, divided evenly among the shards; the least
-     * recently used are evicted first. The next batch of a cached key skips its load. As safe as a
-     * load: if another process has saved meanwhile, the version check of the save makes it a
-     * conflict (set replays_max, or the batch fails); a batch that changed nothing has no save, so
-     * it is loaded and replayed before it completes. Any save that is not BATCH_OK evicts the
-     * resource. Useful for keys that one process writes most of the time. Operations must be
+    /* Resources cached in memory between batches, divided evenly among the shards and rounded up;
+     * the least recently used are evicted first. The next batch of a cached key skips its load. As
+     * safe as a load: if another process has saved meanwhile, the version check of the save makes
+     * it a conflict (set replays_max, or the batch fails); a batch that changed nothing has no
+     * save, so it is loaded and replayed before it completes. Any save that is not BATCH_OK evicts
+     * the resource. Useful for keys that one process writes most of the time. Operations must be
      * replayable; `save` must compare versions, and set the one that it wrote; `encode` may be
      * called again on a resource. Default 0. */
     uint64_t resource_cache_max;
