@@ -4,6 +4,7 @@
  * blocked in all threads and taken with sigtimedwait, so there is no signal handler. */
 #include "http/server.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -153,8 +154,19 @@ static sigset_t stop_signals(void)
     return signals;
 }
 
+/* What a caller has closed must not become a connection: what is printed would be sent on it. */
+static void open_standard_files(void)
+{
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO)
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+}
+
 int server_run(const struct options *options, bool office_is_direct)
 {
+    open_standard_files();
     sigset_t signals = stop_signals();
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);

@@ -1,5 +1,8 @@
 /* train-server on tables of PostgreSQL that others have made, and write to. */
+#include <arpa/inet.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "storage_database.h"
@@ -300,6 +303,39 @@ TEST(a_database_that_wants_a_password_gets_it)
     assert_null(strstr(output, database.password));
     postgres_server_destroy(&database);
     folder_remove(&folder);
+}
+
+/* Else the connection to the database takes their place, and what is printed is sent to it. */
+TEST(standard_files_that_are_closed_become_no_connection)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (const struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(listener, 8), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+    char store[128];
+    snprintf(store, sizeof store, "postgres:host=127.0.0.1 port=%u dbname=x",
+             ntohs(address.sin_port));
+    pid_t pid = fork();
+    if (pid == 0) {
+        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+            close(fd);
+        execl(TRAIN_SERVER, TRAIN_SERVER, "--store", store, LISTEN, (char *)NULL);
+        _exit(127);
+    }
+    int connection = accept(listener, NULL, NULL); /* the server has its end by then */
+    assert_true(connection >= 0);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        char path[64], target[64] = "";
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, fd);
+        assert_true(readlink(path, target, sizeof target - 1) > 0);
+        assert_string_equal(target, "/dev/null");
+    }
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    close(connection);
+    close(listener);
 }
 
 TEST_GROUP(storage_begin, storage_end)
