@@ -75,7 +75,7 @@ patroni_member()
 node_with()
 {
     local node
-    node=$(database_roles | awk -v role="$1" '$2 == role { print $1; exit }')
+    node=$(database_roles | awk -v role="$1" '$2 == role && !found++ { print $1 }')
     [ -n "$node" ] || [ "$1" != primary ] || node=$(patroni_member leader)
     [ -n "$node" ] && echo "$node"
 }
@@ -85,14 +85,14 @@ node_with()
 standby_follows()
 {
     sql "$superuser" --command 'select state, sync_state from pg_stat_replication' |
-        grep -qx 'streaming|sync' && [ -n "$(patroni_member sync_standby)" ]
+        grep -x 'streaming|sync' >/dev/null && [ -n "$(patroni_member sync_standby)" ]
 }
 
 # works PART: whether it works by itself. Else prints what is wrong.
 works()
 {
     case $1 in
-    etcd*) get "$(address_of "$1")/health" | grep -q '"health":"true"' ;;
+    etcd*) get "$(address_of "$1")/health" | grep '"health":"true"' >/dev/null ;;
     postgres*) pid_of "$1" >/dev/null && sql_on "$1" --command 'select 1' >/dev/null ;;
     server*) get "$(address_of "$1")/health" >/dev/null ;;
     haproxy) get "$(address_of haproxy-state)/;csv" >/dev/null ;;
