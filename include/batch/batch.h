@@ -351,7 +351,7 @@ typedef struct batch_options {
      * shorter than the window.
      *
      * While the process is stopped, or a callback takes long, the time limit stands still (either
-     * costs it a quarter at most): so neither makes an operation fail.
+     * costs it a sixteenth at most): so neither makes an operation fail.
      *
      * It is also how old, in real time, what a batch has loaded may become: an older batch accepts
      * no more operations, and if it changed nothing, it is loaded and replayed before it completes.
