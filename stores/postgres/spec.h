@@ -54,6 +54,12 @@ void batch__postgres_spec_destroy(struct batch__postgres_spec *spec);
 bool batch__postgres_shape_is_alike(const struct batch__postgres_shape *one,
                                     const struct batch__postgres_shape *other);
 
+/* Does any of it pass as text, or depend on a type that could alter what is stored? */
+static inline bool batch__postgres_shape_has_texts(const struct batch__postgres_shape *shape)
+{
+    return shape->key_type != BATCH_POSTGRES_BYTEA || shape->state_type != BATCH_POSTGRES_BYTEA;
+}
+
 /* Set the schema, if there is none yet. False: no memory. */
 bool batch__postgres_spec_set_schema(struct batch__postgres_spec *spec, const char *schema);
 

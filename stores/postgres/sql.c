@@ -384,7 +384,7 @@ static size_t fill_stamp(const struct names *names, char *to)
 {
     const struct batch__postgres_shape *shape = names->shape;
     size_t size = expand(names, shape->is_partitioned ? is_as_checked_all : is_as_checked, to);
-    if (shape->key_type != BATCH_POSTGRES_BYTEA || shape->state_type != BATCH_POSTGRES_BYTEA)
+    if (batch__postgres_shape_has_texts(shape))
         size += expand(names, has_columns_as_checked, to != NULL ? to + size : NULL);
     return size;
 }

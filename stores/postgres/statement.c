@@ -181,9 +181,7 @@ static bool is_without_standbys(struct receiving *receiving)
  * and the next ones would not be what is sent. The server has reported it. */
 static bool is_recoded(const struct batch__postgres_connection *connection)
 {
-    const struct batch__postgres_shape *shape = &connection->table.shape;
-    bool has_texts =
-        shape->key_type != BATCH_POSTGRES_BYTEA || shape->state_type != BATCH_POSTGRES_BYTEA;
+    bool has_texts = batch__postgres_shape_has_texts(&connection->table.shape);
     return has_texts && PQclientEncoding(connection->conn) != connection->encoding;
 }
 
