@@ -357,8 +357,8 @@ static bool iterate(struct batch__shard *shard)
     batch__pace_iterate(&shard->pace);
     /* Signals first: an operation that comes with its cancel is then seen to be canceled. */
     uint32_t signals = batch__inbox_take_signals_sc(&shard->inbox);
-    bool is_busy = batch__core_has_turns(&shard->core); /* what runs now may complete now */
-    is_busy = take_finished(shard, now_ns) || signals != 0 || is_busy;
+    bool had_turns = batch__core_has_turns(&shard->core); /* what runs now may complete now */
+    bool is_busy = take_finished(shard, now_ns) || signals != 0 || had_turns;
     take_ops(shard, now_ns);
     take_signals(shard, signals, now_ns);
     is_busy = expire(shard, now_ns) || is_busy;
