@@ -88,9 +88,7 @@ HARNESS_TEST_WITH(a_call_is_late_although_nothing_is_to_be_driven, HARNESS_FUNCT
     job_send(&job, harness, "k", 1);
     driven_drive(harness);
     gate_await(&harness->load_gate, 1);
-    uint64_t until_ns = batch_now_ns() + 80 * MS;
-    while (batch_now_ns() < until_ns)
-        ;
+    harness_spin(80 * MS);
     gate_open(&harness->load_gate);
     driven_wait(harness, &job);
     assert_true(harness->was_canceled);
@@ -185,9 +183,7 @@ enum { TURNS = 50 };
 static void take_a_turn(struct job *job)
 {
     (void)job;
-    uint64_t until_ns = batch_now_ns() + 3 * MS / 20;
-    while (batch_now_ns() < until_ns)
-        ;
+    harness_spin(3 * MS / 20);
 }
 
 static struct job *send_behind(struct harness *harness, struct job jobs[TURNS + 1], int before)

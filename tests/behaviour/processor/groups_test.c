@@ -204,9 +204,7 @@ HARNESS_TEST_WITH(calls_that_take_long_go_in_smaller_groups_from_then_on, HARNES
     gate_close(&harness->load_gate);
     gate_open(&harness->save_gate);
     gate_await(&harness->load_gate, 1);
-    uint64_t until_ns = batch_now_ns() + 100 * MS;
-    while (batch_now_ns() < until_ns)
-        continue;
+    harness_spin(100 * MS);
     gate_open(&harness->load_gate);
     await_all(crowd);
     assert_int_equal(harness->load_groups, 2);

@@ -476,6 +476,13 @@ void harness_settle(struct harness *harness)
     }
 }
 
+void harness_spin(uint64_t time_ns)
+{
+    uint64_t until_ns = batch_now_ns() + time_ns;
+    while (batch_now_ns() < until_ns)
+        continue;
+}
+
 /* ---- Threads of the test --------------------------------------------------------------------- */
 
 pthread_t thread_start(void *(*body)(void *arg), void *arg)

@@ -148,6 +148,9 @@ void harness_await_completed(struct harness *harness, uint32_t jobs); /* so many
  * to the store. What is complete, or waits for the store, is not waited for. */
 void harness_settle(struct harness *harness);
 
+/* Return when so much time has passed, without leaving the processor to others. */
+void harness_spin(uint64_t time_ns);
+
 /* ---- Jobs: operations that are watched ------------------------------------------------------- */
 
 struct job {

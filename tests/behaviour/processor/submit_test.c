@@ -251,6 +251,18 @@ static void submit_next(struct job *job, const batch_result *result)
     MUST(batch_submit(job->harness->processor, job->arg) == BATCH_OK);
 }
 
+/* One whose load is held, and which submits the next one when it completes. */
+static void hold_first(struct harness *harness, struct job *first, struct job *next)
+{
+    job_init(first, harness, "k", 1);
+    job_init(next, harness, "k", 1);
+    first->on_done = submit_next;
+    first->arg = &next->op;
+    gate_close(&harness->load_gate);
+    job_submit(first);
+    gate_await(&harness->load_gate, 1);
+}
+
 HARNESS_TEST_WITH(there_is_room_as_soon_as_an_operation_is_complete, HARNESS_FUNCTIONS,
                   .ops_waiting_max = 1)
 {
@@ -266,13 +278,7 @@ HARNESS_TEST_WITH(there_is_room_as_soon_as_an_operation_is_complete, HARNESS_FUN
     for (int i = 0; i < JOBS; i++)
         assert_int_equal(job_run(&jobs[JOBS - 1]), BATCH_OK);
     struct job first, next; /* one that leaves before it begins leaves room too */
-    job_init(&first, harness, "k", 1);
-    job_init(&next, harness, "k", 1);
-    first.on_done = submit_next;
-    first.arg = &next.op;
-    gate_close(&harness->load_gate);
-    job_submit(&first);
-    gate_await(&harness->load_gate, 1);
+    hold_first(harness, &first, &next);
     batch_cancel(harness->processor, &first.op);
     assert_int_equal(job_wait(&first), BATCH_CANCELED);
     gate_open(&harness->load_gate);
@@ -285,13 +291,7 @@ HARNESS_TEST_WITH(there_is_room_on_a_key_as_soon_as_an_operation_is_complete, HA
 {
     for (int is_canceled = 0; is_canceled < 2; is_canceled++) {
         struct job first, refused, next;
-        job_init(&first, harness, "k", 1);
-        job_init(&next, harness, "k", 1);
-        first.on_done = submit_next;
-        first.arg = &next.op;
-        gate_close(&harness->load_gate);
-        job_submit(&first);
-        gate_await(&harness->load_gate, 1);
+        hold_first(harness, &first, &next);
         job_send(&refused, harness, "k", 1);
         assert_int_equal(job_wait(&refused), BATCH_BUSY);
         if (is_canceled) {
